@@ -1,0 +1,48 @@
+# Two commands do everything: make demo, make test. They bring in what they need.
+
+PYTHON ?= /usr/bin/python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+SECONDS ?=
+CAMERA ?=
+
+.PHONY: demo test check bench lock clean
+
+demo: $(VENV)/ready .cache/apt-demo
+	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CAMERA),--camera $(CAMERA))
+
+test: $(VENV)/ready .cache/apt-demo .cache/apt-test .cache/micropython
+	$(BIN)/python -m pytest
+
+check: $(VENV)/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/ready .cache/apt-demo
+	$(BIN)/python -m tests.bench
+
+lock: $(VENV)/ready
+	$(BIN)/pip-compile --quiet --allow-unsafe --strip-extras --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --extra provisioning --extra server --extra demo --extra dev \
+	  --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .cache .demo
+
+# Debian's packages: with apt as root or through sudo, and a clear sentence where neither works.
+.cache/apt-%: .ci/apt-%
+	@mkdir -p .cache
+	@.ci/apt $<
+	@touch $@
+
+.cache/micropython: .ci/micropython .ci/micropython-version
+	@mkdir -p .cache
+	@.ci/micropython
+	@touch $@
+
+$(VENV)/ready: requirements.lock pyproject.toml .cache/apt-python
+	@test -x $(BIN)/python || $(PYTHON) -m venv --system-site-packages $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,67 @@
+"""A signed document: DSSE (github.com/secure-systems-lab/dsse, version 1.0.2) over Ed25519.
+
+JSON of `payload` (base64), `payloadType` and `signatures`. What is signed is the payload's bytes
+together with its type, so no canonical form of JSON is needed and no document passes for another.
+"""
+
+import base64
+import binascii
+
+import msgspec
+
+from edge.wire import keys
+
+ENVELOPE_LEN_MAX = 4 * 1024 * 1024
+
+
+class EnvelopeError(ValueError):
+    """The document is torn or not signed by the expected key; one sentence for people."""
+
+
+class _Signature(msgspec.Struct):
+    keyid: str
+    sig: str
+
+
+class _Envelope(msgspec.Struct):
+    payload: str
+    payloadType: str  # the name DSSE gives it
+    signatures: list[_Signature]
+
+
+def sign(payload: bytes, kind: str, signer: keys.PrivateKey) -> bytes:
+    """Return the envelope of `payload`, a document of media type `kind`."""
+    signature = signer.sign(_to_be_signed(payload, kind))
+    return msgspec.json.encode(
+        _Envelope(
+            base64.b64encode(payload).decode("ascii"),
+            kind,
+            [_Signature(signer.kid.hex(), base64.b64encode(signature).decode("ascii"))],
+        )
+    )
+
+
+def verify(data: bytes, kind: str, public: bytes) -> bytes:
+    """Return the payload, after its signature by `public` and its type were found right.
+
+    Raises EnvelopeError. Nothing of the payload is looked at before its signature.
+    """
+    if len(data) > ENVELOPE_LEN_MAX:
+        raise EnvelopeError("it is larger than any such document")
+    try:
+        envelope = msgspec.json.decode(data, type=_Envelope)
+        payload = base64.b64decode(envelope.payload, validate=True)
+        signatures = [base64.b64decode(s.sig, validate=True) for s in envelope.signatures[:16]]
+    except (msgspec.MsgspecError, binascii.Error, ValueError):
+        raise EnvelopeError("it is torn, or no signed document at all") from None
+    if envelope.payloadType != kind:
+        raise EnvelopeError(f"it is a document of another kind ({envelope.payloadType[:60]!r})")
+    message = _to_be_signed(payload, kind)
+    if not any(keys.verify(public, message, signature) for signature in signatures):
+        raise EnvelopeError("it is not signed by the key that is trusted for it")
+    return payload
+
+
+def _to_be_signed(payload: bytes, kind: str) -> bytes:
+    """DSSE's pre-authentication encoding."""
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind.encode(), len(payload), payload)

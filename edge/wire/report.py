@@ -1,0 +1,183 @@
+"""MQTT topics and payloads, one definition for both ends.
+
+    menshen/1/<site>/<unit>/state    retained; birth and last will, tied by `session`
+    menshen/1/<site>/<unit>/health   every minute
+    menshen/1/<site>/<unit>/counts   every `report_s`: the oldest unacknowledged cells, or none
+    menshen/1/<site>/<unit>/ack      down: the collector's signed watermark
+
+Payloads are JSON. `counts` and `health` have one size each, filled up with blanks behind the
+JSON text (which RFC 8259 allows), so their length says nothing.
+"""
+
+import hashlib
+from typing import Annotated, Literal, NamedTuple, TypeVar, get_args
+
+import msgspec
+
+from edge.wire import envelope, keys
+from edge.wire.trust import Name, Seconds
+
+ROOT = "menshen/1"
+COUNTS_LEN = 2048  # bytes of every counts message
+HEALTH_LEN = 512  # bytes of every health message
+CELLS_MAX = 8  # cells in one counts message
+ACK_KIND = "application/vnd.menshen.ack.1+json"
+
+Leaf = Literal["state", "health", "counts", "ack"]
+
+Category = Literal[
+    "green",
+    "yellow",
+    "red",
+    "expired",
+    "not-yet",
+    "not-here",
+    "not-genuine",
+    "unsure-issuer",
+    "unsure-time",
+    "unsure-status",
+]
+"""What a decision is counted as. Closed: a collector refuses any other."""
+
+CATEGORIES: tuple[Category, ...] = get_args(Category)
+
+_M = TypeVar("_M", bound=msgspec.Struct)
+
+Number = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+Installation = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}$")]
+"""Made with a unit's store and never again: numbers restart only under a new one."""
+
+
+class ReportError(ValueError):
+    """A message that is not of its schema; one sentence for people."""
+
+
+class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A payload."""
+
+
+class State(_Message, frozen=True, kw_only=True):
+    """Birth (`online` true) and will (false) of one session of a unit's program."""
+
+    online: bool
+    session: Number
+    installation: Installation
+
+
+class Cell(_Message, frozen=True, kw_only=True):
+    """`count` decisions of one `category` in [from_s, until_s): at least k, or it were not here."""
+
+    number: Number
+    category: Category
+    from_s: Seconds
+    until_s: Seconds
+    count: Number
+
+
+class Counts(_Message, frozen=True, kw_only=True):
+    """The oldest cells not yet acknowledged, rising by number without a gap."""
+
+    installation: Installation
+    cells: Annotated[list[Cell], msgspec.Meta(max_length=CELLS_MAX)]
+
+
+class Health(_Message, frozen=True, kw_only=True):
+    """How the unit is. Nothing here moves with one person's passage."""
+
+    session: Number
+    version: str
+    uptime_h: Annotated[int, msgspec.Meta(ge=0)]
+    trust_version: Annotated[int, msgspec.Meta(ge=0)]
+    trust_age_d: Annotated[int, msgspec.Meta(ge=0)]
+    clock: Literal["system", "unset"]
+    camera: Literal["ok", "lost"]
+    door: Literal["ok", "lost"]
+    store: Literal["ok", "full"]
+    queue: Literal["ok", "late", "full"]
+
+
+class Ack(_Message, frozen=True, kw_only=True):
+    """The collector has stored cells `first` to `last`; `digest` is the last one's."""
+
+    site: Name
+    unit: Name
+    installation: Installation
+    first: Number
+    last: Number
+    digest: str
+
+
+class Address(NamedTuple):
+    """Where a message came from, read off its topic."""
+
+    site: str
+    unit: str
+    leaf: str
+
+
+def topic(site: str, unit: str, leaf: Leaf) -> str:
+    """`menshen/1/campus/north-1/counts`."""
+    return f"{ROOT}/{site}/{unit}/{leaf}"
+
+
+def address(topic: str) -> Address | None:
+    """The parts of a topic; None when it is not one of ours."""
+    parts = topic.split("/")
+    if len(parts) != 5 or "/".join(parts[:2]) != ROOT or not all(parts):
+        return None
+    return Address(parts[2], parts[3], parts[4])
+
+
+def digest(cell: Cell) -> str:
+    """SHA-256 (hex) over the cell's JSON in its declared order."""
+    return hashlib.sha256(msgspec.json.encode(cell)).hexdigest()
+
+
+def encode(message: State | Counts | Health) -> bytes:
+    """JSON, filled up to the message's one size. Raises ReportError if it does not fit."""
+    data = msgspec.json.encode(message)
+    size = {Counts: COUNTS_LEN, Health: HEALTH_LEN}.get(type(message), len(data))
+    if len(data) > size:
+        raise ReportError(f"a {type(message).__name__} message of {len(data)} bytes is too long")
+    return data.ljust(size)
+
+
+def decode_state(data: bytes) -> State:
+    """Raises ReportError."""
+    return _decode(data, State)
+
+
+def decode_counts(data: bytes) -> Counts:
+    """Raises ReportError, also for cells whose numbers or times do not rise."""
+    counts = _decode(data, Counts)
+    for before, after in zip(counts.cells, counts.cells[1:], strict=False):
+        if after.number != before.number + 1:
+            raise ReportError("a counts message has a gap in its cells' numbers")
+    if any(cell.until_s < cell.from_s for cell in counts.cells):
+        raise ReportError("a counts message has a cell that ends before it begins")
+    return counts
+
+
+def decode_health(data: bytes) -> Health:
+    """Raises ReportError."""
+    return _decode(data, Health)
+
+
+def sign_ack(ack: Ack, collector: keys.PrivateKey) -> bytes:
+    """The collector's acknowledgement, signed: who can write to the broker cannot forge it."""
+    return envelope.sign(msgspec.json.encode(ack), ACK_KIND, collector)
+
+
+def verify_ack(data: bytes, collector: bytes) -> Ack:
+    """Raises ReportError when it is torn or not signed by `collector` (32 bytes)."""
+    try:
+        return _decode(envelope.verify(data, ACK_KIND, collector), Ack)
+    except envelope.EnvelopeError as error:
+        raise ReportError(f"an acknowledgement is not believed: {error}") from None
+
+
+def _decode(data: bytes, kind: type[_M]) -> _M:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.MsgspecError as error:
+        raise ReportError(f"a {kind.__name__} message is not of its schema: {error}") from None

@@ -1,0 +1,160 @@
+"""The unit's own configuration: `unit.toml`, written by `menshen-provision`, read at start.
+
+Unknown keys are refused, so a misspelt one is told and not ignored. Paths are relative to the file.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from edge.wire import keys
+from edge.wire.trust import Group, Name
+
+K_MIN = 10
+PERIOD_S_MIN = 900
+UNLOCK_MS_MAX = 10_000
+
+Bcm = Annotated[int, msgspec.Meta(ge=2, le=27)]
+"""A pin by its Broadcom number; 0 and 1 belong to the HAT's EEPROM."""
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; one sentence that says what is wrong and what to do."""
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the file."""
+
+
+class Camera(_Table, frozen=True, kw_only=True):
+    """Which eyes. `source`: a folder of pictures or a video device; the Pi's camera needs none."""
+
+    kind: Literal["picamera", "pictures", "webcam"] = "picamera"
+    source: str = ""
+    width: Annotated[int, msgspec.Meta(ge=320, le=4096)] = 1280
+    height: Annotated[int, msgspec.Meta(ge=240, le=3072)] = 720
+    frames_per_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 15
+
+
+class Pins(_Table, frozen=True, kw_only=True):
+    """Outputs and inputs by Broadcom number; hardware/pins.toml is where they come from."""
+
+    green: Bcm
+    red: Bcm
+    buzzer: Bcm
+    relay: Bcm
+    illuminator: Bcm | None = None
+    turn: Bcm | None = None
+    contact: Bcm | None = None
+    exit_button: Bcm | None = None
+    fire: Bcm | None = None
+    help_button: Bcm | None = None
+    tamper: Bcm | None = None
+
+
+class Door(_Table, frozen=True, kw_only=True):
+    """How the door is driven and which colours open it."""
+
+    pins: Pins
+    kind: Literal["direct"] = "direct"
+    unlock_ms: Annotated[int, msgspec.Meta(ge=100, le=UNLOCK_MS_MAX)] = 3000
+    opens: tuple[Literal["green", "yellow", "red"], ...] = ("green",)
+
+
+class Counts(_Table, frozen=True, kw_only=True):
+    """When an anonymous cell may leave the unit; a demo site may have short periods."""
+
+    period_s: Annotated[int, msgspec.Meta(ge=1, le=86400)] = PERIOD_S_MIN
+    k: Annotated[int, msgspec.Meta(ge=1, le=1000)] = K_MIN
+    report_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
+    demo: bool = False
+
+
+class Broker(_Table, frozen=True, kw_only=True):
+    """The way to the centre. Without it a unit decides just the same and keeps its counts."""
+
+    host: str
+    ca: str
+    certificate: str
+    key: str
+    collector_key: str  # base64 of the 32 bytes that acknowledgements are verified with
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8883
+    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 60
+
+
+class Unit(_Table, frozen=True, kw_only=True):
+    """The whole file."""
+
+    name: Name
+    site: Name
+    groups: Annotated[list[Group], msgspec.Meta(min_length=1, max_length=16)]
+    trust: str  # the signed issuers file
+    trust_key: str  # base64 of the site's public key
+    door: Door
+    state: str = "state"  # the folder for what must outlive a power cut
+    decoder: Literal["zxing-cpp", "pyzbar", "both"] = "zxing-cpp"
+    camera: Camera = Camera()
+    counts: Counts = Counts()
+    broker: Broker | None = None
+
+
+def read(path: Path) -> Unit:
+    """Read and check `unit.toml`; its paths come back absolute. Raises ConfigError."""
+    try:
+        unit = msgspec.toml.decode(path.read_bytes(), type=Unit)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read ({error.strerror}); name the unit.toml of this unit's card"
+        ) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not a unit's configuration: {error}") from None
+    _check(unit, path)
+    return _absolute(unit, path.resolve().parent)
+
+
+def _check(unit: Unit, path: Path) -> None:
+    pins = {k: v for k, v in msgspec.structs.asdict(unit.door.pins).items() if v is not None}
+    taken: dict[int, str] = {}
+    for use, pin in pins.items():
+        if pin in taken:
+            raise ConfigError(
+                f"{path}: pin {pin} is used twice, for {taken[pin]} and for {use}; "
+                f"give each its own, as hardware/pins.toml does"
+            )
+        taken[pin] = use
+    if not unit.counts.demo and unit.counts.k < K_MIN:
+        raise ConfigError(f"{path}: counts.k is below {K_MIN}; only a demo site may do that")
+    if not unit.counts.demo and unit.counts.period_s < PERIOD_S_MIN:
+        raise ConfigError(
+            f"{path}: counts.period_s is below {PERIOD_S_MIN}; only a demo site may do that"
+        )
+    if unit.camera.kind != "picamera" and not unit.camera.source:
+        raise ConfigError(f"{path}: camera.kind {unit.camera.kind!r} needs camera.source")
+    for key in (unit.trust_key, unit.broker.collector_key if unit.broker else unit.trust_key):
+        try:
+            keys.public_from_text(key)
+        except keys.KeyFileError as error:
+            raise ConfigError(f"{path}: {error}") from None
+
+
+def _absolute(unit: Unit, base: Path) -> Unit:
+    def full(name: str) -> str:
+        return str(base / name)
+
+    replace = msgspec.structs.replace
+    unit = replace(unit, trust=full(unit.trust), state=full(unit.state))
+    if unit.camera.kind == "pictures":
+        unit = replace(unit, camera=replace(unit.camera, source=full(unit.camera.source)))
+    if unit.broker:
+        broker = unit.broker
+        unit = replace(
+            unit,
+            broker=replace(
+                broker,
+                ca=full(broker.ca),
+                certificate=full(broker.certificate),
+                key=full(broker.key),
+            ),
+        )
+    return unit
