@@ -12,26 +12,35 @@ import numpy.typing as npt
 
 from edge.clock import Now
 from edge.door import DoorAction
+from edge.health import Part
 from edge.tally import Cell, Closed
 from edge.wire import report
 
 Luma = npt.NDArray[np.uint8]
 
 
-class WorldFailure(Exception):  # noqa: N818 -- the three below name what failed
+class WorldFailure(Exception):  # the three below name what failed
     """A device or service failed; the message is one sentence for people."""
+
+    part: Part
 
 
 class CameraLost(WorldFailure):
     """No camera, or it stopped giving frames."""
 
+    part = "camera"
+
 
 class DoorLost(WorldFailure):
     """The pins are gone."""
 
+    part = "door"
+
 
 class StoreLost(WorldFailure):
     """The disk is full, read-only or gone: nothing can be counted, so nothing may open."""
+
+    part = "store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,5 +138,3 @@ class Uplink(Protocol):
 
     def close(self) -> None:
         """Say goodbye."""
-
-

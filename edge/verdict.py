@@ -28,7 +28,7 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Genuine:
-    """A current code of a recognised issuer, for this door; whether it opens is another question."""
+    """A current code of a recognised issuer, for this door. Whether it opens is decided later."""
 
     code: Code
     colour: Colour  # at `now`: turns are done

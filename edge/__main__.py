@@ -1,0 +1,276 @@
+"""`menshen-edge`: run a door, or say what a door would do with a picture."""
+
+import json
+import logging
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edge import ports
+from edge.adapters import systemd
+from edge.adapters.systemclock import SystemClock
+from edge.clock import Interval, interval
+from edge.decision import Decision, Rules, decide
+from edge.loop import Loop, Settings, World
+from edge.ports import WorldFailure
+from edge.verdict import Genuine, Place, Verdict, verify
+from edge.wire import keys
+from edge.wire import trust as trust_file
+from edge.wire import unit as unit_file
+from edge.wire.code import Colour
+from edge.wire.trust import Trust, TrustError
+from edge.wire.unit import ConfigError, Unit
+
+app = typer.Typer(
+    help="The unit at a door: it reads a QR code, checks it offline, and opens or says why not.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+UnitFile = Annotated[Path, typer.Argument(help="The unit.toml of this unit's card.")]
+
+
+def main() -> None:
+    """The command's entry: bad input ends in one sentence and exit code 2."""
+    logging.basicConfig(format="menshen-edge: %(message)s", level=logging.INFO, stream=sys.stderr)
+    try:
+        app()
+    except (ConfigError, TrustError, WorldFailure, ImportError) as error:
+        print(f"menshen-edge: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command()
+def run(
+    unit_toml: UnitFile = Path("unit.toml"),
+    show: Annotated[
+        bool, typer.Option(help="Print each decision to this terminal; nothing is written.")
+    ] = False,
+    seconds: Annotated[float | None, typer.Option(help="End after so many seconds.", min=0)] = None,
+) -> None:
+    """Run the door of UNIT_TOML until it is stopped."""
+    unit = unit_file.read(unit_toml)
+    trust = _trust(unit)
+    with _world(unit) as world:
+        loop = Loop(
+            world,
+            trust,
+            Place(frozenset(unit.groups)),
+            _rules(unit),
+            _settings(unit),
+            random.SystemRandom(),
+            _show if show else None,
+        )
+        _until_stopped(loop, world.clock, 1 / unit.camera.frames_per_s, seconds)
+
+
+@app.command()
+def check(
+    pictures: Annotated[list[Path], typer.Argument(help="Photographs or screenshots.")],
+    unit_toml: Annotated[
+        Path | None, typer.Option("--unit", help="Judge as this unit would: its unit.toml.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(help="Judge at this time: 2026-11-22T08:00Z or Unix seconds.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document for machines.")
+    ] = False,
+) -> None:
+    """Say for each symbol in PICTURES what a door would do with it, and why."""
+    from edge.adapters import pictures as eyes
+    from edge.adapters.symbols import Symbols
+
+    unit = unit_file.read(unit_toml) if unit_toml else None
+    judge = _judge(unit, interval(_time(at)))
+    reader = Symbols("both")
+    found: list[dict[str, Any]] = []
+    wrong = False
+    for path in pictures:
+        try:
+            symbols = [judge(symbol) for symbol in reader.read(eyes.read(path))]
+            found.append({"picture": str(path), "symbols": symbols})
+        except eyes.PictureError as error:
+            wrong = True
+            found.append({"picture": str(path), "error": str(error)})
+    if as_json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        _print_checked(found, unit)
+    if wrong:
+        sys.exit(2)
+
+
+def _judge(unit: Unit | None, now: Interval) -> Callable[[ports.Symbol], dict[str, Any]]:
+    """What `check` says of a symbol; without a unit nobody's signature is known."""
+    if unit is None:
+        trust = Trust(trust_file.Issuers(site="none", version=1, signed_s=0, issuers=[]))
+        place, rules = Place(frozenset()), Rules(frozenset({Colour.GREEN}))
+    else:
+        trust, place, rules = _trust(unit), Place(frozenset(unit.groups)), _rules(unit)
+
+    def judge(symbol: ports.Symbol) -> dict[str, Any]:
+        verdict = verify(symbol.data, trust, place, now)
+        said: dict[str, Any] = {"corners": symbol.corners}
+        if verdict is None:
+            return said | {"verdict": "not a door code", "opens": False, "signal": "none"}
+        decision = decide(verdict, rules)
+        said |= {
+            "verdict": type(verdict).__name__.lower(),
+            "reason": _why(verdict),
+            "opens": decision.opens,
+            "people": decision.people,
+            "signal": decision.signal.value,
+            "counted_as": decision.category,
+        }
+        if isinstance(verdict, Genuine):
+            said["expires"] = datetime.fromtimestamp(verdict.code.exp_s, UTC).isoformat()
+        return said
+
+    return judge
+
+
+def _why(verdict: Verdict) -> str:
+    if isinstance(verdict, Genuine):
+        return f"genuine, current and {verdict.colour.name.lower()}"
+    return verdict.reason.value
+
+
+def _print_checked(found: list[dict[str, Any]], unit: Unit | None) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if unit is None:
+        console.print("No unit was named (--unit), so no issuer is known and nothing can open.")
+    for picture in found:
+        console.print(f"[bold]{picture['picture']}[/]")
+        if "error" in picture:
+            console.print(f"  {picture['error']}", style="red")
+        elif not picture["symbols"]:
+            console.print("  no QR symbol could be read: closer, brighter, sharper")
+        for symbol in picture.get("symbols", []):
+            if symbol["verdict"] == "not a door code":
+                console.print("  a QR symbol that is no door code: the door ignores it")
+                continue
+            does = "[green]● opens[/]" if symbol["opens"] else "[red]■ stays shut[/]"
+            console.print(f"  {does}, for {symbol['verdict']}: {symbol['reason']}")
+            console.print(f"    it shows {symbol['signal']}")
+
+
+def _time(at: str | None) -> float:
+    if at is None:
+        return time.time()
+    try:
+        return float(at)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        raise ConfigError(
+            f"--at {at!r} is no time; write 2026-11-22T08:00Z or Unix seconds"
+        ) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _trust(unit: Unit) -> Trust:
+    path = Path(unit.trust)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise TrustError(
+            f"the issuers file {path} cannot be read ({error.strerror}); copy it from the card"
+        ) from None
+    return trust_file.read(data, keys.public_from_text(unit.trust_key), unit.site)
+
+
+def _rules(unit: Unit) -> Rules:
+    return Rules(frozenset(Colour[name.upper()] for name in unit.door.opens))
+
+
+def _settings(unit: Unit) -> Settings:
+    collector = unit.broker.collector_key if unit.broker else ""
+    return Settings(
+        unlock_ms=unit.door.unlock_ms,
+        period_s=unit.counts.period_s,
+        k=unit.counts.k,
+        report_s=unit.counts.report_s,
+        collector_key=keys.public_from_text(collector) if collector else b"",
+    )
+
+
+@contextmanager
+def _world(unit: Unit) -> Iterator[World]:
+    """The adapters of `unit`; all given back whatever happens, the door before everything else."""
+    from edge.adapters.disk import DiskStore
+    from edge.adapters.gpio import GpioDoor
+    from edge.adapters.symbols import Symbols
+
+    with ExitStack() as opened:
+        door = GpioDoor(unit.door.pins)
+        opened.callback(door.close)
+        store = DiskStore(Path(unit.state))
+        opened.callback(store.close)
+        camera = _camera(unit.camera)
+        opened.callback(camera.close)
+        uplink: ports.Uplink | None = None
+        if unit.broker:
+            from edge.adapters.mqtt import MqttUplink
+
+            uplink = MqttUplink(unit, unit.broker, store.installation, store.session)
+            opened.callback(uplink.close)
+        opened.callback(door.close)  # the first to go; a second call does nothing
+        yield World(SystemClock(), camera, Symbols(unit.decoder), door, store, uplink)
+
+
+def _camera(camera: unit_file.Camera) -> ports.Camera:
+    if camera.kind == "pictures":
+        from edge.adapters.pictures import PictureFolder
+
+        return PictureFolder(Path(camera.source))
+    if camera.kind == "webcam":
+        from edge.adapters.webcam import Webcam
+
+        return Webcam(camera)
+    from edge.adapters.picamera import PiCamera
+
+    return PiCamera(camera)
+
+
+def _show(verdict: Verdict, decision: Decision) -> None:
+    does = "opens" if decision.opens else "stays shut"
+    print(f"{decision.category}: {does}, {_why(verdict)}", flush=True)
+
+
+def _until_stopped(loop: Loop, clock: ports.Clock, tick_s: float, seconds: float | None) -> None:
+    """Tick at the camera's pace; SIGTERM and SIGINT end between two ticks."""
+    stopped = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopped
+        stopped = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    started_s = clock.read().monotonic_s
+    systemd.notify("READY=1")
+    while not stopped:
+        before_s = clock.read().monotonic_s
+        if seconds is not None and before_s - started_s >= seconds:
+            break
+        loop.tick()
+        systemd.notify("WATCHDOG=1")  # every stage had its turn, or tick() had not returned
+        clock.sleep(max(0.0, tick_s - (clock.read().monotonic_s - before_s)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""The direct door: lights, buzzer and relay on the Pi's own pins, through gpiozero.
+
+One thread plays actions, so a stalled loop ends nothing late: each action comes to rest by itself.
+A hung kernel is beyond software; the one-shot behind the relay pin ends that pulse (hardware/).
+"""
+
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import gpiozero
+from gpiozero.exc import GPIOZeroError
+
+from edge.door import DoorAction, Step
+from edge.ports import DoorLost
+from edge.wire.unit import UNLOCK_MS_MAX, Pins
+
+_REST = Step(0, False, False, False)
+
+
+class GpioDoor:
+    """Drives the pins of `pins`. Raises DoorLost when there are none (no Pi, no rights)."""
+
+    def __init__(self, pins: Pins, pin_factory: Any = None) -> None:
+        """`pin_factory`: gpiozero's; None takes gpiozero's default, lgpio on a Pi."""
+        self._opened: list[Any] = []
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", gpiozero.PinFactoryFallback)
+                self._relay = self._output(
+                    pins.relay, pin_factory
+                )  # first: at rest before all else
+                self._green = self._output(pins.green, pin_factory)
+                self._red = self._output(pins.red, pin_factory)
+                self._buzzer = self._output(pins.buzzer, pin_factory)
+        except (GPIOZeroError, OSError, RuntimeError) as error:
+            self._close_pins()
+            raise DoorLost(
+                f"the pins of this door cannot be driven ({_first_line(error)}); "
+                "run on a Raspberry Pi with lgpio, as a member of the group gpio"
+            ) from None
+        self._changed = threading.Condition()
+        self._action: DoorAction | None = None
+        self._action_start_s = 0.0
+        self._unlocked_until_s = 0.0
+        self._lost: str | None = None
+        self._closed = False
+        self._player = threading.Thread(target=self._play, name="door", daemon=True)
+        self._player.start()
+
+    def apply(self, action: DoorAction) -> None:
+        """Start `action` in place of the one that runs; a pulse that runs is left to its end."""
+        with self._changed:
+            if self._lost is not None:
+                lost, self._lost = self._lost, None
+                raise DoorLost(lost)
+            now_s = time.monotonic()
+            self._action, self._action_start_s = action, now_s
+            if 0 < action.unlock_ms <= UNLOCK_MS_MAX:  # the last word: nothing else sets this
+                self._unlocked_until_s = now_s + action.unlock_ms / 1000
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Everything at rest."""
+        with self._changed:
+            self._closed = True
+            self._action = None
+            self._unlocked_until_s = 0.0
+            self._changed.notify()
+        self._player.join(timeout=2)
+        self._close_pins()
+
+    def _play(self) -> None:
+        while True:
+            with self._changed:
+                now_s = time.monotonic()
+                unlocked = now_s < self._unlocked_until_s
+                step, next_s = _step_at(self._action, self._action_start_s, now_s)
+                if unlocked:
+                    next_s = min(next_s, self._unlocked_until_s)
+                try:
+                    self._set(self._relay, unlocked)
+                    self._set(self._green, step.green)
+                    self._set(self._red, step.red)
+                    self._set(self._buzzer, step.buzzer)
+                except (GPIOZeroError, OSError) as error:
+                    self._lost = f"a pin of this door cannot be set any more ({_first_line(error)})"
+                    self._action, self._unlocked_until_s = None, 0.0
+                if self._closed:
+                    return
+                self._changed.wait(None if next_s == _NEVER_S else max(0.0, next_s - now_s))
+
+    def _output(self, pin: int, pin_factory: Any) -> Any:
+        """An active-high output that is low from its first moment (initial_value=False)."""
+        device = gpiozero.DigitalOutputDevice(pin, initial_value=False, pin_factory=pin_factory)
+        self._opened.append(device)
+        return device
+
+    @staticmethod
+    def _set(device: Any, level: bool) -> None:
+        if bool(device.value) != level:
+            device.value = level
+
+    def _close_pins(self) -> None:
+        for device in self._opened:
+            _quietly(device.off)
+            _quietly(device.close)
+        self._opened.clear()
+
+
+_NEVER_S = float("inf")
+
+
+def _step_at(action: DoorAction | None, start_s: float, now_s: float) -> tuple[Step, float]:
+    """The step that holds at `now_s`, and when the next one starts."""
+    if action is None:
+        return _REST, _NEVER_S
+    step = _REST
+    for following in action.steps:
+        at_s = start_s + following.at_ms / 1000
+        if at_s > now_s:
+            return step, at_s
+        step = following
+    return step, _NEVER_S
+
+
+def _quietly(call: Callable[[], None]) -> None:
+    try:
+        call()
+    except (GPIOZeroError, OSError):
+        return
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

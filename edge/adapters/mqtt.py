@@ -1,0 +1,129 @@
+"""The way to the centre: paho-mqtt over TLS with the unit's own certificate.
+
+paho's thread only fills a bounded queue. What cannot be sent is dropped here: cells stay in the
+store until the collector has acknowledged them, so they are simply sent again.
+"""
+
+import logging
+import ssl
+from collections import deque
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge.wire import report
+from edge.wire.unit import Broker, ConfigError, Unit
+
+log = logging.getLogger("menshen")
+
+RECEIVED_MAX = 64
+QUEUED_MAX = 16
+RECONNECT_S = (1, 60)  # doubling between these
+
+
+class MqttUplink:
+    """One connection that comes back by itself. Raises ConfigError for unusable certificates."""
+
+    def __init__(self, unit: Unit, broker: Broker, installation: str, session: int) -> None:
+        self._site, self._unit = unit.site, unit.name
+        self._received: deque[tuple[report.Leaf, bytes]] = deque(maxlen=RECEIVED_MAX)
+        self._connected = False
+        self._said = ""
+
+        def state(online: bool) -> bytes:
+            return report.encode(
+                report.State(online=online, session=session, installation=installation)
+            )
+
+        self._birth = state(True)
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id=f"{unit.site}/{unit.name}", clean_session=False
+        )
+        self._client.tls_set_context(_tls(broker))
+        self._client.will_set(self._topic("state"), state(False), qos=1, retain=True)
+        self._goodbye = state(False)
+        self._client.max_queued_messages_set(QUEUED_MAX)
+        self._client.reconnect_delay_set(*RECONNECT_S)
+        self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = self._on_connect_fail
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_message = self._on_message
+        self._where = f"{broker.host}:{broker.port}"
+        self._client.connect_async(broker.host, broker.port, broker.keepalive_s)
+        self._client.loop_start()
+
+    def send(self, leaf: report.Leaf, payload: bytes) -> None:
+        """QoS 1, or nothing while there is no connection."""
+        if self._connected:
+            self._client.publish(self._topic(leaf), payload, qos=1)
+
+    def received(self) -> list[tuple[report.Leaf, bytes]]:
+        """What came down since the last call."""
+        return [self._received.popleft() for _ in range(len(self._received))]
+
+    def connected(self) -> bool:
+        """Whether the broker has us now."""
+        return self._connected
+
+    def close(self) -> None:
+        """Say that this unit goes offline, and go."""
+        if self._connected:
+            self._client.publish(
+                self._topic("state"), self._goodbye, qos=1, retain=True
+            ).wait_for_publish(timeout=1)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _topic(self, leaf: report.Leaf) -> str:
+        return report.topic(self._site, self._unit, leaf)
+
+    def _say(self, sentence: str) -> None:
+        """Each change once: a broker that is down for a week is one line."""
+        if sentence != self._said:
+            self._said = sentence
+            log.warning("%s", sentence)
+
+    def _on_connect(
+        self, client: paho.Client, _data: Any, _flags: Any, code: ReasonCode, _p: Properties | None
+    ) -> None:
+        if code.is_failure:
+            self._say(f"the broker {self._where} refuses this unit ({code}); counts wait here")
+            return
+        client.subscribe(self._topic("ack"), qos=1)
+        client.publish(self._topic("state"), self._birth, qos=1, retain=True)
+        self._connected = True
+        self._say(f"connected to the broker {self._where}")
+
+    def _on_connect_fail(self, _client: paho.Client, _data: Any) -> None:
+        self._say(f"the broker {self._where} does not answer; counts wait here")
+
+    def _on_disconnect(
+        self, _c: paho.Client, _data: Any, _flags: Any, code: ReasonCode, _p: Properties | None
+    ) -> None:
+        self._connected = False
+        if code.is_failure:
+            self._say(f"the broker {self._where} is gone; counts wait here")
+
+    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        address = report.address(message.topic)
+        if address is not None and address.leaf == "ack":
+            self._received.append(("ack", bytes(message.payload)))
+
+
+def _tls(broker: Broker) -> ssl.SSLContext:
+    """TLS 1.2 and later, our authority alone, our own certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_verify_locations(broker.ca)
+        context.load_cert_chain(broker.certificate, broker.key)
+    except (OSError, ssl.SSLError) as error:
+        why = error.strerror or str(error)
+        raise ConfigError(
+            f"the certificates of this unit cannot be used ({why}); "
+            f"copy {broker.ca}, {broker.certificate} and {broker.key} again from its card"
+        ) from None
+    return context

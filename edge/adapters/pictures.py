@@ -1,0 +1,81 @@
+"""Pictures as eyes: single files for `check`, a folder that something fills for `run`."""
+
+import logging
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from edge.ports import CameraLost, Frame, Luma
+
+log = logging.getLogger("menshen")
+
+PICTURE_LEN_MAX = 64 * 1024 * 1024  # bytes of one file
+PIXELS_MAX = 50_000_000
+SUFFIXES = frozenset({".pgm", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
+
+
+class PictureError(ValueError):
+    """A file that is no picture; one sentence for people."""
+
+
+def read(path: Path) -> Luma:
+    """The luma of a picture file: uint8, height x width. Raises PictureError."""
+    try:
+        if path.stat().st_size > PICTURE_LEN_MAX:
+            raise PictureError(f"{path} is larger than any picture this reads (64 MiB)")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as picture:
+                if picture.width * picture.height > PIXELS_MAX:
+                    raise PictureError(f"{path} has more than 50 million pixels; make it smaller")
+                return np.asarray(picture.convert("L"))
+    except UnidentifiedImageError:
+        raise PictureError(f"{path} is not a picture (JPEG, PNG, PGM …)") from None
+    except OSError as error:
+        why = error.strerror or str(error) or "torn"
+        raise PictureError(f"{path} cannot be read as a picture ({why})") from None
+    except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        if isinstance(error, PictureError):
+            raise
+        raise PictureError(f"{path} is a torn picture ({error})") from None
+
+
+class PictureFolder:
+    """The newest picture by name; older ones are dropped and counted. Raises CameraLost.
+
+    Whoever fills the folder renames finished files into it, with names that rise.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._last = ""
+        self.dropped = 0
+        self._names()
+
+    def latest(self) -> Frame | None:
+        """The newest picture not yet taken."""
+        names = [name for name in self._names() if name > self._last]
+        if not names:
+            return None
+        self._last = max(names)
+        self.dropped += len(names) - 1
+        try:
+            return Frame(read(self._folder / self._last), time.monotonic())
+        except PictureError as error:
+            log.warning("%s; it was passed over", error)
+            return None
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def _names(self) -> list[str]:
+        try:
+            return [p.name for p in self._folder.iterdir() if p.suffix.lower() in SUFFIXES]
+        except OSError as error:
+            raise CameraLost(
+                f"the picture folder {self._folder} cannot be read ({error.strerror}); "
+                "make it, or name another as camera.source"
+            ) from None

@@ -1,0 +1,105 @@
+"""What lights, buzzer and relay do, and until when: the table of outcomes (DESIGN 8) as data.
+
+An action carries its own end: whoever plays it needs nothing more from us to come to rest.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from edge.wire.unit import UNLOCK_MS_MAX
+
+NOT_READY_EVERY_S = 3.0
+
+
+class Signal(Enum):
+    """What a person is told; the value is what `menshen-edge check` calls it."""
+
+    OPEN = "green, one short: come in"
+    REFUSED = "red, two short: not with this code"
+    REFRESH = "red, slow blink, two long: refresh your code"
+    UNREADABLE = "green and red in turn: closer, brighter, hold still"
+    HELP = "green and red together, three short: ask for help"
+    FULL = "red, double blink, one long: full, please wait"
+    NOT_READY = "red, one flash: this unit is not ready"
+
+
+class Step(NamedTuple):
+    """Levels from `at_ms` after the start of the action until the next step."""
+
+    at_ms: int
+    green: bool
+    red: bool
+    buzzer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DoorAction:
+    """Lights, sound and one bounded pulse. The last step is dark and silent."""
+
+    signal: Signal
+    unlock_ms: int  # 0 leaves the relay alone
+    steps: tuple[Step, ...]
+
+    @property
+    def lasts_ms(self) -> int:
+        """When the lights are at rest again."""
+        return self.steps[-1].at_ms
+
+
+class _Look(NamedTuple):
+    """One signal: pieces of (ms, green, red), and when the buzzer sounds as (from, to) ms."""
+
+    lights: tuple[tuple[int, bool, bool], ...]
+    sounds: tuple[tuple[int, int], ...]
+
+
+_ONE_SHORT = ((0, 120),)
+_TWO_SHORT = ((0, 120), (240, 360))
+_THREE_SHORT = ((0, 120), (240, 360), (480, 600))
+_TWO_LONG = ((0, 400), (600, 1000))  # an on-off buzzer has no low tone: length takes its place
+
+_LOOKS = {
+    Signal.OPEN: _Look(((1500, True, False),), _ONE_SHORT),
+    Signal.REFUSED: _Look(((2000, False, True),), _TWO_SHORT),
+    Signal.REFRESH: _Look(((500, False, True), (500, False, False)) * 3, _TWO_LONG),
+    Signal.UNREADABLE: _Look(((250, True, False), (250, False, True)) * 3, ()),
+    Signal.HELP: _Look(((2500, True, True),), _THREE_SHORT),
+    Signal.FULL: _Look(
+        ((150, False, True), (150, False, False), (150, False, True), (550, False, False)) * 2,
+        ((0, 400),),
+    ),
+    Signal.NOT_READY: _Look(((150, False, True),), ()),
+}
+
+
+def action(signal: Signal, unlock_ms: int = 0) -> DoorAction:
+    """The action of a signal; green stays on as long as the door is unlocked.
+
+    Raises ValueError for a pulse that is not within 0 to UNLOCK_MS_MAX.
+    """
+    if not 0 <= unlock_ms <= UNLOCK_MS_MAX:
+        raise ValueError(f"an unlock of {unlock_ms} ms is not within 0 to {UNLOCK_MS_MAX} ms")
+    look = _LOOKS[signal]
+    if signal is Signal.OPEN and unlock_ms > look.lights[0][0]:
+        look = _Look(((unlock_ms, True, False),), look.sounds)
+    return DoorAction(signal, unlock_ms, tuple(_steps(look)))
+
+
+def _steps(look: _Look) -> Iterator[Step]:
+    changes = {edge for sound in look.sounds for edge in sound}
+    lights = []
+    at_ms = 0
+    for piece_ms, green, red in look.lights:
+        lights.append((at_ms, green, red))
+        changes.add(at_ms)
+        at_ms += piece_ms
+    end_ms = max([at_ms, *(until for _, until in look.sounds)])
+    for change_ms in sorted(changes - {end_ms}):
+        green, red = False, False
+        if change_ms < at_ms:
+            _, green, red = [piece for piece in lights if piece[0] <= change_ms][-1]
+        buzzer = any(start <= change_ms < until for start, until in look.sounds)
+        yield Step(change_ms, green, red, buzzer)
+    yield Step(end_ms, False, False, False)

@@ -1,0 +1,192 @@
+"""The tick: newest frame, symbols, verdict, decision, durable count, door. The same loop runs on a
+Pi, in the demo and in the simulated street; only the ports differ.
+"""
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge import door, health, ports
+from edge.clock import Now
+from edge.decision import Decision, Rules, decide
+from edge.door import Signal
+from edge.replay import InView
+from edge.tally import Tally
+from edge.verdict import Place, Verdict, verify
+from edge.wire import report
+from edge.wire.trust import Trust
+
+log = logging.getLogger("menshen")
+
+HEALTH_S = 60.0
+HEALTH_JITTER_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the loop needs of the unit's configuration."""
+
+    unlock_ms: int
+    period_s: int
+    k: int
+    report_s: float
+    collector_key: bytes = b""  # 32 bytes; empty: no way to the centre
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The ports, together."""
+
+    clock: ports.Clock
+    camera: ports.Camera
+    reader: ports.Reader
+    door: ports.Door
+    store: ports.Store
+    uplink: ports.Uplink | None
+
+
+class Loop:
+    """One unit. `tick` never raises for what the world does to it."""
+
+    def __init__(
+        self,
+        world: World,
+        trust: Trust,
+        place: Place,
+        rules: Rules,
+        settings: Settings,
+        rng: random.Random,
+        told: Callable[[Verdict, Decision], None] | None = None,
+    ) -> None:
+        """`told` is called for each decision: for a screen at the door, never for a file.
+
+        Raises StoreLost when what was counted before cannot be read.
+        """
+        self._world = world
+        self._trust = trust
+        self._place = place
+        self._rules = rules
+        self._settings = settings
+        self._rng = rng
+        self._told = told
+        self._in_view = InView(rng.randbytes(32))
+        self._tally = Tally(world.store.cells(), settings.period_s, settings.k, rng)
+        self._failures: dict[health.Part, str] = {}  # what does not work now, and the sentence
+        self._unlocked_until_s = float("-inf")
+        self._not_ready_again_s = float("-inf")
+        now = world.clock.read()
+        self._started_s = now.monotonic_s
+        self._counts_due_s = now.monotonic_s
+        self._health_due_s = now.monotonic_s
+
+    def tick(self) -> None:
+        """One turn. It takes what is there and waits for nothing."""
+        now = self._world.clock.read()
+        for step in (self._look, self._close_cells, self._report):
+            try:
+                step(now)
+            except ports.WorldFailure as failure:
+                self._failed(failure)
+        if self._failures and now.monotonic_s >= self._not_ready_again_s:
+            self._not_ready_again_s = now.monotonic_s + door.NOT_READY_EVERY_S
+            self._show_not_ready()
+
+    def _look(self, now: Now) -> None:
+        frame = self._world.camera.latest()
+        if frame is None:
+            return
+        self._works("camera")
+        for symbol in sorted(self._world.reader.read(frame.luma), key=_area, reverse=True):
+            verdict = verify(symbol.data, self._trust, self._place, now.interval)
+            if verdict is None:  # a poster, a ticket: none of our business
+                continue
+            decision = decide(verdict, self._rules)
+            if self._in_view.still(verdict.subject, decision.category, now.monotonic_s):
+                continue
+            if now.monotonic_s < self._unlocked_until_s:  # one after the other
+                continue
+            self._act(verdict, decision, now)
+            return  # what else is in view has its turn in the next frame
+
+    def _act(self, verdict: Verdict, decision: Decision, now: Now) -> None:
+        """Count durably, then move: a crash between is an opening with its passage unknown."""
+        cell = self._tally.count(decision.category, verdict.subject, now)
+        self._world.store.count(cell)
+        self._works("store")
+        self._tally.keep(cell)
+        self._in_view.answered(verdict.subject, decision.category, now.monotonic_s)
+        unlock_ms = self._settings.unlock_ms if decision.opens else 0
+        self._world.door.apply(door.action(decision.signal, unlock_ms))
+        self._works("door")
+        if decision.opens:
+            self._unlocked_until_s = now.monotonic_s + unlock_ms / 1000
+        if self._told is not None:
+            self._told(verdict, decision)
+
+    def _close_cells(self, now: Now) -> None:
+        closed = self._tally.close(now)
+        if closed:
+            self._world.store.close_cells(closed)
+        self._tally.keep_closed(closed, now)
+
+    def _report(self, now: Now) -> None:
+        """Counts and health at fixed times, whatever there is to say."""
+        store, uplink = self._world.store, self._world.uplink
+        if uplink is None:
+            return
+        for leaf, payload in uplink.received():
+            if leaf == "ack":
+                self._acknowledged(payload)
+        if now.monotonic_s >= self._counts_due_s:
+            self._counts_due_s = now.monotonic_s + self._settings.report_s
+            cells = store.unacknowledged(report.CELLS_MAX)
+            counts = report.Counts(installation=store.installation, cells=cells)
+            uplink.send("counts", report.encode(counts))
+        if now.monotonic_s >= self._health_due_s:
+            jitter_s = self._rng.uniform(-HEALTH_JITTER_S, HEALTH_JITTER_S)
+            self._health_due_s = now.monotonic_s + HEALTH_S + jitter_s
+            oldest = next(iter(store.unacknowledged(1)), None)
+            said = health.message(
+                self._failures,
+                oldest,
+                store.session,
+                self._trust.version,
+                self._trust.signed_s,
+                self._started_s,
+                now,
+            )
+            uplink.send("health", report.encode(said))
+
+    def _acknowledged(self, payload: bytes) -> None:
+        try:
+            ack = report.verify_ack(payload, self._settings.collector_key)
+        except report.ReportError as error:
+            log.warning("%s", error)
+            return
+        if not self._world.store.acknowledged(ack):
+            log.warning("an acknowledgement does not fit what this unit keeps; its cells stay")
+
+    def _failed(self, failure: ports.WorldFailure) -> None:
+        """Say it once; *not ready* is shown until that part has worked again."""
+        if self._failures.get(failure.part) != str(failure):
+            log.error("%s", failure)
+        self._failures[failure.part] = str(failure)
+
+    def _works(self, part: health.Part) -> None:
+        if self._failures.pop(part, None) is not None:
+            log.warning("the %s works again", part)
+
+    def _show_not_ready(self) -> None:
+        try:
+            self._world.door.apply(door.action(Signal.NOT_READY))
+            self._works("door")
+        except ports.DoorLost as failure:
+            self._failed(failure)
+
+
+def _area(symbol: ports.Symbol) -> int:
+    """Twice the area of its four corners, in pixels (the shoelace formula)."""
+    corners = symbol.corners
+    turned = (*corners[1:], *corners[:1])
+    return abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(corners, turned, strict=True)))

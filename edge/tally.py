@@ -1,0 +1,104 @@
+"""How many, and never who. One open cell a category, told only when it holds k different codes.
+
+No field here could hold a code. What tells codes apart is a keyed hash in memory, under a key that
+changes with the day and dies with the process; a cell keeps only the number of them.
+Source: DESIGN section 9.
+"""
+
+import hashlib
+import random
+from dataclasses import dataclass, replace
+
+from edge.clock import Now
+from edge.wire.report import Category
+
+DAY_S = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """An open cell: it stays here and grows until `distinct` has reached `threshold`."""
+
+    category: Category
+    from_s: int  # Unix seconds UTC, where the cell before it ended
+    count: int  # decisions
+    distinct: int  # different codes in its richest day
+    threshold: int  # k plus a random extra, so that the k-th arrival does not show
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A cell that may be told; `next` takes its place."""
+
+    cell: Cell
+    until_s: int  # Unix seconds UTC
+    next: Cell
+
+
+class Tally:
+    """The open cells of one unit. `count` and `close` say what follows; `keep` makes it so.
+
+    In two steps because the disk comes between: what could not be made durable did not happen.
+    """
+
+    def __init__(
+        self, cells: dict[Category, Cell], period_s: int, k: int, rng: random.Random
+    ) -> None:
+        self._cells = dict(cells)
+        self._period_s = period_s
+        self._k = k
+        self._rng = rng
+        self._boundary: int | None = None
+        self._day: int | None = None
+        self._key = b""
+        self._seen: dict[Category, set[bytes]] = {}
+
+    def count(self, category: Category, subject: bytes, now: Now) -> Cell:
+        """The cell of `category` as it is after one more decision about `subject`."""
+        self._turn_day(now)
+        cell = self._cells.get(category) or self._fresh(category, self._period(now))
+        seen = self._seen.setdefault(category, set())
+        if len(seen) < cell.threshold:  # more need not be told apart
+            seen.add(hashlib.blake2b(subject, key=self._key, digest_size=8).digest())
+        return replace(cell, count=cell.count + 1, distinct=max(cell.distinct, len(seen)))
+
+    def keep(self, cell: Cell) -> None:
+        """`cell` is durable."""
+        self._cells[cell.category] = cell
+
+    def close(self, now: Now) -> list[Closed]:
+        """At a boundary: the cells that hold enough. Between boundaries: none."""
+        boundary_s = self._period(now)
+        if self._boundary is None:
+            self._boundary = boundary_s
+        if boundary_s == self._boundary:
+            return []
+        return [
+            Closed(cell, until_s, self._fresh(cell.category, until_s))
+            for cell in self._cells.values()
+            if cell.distinct >= cell.threshold
+            for until_s in [max(cell.from_s, boundary_s)]
+        ]
+
+    def keep_closed(self, closed: list[Closed], now: Now) -> None:
+        """`closed` is durable; the boundary is behind us."""
+        self._boundary = self._period(now)
+        for each in closed:
+            self._cells[each.cell.category] = each.next
+            self._seen.pop(each.cell.category, None)
+
+    def _period(self, now: Now) -> int:
+        """The start of the period that `now` is in."""
+        at_s = now.interval.earliest_s
+        return at_s - at_s % self._period_s
+
+    def _fresh(self, category: Category, from_s: int) -> Cell:
+        return Cell(category, from_s, 0, 0, self._k + self._rng.randint(0, self._k // 2))
+
+    def _turn_day(self, now: Now) -> None:
+        """A new key each day of running, so that nobody's days can be put together."""
+        day = int(now.monotonic_s // DAY_S)
+        if day != self._day:
+            self._day = day
+            self._key = self._rng.randbytes(32)
+            self._seen = {}
