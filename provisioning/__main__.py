@@ -1,0 +1,241 @@
+"""The command `menshen-provision`. Every step can be repeated; none overwrites what is there."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from edge.wire.unit import Camera
+from provisioning import authority as authorities
+from provisioning import batch, inventory, sites
+from provisioning import issuers as issuer_folders
+from provisioning import units as cards
+from provisioning.files import Folder, ProvisioningError
+
+out = Console(highlight=False, soft_wrap=True)
+app = typer.Typer(
+    help="Make what doors need: an authority, issuers, sites, and a card for each unit. "
+    "All of it is kept in one folder, the ESTATE. Any step may be repeated: what is there is kept.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Estate = Annotated[Path, typer.Argument(metavar="ESTATE", help="The folder of this estate.")]
+SiteName = Annotated[str, typer.Argument(metavar="SITE", help="The site's name.")]
+
+
+@app.command()
+def authority(
+    estate: Estate,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A name or address of the broker; say it again for more.  "
+            "[default: localhost and 127.0.0.1]"
+        ),
+    ] = None,
+) -> None:
+    """Make the authority, and the broker's certificates."""
+    _tell(authorities.authority(estate, host or []))
+    _next(
+        f"copy {estate}/server to the broker's machine, and keep {estate}/authority off any "
+        f"network. Then: menshen-provision issuer {estate} NAME"
+    )
+
+
+@app.command()
+def issuer(
+    estate: Estate,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The issuer's name.")],
+    longest_life_s: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="How many seconds a code of this issuer may live at most.  "
+            f"[default: {issuer_folders.LONGEST_LIFE_S}]",
+        ),
+    ] = None,
+    days: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=f"How many days from now its key may sign.  [default: {issuer_folders.KEY_DAYS}]",
+        ),
+    ] = None,
+) -> None:
+    """Make an issuer and the key that signs its codes."""
+    folder = issuer_folders.issuer(estate, name, longest_life_s, days)
+    _tell([folder])
+    _next(
+        f"copy {folder.path} to the issuer's machine. "
+        f"Then: menshen-provision site {estate} SITE --issuer {name}"
+    )
+
+
+@app.command()
+def site(
+    estate: Estate,
+    name: SiteName,
+    issuer: Annotated[
+        list[str] | None,
+        typer.Option(help="An issuer whose codes its doors believe; say it again for more."),
+    ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="A demonstration: its counts may close within seconds.")
+    ] = False,
+) -> None:
+    """Make a site; sign which issuers its doors believe."""
+    folder = sites.site(estate, name, issuer or [], demo)
+    _tell([folder])
+    _next(
+        f"menshen-provision unit {estate} {name} UNIT, or many at once: "
+        f"menshen-provision units {estate} {name} units.csv"
+    )
+
+
+@app.command()
+def believe(
+    estate: Estate,
+    name: SiteName,
+    add: Annotated[
+        list[str] | None, typer.Option(help="Believe this issuer too; say it again for more.")
+    ] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option(help="Believe this issuer no more; again for more.")
+    ] = None,
+) -> None:
+    """Sign anew whom a site believes; renew all its cards."""
+    folders = sites.believe(estate, name, add or [], remove or [])
+    version = sites.document(estate, name).version
+    _tell(folders[:1])
+    out.print(f"Version {version} of {sites.ISSUERS} is on {_count(folders[1:], 'card')}.")
+    _next(f"bring {folders[0].path / sites.ISSUERS} to the doors")
+
+
+@app.command()
+def unit(
+    estate: Estate,
+    site: SiteName,
+    name: Annotated[str, typer.Argument(metavar="UNIT", help="The unit's name.")],
+    group: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A door group that codes may name; again for more.  [default: SITE and SITE/UNIT]"
+        ),
+    ] = None,
+    camera_kind: Annotated[
+        str, typer.Option(help="picamera, webcam, or pictures from a folder.")
+    ] = "picamera",
+    camera_source: Annotated[
+        str, typer.Option(help="The webcam's device, or the folder seen from the card.")
+    ] = "",
+    wired: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What is wired besides lights, buzzer and relay: illuminator, turn, contact, "
+            "exit_button, fire, help_button or tamper; again for more."
+        ),
+    ] = None,
+    broker_host: Annotated[
+        str,
+        typer.Option(help="The broker's name or address.  [default: its certificate's first]"),
+    ] = "",
+    broker_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="The broker's port.")
+    ] = cards.BROKER_PORT,
+    no_broker: Annotated[
+        bool, typer.Option("--no-broker", help="A door without a network; it decides all the same.")
+    ] = False,
+) -> None:
+    """Make one unit's card, the folder that it reads."""
+    order = cards.Order(
+        name=name,
+        groups=group or [],
+        camera=_camera(camera_kind, camera_source),
+        wired=wired or [],
+        broker=not no_broker,
+        broker_host=broker_host,
+        broker_port=broker_port,
+    )
+    card = cards.unit(estate, site, order)
+    _tell([card])
+    _next(f"copy {card.path} to the unit, and there: menshen-edge run unit.toml")
+
+
+@app.command()
+def units(
+    estate: Estate,
+    site: SiteName,
+    table: Annotated[
+        Path,
+        typer.Argument(
+            metavar="UNITS.CSV",
+            help=f"One unit a line; the first line names the columns: {', '.join(batch.COLUMNS)}. "
+            "Only `name` is needed; groups and wired hold several, with blanks between.",
+        ),
+    ],
+) -> None:
+    """Make the cards of all units in a table, or of none."""
+    orders = batch.read(table)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Cards", total=len(orders))
+        made = cards.units(estate, site, orders, lambda _card: progress.advance(task))
+    new = [card for card in made if card.made]
+    out.print(f"Made {_count(new, 'card')} in {estate}/sites/{site}/units.")
+    if len(new) < len(made):
+        out.print(f"Already there, kept: {_count(made[len(new) :], 'card')}.")
+    _next("copy each unit's folder to its unit, and there: menshen-edge run unit.toml")
+
+
+@app.command()
+def show(estate: Estate) -> None:
+    """Show the issuers, their keys' windows, sites, units."""
+    tables, wrong = inventory.show(estate)
+    for shown in tables:
+        out.print(shown)
+    if wrong:
+        raise ProvisioningError("\n".join(wrong))
+
+
+def _camera(kind: str, source: str) -> Camera:
+    return batch.camera({"kind": kind, "source": source})
+
+
+def _tell(folders: list[Folder]) -> None:
+    for folder in folders:
+        if folder.made:
+            out.print(f"Made in {folder.path}: {', '.join(folder.made)}.")
+        if folder.renewed:
+            out.print(f"Renewed in {folder.path}: {', '.join(folder.renewed)}.")
+        if folder.kept:
+            out.print(f"Already there, kept, in {folder.path}: {', '.join(folder.kept)}.")
+
+
+def _next(sentence: str) -> None:
+    out.print(f"Next: {sentence}")
+
+
+def _count(things: list[Folder], noun: str) -> str:
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+
+
+def main() -> None:
+    """Run the command; what is wrong is said in one sentence, with exit code 2."""
+    try:
+        app()
+    except ProvisioningError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{where}{error.strerror}; put that right and repeat the step", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Many units at once: a table with one unit a line, as a spreadsheet saves it (CSV)."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from edge.wire.unit import Camera
+from provisioning import estate as places
+from provisioning.files import ProvisioningError
+from provisioning.units import BROKER_PORT, Order
+
+COLUMNS = (
+    "name",
+    "groups",
+    "camera_kind",
+    "camera_source",
+    "wired",
+    "broker",
+    "broker_host",
+    "broker_port",
+)
+UNITS_MAX = 10_000
+_YES = {"": True, "yes": True, "no": False}
+
+
+def read(path: Path) -> list[Order]:
+    """Every line of the table as an order. Raises ProvisioningError, naming the line."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ProvisioningError(f"{path} cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise ProvisioningError(f"{path} is not text in UTF-8; save it as CSV UTF-8") from None
+    table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        columns = table.fieldnames or ()
+        _check(path, columns)
+        return _orders(path, table)
+    except csv.Error as error:
+        raise ProvisioningError(f"{path}, line {table.reader.line_num}: {error}") from None
+
+
+def camera(settings: Mapping[str, str]) -> Camera:
+    """A unit's camera from its `kind` and `source`. Raises ProvisioningError."""
+    try:
+        return msgspec.convert(settings, Camera)
+    except msgspec.ValidationError:
+        raise ProvisioningError(
+            f"{settings['kind'][:60]!r} is no kind of camera; say picamera, webcam or pictures"
+        ) from None
+
+
+def _check(path: Path, columns: Sequence[str]) -> None:
+    unknown = [c for c in columns if c not in COLUMNS]
+    if "name" not in columns or unknown or len(set(columns)) != len(columns):
+        what = f"{unknown[0][:60]!r} is no column" if unknown else "it needs one column `name`"
+        raise ProvisioningError(
+            f"{path}, line 1: {what}; the first line names columns out of {','.join(COLUMNS)}"
+        )
+
+
+def _orders(path: Path, table: "csv.DictReader[str]") -> list[Order]:
+    orders: list[Order] = []
+    line_of: dict[str, int] = {}
+    for row in table:
+        line = table.line_num
+        try:
+            order = _order(row)
+        except ProvisioningError as error:
+            raise ProvisioningError(f"{path}, line {line}: {error}; nothing was made") from None
+        if order.name in line_of:
+            raise ProvisioningError(
+                f"{path}, line {line}: unit {order.name!r} is on line {line_of[order.name]} "
+                f"already; nothing was made"
+            )
+        line_of[order.name] = line
+        orders.append(order)
+    if not 1 <= len(orders) <= UNITS_MAX:
+        raise ProvisioningError(
+            f"{path} has {len(orders)} units; a table has 1 to {UNITS_MAX}, below its first line"
+        )
+    return orders
+
+
+def _order(row: dict[str, str]) -> Order:
+    if None in row or None in row.values():
+        raise ProvisioningError("it has not as many fields as the first line")
+    field = {name: row.get(name, "").strip() for name in COLUMNS}
+    port = field["broker_port"] or str(BROKER_PORT)
+    if not (port.isascii() and port.isdigit() and 1 <= int(port[:9]) <= 65535):
+        raise ProvisioningError(f"broker_port {port[:60]!r} is not a number from 1 to 65535")
+    if field["broker"] not in _YES:
+        raise ProvisioningError(f"broker is {field['broker'][:60]!r}; say yes or no")
+    return Order(
+        name=places.checked(field["name"], "unit"),
+        groups=field["groups"].split(),
+        camera=camera(
+            {"kind": field["camera_kind"] or "picamera", "source": field["camera_source"]}
+        ),
+        wired=field["wired"].split(),
+        broker=_YES[field["broker"]],
+        broker_host=field["broker_host"],
+        broker_port=int(port),
+    )

@@ -1,0 +1,84 @@
+"""An estate: one folder with all that an operator's sites are made of. What lies where.
+
+authority/   ca.pem, ca.key                           vouches for broker, collector and units
+server/      broker.pem, .key                         the broker's certificate
+             collector.pem, .key                      the collector's certificate
+             collector-sign.pub, .key                 signs acknowledgements
+issuers/ISSUER/   issuer.pub, .key, .toml             signs codes
+sites/SITE/       site.pub, .key, .toml, issuers.json signs what the site's doors believe
+sites/SITE/units/UNIT/   the unit's card: what it needs, and nothing that opens another door
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from edge.wire.trust import Name
+from provisioning import files
+from provisioning.files import ProvisioningError
+
+
+def authority(estate: Path) -> Path:
+    """Where the authority lives."""
+    return estate / "authority"
+
+
+def server(estate: Path) -> Path:
+    """What the broker's and the collector's machine needs."""
+    return estate / "server"
+
+
+def issuer(estate: Path, name: str) -> Path:
+    """One issuer's folder. Raises ProvisioningError for a bad name."""
+    return estate / "issuers" / checked(name, "issuer")
+
+
+def site(estate: Path, name: str) -> Path:
+    """One site's folder. Raises ProvisioningError for a bad name."""
+    return estate / "sites" / checked(name, "site")
+
+
+def card(estate: Path, site_name: str, unit: str) -> Path:
+    """One unit's card. Raises ProvisioningError for a bad name."""
+    return site(estate, site_name) / "units" / checked(unit, "unit")
+
+
+def names(folder: Path) -> list[str]:
+    """The things that a folder of the estate holds, by name; none if it is not there."""
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def checked(name: str, what: Literal["issuer", "site", "unit"]) -> str:
+    """`name` if it may name an issuer, site or unit. Raises ProvisioningError."""
+    try:
+        return msgspec.convert(name, Name)
+    except msgspec.ValidationError:
+        raise ProvisioningError(
+            f"{name[:60]!r} cannot name a {what}: use 1 to 32 small letters, digits and hyphens, "
+            f"beginning and ending with a letter or digit"
+        ) from None
+
+
+def now_s() -> int:
+    """Unix seconds UTC by this machine's clock, the only one that provisioning has."""
+    return int(time.time())
+
+
+@contextmanager
+def changing(estate: Path) -> Iterator[None]:
+    """Make the estate's folder if need be, and let nobody else change it meanwhile."""
+    files.folder(estate)
+    held = os.open(estate, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)

@@ -1,0 +1,31 @@
+"""The pins of `hardware/pins.toml`, as a unit's configuration wants them."""
+
+from collections.abc import Sequence
+from importlib import resources
+
+import msgspec
+
+from edge.wire.unit import Pins
+from provisioning.files import ProvisioningError
+
+ALWAYS = ("green", "red", "buzzer", "relay")
+"""What every unit that drives its door has; the others are there where somebody wired them."""
+
+
+class _Pin(msgspec.Struct):
+    bcm: int
+
+
+class _File(msgspec.Struct):
+    pins: dict[str, _Pin]
+
+
+def wired(extra: Sequence[str] = ()) -> Pins:
+    """The pins of a door with `extra` wired besides ALWAYS. Raises ProvisioningError."""
+    text = resources.files("hardware").joinpath("pins.toml").read_bytes()
+    pins = msgspec.toml.decode(text, type=_File).pins
+    for name in extra:
+        if name not in pins:
+            others = ", ".join(n for n in pins if n not in ALWAYS)
+            raise ProvisioningError(f"{name[:60]!r} is nothing to wire; there are: {others}")
+    return Pins(**{name: pins[name].bcm for name in (*ALWAYS, *extra)})

@@ -1,0 +1,172 @@
+"""Units: the card of each, a folder to copy to where the unit reads its configuration."""
+
+import tempfile
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tomli_w
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from edge.wire import keys
+from edge.wire import unit as wire
+from edge.wire.unit import Broker, Camera, Door, Unit
+from provisioning import authority, files, pins, sites
+from provisioning import estate as places
+from provisioning.files import Folder, ProvisioningError
+
+BROKER_PORT = 8883  # MQTT over TLS, as IANA registers it
+UNIT = "unit.toml"
+PI_CAMERA = Camera()
+GROUP_LEN_MAX = 32  # edge.wire.trust.Group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked for one unit; what is left out takes its usual value."""
+
+    name: str
+    groups: Sequence[str] = ()  # none: the site, and site/unit
+    camera: Camera = PI_CAMERA
+    wired: Sequence[str] = ()  # beside the lights, the buzzer and the relay
+    broker: bool = True
+    broker_host: str = ""  # none: the first name of the broker's certificate
+    broker_port: int = BROKER_PORT
+
+
+def unit(estate: Path, site: str, order: Order) -> Folder:
+    """Make one unit's card. Raises ProvisioningError if it is there and would differ."""
+    return units(estate, site, [order])[0]
+
+
+def units(
+    estate: Path,
+    site: str,
+    orders: Sequence[Order],
+    told: Callable[[Folder], None] = lambda card: None,
+) -> list[Folder]:
+    """Make the cards of `orders`, calling `told` after each; none is made unless all can be.
+
+    Raises ProvisioningError.
+    """
+    with places.changing(estate):
+        settings = sites.read(estate, site)
+        believed = sites.signed(estate, site)
+        vouch = authority.Authority(estate) if any(o.broker for o in orders) else None
+        planned = [plan(estate, settings, order) for order in orders]
+        cards = []
+        for configuration in planned:
+            cards.append(_write(estate, configuration, believed, vouch))
+            told(cards[-1])
+    return cards
+
+
+def plan(estate: Path, site: sites.Site, order: Order) -> Unit:
+    """The configuration that `order` comes to. Raises ProvisioningError if it cannot be made."""
+    name = places.checked(order.name, "unit")
+    public = files.public_key(places.site(estate, site.name) / "site.pub")
+    configuration = Unit(
+        name=name,
+        site=site.name,
+        groups=list(order.groups) or _own_groups(site.name, name),
+        trust=sites.ISSUERS,
+        trust_key=keys.public_to_text(public),
+        door=Door(pins=pins.wired(order.wired)),
+        camera=order.camera,
+        counts=site.counts(),
+        broker=_broker(estate, order) if order.broker else None,
+    )
+    authority.common_name(_certificate_name(configuration))
+    _readable(configuration)
+    _agree(places.card(estate, site.name, name), configuration)
+    return configuration
+
+
+def _own_groups(site: str, unit: str) -> list[str]:
+    group = f"{site}/{unit}"
+    if len(group) > GROUP_LEN_MAX:
+        raise ProvisioningError(
+            f"the door group {group!r} is longer than {GROUP_LEN_MAX} characters; choose a shorter "
+            f"name for the unit, or name its groups"
+        )
+    return [site, group]
+
+
+def _broker(estate: Path, order: Order) -> Broker:
+    hosts = authority.broker_hosts(estate)
+    host = order.broker_host or hosts[0]
+    if host not in hosts:
+        raise ProvisioningError(
+            f"the broker's certificate is good for {', '.join(hosts)} and not for {host[:60]!r}: "
+            f"unit {order.name!r} would refuse it; name one of those with --broker-host"
+        )
+    collector = files.public_key(places.server(estate) / "collector-sign.pub")
+    return Broker(
+        host=host,
+        port=order.broker_port,
+        ca="ca.pem",
+        certificate="unit.pem",
+        key="unit.key",
+        collector_key=keys.public_to_text(collector),
+    )
+
+
+def _write(estate: Path, unit: Unit, believed: bytes, vouch: authority.Authority | None) -> Folder:
+    card = Folder(places.card(estate, unit.site, unit.name))
+    if unit.broker and vouch:
+        usage = ExtendedKeyUsageOID.CLIENT_AUTH
+        vouch.certificate(card, "unit", _certificate_name(unit), usage)
+        card.same("ca.pem", vouch.pem)
+    card.renew(sites.ISSUERS, believed)
+    card.once(UNIT, lambda: _toml(unit))  # the last: a card that has it is whole
+    return card
+
+
+def _certificate_name(unit: Unit) -> str:
+    return f"{unit.site}/{unit.name}"
+
+
+def _toml(unit: Unit) -> bytes:
+    return tomli_w.dumps(_without_none(msgspec.to_builtins(unit))).encode()
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    """TOML has no null: what is not there is not written."""
+    return {
+        name: _without_none(value) if isinstance(value, dict) else value
+        for name, value in table.items()
+        if value is not None
+    }
+
+
+def _readable(unit: Unit) -> None:
+    """Let the unit's own reader judge. Raises ProvisioningError."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / UNIT
+        path.write_bytes(_toml(unit))
+        try:
+            wire.read(path)
+        except wire.ConfigError as error:
+            why = str(error).replace(str(path), "its unit.toml")
+            raise ProvisioningError(f"unit {unit.name!r} cannot be made so: {why}") from None
+
+
+def _agree(card: Path, wanted: Unit) -> None:
+    """Raises ProvisioningError if the card is there and says something else than `wanted`."""
+    path = card / UNIT
+    if not path.exists():
+        return
+    try:
+        there = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProvisioningError(f"{path} is not a unit's configuration: {error}") from None
+    new = tomllib.loads(_toml(wanted).decode())
+    differing = sorted(k for k in there.keys() | new.keys() if there.get(k) != new.get(k))
+    if differing:
+        raise ProvisioningError(
+            f"unit {wanted.name!r} is there with another {' and '.join(differing)}; its card was "
+            f"kept as it is; move {card} away if you mean to make a new one"
+        )
