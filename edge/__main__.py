@@ -218,7 +218,7 @@ def _world(unit: Unit) -> Iterator[World]:
     with ExitStack() as opened:
         door = GpioDoor(unit.door.pins)
         opened.callback(door.close)
-        store = DiskStore(Path(unit.state))
+        store = DiskStore(Path(unit.state), random.SystemRandom())
         opened.callback(store.close)
         camera = _camera(unit.camera)
         opened.callback(camera.close)

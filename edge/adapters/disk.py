@@ -3,7 +3,7 @@
 WAL with synchronous=FULL: a call that returned is on the disk. One process at a time has the file.
 """
 
-import secrets
+import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +36,9 @@ CREATE TABLE closed_cell (
 class DiskStore:
     """The store of one unit in `folder`. Raises StoreLost, here and in every method."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rng: random.Random) -> None:
+        """`rng` names the installation when the file is made."""
+        self._rng = rng
         self._path = folder / FILE
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -153,7 +155,7 @@ class DiskStore:
             for statement in _SCHEMA.split(";")[:-1]:
                 self._db.execute(statement)
             self._db.execute(
-                "INSERT INTO unit VALUES (?, 0, 1, 0, 0)", (secrets.token_bytes(8).hex(),)
+                "INSERT INTO unit VALUES (?, 0, 1, 0, 0)", (self._rng.randbytes(8).hex(),)
             )
             self._db.execute(f"PRAGMA user_version = {_VERSION}")
 

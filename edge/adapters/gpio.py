@@ -8,10 +8,10 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import gpiozero
-from gpiozero.exc import GPIOZeroError
 
 from edge.door import DoorAction, Step
 from edge.ports import DoorLost
@@ -35,7 +35,7 @@ class GpioDoor:
                 self._green = self._output(pins.green, pin_factory)
                 self._red = self._output(pins.red, pin_factory)
                 self._buzzer = self._output(pins.buzzer, pin_factory)
-        except (GPIOZeroError, OSError, RuntimeError) as error:
+        except Exception as error:  # each backend has classes of its own (lgpio.error)
             self._close_pins()
             raise DoorLost(
                 f"the pins of this door cannot be driven ({_first_line(error)}); "
@@ -85,7 +85,7 @@ class GpioDoor:
                     self._set(self._green, step.green)
                     self._set(self._red, step.red)
                     self._set(self._buzzer, step.buzzer)
-                except (GPIOZeroError, OSError) as error:
+                except Exception as error:  # as above
                     self._lost = f"a pin of this door cannot be set any more ({_first_line(error)})"
                     self._action, self._unlocked_until_s = None, 0.0
                 if self._closed:
@@ -127,10 +127,8 @@ def _step_at(action: DoorAction | None, start_s: float, now_s: float) -> tuple[S
 
 
 def _quietly(call: Callable[[], None]) -> None:
-    try:
+    with suppress(Exception):  # a pin that is gone cannot be set, and is not ours any more
         call()
-    except (GPIOZeroError, OSError):
-        return
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,0 +1,48 @@
+"""What several tests share: keys, a trusted city, a unit's file."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge.wire import keys, trust, unit
+
+CITY = keys.private_key(b"city".ljust(32))
+SITE_KEY = keys.private_key(b"site".ljust(32))
+
+
+def issuers(at_s: int) -> trust.Issuers:
+    """A site `campus` that recognises the city, its key in use around `at_s`."""
+    key = trust.IssuerKey(
+        public=keys.public_to_text(CITY.public), from_s=at_s - 86400, until_s=at_s + 86400
+    )
+    city = trust.Issuer(name="city", keys=[key], longest_life_s=86400)
+    return trust.Issuers(site="campus", version=1, signed_s=at_s, issuers=[city])
+
+
+def write_unit(folder: Path, at_s: int, **changes: object) -> Path:
+    """A card in `folder`: unit.toml and issuers.json; `changes` replace the file's keys."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "frames").mkdir(exist_ok=True)
+    (folder / "issuers.json").write_bytes(trust.sign(issuers(at_s), SITE_KEY))
+    config: dict[str, object] = {
+        "name": "north-1",
+        "site": "campus",
+        "groups": ["campus", "campus/north-1"],
+        "trust": "issuers.json",
+        "trust_key": keys.public_to_text(SITE_KEY.public),
+        "camera": {"kind": "pictures", "source": "frames"},
+        "door": {
+            "unlock_ms": 300,
+            "pins": {"green": 23, "red": 24, "buzzer": 25, "relay": 17},
+        },
+    }
+    config.update(changes)
+    path = folder / "unit.toml"
+    path.write_bytes(msgspec.toml.encode(config))
+    return path
+
+
+@pytest.fixture
+def pins() -> unit.Pins:
+    return unit.Pins(green=23, red=24, buzzer=25, relay=17)

@@ -1,0 +1,124 @@
+"""The direct door on gpiozero's mock pins, whose histories show every level and when."""
+
+import time
+from typing import Any
+
+import pytest
+from gpiozero.pins.mock import MockFactory, MockPin
+
+from edge import door
+from edge.adapters.gpio import GpioDoor
+from edge.door import Signal
+from edge.ports import DoorLost
+from edge.wire.unit import Pins
+
+
+@pytest.fixture
+def factory() -> Any:
+    factory = MockFactory(revision="a02082")
+    yield factory
+    factory.reset()
+
+
+def relay(factory: Any) -> MockPin:
+    return factory.pin(17)
+
+
+def wait(condition: Any, most_s: float = 2.0) -> None:
+    until_s = time.monotonic() + most_s
+    while not condition():
+        assert time.monotonic() < until_s, "it did not happen"
+        time.sleep(0.005)
+
+
+def test_no_glitch_at_construction_and_low_at_the_end(factory: Any, pins: Pins) -> None:
+    door_ = GpioDoor(pins, factory)
+    assert [state.state for state in relay(factory).states] == [False]
+    door_.apply(door.action(Signal.OPEN, 1000))
+    wait(lambda: relay(factory).state)
+    door_.close()
+    assert not relay(factory).state
+    door_.close()
+
+
+def test_a_pulse_lasts_as_long_as_it_says(factory: Any, pins: Pins) -> None:
+    door_ = GpioDoor(pins, factory)
+    start_s = time.monotonic()
+    door_.apply(door.action(Signal.OPEN, 300))
+    wait(lambda: relay(factory).state)
+    assert factory.pin(23).state, "green is on while the door is unlocked"
+    wait(lambda: not relay(factory).state)
+    assert 0.3 <= time.monotonic() - start_s < 0.6
+    door_.close()
+
+
+def test_another_signal_does_not_cut_a_pulse_nor_lengthen_it(factory: Any, pins: Pins) -> None:
+    door_ = GpioDoor(pins, factory)
+    start_s = time.monotonic()
+    door_.apply(door.action(Signal.OPEN, 300))
+    wait(lambda: relay(factory).state)
+    door_.apply(door.action(Signal.REFUSED))
+    assert relay(factory).state
+    wait(lambda: not relay(factory).state)
+    assert time.monotonic() - start_s < 0.6
+    assert factory.pin(24).state, "red goes on"
+    door_.close()
+
+
+def test_nothing_but_an_opening_moves_the_relay(factory: Any, pins: Pins) -> None:
+    door_ = GpioDoor(pins, factory)
+    for signal in Signal:
+        door_.apply(door.action(signal))
+        time.sleep(0.02)
+    assert [state.state for state in relay(factory).states] == [False]
+    door_.close()
+
+
+def test_lights_follow_the_action_and_rest(factory: Any, pins: Pins) -> None:
+    door_ = GpioDoor(pins, factory)
+    door_.apply(door.action(Signal.NOT_READY))
+    wait(lambda: factory.pin(24).state)
+    wait(lambda: not factory.pin(24).state)
+    assert not factory.pin(23).state
+    door_.close()
+
+
+def test_the_last_word_refuses_an_endless_pulse(factory: Any, pins: Pins) -> None:
+    forged = door.DoorAction(Signal.OPEN, 10**9, door.action(Signal.OPEN).steps)
+    door_ = GpioDoor(pins, factory)
+    door_.apply(forged)
+    time.sleep(0.05)
+    assert not relay(factory).state
+    door_.close()
+
+
+def test_a_pin_that_fails_is_told_and_the_relay_rests(factory: Any, pins: Pins) -> None:
+    door_ = GpioDoor(pins, factory)
+    green = factory.pin(23)
+    set_state = green._set_state
+
+    def broken(_value: object) -> None:
+        raise OSError("the chip is gone")
+
+    green._set_state = broken
+    door_.apply(door.action(Signal.OPEN, 2000))
+    wait(lambda: door_._lost is not None)
+    with pytest.raises(DoorLost, match="chip is gone"):
+        door_.apply(door.action(Signal.REFUSED))
+    wait(lambda: not relay(factory).state)
+    green._set_state = set_state
+    door_.close()
+
+
+def test_no_pi_is_one_sentence(pins: Pins, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "lgpio")
+    monkeypatch.setattr("gpiozero.Device.pin_factory", None)
+    with pytest.raises(DoorLost, match="cannot be driven"):
+        GpioDoor(pins)
+
+
+def test_a_pin_in_use_is_one_sentence(factory: Any, pins: Pins) -> None:
+    first = GpioDoor(pins, factory)
+    with pytest.raises(DoorLost, match="cannot be driven"):
+        GpioDoor(pins, factory)
+    first.close()

@@ -1,0 +1,432 @@
+"""The simulated street: one seed picks who comes by and what goes wrong, and drives the real loop.
+
+Real: loop, stages, verdicts over real signatures, the store on a disk, the messages. Simulated:
+time, eyes, the door's hardware, the broker and the collector behind it. What must always hold is
+checked at every tick; a failure names its seed.
+"""
+
+import base64
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from edge import BUILT_S
+from edge.adapters.disk import DiskStore
+from edge.clock import Now, interval
+from edge.decision import Decision, Rules
+from edge.door import DoorAction, Signal
+from edge.loop import Loop, Settings, World
+from edge.ports import CameraLost, DoorLost, Frame, Luma, Symbol
+from edge.verdict import Place, Verdict
+from edge.wire import keys, report, trust
+from edge.wire.code import Code, Colour, encode
+
+SITE, UNIT = "campus", "north-1"
+GROUPS = frozenset({"campus", "campus/north-1"})
+START_S = BUILT_S + 30 * 86400 + 7 * 3600
+TICK_S = 0.25
+READ_RATE = 0.6  # of the frames that show a code, as at a real door
+UNLOCK_MS = 3000
+K = 10
+PERIOD_S = 900
+BLANK = np.zeros((2, 2), np.uint8)
+
+KINDS = {  # what comes by, how often, and what the door must say
+    "green": (60, "green"),
+    "yellow": (6, "yellow"),
+    "red": (8, "red"),
+    "expired": (10, "expired"),
+    "forged": (6, "not-genuine"),
+    "altered": (4, "not-genuine"),
+    "cut": (4, "not-genuine"),
+    "elsewhere": (5, "not-here"),
+    "stranger": (4, "unsure-issuer"),
+    "poster": (8, None),
+}
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One person in front of the door."""
+
+    kind: str
+    text: bytes
+    from_s: float
+    until_s: float
+
+
+@dataclass
+class Troubles:
+    """How often the world fails, per simulated hour."""
+
+    power_cuts: float = 0.0
+    broker_outages: float = 0.0
+    lost_acks: float = 0.1  # the share of acknowledgements that never arrive
+    repeats: float = 0.1  # the share of messages that arrive twice
+    camera_losses: float = 0.0
+    door_losses: float = 0.0
+    clock_steps: float = 0.0
+
+
+class People:
+    """Identities: keys, day handles, scopes. Two streets may differ in nothing else."""
+
+    def __init__(self, seed: int) -> None:
+        rng = random.Random(f"people {seed}")
+        self.rng = rng
+        self.city = keys.private_key(rng.randbytes(32))
+        self.stranger = keys.private_key(rng.randbytes(32))
+        self.handles = [
+            base64.urlsafe_b64encode(rng.randbytes(8))[:11].decode() for _ in range(500)
+        ]
+        self.scopes = [f"staff:{''.join(rng.choices('abcdefghij', k=6))}" for _ in range(500)]
+
+    def text(self, kind: str, who: int, now_s: int) -> bytes:
+        """What `who` shows, being of `kind`."""
+        if kind == "poster":
+            return b"HTTPS://EXAMPLE.ORG/%d" % who
+        colour = {"yellow": Colour.YELLOW, "red": Colour.RED}.get(kind, Colour.GREEN)
+        iat_s = now_s - (7200 if kind == "expired" else 30)
+        code = Code(
+            colour=colour,
+            sub=self.handles[who],
+            iat_s=iat_s,
+            exp_s=iat_s + 3600,
+            aud=("harbour",) if kind == "elsewhere" else (),
+            scope=self.scopes[who],
+        )
+        signer = self.stranger if kind == "stranger" else self.city
+        if kind == "forged":
+            signer = _Pretender(self.stranger, self.city.kid)
+        text = encode(code, signer).encode()
+        if kind == "cut":
+            return text[:-12]
+        if kind == "altered":  # yesterday's signature under today's claims
+            other = encode(Code(colour=colour, sub=code.sub, iat_s=iat_s - 9, exp_s=iat_s), signer)
+            return text[:-96] + other.encode()[-96:]
+        return text
+
+
+@dataclass
+class _Pretender:
+    """Signs with its own key under another's name."""
+
+    key: keys.PrivateKey
+    kid: bytes
+
+    def sign(self, message: bytes) -> bytes:
+        return self.key.sign(message)
+
+
+class Street:
+    """Time, eyes, door, broker and collector; `run` lets `seconds` pass."""
+
+    def __init__(
+        self,
+        seed: int,
+        folder: Path,
+        people: int | None = None,
+        per_hour: float = 120,
+        troubles: Troubles | None = None,
+        kinds: dict[str, tuple[int, str | None]] | None = None,
+        wired: bool = True,
+    ) -> None:
+        self.seed = seed
+        self.rng = random.Random(f"street {seed}")
+        self.people = People(seed if people is None else people)
+        self.folder = folder
+        self.per_hour = per_hour
+        self.troubles = troubles or Troubles()
+        self.kinds = kinds or KINDS
+        self.wired = wired  # whether this unit has a broker at all
+        self.wall_s = float(START_S)
+        self.monotonic_s = 1000.0
+        self.visit: Visit | None = None
+        self.next_visit_s = self.monotonic_s + 1
+        self.visits: list[Visit] = []
+        self.decisions: list[tuple[float, str, bool]] = []  # (when, category, opened)
+        self.pulses: list[tuple[float, int]] = []
+        self.actions: list[tuple[float, Signal]] = []
+        self.centre = Centre(self)
+        self.camera_lost = self.door_lost = False
+        self.boots = 0
+        document = trust.Issuers(
+            site=SITE,
+            version=1,
+            signed_s=START_S - 86400,
+            issuers=[
+                trust.Issuer(
+                    name="city",
+                    keys=[
+                        trust.IssuerKey(
+                            public=keys.public_to_text(self.people.city.public),
+                            from_s=START_S - 7 * 86400,
+                            until_s=START_S + 28 * 86400,
+                        )
+                    ],
+                    longest_life_s=86400,
+                )
+            ],
+        )
+        self.trust = trust.Trust(document)
+        self.boot()
+
+    def boot(self) -> None:
+        """Power on: everything in memory is new, the disk is what it was."""
+        self.boots += 1
+        rng = random.Random(f"unit {self.seed} {self.boots}")
+        self.store = DiskStore(self.folder, rng)
+        world = World(
+            Watch(self), self, Eyes(self), self, self.store, Line(self) if self.wired else None
+        )
+        settings = Settings(UNLOCK_MS, PERIOD_S, K, 60, self.centre.key.public)
+        self.loop = Loop(
+            world,
+            self.trust,
+            Place(GROUPS),
+            Rules(frozenset({Colour.GREEN})),
+            settings,
+            rng,
+            self.told,
+        )
+
+    def power_cut(self) -> None:
+        """Nothing is said goodbye to; what was committed is there again after the start."""
+        self.store.close()
+        self.monotonic_s += 20
+        self.wall_s += 20
+        self.boot()
+
+    def run(self, seconds: float) -> "Street":
+        """Let time pass; every tick is checked. Raises AssertionError with the seed."""
+        end_s = self.monotonic_s + seconds
+        while self.monotonic_s < end_s:
+            self.tick()
+        return self
+
+    def tick(self) -> None:
+        """One tick of the street, the unit and the checks."""
+        self._pass_time()
+        before = len(self.pulses)
+        self.loop.tick()
+        try:
+            self._check(self.pulses[before:])
+        except AssertionError as error:
+            raise AssertionError(f"street with seed {self.seed}: {error}") from None
+
+    def _pass_time(self) -> None:
+        self.monotonic_s += TICK_S
+        self.wall_s += TICK_S
+        if self.visit and self.monotonic_s >= self.visit.until_s:
+            self.visit = None
+            self.next_visit_s = self.monotonic_s + self.rng.expovariate(self.per_hour / 3600)
+        if self.visit is None and self.monotonic_s >= self.next_visit_s:
+            kind = self.rng.choices(list(self.kinds), [n for n, _ in self.kinds.values()])[0]
+            who = self.rng.randrange(500)
+            text = self.people.text(kind, who, int(self.wall_s))
+            self.visit = Visit(
+                kind, text, self.monotonic_s, self.monotonic_s + self.rng.uniform(1, 5)
+            )
+            self.visits.append(self.visit)
+        self._go_wrong()
+        self.centre.pass_time()
+
+    def _go_wrong(self) -> None:
+        often = self.troubles
+        if self._happens(often.power_cuts):
+            self.power_cut()
+        if self._happens(often.broker_outages):
+            self.centre.down_until_s = self.monotonic_s + self.rng.uniform(10, 3600)
+        if self._happens(often.clock_steps):
+            self.wall_s += self.rng.uniform(-4, 4)
+        if self._happens(often.camera_losses):
+            self.camera_lost = True
+        elif self.camera_lost and self.rng.random() < 0.1:
+            self.camera_lost = False
+        if self._happens(often.door_losses):
+            self.door_lost = True
+        elif self.door_lost and self.rng.random() < 0.1:
+            self.door_lost = False
+
+    def _happens(self, per_hour: float) -> bool:
+        return per_hour > 0 and self.rng.random() < per_hour * TICK_S / 3600
+
+    def _check(self, pulses: list[tuple[float, int]]) -> None:
+        for _at_s, unlock_ms in pulses:
+            assert self.visit is not None, "the relay pulsed with nobody in view"
+            assert self.visit.kind == "green", f"the relay pulsed for a {self.visit.kind} code"
+            assert unlock_ms == UNLOCK_MS, f"a pulse of {unlock_ms} ms"
+        if len(self.pulses) >= 2:
+            apart_s = self.pulses[-1][0] - self.pulses[-2][0]
+            assert apart_s >= UNLOCK_MS / 1000, "two pulses overlap"
+        self.centre.check()
+
+    # The ports that the loop sees.
+
+    def latest(self) -> Frame:
+        if self.camera_lost:
+            raise CameraLost("the camera is gone")
+        return Frame(BLANK, self.monotonic_s)
+
+    def apply(self, action: DoorAction) -> None:
+        if self.door_lost:
+            raise DoorLost("the pins are gone")
+        self.actions.append((self.monotonic_s, action.signal))
+        if action.unlock_ms:
+            self.pulses.append((self.monotonic_s, action.unlock_ms))
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def told(self, verdict: Verdict, decision: Decision) -> None:
+        self.decisions.append((self.monotonic_s, decision.category, decision.opens))
+
+
+@dataclass
+class Watch:
+    """The unit's clock."""
+
+    street: Street
+
+    def read(self) -> Now:
+        return Now(interval(self.street.wall_s), self.street.monotonic_s)
+
+    def sleep(self, seconds: float) -> None:
+        """Time passes in `tick` alone."""
+
+
+@dataclass
+class Eyes:
+    """The unit's decoder: it reads some of the frames."""
+
+    street: Street
+
+    def read(self, luma: Luma) -> tuple[Symbol, ...]:
+        visit = self.street.visit
+        if visit is None or self.street.rng.random() > READ_RATE:
+            return ()
+        return (Symbol(visit.text, ((0, 0), (9, 0), (9, 9), (0, 9))),)
+
+
+@dataclass
+class Message:
+    """What an observer at the broker sees."""
+
+    at_s: float
+    leaf: str
+    payload: bytes
+
+
+class Centre:
+    """Broker and collector: stores a cell once, acknowledges after that, forgets nothing."""
+
+    def __init__(self, street: Street) -> None:
+        self.street = street
+        self.key = keys.private_key(b"c" * 32)
+        self.down_until_s = 0.0
+        self.messages: list[Message] = []
+        self.cells: dict[tuple[str, int], report.Cell] = {}
+        self.acks: list[tuple[float, bytes]] = []
+        self.rng = random.Random(f"centre {street.seed}")
+
+    @property
+    def up(self) -> bool:
+        return self.street.monotonic_s >= self.down_until_s
+
+    def publish(self, leaf: str, payload: bytes) -> None:
+        """A message arrives, perhaps twice."""
+        self.messages.append(Message(self.street.monotonic_s, leaf, payload))
+        if leaf == "counts":
+            for _ in range(2 if self.rng.random() < self.street.troubles.repeats else 1):
+                self._collect(report.decode_counts(payload))
+
+    def _collect(self, counts: report.Counts) -> None:
+        for cell in counts.cells:
+            key = (counts.installation, cell.number)
+            assert self.cells.setdefault(key, cell) == cell, f"cell {key} came with two contents"
+        if counts.cells and self.rng.random() >= self.street.troubles.lost_acks:
+            last = counts.cells[-1]
+            ack = report.Ack(
+                site=SITE,
+                unit=UNIT,
+                installation=counts.installation,
+                first=counts.cells[0].number,
+                last=last.number,
+                digest=report.digest(last),
+            )
+            self.acks.append((self.street.monotonic_s + 0.5, report.sign_ack(ack, self.key)))
+
+    def pass_time(self) -> None:
+        """Acknowledgements sent during an outage are lost."""
+        if not self.up:
+            self.acks.clear()
+
+    def check(self) -> None:
+        """What nobody outside may ever see."""
+        for cell in list(self.cells.values())[-3:]:
+            assert cell.count >= K, f"a cell of {cell.count}, below k, has left the unit"
+
+
+class Line:
+    """The unit's end of the way to the centre."""
+
+    def __init__(self, street: Street) -> None:
+        self.street = street
+
+    def send(self, leaf: report.Leaf, payload: bytes) -> None:
+        if self.street.centre.up:
+            self.street.centre.publish(leaf, payload)
+
+    def received(self) -> list[tuple[report.Leaf, bytes]]:
+        centre, now_s = self.street.centre, self.street.monotonic_s
+        come = [("ack", payload) for at_s, payload in centre.acks if at_s <= now_s]
+        centre.acks = [ack for ack in centre.acks if ack[0] > now_s]
+        return come
+
+    def connected(self) -> bool:
+        return self.street.centre.up
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+@dataclass
+class Ledger:
+    """Where every decision of a street is: `decided` must equal the rest."""
+
+    decided: int
+    stored: int
+    unacknowledged: int
+    open: int
+    by_category: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def balanced(self) -> bool:
+        return self.decided == self.stored + self.unacknowledged + self.open
+
+
+def ledger(street: Street) -> Ledger:
+    """Read from the unit's disk and the collector's cells. Cells that the collector has stored
+    and the unit still keeps (a lost acknowledgement) are counted as stored.
+    """
+    db = street.store._db
+    closed = db.execute("SELECT number, category, count FROM closed_cell").fetchall()
+    stored = street.centre.cells
+    waiting = [row for row in closed if (street.store.installation, row[0]) not in stored]
+    opened = db.execute("SELECT category, count FROM open_cell").fetchall()
+    categories: dict[str, int] = {}
+    for category, count in [
+        *((c.category, c.count) for c in stored.values()),
+        *((row[1], row[2]) for row in waiting),
+        *opened,
+    ]:
+        categories[category] = categories.get(category, 0) + count
+    return Ledger(
+        decided=db.execute("SELECT decided FROM unit").fetchone()[0],
+        stored=sum(cell.count for cell in stored.values()),
+        unacknowledged=sum(row[2] for row in waiting),
+        open=sum(row[1] for row in opened),
+        by_category={k: v for k, v in categories.items() if v},
+    )
