@@ -71,7 +71,7 @@ def verify(text: bytes, trust: Trust, place: Place, now: Interval) -> Verdict | 
     if signed is None:
         return None
     if isinstance(signed, Malformed):
-        return Refused(Reason.MALFORMED, text)
+        return Refused(Reason.MALFORMED, text[: code.TEXT_LEN_MAX])
     candidates = trust.keys(signed.kid)
     if not candidates:
         return Unsure(Reason.UNKNOWN_ISSUER, signed.message)

@@ -44,7 +44,7 @@ CATEGORIES: tuple[Category, ...] = get_args(Category)
 _M = TypeVar("_M", bound=msgspec.Struct)
 
 Number = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
-Installation = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}$")]
+Installation = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}(?!\n)$")]
 """Made with a unit's store and never again: numbers restart only under a new one."""
 
 
@@ -110,9 +110,9 @@ class Ack(_Message, frozen=True, kw_only=True):
 class Address(NamedTuple):
     """Where a message came from, read off its topic."""
 
-    site: str
-    unit: str
-    leaf: str
+    site: Name
+    unit: Name
+    leaf: Leaf
 
 
 def topic(site: str, unit: str, leaf: Leaf) -> str:
@@ -123,9 +123,12 @@ def topic(site: str, unit: str, leaf: Leaf) -> str:
 def address(topic: str) -> Address | None:
     """The parts of a topic; None when it is not one of ours."""
     parts = topic.split("/")
-    if len(parts) != 5 or "/".join(parts[:2]) != ROOT or not all(parts):
+    if len(parts) != 5 or "/".join(parts[:2]) != ROOT:
         return None
-    return Address(parts[2], parts[3], parts[4])
+    try:
+        return msgspec.convert(parts[2:], Address)
+    except msgspec.ValidationError:  # not names, or a leaf of another version
+        return None
 
 
 def digest(cell: Cell) -> str:
@@ -171,9 +174,12 @@ def sign_ack(ack: Ack, collector: keys.PrivateKey) -> bytes:
 def verify_ack(data: bytes, collector: bytes) -> Ack:
     """Raises ReportError when it is torn or not signed by `collector` (32 bytes)."""
     try:
-        return _decode(envelope.verify(data, ACK_KIND, collector), Ack)
+        ack = _decode(envelope.verify(data, ACK_KIND, collector), Ack)
     except envelope.EnvelopeError as error:
         raise ReportError(f"an acknowledgement is not believed: {error}") from None
+    if ack.first > ack.last:
+        raise ReportError("an acknowledgement ends before it begins")
+    return ack
 
 
 def _decode(data: bytes, kind: type[_M]) -> _M:

@@ -14,9 +14,10 @@ from edge.wire import envelope, keys
 KIND = "application/vnd.menshen.issuers.1+json"
 ISSUERS_MAX = 4000
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")]
+# `$` alone would let one line feed follow: `(?!\n)` does not.
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?(?!\n)$")]
 """A site, unit or issuer: one level of an MQTT topic."""
-Group = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9/._-]{0,30}[a-z0-9])?$")]
+Group = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9/._-]{0,30}[a-z0-9])?(?!\n)$")]
 """A door group, as `campus/north`: what a code's `aud` names."""
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 """Unix seconds UTC, or a length of time in seconds."""
@@ -65,15 +66,29 @@ class TrustedKey:
 
 
 class Trust:
-    """What a unit believes, ready for look-up by kid; the look-up does not grow with issuers."""
+    """What a unit believes, ready for look-up by kid; the look-up does not grow with issuers.
+
+    Raises TrustError for an issuer or a key that is named twice: which terms hold would be luck.
+    """
 
     def __init__(self, document: Issuers) -> None:
         self.version = document.version
         self.signed_s = document.signed_s
         found: dict[bytes, tuple[TrustedKey, ...]] = {}
+        names: set[str] = set()
+        publics: set[bytes] = set()
         for issuer in document.issuers:
+            if issuer.name in names:
+                raise TrustError(f"the issuers file names issuer {issuer.name!r} twice")
+            names.add(issuer.name)
             for key in issuer.keys:
                 public = keys.public_from_text(key.public)
+                if public in publics:
+                    raise TrustError(
+                        f"the issuers file names the key {key.public} twice, "
+                        f"the second time for {issuer.name!r}"
+                    )
+                publics.add(public)
                 trusted = TrustedKey(
                     issuer.name,
                     public,
