@@ -1,0 +1,1 @@
+"""The central side: broker, collector, store, issuer with its wallet page, operators' page."""

@@ -1,0 +1,316 @@
+"""Takes the units' messages from the broker into the store, and only then acknowledges them.
+
+The network's thread fills a queue; this file's loop empties it in batches, one commit for each.
+What is committed is acknowledged twice: to the broker, which may then forget the message, and by
+a signed `Ack` to the unit, which may then forget its cells. A message that comes again is stored
+no second time and acknowledged again, so the program may die anywhere.
+"""
+
+import logging
+import queue
+import random
+import signal
+import ssl
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+import paho.mqtt.client as mqtt
+import sqlalchemy as sa
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge.wire import keys, report
+from edge.wire.trust import Name
+from edge.wire.unit import K_MIN
+from server_stub import serving, store
+from server_stub.estate import Estate, EstateError
+
+CLIENT = "collector"  # fixed, so the broker keeps what comes while we are away
+QUEUE_LEN_MAX = 20_000  # messages; what comes above is dropped, and its unit sends it again
+BATCH_LEN_MAX = 500  # messages in one commit
+RETRY_S_MAX = 30.0
+KEEPALIVE_S = 30
+LEAVES = ("state", "health", "counts")
+
+_log = logging.getLogger("menshen.collector")
+
+
+class CollectorError(ValueError):
+    """The collector cannot start; one sentence that says what is wrong and what to do."""
+
+
+class Message(NamedTuple):
+    """One message as it came. `connection` counts our connections: `mid` belongs to one of them."""
+
+    topic: str
+    payload: bytes
+    mid: int
+    qos: int
+    connection: int
+
+
+class Foreign(ValueError):
+    """A message that no unit of ours sends; a clause that says why."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one commit stores."""
+
+    reports: list[store.Report] = field(default_factory=list)
+    states: dict[store.UnitKey, list[report.State]] = field(default_factory=dict)
+    healths: dict[store.UnitKey, report.Health] = field(default_factory=dict)
+
+
+class Sorter:
+    """Tells our units' messages from others. One that is not ours is told, counted, left out."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._estate = estate
+        self._k_min: dict[str, int] = {}
+        self.dropped: Counter[str] = Counter()  # by topic's leaf, or "other"
+
+    def batch(self, messages: list[Message]) -> Batch:
+        """Sort `messages` by what they say. Never raises for what is in them."""
+        batch = Batch()
+        for message in messages:
+            try:
+                self._put(batch, message)
+            except (Foreign, report.ReportError) as error:
+                self._drop(message, error)
+        return batch
+
+    def _put(self, batch: Batch, message: Message) -> None:
+        address = report.address(message.topic)
+        if address is None or not _named(address):
+            raise Foreign("its topic names no unit")
+        k_min = self._site_k_min(address.site)
+        unit = store.UnitKey(address.site, address.unit)
+        if address.leaf == "state":
+            batch.states.setdefault(unit, []).append(report.decode_state(message.payload))
+        elif address.leaf == "health":
+            batch.healths[unit] = report.decode_health(message.payload)
+        elif address.leaf == "counts":
+            counts = report.decode_counts(message.payload)
+            if any(cell.count < k_min for cell in counts.cells):
+                raise Foreign(f"it holds a cell of fewer than {k_min}")
+            if counts.cells:
+                batch.reports.append(store.Report(unit, counts))
+        else:
+            raise Foreign("units send nothing there")
+
+    def _site_k_min(self, name: str) -> int:
+        if name not in self._k_min:
+            try:
+                site = self._estate.site(name)
+            except EstateError as error:
+                raise Foreign(str(error)) from None
+            if site is None:
+                raise Foreign("this estate has no such site")
+            self._k_min[name] = 1 if site.demo else K_MIN
+        return self._k_min[name]
+
+    def _drop(self, message: Message, error: Exception) -> None:
+        leaf = message.topic.rpartition("/")[2]
+        self.dropped[leaf if leaf in LEAVES else "other"] += 1
+        _log.warning(
+            "dropped a message at %.120r: %.200s (%d dropped so far)",
+            message.topic,
+            error,
+            self.dropped.total(),
+        )
+
+
+class Collector:
+    """One broker, one store."""
+
+    def __init__(self, estate: Estate, engine: sa.Engine, host: str, port: int) -> None:
+        """Raises EstateError, CollectorError."""
+        self._engine = engine
+        self._key: keys.PrivateKey = estate.collector_sign_key()
+        self._sorter = Sorter(estate)
+        self._queue: queue.Queue[Message] = queue.Queue(QUEUE_LEN_MAX)
+        self._full = 0
+        self._connection = 0
+        self._stop = threading.Event()
+        self._where = f"{host} port {port}"
+        self._told = ""
+        self._client = self._made_client(estate)
+        self._client.connect_async(host, port, KEEPALIVE_S)
+
+    def run(self) -> None:
+        """Collect until `stop`."""
+        self._client.loop_start()
+        while not self._stop.is_set():
+            messages = self._take()
+            if messages:
+                self._keep(messages)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def stop(self) -> None:
+        """End `run` after the commit it is in."""
+        self._stop.set()
+
+    def _take(self) -> list[Message]:
+        """What has queued up; waits a little for the first."""
+        try:
+            messages = [self._queue.get(timeout=0.5)]
+        except queue.Empty:
+            return []
+        while len(messages) < BATCH_LEN_MAX:
+            try:
+                messages.append(self._queue.get_nowait())
+            except queue.Empty:
+                break
+        return messages
+
+    def _keep(self, messages: list[Message]) -> None:
+        """Store, then acknowledge. While the store fails nothing is acknowledged; tries on."""
+        batch = self._sorter.batch(messages)
+        delay_s = 1.0
+        while not self._stop.is_set():
+            try:
+                with store.writing(self._engine) as connection:
+                    kept = store.add_cells(connection, batch.reports)
+                    store.add_units(connection, batch.states, batch.healths, int(time.time()))
+            except sa.exc.SQLAlchemyError as error:
+                _log.error(
+                    "the store fails (%.200s): nothing is acknowledged, the units keep their "
+                    "counts, next try in %.0f s",
+                    store.reason(error),
+                    delay_s,
+                )
+                self._stop.wait(delay_s)
+                delay_s = min(RETRY_S_MAX, delay_s * random.uniform(1.5, 2.5))  # noqa: S311
+                continue
+            break
+        else:
+            return
+        for said, what in zip(batch.reports, kept, strict=True):
+            self._acknowledge(said, what)
+        for message in messages:
+            if message.qos and message.connection == self._connection:
+                self._client.ack(message.mid, message.qos)
+
+    def _acknowledge(self, said: store.Report, kept: store.Kept) -> None:
+        if kept.conflict:
+            _log.error(
+                "ALARM: unit %s/%s sent cell %d of installation %s again with other content; it "
+                "was not stored and is not acknowledged: look at that unit",
+                *said.unit,
+                kept.conflict.number,
+                said.counts.installation,
+            )
+        if kept.last is None:
+            return
+        ack = report.Ack(
+            site=said.unit.site,
+            unit=said.unit.unit,
+            installation=said.counts.installation,
+            first=said.counts.cells[0].number,
+            last=kept.last.number,
+            digest=report.digest(kept.last),
+        )
+        self._client.publish(report.topic(*said.unit, "ack"), report.sign_ack(ack, self._key), 1)
+
+    def _made_client(self, estate: Estate) -> mqtt.Client:
+        certificate, key = estate.certificate("collector")
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, CLIENT, clean_session=False, manual_ack=True
+        )
+        try:
+            client.tls_set(str(estate.authority), str(certificate), str(key))
+        except (OSError, ssl.SSLError) as error:
+            raise CollectorError(
+                f"the collector's certificate cannot be used ({error}); make it anew with "
+                f"menshen-provision"
+            ) from None
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        self._spread_reconnects(client)
+        return client
+
+    # Below: the network's thread.
+
+    def _on_connect(
+        self, client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _props: Any
+    ) -> None:
+        if code.is_failure:
+            self._tell(f"the broker at {self._where} refuses us ({code}); trying on")
+            return
+        self._connection += 1
+        self._told = ""
+        client.subscribe([(f"{report.ROOT}/+/+/{leaf}", 1) for leaf in LEAVES])
+
+    def _on_subscribe(self, *_: Any) -> None:
+        if self._connection == 1:
+            serving.ready("collector", f"the broker at {self._where}")
+        else:
+            _log.warning("the broker at %s is back", self._where)
+
+    def _on_connect_fail(self, client: mqtt.Client, _data: Any) -> None:
+        self._spread_reconnects(client)
+        self._tell(f"the broker at {self._where} cannot be reached; trying on")
+
+    def _on_disconnect(
+        self, client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _props: Any
+    ) -> None:
+        self._spread_reconnects(client)
+        if not self._stop.is_set():
+            self._tell(f"the broker at {self._where} is gone ({code}); trying on")
+
+    def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        try:
+            self._queue.put_nowait(
+                Message(
+                    message.topic,
+                    bytes(message.payload),
+                    message.mid,
+                    message.qos,
+                    self._connection,
+                )
+            )
+        except queue.Full:
+            self._full += 1
+            self._tell(f"more comes than can be stored: {self._full} messages left to come again")
+        except UnicodeDecodeError:
+            self._tell("dropped a message whose topic is not text")
+
+    def _tell(self, sentence: str) -> None:
+        """The same trouble is told once until something else happens."""
+        if sentence != self._told:
+            self._told = sentence
+            _log.warning("%s", sentence)
+
+    def _spread_reconnects(self, client: mqtt.Client) -> None:
+        """The next delay doubles from 1 to 3 seconds: after an outage not all come at once."""
+        client.reconnect_delay_set(random.randint(1, 3), random.randint(20, 60))  # noqa: S311
+
+
+def run(
+    estate: Estate,
+    engine: sa.Engine,
+    host: str,
+    port: int,
+) -> None:
+    """Collect until SIGTERM or SIGINT. Raises EstateError, CollectorError."""
+    collector = Collector(estate, engine, host, port)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: collector.stop())
+    collector.run()
+
+
+def _named(address: report.Address) -> bool:
+    try:
+        msgspec.convert([address.site, address.unit], list[Name])
+    except msgspec.ValidationError:
+        return False
+    return True

@@ -1,0 +1,90 @@
+"""What `menshen-provision` made, as the central side reads it: keys and certificates."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from edge.wire import keys
+from edge.wire.trust import Name, Seconds
+
+_T = TypeVar("_T")
+
+
+class EstateError(ValueError):
+    """The estate lacks something; one sentence that says what is wrong and what to do."""
+
+
+class IssuerFile(msgspec.Struct, frozen=True):
+    """issuers/<name>/issuer.toml: what the issuer's key may sign, and when."""
+
+    name: Name
+    longest_life_s: Seconds
+    from_s: Seconds
+    until_s: Seconds
+
+
+class SiteFile(msgspec.Struct, frozen=True):
+    """sites/<name>/site.toml: only what the central side needs of it."""
+
+    name: Name
+    demo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Estate:
+    """Paths and files of one estate; nothing is read before it is asked for."""
+
+    root: Path
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that broker, collector and units are signed by."""
+        return self._file("authority/ca.pem")
+
+    def certificate(self, name: str) -> tuple[Path, Path]:
+        """Certificate and key of `broker` or `collector`. Raises EstateError."""
+        return self._file(f"server/{name}.pem"), self._file(f"server/{name}.key")
+
+    def collector_sign_key(self) -> keys.PrivateKey:
+        """What acknowledgements are signed with. Raises EstateError."""
+        return self._private_key("server/collector-sign.key")
+
+    def issuer(self, name: str) -> tuple[IssuerFile, keys.PrivateKey]:
+        """An issuer and its signing key. Raises EstateError."""
+        said = self._toml(f"issuers/{name}/issuer.toml", IssuerFile)
+        return said, self._private_key(f"issuers/{name}/issuer.key")
+
+    def site(self, name: str) -> SiteFile | None:
+        """None when this estate has no such site. Raises EstateError."""
+        if not (self.root / "sites" / name).is_dir():
+            return None
+        return self._toml(f"sites/{name}/site.toml", SiteFile)
+
+    def _file(self, name: str) -> Path:
+        path = (self.root / name).resolve()
+        if not path.is_file():
+            raise EstateError(
+                f"{path} is missing; make it with menshen-provision, or name the estate's folder"
+            )
+        return path
+
+    def _text(self, name: str) -> str:
+        path = self._file(name)
+        try:
+            return path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise EstateError(f"{path} cannot be read: {error}") from None
+
+    def _toml(self, name: str, kind: type[_T]) -> _T:
+        try:
+            return msgspec.toml.decode(self._text(name), type=kind)
+        except msgspec.MsgspecError as error:
+            raise EstateError(f"{self.root / name} is not understood: {error}") from None
+
+    def _private_key(self, name: str) -> keys.PrivateKey:
+        try:
+            return keys.private_from_pem(self._text(name))
+        except keys.KeyFileError as error:
+            raise EstateError(f"{self.root / name}: {error}") from None

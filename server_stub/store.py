@@ -1,0 +1,273 @@
+"""The central store: cells, the units' state, the issuer's records. SQLite, or any SQLAlchemy URL.
+
+The schema is made by the migrations beside this file; `open_store` brings it up to date.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import alembic.command
+import alembic.config
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from edge.wire import report
+
+_KEYS_AT_ONCE = 1000  # times four columns stays below SQLite's 32,766 variables
+_WRITES = {"menshen_writes": True}
+_UPGRADE_LOCK = 0x6D656E73  # any number of our own, for PostgreSQL's advisory lock
+
+metadata = sa.MetaData()
+
+cells = sa.Table(
+    "cells",
+    metadata,
+    sa.Column("site", sa.String(32), primary_key=True),
+    sa.Column("unit", sa.String(32), primary_key=True),
+    sa.Column("installation", sa.String(16), primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("category", sa.String(16), nullable=False),
+    sa.Column("from_s", sa.BigInteger, nullable=False),
+    sa.Column("until_s", sa.BigInteger, nullable=False, index=True),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+)
+"""One anonymous cell, never changed after it was stored."""
+
+units = sa.Table(
+    "units",
+    metadata,
+    sa.Column("site", sa.String(32), primary_key=True),
+    sa.Column("unit", sa.String(32), primary_key=True),
+    sa.Column("first_s", sa.BigInteger, nullable=False),  # when it was first heard of
+    sa.Column("online", sa.Boolean),
+    sa.Column("session", sa.BigInteger),
+    sa.Column("installation", sa.String(16)),
+    sa.Column("state_s", sa.BigInteger),  # since when `online` is as it is, by our own clock
+    sa.Column("health", sa.JSON),
+    sa.Column("health_s", sa.BigInteger),
+)
+"""What a unit last said of itself. Times are Unix seconds UTC."""
+
+records = sa.Table(
+    "records",
+    metadata,
+    sa.Column("record", sa.String(16), primary_key=True),
+    sa.Column("issuer", sa.String(32), nullable=False),
+    sa.Column("colour", sa.SmallInteger, nullable=False),
+    sa.Column("aud", sa.JSON, nullable=False),
+    sa.Column("scope", sa.String(140)),
+    sa.Column("secret_hash", sa.LargeBinary(32), nullable=False, unique=True),
+    sa.Column("token_hash", sa.LargeBinary(32), unique=True),
+    sa.Column("day", sa.Integer),  # days since 1970 UTC, of `sub`
+    sa.Column("sub", sa.String(11)),
+)
+"""For whom an issuer signs. No name, no time, no door: only hashes, a colour, today's handle."""
+
+
+class StoreError(ValueError):
+    """The store cannot be used; one sentence that says what is wrong and what to do."""
+
+
+class UnitKey(NamedTuple):
+    """Which unit."""
+
+    site: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One counts message of one unit, with at least one cell."""
+
+    unit: UnitKey
+    counts: report.Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of one report: `last` is stored with all before it, `conflict` is not."""
+
+    last: report.Cell | None
+    conflict: report.Cell | None
+
+
+def open_store(url: str) -> Engine:
+    """Connect and bring the schema up to date. Raises StoreError."""
+    try:
+        engine = sa.create_engine(url)
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+        raise StoreError(
+            f"{url!r} is no store ({error}); name one as sqlite:///menshen.db"
+        ) from None
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _sqlite_connect)
+        sa.event.listen(engine, "begin", _sqlite_begin)
+    try:
+        _upgrade(engine)
+    except sa.exc.SQLAlchemyError as error:
+        raise StoreError(
+            f"the store {engine.url!r} cannot be opened: {reason(error)}; "
+            f"check that its folder exists and can be written"
+        ) from None
+    return engine
+
+
+def writing(engine: Engine) -> AbstractContextManager[Connection]:
+    """A transaction that may write; it is durable when the block ends without an error."""
+    return engine.execution_options(**_WRITES).begin()
+
+
+def reason(error: sa.exc.SQLAlchemyError) -> str:
+    """The database's own words, in one line and without the statement around them."""
+    said = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    return " ".join(str(said).split())
+
+
+def add_cells(connection: Connection, reports: Sequence[Report]) -> list[Kept]:
+    """Store the cells of `reports`, each once; one answer for each report, in their order.
+
+    A cell that is stored already changes nothing. The same key with other content is a conflict:
+    neither it nor what follows in its report is stored.
+    """
+    known = _digests(connection, [_key(r, c) for r in reports for c in r.counts.cells])
+    rows = []
+    answers = []
+    for said in reports:
+        last = conflict = None
+        for cell in said.counts.cells:
+            key, digest = _key(said, cell), report.digest(cell)
+            seen = known.setdefault(key, "")
+            if seen not in ("", digest):
+                conflict = cell
+                break
+            if not seen:
+                known[key] = digest
+                rows.append(_row(said, cell, digest))
+            last = cell
+        answers.append(Kept(last, conflict))
+    if rows:
+        connection.execute(cells.insert(), rows)
+    return answers
+
+
+def add_units(
+    connection: Connection,
+    states: dict[UnitKey, list[report.State]],
+    healths: dict[UnitKey, report.Health],
+    now_s: int,
+) -> None:
+    """Keep what units said of themselves at `now_s`: Unix seconds UTC.
+
+    A will names its session: one of an older session says nothing about the present one.
+    """
+    keys = states.keys() | healths.keys()
+    known = {
+        UnitKey(row.site, row.unit): dict(row._mapping)
+        for row in connection.execute(sa.select(units).where(_unit_in(list(keys))))
+    }
+    fresh: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
+    for key in sorted(keys):
+        before = known.get(key)
+        after = dict(before) if before else _unheard(key, now_s)
+        for state in states.get(key, []):
+            _apply(after, state, now_s)
+        if key in healths:
+            after |= {"health": msgspec.to_builtins(healths[key]), "health_s": now_s}
+        (changed if before else fresh).append(after)
+    if fresh:
+        connection.execute(units.insert(), fresh)
+    for row in changed:
+        connection.execute(
+            units.update().where(units.c.site == row["site"], units.c.unit == row["unit"]), row
+        )
+
+
+def _apply(row: dict[str, Any], state: report.State, now_s: int) -> None:
+    same = row["installation"] == state.installation
+    older = same and row["session"] is not None and state.session < row["session"]
+    foreign_will = not state.online and not same and row["installation"] is not None
+    if older or foreign_will:
+        return
+    said = {
+        "online": state.online,
+        "session": state.session,
+        "installation": state.installation,
+    }
+    if any(row[name] != value for name, value in said.items()):  # a retained repeat is no news
+        row |= said | {"state_s": now_s}
+
+
+def _unheard(key: UnitKey, now_s: int) -> dict[str, Any]:
+    return {c.name: None for c in units.columns} | {
+        "site": key.site,
+        "unit": key.unit,
+        "first_s": now_s,
+    }
+
+
+def _unit_in(keys: Sequence[UnitKey]) -> sa.ColumnElement[bool]:
+    return sa.tuple_(units.c.site, units.c.unit).in_([tuple(key) for key in keys])
+
+
+def _key(said: Report, cell: report.Cell) -> tuple[str, str, str, int]:
+    return (*said.unit, said.counts.installation, cell.number)
+
+
+def _row(said: Report, cell: report.Cell, digest: str) -> dict[str, Any]:
+    return {
+        "site": said.unit.site,
+        "unit": said.unit.unit,
+        "installation": said.counts.installation,
+        "number": cell.number,
+        "category": cell.category,
+        "from_s": cell.from_s,
+        "until_s": cell.until_s,
+        "count": cell.count,
+        "digest": digest,
+    }
+
+
+def _digests(
+    connection: Connection, keys: Sequence[tuple[str, str, str, int]]
+) -> dict[tuple[str, str, str, int], str]:
+    c = cells.c
+    found: dict[tuple[str, str, str, int], str] = {}
+    for start in range(0, len(keys), _KEYS_AT_ONCE):
+        some = sa.tuple_(c.site, c.unit, c.installation, c.number).in_(
+            keys[start : start + _KEYS_AT_ONCE]
+        )
+        for row in connection.execute(
+            sa.select(c.site, c.unit, c.installation, c.number, c.digest).where(some)
+        ):
+            found[(row.site, row.unit, row.installation, row.number)] = row.digest
+    return found
+
+
+def _upgrade(engine: Engine) -> None:
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    with writing(engine) as connection:  # one starting program at a time
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "head")
+
+
+def _sqlite_connect(connection: Any, _record: object) -> None:
+    """Durable before it is acknowledged; readers do not wait; transactions begin where we say."""
+    connection.isolation_level = None
+    connection.execute("PRAGMA busy_timeout = 10000")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    """A writer takes its lock first, so what it has read cannot change before it writes."""
+    writes = connection.get_execution_options().get("menshen_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
