@@ -1,0 +1,168 @@
+"""hardware/pins.toml holds on every board it is for, and nothing opens or lights while booting."""
+
+import copy
+import re
+from collections.abc import Iterator
+from importlib import resources
+from typing import Any, Literal
+
+import gpiozero
+import msgspec
+import pytest
+from gpiozero.pins.mock import MockFactory
+
+from edge.wire import unit
+from provisioning import pins as provisioned
+from provisioning.files import ProvisioningError
+
+BOARDS = {"3B": "a02082", "4B": "c03114", "Zero2W": "902120", "5B": "c04170"}
+"""Model as gpiozero names it, and a revision code of it."""
+
+DOWN_AT_RESET = range(9, 28)  # BCM2835 ARM Peripherals, table 6-31
+MOVES_AT_BOOT = {0, 1, 14, 15}  # HAT EEPROM, UART
+TAKEN = {2, 3} | MOVES_AT_BOOT  # I2C: the clock with its battery
+RELAY = {17, *range(22, 28)}
+
+
+class Pin(msgspec.Struct, forbid_unknown_fields=True):
+    bcm: int
+    direction: Literal["input", "output"]
+    active: Literal["high", "low"]
+    role: str
+    why: str
+    source: list[str]
+    pull: Literal["up", "down"] | None = None
+
+
+class File(msgspec.Struct, forbid_unknown_fields=True):
+    sources: dict[str, str]
+    pins: dict[str, Pin]
+
+
+def read() -> File:
+    return msgspec.toml.decode(
+        resources.files("hardware").joinpath("pins.toml").read_bytes(), type=File
+    )
+
+
+def wrongs(file: File) -> Iterator[str]:
+    """One sentence for each rule that a pin breaks."""
+    taken: dict[int, str] = {}
+    for name, pin in file.pins.items():
+        if pin.bcm in taken:
+            yield f"{name} has the pin of {taken[pin.bcm]}"
+        taken[pin.bcm] = name
+        if pin.bcm in TAKEN:
+            yield f"{name} is on a pin that others need"
+        if pin.direction == "output":
+            if pin.active != "high" or pin.bcm not in DOWN_AT_RESET:
+                yield f"{name} would be on while booting"
+            if pin.pull is not None:
+                yield f"{name} is an output with a pull"
+        elif pin.pull is None:
+            yield f"{name} floats"
+        for source in pin.source:
+            if source not in file.sources:
+                yield f"{name} names no source"
+        if not (pin.source and pin.role and pin.why):
+            yield f"{name} gives no reason"
+    if file.pins["relay"].bcm not in RELAY:
+        yield "relay is on a pin that moves at boot"
+    if file.pins["relay"].direction != "output":
+        yield "relay is no output"
+
+
+def test_the_file_keeps_every_rule() -> None:
+    assert list(wrongs(read())) == []
+
+
+BROKEN: dict[str, tuple[str, str, Any]] = {
+    "buzzer has the pin of red": ("buzzer", "bcm", 27),
+    "green is on a pin that others need": ("green", "bcm", 14),
+    "turn is on a pin that others need": ("turn", "bcm", 2),
+    "green would be on while booting": ("green", "bcm", 7),
+    "relay would be on while booting": ("relay", "active", "low"),
+    "relay is on a pin that moves at boot": ("relay", "bcm", 18),
+    "red is an output with a pull": ("red", "pull", "down"),
+    "fire floats": ("fire", "pull", None),
+    "tamper names no source": ("tamper", "source", ["hearsay"]),
+    "tamper gives no reason": ("tamper", "why", ""),
+}
+
+
+@pytest.mark.parametrize("sentence", BROKEN)
+def test_a_broken_rule_is_noticed(sentence: str) -> None:
+    name, field, value = BROKEN[sentence]
+    file = copy.deepcopy(read())
+    setattr(file.pins[name], field, value)
+    assert sentence in list(wrongs(file))
+
+
+@pytest.fixture(params=BOARDS)
+def board(request: pytest.FixtureRequest) -> Iterator[MockFactory]:
+    factory = MockFactory(revision=BOARDS[request.param])
+    assert factory.board_info.model == request.param
+    yield factory
+    factory.close()
+
+
+def test_every_pin_is_on_the_header_and_free(board: MockFactory) -> None:
+    for name, pin in read().pins.items():
+        ((header, place),) = board.board_info.find_pin(f"GPIO{pin.bcm}")
+        assert header.name == "J8", name
+        assert "gpio" in place.interfaces, name
+        assert place.pull == "", f"{name} is on a pin with a resistor of the board's own"
+
+
+def test_every_output_is_low_from_its_first_moment(board: MockFactory) -> None:
+    for name, pin in read().pins.items():
+        if pin.direction != "output":
+            continue
+        under = board.pin(f"GPIO{pin.bcm}")
+        under.clear_states()
+        device = gpiozero.DigitalOutputDevice(pin.bcm, initial_value=False, pin_factory=board)
+        assert [state.state for state in under.states].count(True) == 0, name
+        device.on()
+        assert under.states[-1].state, name
+        device.close()
+
+
+def test_every_input_reads_its_cut_cable_as_the_file_says(board: MockFactory) -> None:
+    cut_means_yes = {"fire", "tamper"}
+    for name, pin in read().pins.items():
+        if pin.direction != "input":
+            continue
+        device = gpiozero.DigitalInputDevice(
+            pin.bcm, pull_up=None, active_state=pin.active == "high", pin_factory=board
+        )
+        under = board.pin(f"GPIO{pin.bcm}")
+        under.drive_high() if pin.pull == "up" else under.drive_low()
+        assert bool(device.value) == (name in cut_means_yes), name
+        device.close()
+
+
+def test_the_roles_are_those_of_a_units_configuration() -> None:
+    assert set(read().pins) == {field.name for field in msgspec.structs.fields(unit.Pins)}
+    needed = {f.name for f in msgspec.structs.fields(unit.Pins) if f.required}
+    assert needed == set(provisioned.ALWAYS)
+
+
+def test_provisioning_gives_these_pins() -> None:
+    file = read()
+    extra = [name for name in file.pins if name not in provisioned.ALWAYS]
+    given = msgspec.structs.asdict(provisioned.wired(extra))
+    assert given == {name: pin.bcm for name, pin in file.pins.items()}
+    bare = msgspec.structs.asdict(provisioned.wired())
+    assert {name for name, pin in bare.items() if pin is not None} == set(provisioned.ALWAYS)
+    with pytest.raises(ProvisioningError, match="'lift' is nothing to wire"):
+        provisioned.wired(["lift"])
+
+
+def test_the_table_for_people_says_the_same(board: MockFactory) -> None:
+    text = resources.files("hardware").joinpath("README.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \| (\w+) \| (\w+) \|", text, re.MULTILINE)
+    expected = []
+    for name, pin in read().pins.items():
+        ((_, place),) = board.board_info.find_pin(f"GPIO{pin.bcm}")
+        expected.append((name, str(pin.bcm), str(place.number), pin.direction, pin.active))
+    assert rows == expected
