@@ -1,0 +1,6 @@
+"""Firmware modules are found by their bare names, as on the controller."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "firmware"))
