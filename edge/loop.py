@@ -73,7 +73,6 @@ class Loop:
         self._in_view = InView(rng.randbytes(32))
         self._tally = Tally(world.store.cells(), settings.period_s, settings.k, rng)
         self._failures: dict[health.Part, str] = {}  # what does not work now, and the sentence
-        self._unlocked_until_s = float("-inf")
         self._not_ready_again_s = float("-inf")
         now = world.clock.read()
         self._started_s = now.monotonic_s
@@ -104,7 +103,7 @@ class Loop:
             decision = decide(verdict, self._rules)
             if self._in_view.still(verdict.subject, decision.category, now.monotonic_s):
                 continue
-            if now.monotonic_s < self._unlocked_until_s:  # one after the other
+            if not self._world.door.resting():  # one after the other
                 continue
             self._act(verdict, decision, now)
             return  # what else is in view has its turn in the next frame
@@ -119,8 +118,6 @@ class Loop:
         unlock_ms = self._settings.unlock_ms if decision.opens else 0
         self._world.door.apply(door.action(decision.signal, unlock_ms))
         self._works("door")
-        if decision.opens:
-            self._unlocked_until_s = now.monotonic_s + unlock_ms / 1000
         if self._told is not None:
             self._told(verdict, decision)
 

@@ -95,6 +95,9 @@ class Door(Protocol):
     def apply(self, action: DoorAction) -> None:
         """Start `action` and return at once; it ends by itself. Raises DoorLost."""
 
+    def resting(self) -> bool:
+        """Whether the relay is off and may be pulsed again: two openings are two pulses."""
+
     def close(self) -> None:
         """Everything at rest; safe to call twice."""
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, Queue
@@ -43,11 +43,17 @@ def free_port() -> int:
 class Program:
     """One `python -m server_stub …`, with what it said."""
 
-    def __init__(self, *arguments: object, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: object,
+        env: dict[str, str] | None = None,
+        prefix: Sequence[str] = (),
+    ) -> None:
+        """`prefix`: what runs it, as a tracer."""
         self.said: list[str] = []
         self._lines: Queue[str] = Queue()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "server_stub", *map(str, arguments)],
+            [*prefix, sys.executable, "-m", "server_stub", *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -122,3 +122,19 @@ def test_a_pin_in_use_is_one_sentence(factory: Any, pins: Pins) -> None:
     with pytest.raises(DoorLost, match="cannot be driven"):
         GpioDoor(pins, factory)
     first.close()
+
+
+def test_two_openings_are_two_pulses(factory: Any, pins: Pins) -> None:
+    door_ = GpioDoor(pins, factory)
+    assert door_.resting()
+    door_.apply(door.action(Signal.OPEN, 200))
+    assert not door_.resting()
+    wait(lambda: relay(factory).state)
+    door_.apply(door.action(Signal.OPEN, 5000))
+    wait(lambda: not relay(factory).state, most_s=1.0)
+    assert not door_.resting(), "the one-shot needs a low before the next edge"
+    wait(door_.resting)
+    door_.apply(door.action(Signal.OPEN, 200))
+    wait(lambda: relay(factory).state)
+    assert [state.state for state in relay(factory).states] == [False, True, False, True]
+    door_.close()

@@ -277,6 +277,9 @@ class Street:
         if action.unlock_ms:
             self.pulses.append((self.monotonic_s, action.unlock_ms))
 
+    def resting(self) -> bool:
+        return not self.pulses or self.monotonic_s - self.pulses[-1][0] > UNLOCK_MS / 1000
+
     def close(self) -> None:
         """Nothing to give back."""
 

@@ -17,6 +17,9 @@ from edge.door import DoorAction, Step
 from edge.ports import DoorLost
 from edge.wire.unit import UNLOCK_MS_MAX, Pins
 
+REST_S = 0.1
+"""How long the relay is off between two pulses; the one-shot wants a low before an edge."""
+
 _REST = Step(0, False, False, False)
 
 
@@ -45,6 +48,7 @@ class GpioDoor:
         self._action: DoorAction | None = None
         self._action_start_s = 0.0
         self._unlocked_until_s = 0.0
+        self._rests_from_s = 0.0
         self._lost: str | None = None
         self._closed = False
         self._player = threading.Thread(target=self._play, name="door", daemon=True)
@@ -58,9 +62,15 @@ class GpioDoor:
                 raise DoorLost(lost)
             now_s = time.monotonic()
             self._action, self._action_start_s = action, now_s
-            if 0 < action.unlock_ms <= UNLOCK_MS_MAX:  # the last word: nothing else sets this
+            may = 0 < action.unlock_ms <= UNLOCK_MS_MAX and self._resting(now_s)
+            if may:  # the last word: nothing else sets this
                 self._unlocked_until_s = now_s + action.unlock_ms / 1000
             self._changed.notify()
+
+    def resting(self) -> bool:
+        """Whether the relay has been off for REST_S: the one-shot wants a low before each edge."""
+        with self._changed:
+            return self._resting(time.monotonic())
 
     def close(self) -> None:
         """Everything at rest."""
@@ -81,6 +91,8 @@ class GpioDoor:
                 if unlocked:
                     next_s = min(next_s, self._unlocked_until_s)
                 try:
+                    if not unlocked and self._relay.value:
+                        self._rests_from_s = now_s + REST_S
                     self._set(self._relay, unlocked)
                     self._set(self._green, step.green)
                     self._set(self._red, step.red)
@@ -91,6 +103,10 @@ class GpioDoor:
                 if self._closed:
                     return
                 self._changed.wait(None if next_s == _NEVER_S else max(0.0, next_s - now_s))
+
+    def _resting(self, now_s: float) -> bool:
+        over = now_s >= self._unlocked_until_s and now_s >= self._rests_from_s
+        return over and not self._relay.value
 
     def _output(self, pin: int, pin_factory: Any) -> Any:
         """An active-high output that is low from its first moment (initial_value=False)."""

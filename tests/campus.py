@@ -1,0 +1,180 @@
+"""A provisioned site with its real programs: broker, collector, doors on pins that outlive them.
+
+Everything runs as it would on its own machine; only the pins (`tests.keeper`) and the pictures in
+front of the cameras are ours.
+"""
+
+import signal
+import sqlite3
+import subprocess
+import sys
+import tomllib
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import segno
+import tomli_w
+
+from edge.wire import keys, unit
+from provisioning import authority, issuers, sites, units
+from tests.centre import ISSUER, SITE, Program, free_port
+from tests.keeper import Link, keeper, ledger
+
+FAST = 30.0  # frames a second
+
+
+@dataclass
+class Door:
+    """One unit's card, its eyes and its hardware."""
+
+    name: str
+    card: Path
+    frames: Path
+    socket: Path
+    ledger: Path
+    link: Link
+    shown: int = 0
+
+    def command(self, *more: str) -> list[str]:
+        """The unit's own command, on kept pins."""
+        run = ["run", str(self.card / "unit.toml"), *more]
+        return [sys.executable, "-m", "tests.keeper.door", str(self.socket), "--", *run]
+
+    def show(self, luma: np.ndarray[Any, Any]) -> None:
+        """The next thing that its camera sees (uint8, height x width)."""
+        self.shown += 1
+        name = f"{self.shown:09d}.pgm"
+        height, width = luma.shape
+        hidden = self.frames / ".next"
+        hidden.write_bytes(b"P5 %d %d 255\n" % (width, height) + luma.tobytes())
+        hidden.rename(self.frames / name)
+        (self.frames / f"{self.shown - 8:09d}.pgm").unlink(missing_ok=True)
+
+    def edit(self, **tables: dict[str, Any] | str) -> None:
+        """Change unit.toml: an installer's hand."""
+        path = self.card / "unit.toml"
+        config = tomllib.loads(path.read_text())
+        for name, change in tables.items():
+            config[name] = config.get(name, {}) | change if isinstance(change, dict) else change
+        path.write_text(tomli_w.dumps(config))
+
+    def closings(self) -> int:
+        """How often the physical relay closed, by the ledger of its hardware."""
+        return sum(moved.relay == "closed" for moved in ledger(self.ledger))
+
+
+@dataclass(frozen=True)
+class Books:
+    """Where the decisions of one unit are, read from the disks."""
+
+    decided: int
+    stored: int
+    unacknowledged: int
+    open: int
+    green: int  # of all of them
+
+    @property
+    def balanced(self) -> bool:
+        return self.decided == self.stored + self.unacknowledged + self.open
+
+
+class Campus:
+    """An estate in `folder` and what runs of it. Use it as a context: all ends with the block."""
+
+    def __init__(self, folder: Path, doors: Sequence[str], alone: Sequence[str] = ()) -> None:
+        """Provision `doors`, and `alone` as doors without a broker, on a demo site."""
+        self.folder = folder
+        self.estate = folder / "estate"
+        self.broker_port = free_port()
+        self.store = folder / "centre.db"
+        self.doors: dict[str, Door] = {}
+        self._opened = ExitStack()
+        authority.authority(self.estate)
+        issuers.issuer(self.estate, ISSUER)
+        sites.site(self.estate, SITE, [ISSUER], demo=True)
+        for name in (*doors, *alone):
+            self._add(name, name not in alone)
+
+    def __enter__(self) -> "Campus":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    @property
+    def store_url(self) -> str:
+        return f"sqlite:///{self.store}"
+
+    @property
+    def city(self) -> keys.PrivateKey:
+        """The key that signs this estate's codes."""
+        path = self.estate / "issuers" / ISSUER / "issuer.key"
+        return keys.private_from_pem(path.read_text())
+
+    def broker(self, prefix: Sequence[str] = ()) -> Program:
+        state = self.folder / "broker"
+        port = ("--port", self.broker_port)
+        return self._program("broker", self.estate, "--state", state, *port, prefix=prefix)
+
+    def collector(self, prefix: Sequence[str] = ()) -> Program:
+        where = ("--store", self.store_url, "--broker-port", self.broker_port)
+        return self._program("collector", self.estate, *where, prefix=prefix)
+
+    def books(self, door: Door) -> Books:
+        """Raises sqlite3.OperationalError while the unit still runs: it has its file alone."""
+        with closing(sqlite3.connect(door.card / "state" / "counts.db", timeout=0.5)) as mine:
+            installation, decided = mine.execute(
+                "SELECT installation, decided FROM unit"
+            ).fetchone()
+            closed = mine.execute("SELECT number, count, category FROM closed_cell").fetchall()
+            opened = mine.execute("SELECT category, count FROM open_cell").fetchall()
+        stored: dict[int, tuple[str, int]] = {}
+        if self.store.exists():
+            with closing(sqlite3.connect(self.store, timeout=5)) as centre:
+                rows = centre.execute(
+                    "SELECT number, category, count FROM cells WHERE unit = ? AND installation = ?",
+                    (door.name, installation),
+                ).fetchall()
+            stored = {number: (category, count) for number, category, count in rows}
+            assert len(stored) == len(rows), "the collector has a cell twice"
+        waiting = [(category, n) for number, n, category in closed if number not in stored]
+        everything = [*stored.values(), *waiting, *opened]
+        return Books(
+            decided=decided,
+            stored=sum(count for _, count in stored.values()),
+            unacknowledged=sum(count for _, count in waiting),
+            open=sum(count for _, count in opened),
+            green=sum(count for category, count in everything if category == "green"),
+        )
+
+    def _add(self, name: str, wired: bool) -> None:
+        frames = self.folder / "frames" / name
+        frames.mkdir(parents=True)
+        camera = unit.Camera(kind="pictures", source=str(frames), frames_per_s=FAST)
+        port = {"broker_port": self.broker_port} if wired else {"broker": False}
+        order = units.Order(name=name, camera=camera, **port)  # type: ignore[arg-type]
+        card = units.unit(self.estate, SITE, order).path
+        socket, book = self.folder / f"{name}.pins", self.folder / f"{name}.relay"
+        link = self._opened.enter_context(keeper(socket, book))
+        self.doors[name] = Door(name, card, frames, socket, book, link)
+
+    def _program(self, *arguments: object, prefix: Sequence[str]) -> Program:
+        program = Program(*arguments, prefix=prefix)
+        self._opened.callback(program.kill)
+        return program
+
+
+def symbol(text: str, scale: int = 4) -> np.ndarray[Any, Any]:
+    """A QR symbol as a perfect picture: uint8, for tests that are not about sight."""
+    rows = segno.make(text, error="m").matrix_iter(scale=scale, border=4)
+    return np.where(np.array(list(rows)) > 0, 0, 255).astype(np.uint8)
+
+
+def end(process: subprocess.Popen[Any], most_s: float = 10) -> int:
+    """SIGTERM, and the exit code."""
+    process.send_signal(signal.SIGTERM)
+    return process.wait(most_s)
