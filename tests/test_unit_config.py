@@ -1,0 +1,179 @@
+"""unit.toml: what is wrong is told in one sentence, and nothing misspelt is ignored."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from edge.wire import keys, unit
+
+KEY = keys.public_to_text(keys.private_key(bytes(32)).public)
+PINS = {"green": 5, "red": 6, "buzzer": 13, "relay": 17}
+BROKER = {
+    "host": "broker.example.org",
+    "ca": "ca.pem",
+    "certificate": "unit.pem",
+    "key": "/elsewhere/unit.key",
+    "collector_key": KEY,
+}
+
+
+def wanted(**more: Any) -> dict[str, Any]:
+    return {
+        "name": "north-1",
+        "site": "campus",
+        "groups": ["campus/north"],
+        "trust": "issuers.json",
+        "trust_key": KEY,
+        "door": {"pins": PINS},
+        **more,
+    }
+
+
+def write(folder: Path, content: dict[str, Any] | bytes) -> Path:
+    path = folder / "unit.toml"
+    data = content if isinstance(content, bytes) else msgspec.toml.encode(content)
+    path.write_bytes(data)
+    return path
+
+
+def refused(folder: Path, content: dict[str, Any] | bytes, why: str) -> None:
+    path = write(folder, content)
+    with pytest.raises(unit.ConfigError, match=why) as caught:
+        unit.read(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_least_that_a_unit_needs(tmp_path: Path) -> None:
+    read = unit.read(write(tmp_path, wanted()))
+    assert read.door.opens == ("green",)
+    assert read.door.unlock_ms == 3000
+    assert (read.counts.k, read.counts.period_s, read.counts.demo) == (10, 900, False)
+    assert read.camera.kind == "picamera"
+    assert read.broker is None
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "card").mkdir()
+    camera = {"kind": "pictures", "source": "seen"}
+    write(tmp_path / "card", wanted(broker=BROKER, camera=camera, trust="../issuers.json"))
+    monkeypatch.chdir(tmp_path)
+    read = unit.read(Path("card/unit.toml"))
+    card = tmp_path / "card"
+    assert Path(read.trust).resolve() == tmp_path / "issuers.json"
+    assert read.state == str(card / "state")
+    assert read.camera.source == str(card / "seen")
+    assert read.broker is not None
+    assert read.broker.ca == str(card / "ca.pem")
+    assert read.broker.certificate == str(card / "unit.pem")
+    assert read.broker.key == "/elsewhere/unit.key"
+
+
+def test_a_video_device_is_no_path_on_the_card(tmp_path: Path) -> None:
+    camera = {"kind": "webcam", "source": "/dev/video0"}
+    assert unit.read(write(tmp_path, wanted(camera=camera))).camera.source == "/dev/video0"
+
+
+@pytest.mark.parametrize(
+    ("where", "key"),
+    [
+        ((), "nmae"),
+        (("door",), "unlock"),
+        (("door", "pins"), "yellow"),
+        (("counts",), "K"),
+        (("camera",), "exposure"),
+        (("broker",), "password"),
+    ],
+    ids=str,
+)
+def test_an_unknown_key_is_told(tmp_path: Path, where: tuple[str, ...], key: str) -> None:
+    content = tomllib.loads(
+        msgspec.toml.encode(wanted(broker=BROKER, counts={}, camera={})).decode()
+    )
+    at = content
+    for step in where:
+        at = at[step]
+    at[key] = 1
+    refused(tmp_path, content, f"unknown field `{key}`")
+
+
+@pytest.mark.parametrize("key", ["name", "site", "groups", "trust", "trust_key", "door"])
+def test_a_missing_key_is_told(tmp_path: Path, key: str) -> None:
+    content = wanted()
+    del content[key]
+    refused(tmp_path, content, f"missing required field `{key}`")
+
+
+@pytest.mark.parametrize("second", ["red", "illuminator", "tamper"])
+def test_a_pin_used_twice_is_told(tmp_path: Path, second: str) -> None:
+    pins = PINS | {second: PINS["green"]}
+    refused(
+        tmp_path,
+        wanted(door={"pins": pins}),
+        f"pin 5 is used twice, for green and for {second}; give each its own",
+    )
+
+
+@pytest.mark.parametrize("pin", [-1, 0, 1, 28, "17", 5.5, True])
+def test_a_pin_that_the_header_does_not_have(tmp_path: Path, pin: Any) -> None:
+    refused(tmp_path, wanted(door={"pins": PINS | {"relay": pin}}), r"\$\.door\.pins\.relay")
+
+
+def test_no_count_below_k_leaves_a_real_site(tmp_path: Path) -> None:
+    refused(tmp_path, wanted(counts={"k": 9}), "k is below 10; only a demo site may do that")
+    refused(tmp_path, wanted(counts={"period_s": 899}), "period_s is below 900; only a demo site")
+    demo = {"k": 1, "period_s": 1, "demo": True}
+    assert unit.read(write(tmp_path, wanted(counts=demo))).counts.k == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ({"name": "North 1"}, r"\$\.name"),
+        ({"name": "north/1"}, r"\$\.name"),
+        ({"name": "north-1\n"}, r"\$\.name"),
+        ({"name": "#"}, r"\$\.name"),
+        ({"groups": []}, r"\$\.groups"),
+        ({"groups": "campus/north"}, r"\$\.groups"),
+        ({"groups": ["Campus"]}, r"\$\.groups"),
+        ({"groups": ["a"] * 17}, r"\$\.groups"),
+        ({"trust_key": "AAAA"}, "is not a public key"),
+        ({"broker": BROKER | {"collector_key": "AAAA"}}, "is not a public key"),
+        ({"broker": BROKER | {"port": 0}}, r"\$\.broker\.port"),
+        ({"broker": {"host": "a"}}, "missing required field"),
+        ({"door": {"pins": PINS, "unlock_ms": 10_001}}, r"\$\.door\.unlock_ms"),
+        ({"door": {"pins": PINS, "unlock_ms": 0}}, r"\$\.door\.unlock_ms"),
+        ({"door": {"pins": PINS, "opens": ["blue"]}}, r"\$\.door\.opens"),
+        ({"door": {"pins": {"relay": 17}}}, "missing required field"),
+        ({"camera": {"kind": "pictures"}}, "needs camera.source"),
+        ({"camera": {"kind": "webcam"}}, "needs camera.source"),
+        ({"camera": {"kind": "eye"}}, r"\$\.camera\.kind"),
+        ({"camera": {"frames_per_s": 0}}, r"\$\.camera\.frames_per_s"),
+        ({"counts": {"k": 0, "demo": True}}, r"\$\.counts\.k"),
+        ({"decoder": "opencv"}, r"\$\.decoder"),
+    ],
+    ids=str,
+)
+def test_what_is_out_of_bounds(tmp_path: Path, content: dict[str, Any], why: str) -> None:
+    refused(tmp_path, wanted(**content), why)
+
+
+TEXT = msgspec.toml.encode(wanted())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [TEXT[:-3], TEXT.replace(b'"', b"", 1), b"name = \xff\xfe", bytes(100), b"= 1", b"[" * 5000],
+    ids=["cut", "quote lost", "not UTF-8", "zeros", "no key", "brackets"],
+)
+def test_a_torn_file_is_told(tmp_path: Path, data: bytes) -> None:
+    refused(tmp_path, data, "is not a unit's configuration")
+
+
+def test_no_file_is_told(tmp_path: Path) -> None:
+    for path in (tmp_path / "unit.toml", tmp_path):
+        with pytest.raises(unit.ConfigError, match=r"cannot be read .* name the unit\.toml"):
+            unit.read(path)
