@@ -1,0 +1,167 @@
+"""What every case is put together from: keys, the door's world, and the bytes of a code.
+
+A second hand: it shares no line with `edge`, signs with `cryptography`, and writes every byte by
+itself, so that each can be put wrong. Source: edge/wire/README.md, sections 2 to 5.
+"""
+
+import base64
+import hashlib
+from typing import Any
+
+import cbor2
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+NOW_S = 1_800_000_000  # 2027-01-15 08:00 UTC
+CLOCK_ERROR_S = 5
+DAY_S = 86_400
+HERE = "campus/north"
+LIFE_S_MAX = DAY_S
+
+L = 2**252 + 27742317777372353535851937790883648493  # the order of Ed25519's group
+IDENTITY = b"\x01" + bytes(31)  # a point of order one
+
+LABEL = {
+    "sub": 2, "aud": 3, "exp": 4, "nbf": 5, "iat": 6, "cnf": 8, "scope": 9, "status": 65535,
+    "colour": -65537, "party": -65538, "turns": -65539,
+}  # fmt: skip
+GREEN, YELLOW, RED = 1, 2, 3
+SUB = "AAECAwQFBgc"  # the bytes 0 to 7
+
+
+def seed(name: str) -> bytes:
+    return hashlib.sha256(f"menshen vectors {name}".encode()).digest()
+
+
+# Found by trying: the kid of this seed's key is also the kid of these 32 bytes (2^47 pairs).
+TWIN_SEED = hashlib.sha256(b"menshen collision seed 1337847").digest()
+TWIN_OTHER = hashlib.sha256(b"menshen collision key 25827809").digest()
+
+SEEDS = {
+    "city": seed("city"),  # for every door group of the site
+    "city-old": seed("city-old"),  # the city's key before this one
+    "office": seed("office"),  # for this door's group among others
+    "hospital": seed("hospital"),  # for other groups only
+    "twin": TWIN_SEED,
+    "stranger": seed("stranger"),  # no issuer of this site
+}
+KEYS = {name: Ed25519PrivateKey.from_private_bytes(s) for name, s in SEEDS.items()}
+PUBLIC = {name: key.public_key().public_bytes_raw() for name, key in KEYS.items()}
+
+
+def kid_of(public: bytes) -> bytes:
+    return hashlib.sha256(public).digest()[:6]
+
+
+KID = {name: kid_of(public) for name, public in PUBLIC.items()}
+
+
+def world() -> dict[str, Any]:
+    def issuer(name: str, *keys: tuple[bytes, int, int], groups: tuple[str, ...] = ()) -> Any:
+        listed = [
+            {"public": base64.b64encode(p).decode(), "from_s": a, "until_s": b} for p, a, b in keys
+        ]
+        return {"name": name, "keys": listed, "longest_life_s": LIFE_S_MAX, "groups": list(groups)}
+
+    begin_s, change_s, end_s = NOW_S - 60 * DAY_S, NOW_S - 3600, NOW_S + 3600
+    now = (begin_s, end_s)
+    return {
+        "why": "What one door believes. The seeds are published: never trust these keys.",
+        "clock_error_s": CLOCK_ERROR_S,
+        "groups": [HERE],
+        "seeds": {name: s.hex() for name, s in SEEDS.items()},
+        "issuers": {
+            "site": "campus",
+            "version": 1,
+            "signed_s": begin_s,
+            "issuers": [
+                issuer(
+                    "city",
+                    (PUBLIC["city-old"], begin_s, change_s),
+                    (PUBLIC["city"], change_s, end_s),
+                ),
+                issuer("office", (PUBLIC["office"], *now), groups=(HERE, "campus/east")),
+                issuer("hospital", (PUBLIC["hospital"], *now), groups=("hospital/main",)),
+                issuer("namesake", (TWIN_OTHER, *now)),
+                issuer("twin", (PUBLIC["twin"], *now)),
+                issuer("weak", (IDENTITY, *now)),
+            ],
+        },
+    }
+
+
+def head(major: int, n: int) -> bytes:
+    """A CBOR head in its shortest form."""
+    if n < 24:
+        return bytes((major << 5 | n,))
+    size = 1 if n < 256 else 2 if n < 65536 else 4
+    return bytes((major << 5 | {1: 24, 2: 25, 4: 26}[size],)) + n.to_bytes(size, "big")
+
+
+def bstr(data: bytes) -> bytes:
+    return head(2, len(data)) + data
+
+
+def cbor(value: Any) -> bytes:
+    return cbor2.dumps(value)
+
+
+def pairs(**claims: Any) -> list[tuple[bytes, bytes]]:
+    """The plain code's claims with `claims` over them, as CBOR in the order of their labels.
+
+    A value of bytes is taken for CBOR already; None leaves the claim out.
+    """
+    named = {"sub": SUB, "exp": NOW_S + 300, "iat": NOW_S - 60, "colour": GREEN, **claims}
+    return [
+        (cbor(LABEL[name]), named[name] if type(named[name]) is bytes else cbor(named[name]))
+        for name in LABEL
+        if named.get(name) is not None
+    ]
+
+
+def joined(entries: list[tuple[bytes, bytes]]) -> bytes:
+    return head(5, len(entries)) + b"".join(k + v for k, v in entries)
+
+
+def payload(**claims: Any) -> bytes:
+    return joined(pairs(**claims))
+
+
+def protected(kid: bytes, alg: int = -19) -> bytes:
+    return b"\xa2\x01" + cbor(alg) + b"\x04" + bstr(kid)
+
+
+def to_sign(header: bytes, content: bytes, aad: bytes = b"", context: str = "Signature1") -> bytes:
+    return b"\x84" + cbor(context) + bstr(header) + bstr(aad) + bstr(content)
+
+
+def cose(
+    content: bytes,
+    key: str = "city",
+    *,
+    header: bytes | None = None,
+    unprotected: bytes = b"\xa0",
+    signature: bytes | None = None,
+    aad: bytes = b"",
+    context: str = "Signature1",
+) -> bytes:
+    """An untagged COSE_Sign1."""
+    header = protected(KID[key]) if header is None else header
+    if signature is None:
+        signature = KEYS[key].sign(to_sign(header, content, aad, context))
+    return b"\x84" + bstr(header) + unprotected + bstr(content) + bstr(signature)
+
+
+def base45(data: bytes) -> str:
+    letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
+    text = ""
+    for at in range(0, len(data), 2):
+        piece = data[at : at + 2]
+        n = int.from_bytes(piece, "big")
+        for _ in range(len(piece) + 1):
+            n, digit = divmod(n, 45)
+            text += letters[digit]
+    return text
+
+
+def text(raw: bytes) -> str:
+    return "DC1:" + base45(raw)
