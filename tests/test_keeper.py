@@ -137,3 +137,15 @@ def test_a_program_is_told_when_the_keeper_is_gone(tmp_path: Path) -> None:
         other.drive(RELAY_PIN, True)
     with pytest.raises(KeeperLost):
         Link(tmp_path / "nobody", wait_s=0)
+
+
+def test_the_products_own_command_runs_on_kept_pins(tmp_path: Path) -> None:
+    """Bad input passes through it as it came; with pins but no way to start it says how."""
+    with keeper(tmp_path / "pins", tmp_path / "ledger"):
+        door = [sys.executable, "-m", "tests.keeper.door", str(tmp_path / "pins")]
+        ran = subprocess.run(
+            [*door, "--", "run", str(tmp_path / "unit.toml")], capture_output=True, text=True
+        )
+        assert ran.returncode == 2
+        assert ran.stderr.startswith("menshen-edge: ")
+        assert subprocess.run([*door, "run"], capture_output=True).returncode == 1

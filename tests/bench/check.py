@@ -1,0 +1,64 @@
+"""One code, from the text of its symbol to a verdict, beside what others need for less."""
+
+import base64
+import time
+
+import cwt
+from nacl.bindings import crypto_sign_open
+
+from edge.clock import interval
+from edge.verdict import Genuine, Place, verify
+from edge.wire import code, keys
+from edge.wire.code import Code, Colour
+from edge.wire.trust import Trust
+from tests.bench.figure import Figure, median, race, ratio
+from tests.conftest import CITY, issuers
+
+
+def sub(number: int) -> str:
+    """A day handle of its own for each number."""
+    return base64.urlsafe_b64encode(number.to_bytes(8, "big")).rstrip(b"=").decode()
+
+
+def text(at_s: int, signer: keys.PrivateKey = CITY, **claims: object) -> str:
+    """A green code of `signer`, issued at `at_s` for an hour."""
+    said = {"colour": Colour.GREEN, "sub": sub(0), "iat_s": at_s, "exp_s": at_s + 3600} | claims
+    return code.encode(Code(**said), signer)  # type: ignore[arg-type]
+
+
+def figures(rounds: int) -> list[Figure]:
+    """Text to verdict against libsodium's bare verify of the same bytes, and python-cwt."""
+    at_s = int(time.time())
+    symbol = text(at_s).encode()
+    trust, place = Trust(issuers(at_s)), Place(frozenset({"campus"}))
+    now = interval(at_s + 10)
+    signed = code.decode(symbol)
+    assert isinstance(signed, code.Signed)
+    bare = signed.signature + signed.message
+    raw = code.base45_decode(symbol.removeprefix(code.PREFIX))
+    assert raw is not None
+    cose = cwt.COSE.new()
+    key = cwt.COSEKey.from_pem(keys.public_to_pem(CITY.public), alg=-19, kid=CITY.kid)
+    tag = b"\xd2"  # COSE_Sign1 of RFC 9052: python-cwt wants it, the code's prefix says it
+
+    assert isinstance(verify(symbol, trust, place, now), Genuine)
+    assert cose.decode(tag + raw, key) in signed.message
+    times = race(
+        {
+            "check": lambda: verify(symbol, trust, place, now),
+            "libsodium": lambda: crypto_sign_open(bare, CITY.public),
+            "python-cwt": lambda: cose.decode(tag + raw, key),
+        },
+        rounds=rounds,
+        calls=200,
+    )
+    ours, bare_times, theirs = times["check"], times["libsodium"], times["python-cwt"]
+    return [
+        Figure("check_us", "one code, text to verdict", median(ours) * 1e6, "us"),
+        Figure("libsodium_us", "libsodium's verify alone", median(bare_times) * 1e6, "us"),
+        Figure("cwt_us", "python-cwt, its COSE_Sign1 only", median(theirs) * 1e6, "us"),
+        Figure(
+            "check_by_libsodium", "  text to verdict / libsodium", ratio(ours, bare_times), "x", 1.6
+        ),
+        Figure("cwt_by_libsodium", "  python-cwt / libsodium", ratio(theirs, bare_times), "x"),
+    ]

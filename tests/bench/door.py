@@ -1,0 +1,129 @@
+"""From a frame that can be read to the relay's pin, the durable count on the way."""
+
+import random
+import sqlite3
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from gpiozero.pins.mock import MockFactory, MockPin
+
+from edge import ports
+from edge.adapters.disk import DiskStore
+from edge.adapters.gpio import GpioDoor
+from edge.adapters.symbols import Symbols
+from edge.clock import Now, interval
+from edge.decision import Rules
+from edge.loop import Loop, Settings, World
+from edge.verdict import Place
+from edge.wire.code import Colour
+from edge.wire.trust import Trust
+from edge.wire.unit import Pins
+from tests.bench.check import sub, text
+from tests.bench.figure import Figure, median, ratio
+from tests.bench.frames import legible, zxing
+from tests.conftest import issuers
+
+SEED = 5
+PINS = Pins(green=23, red=24, buzzer=25, relay=17)
+UNLOCK_MS = 20
+SLOWER = 5  # a Pi's processor beside this one, roughly
+
+
+class _Pin(MockPin):
+    """Knows when it last went high."""
+
+    rose_s = 0.0
+
+    def _set_state(self, value: float) -> None:
+        if value and not self._state:
+            self.rose_s = time.perf_counter()
+        super()._set_state(value)
+
+
+class _Clock:
+    """Time that passes only between two people."""
+
+    def __init__(self, at_s: int) -> None:
+        self.now = Now(interval(at_s), 0.0)
+
+    def read(self) -> Now:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now = Now(self.now.interval, self.now.monotonic_s + seconds)
+
+
+class _Camera:
+    frame: ports.Frame | None = None
+
+    def latest(self) -> ports.Frame | None:
+        frame, self.frame = self.frame, None
+        return frame
+
+    def close(self) -> None:
+        pass
+
+
+def figures(rounds: int, at_s: int) -> list[Figure]:
+    """The real loop on the real reader, store and door; only lens, clock and pins are ours."""
+    rng = np.random.default_rng(SEED)
+    ours: list[float] = []
+    decode: list[float] = []
+    commit: list[float] = []
+    factory = MockFactory(pin_class=_Pin)
+    with tempfile.TemporaryDirectory() as folder:
+        clock, camera = _Clock(at_s + 10), _Camera()
+        store = DiskStore(Path(folder) / "state", random.Random(SEED))
+        door = GpioDoor(PINS, factory)
+        relay = factory.pin(PINS.relay)
+        loop = Loop(
+            World(clock, camera, Symbols("zxing-cpp"), door, store, None),
+            Trust(issuers(at_s)),
+            Place(frozenset({"campus"})),
+            Rules(frozenset({Colour.GREEN})),
+            Settings(unlock_ms=UNLOCK_MS, period_s=900, k=10, report_s=60),
+            random.Random(SEED),
+        )
+        base = _base(Path(folder) / "peer.db")
+        for number in range(rounds):
+            luma = legible(text(at_s, sub=sub(number), scope="staff:acme"), rng)
+            start = time.perf_counter()
+            zxing(luma)
+            decoded = time.perf_counter()
+            base.execute("UPDATE cell SET count = count + 1")
+            committed = time.perf_counter()
+            decode.append(decoded - start)
+            commit.append(committed - decoded)
+            camera.frame = ports.Frame(luma, 0.0)
+            relay.rose_s = 0.0
+            start = time.perf_counter()
+            loop.tick()
+            while relay.state or not relay.rose_s:
+                assert time.perf_counter() - start < 30, "a legible frame did not open"
+                time.sleep(0.001)
+            ours.append(relay.rose_s - start)
+            clock.sleep(60)
+        base.close()
+        door.close()
+        store.close()
+    peer = [3 * a + b for a, b in zip(decode, commit, strict=True)]
+    p95 = float(np.percentile(ours, 95))
+    return [
+        Figure("pin_ms", "a legible frame to the relay's pin", median(ours) * 1e3, "ms"),
+        Figure("commit_ms", "one durable commit alone", median(commit) * 1e3, "ms"),
+        Figure("pin_by_peer", "  to the pin / (3 zxing-cpp + commit)", ratio(ours, peer), "x", 1.0),
+        Figure("pin_p95_slow_ms", f"  95th percentile, x {SLOWER}", p95 * SLOWER * 1e3, "ms", 300),
+    ]
+
+
+def _base(path: Path) -> sqlite3.Connection:
+    """A table of one row, as durable as the unit's own."""
+    base = sqlite3.connect(path, isolation_level=None)
+    base.execute("PRAGMA locking_mode=EXCLUSIVE")
+    base.execute("PRAGMA journal_mode=WAL")
+    base.execute("PRAGMA synchronous=FULL")
+    base.execute("CREATE TABLE cell (count INTEGER NOT NULL)")
+    base.execute("INSERT INTO cell VALUES (0)")
+    return base

@@ -1,0 +1,115 @@
+"""A unit as a process: how soon it is there, and how much memory it takes."""
+
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from edge.wire import keys
+from edge.wire.unit import Camera
+from provisioning import authority, files, issuers, sites, units
+from provisioning.estate import now_s
+from tests import scenes
+from tests.bench.check import sub, text
+from tests.bench.figure import Figure, median, race, ratio
+from tests.bench.frames import legible
+from tests.centre import ISSUER, SITE, free_port, running
+from tests.keeper import keeper
+
+SEED = 7
+FRAMES_PER_S = 15
+
+
+def figures(rounds: int, frames: int) -> list[Figure]:
+    """Start of the command, start to first decision, and memory after `frames` pictures."""
+    times = race(
+        {"help": lambda: _run("-m", "edge", "--help"), "python": lambda: _run("-c", "pass")},
+        rounds,
+        calls=1,
+    )
+    first: list[float] = []
+    rng = np.random.default_rng(SEED)
+    with tempfile.TemporaryDirectory() as name, _site(Path(name)) as (card, pins, city):
+        eyes = card / "frames"
+        for number in range(rounds):
+            _show(eyes, legible(text(now_s(), city, sub=sub(number)), rng))
+            start = time.perf_counter()
+            with _door(pins, card / "unit.toml") as door:
+                _decided(door)
+                first.append(time.perf_counter() - start)
+        with _door(pins, card / "unit.toml") as door:
+            _decided(door)
+            for number in range(rounds, rounds + frames):
+                said = text(now_s(), city, sub=sub(number))
+                _show(eyes, scenes.empty(rng) if number % 4 else legible(said, rng))
+                time.sleep(1 / FRAMES_PER_S)
+            highest, resident = _memory_mib(door.pid, "VmHWM"), _memory_mib(door.pid, "VmRSS")
+    by_python = ratio(times["help"], times["python"])
+    return [
+        Figure("help_s", "start of menshen-edge --help", median(times["help"]), "s"),
+        Figure("help_by_python", "  start / python -c pass", by_python, "x"),
+        Figure("first_decision_s", "start of a unit to its first decision", median(first), "s", 2),
+        Figure("memory_mib", f"its memory, {frames} frames, broker on", highest, "MiB", 100),
+        Figure("resident_mib", "its memory after them", resident, "MiB", 100),
+    ]
+
+
+def _run(*arguments: str) -> None:
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+
+
+@contextmanager
+def _site(folder: Path) -> Iterator[tuple[Path, Path, keys.PrivateKey]]:
+    """A provisioned unit's card, its pins, its issuer's key; the broker runs."""
+    estate, port = folder / "estate", free_port()
+    authority.authority(estate)
+    issuers.issuer(estate, ISSUER)
+    sites.site(estate, SITE, [ISSUER])
+    camera = Camera(kind="pictures", source="frames", frames_per_s=FRAMES_PER_S)
+    card = units.unit(estate, SITE, units.Order(name="bench", camera=camera, broker_port=port)).path
+    (card / "frames").mkdir()
+    with (
+        running("broker", estate, "--state", folder / "broker", "--port", port),
+        keeper(folder / "pins", folder / "ledger"),
+    ):
+        yield card, folder / "pins", files.signing_key(estate / "issuers" / ISSUER / "issuer.key")
+
+
+@contextmanager
+def _door(pins: Path, unit_toml: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "tests.keeper.door", str(pins), "--"]
+    door = subprocess.Popen(
+        [*command, "run", str(unit_toml), "--show"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield door
+    finally:
+        door.terminate()
+        door.wait(10)
+
+
+def _decided(door: subprocess.Popen[str]) -> None:
+    """Wait for the unit's first decision: the green code that is before its camera."""
+    assert door.stdout
+    said = door.stdout.readline()
+    assert "opens" in said, f"the unit said {said!r} to a green code"
+
+
+def _show(eyes: Path, luma: scenes.Luma) -> None:
+    """Put a finished picture where the unit's camera looks; names rise."""
+    part = eyes / "next.part"
+    Image.fromarray(luma).save(part, format="PPM")
+    part.rename(eyes / f"{time.monotonic_ns():020}.pgm")
+
+
+def _memory_mib(pid: int, field: str) -> float:
+    found = re.search(rf"{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found, f"/proc/{pid}/status has no {field}"
+    return int(found[1]) / 1024
