@@ -3,7 +3,7 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -26,6 +26,7 @@ StoreUrl = Annotated[
         help="The store, as sqlite:////var/lib/menshen/menshen.db",
     ),
 ]
+ColourName = Literal["green", "yellow", "red"]
 Host = Annotated[str, typer.Option(help="The address to serve at.")]
 
 
@@ -56,6 +57,67 @@ def collector(
     from server_stub.estate import Estate
 
     collector.run(Estate(estate), stores.open_store(store), broker_host, broker_port)
+
+
+@app.command()
+def issuer(
+    estate: EstateFolder,
+    name: Annotated[str, typer.Argument(help="The issuer.")],
+    store: StoreUrl,
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free one.")] = 8080,
+    life_s: Annotated[int, typer.Option(help="How many seconds a code lives.")] = 600,
+) -> None:
+    """Sign codes over HTTP for unlocked records, and serve the wallet page."""
+    from server_stub import issuer
+    from server_stub import store as stores
+    from server_stub.estate import Estate
+
+    issuer.run(Estate(estate), name, stores.open_store(store), host, port, life_s)
+
+
+@app.command()
+def enrol(
+    estate: EstateFolder,
+    name: Annotated[str, typer.Argument(help="The issuer that will sign.")],
+    store: StoreUrl,
+    colour: Annotated[ColourName, typer.Option(help="The colour to begin with.")] = "green",
+    aud: Annotated[list[str] | None, typer.Option(help="A door group; may be repeated.")] = None,
+    scope: Annotated[str | None, typer.Option(help='Grants, as "staff:acme slow".')] = None,
+    url: Annotated[str, typer.Option(help="Where phones reach the wallet page.")] = (
+        "http://127.0.0.1:8080/"
+    ),
+) -> None:
+    """Make a record and print its activation secret: once, it is stored nowhere."""
+    from edge.wire.code import Colour
+    from server_stub import records
+    from server_stub import store as stores
+    from server_stub.estate import Estate
+
+    Estate(estate).issuer(name)  # says so if there is none
+    with stores.writing(stores.open_store(store)) as connection:
+        made = records.enrol(
+            connection, name, Colour[colour.upper()], tuple(aud or ()), scope or None
+        )
+    print(f"record  {made.record}")
+    print(f"secret  {made.secret}")
+    print(f"page    {url.rstrip('/')}/#{made.secret}")
+
+
+@app.command()
+def colour(
+    record: Annotated[str, typer.Argument(help="The record, as enrol printed it.")],
+    colour: Annotated[ColourName, typer.Argument(help="Its new colour.")],
+    store: StoreUrl,
+) -> None:
+    """Change a record's colour; its holder sees it at the next renewal."""
+    from edge.wire.code import Colour
+    from server_stub import records
+    from server_stub import store as stores
+
+    with stores.writing(stores.open_store(store)) as connection:
+        records.recolour(connection, record, Colour[colour.upper()])
+    print(f"record {record} is {colour} from its next renewal on")
 
 
 def main() -> None:

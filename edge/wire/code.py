@@ -103,7 +103,9 @@ class Malformed:
 class Signer(Protocol):
     """What signs a code: PyNaCl's `SigningKey.sign(message).signature` behind one method."""
 
-    kid: bytes
+    @property
+    def kid(self) -> bytes:
+        """Six bytes that name the key."""
 
     def sign(self, message: bytes) -> bytes:
         """Return the 64-byte Ed25519 signature of `message`."""

@@ -1,0 +1,144 @@
+"""The issuer's records: for whom it signs, unlocked once by a secret, known after by a token.
+
+Nothing here says who somebody is, when they came or where they went: hashes, a colour, and the
+handle of one day.
+"""
+
+import base64
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from enum import Enum
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from edge.wire import code, keys
+from edge.wire.code import Code, Colour
+from server_stub.store import records
+
+DAY_S = 86400
+_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's Base32: nothing to confuse
+_ALIKE = str.maketrans("OIL", "011")
+_SECRET_LEN = 16  # letters of 5 bits: 80 bits, which nobody guesses over a network
+_SECRET = re.compile(rf"[{_LETTERS}]{{{_SECRET_LEN}}}")
+
+
+class RecordError(ValueError):
+    """The record cannot be made or found; one sentence that says what is wrong."""
+
+
+class Refusal(Enum):
+    """Why a secret unlocks nothing."""
+
+    UNKNOWN = "unknown"
+    USED = "used"
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """A new record. `secret` is here once and nowhere else: only its hash is stored."""
+
+    record: str
+    secret: str  # as XXXX-XXXX-XXXX-XXXX
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """What a code will say for one token today."""
+
+    colour: Colour
+    sub: str  # day handle, 11 characters
+    aud: tuple[str, ...]
+    scope: str | None
+
+
+def enrol(
+    connection: Connection,
+    issuer: str,
+    colour: Colour,
+    aud: tuple[str, ...] = (),
+    scope: str | None = None,
+) -> Enrolled:
+    """Make a record. Raises RecordError when no code could say `aud` or `scope`."""
+    trial = Code(colour=colour, sub=_handle(), iat_s=0, exp_s=1, aud=aud, scope=scope)
+    try:
+        code.encode(trial, keys.private_key())
+    except ValueError as error:
+        raise RecordError(f"no record was made: {error}") from None
+    letters = "".join(secrets.choice(_LETTERS) for _ in range(_SECRET_LEN))
+    record = secrets.token_hex(6)
+    connection.execute(
+        records.insert().values(
+            record=record,
+            issuer=issuer,
+            colour=int(colour),
+            aud=list(aud),
+            scope=scope,
+            secret_hash=_hash(letters),
+        )
+    )
+    return Enrolled(record, "-".join(letters[i : i + 4] for i in range(0, _SECRET_LEN, 4)))
+
+
+def recolour(connection: Connection, record: str, colour: Colour) -> None:
+    """From its next renewal on the record's code has `colour`. Raises RecordError."""
+    changed = connection.execute(
+        records.update().where(records.c.record == record).values(colour=int(colour))
+    )
+    if not changed.rowcount:
+        raise RecordError(f"there is no record {record[:60]!r}; enrol prints a record's name")
+
+
+def activate(connection: Connection, issuer: str, secret: str) -> str | Refusal:
+    """Unlock a record: its token, the first time only."""
+    letters = re.sub(r"[\s-]", "", secret).upper().translate(_ALIKE)
+    if not _SECRET.fullmatch(letters):
+        return Refusal.UNKNOWN
+    mine = (records.c.secret_hash == _hash(letters)) & (records.c.issuer == issuer)
+    token = secrets.token_urlsafe(32)
+    unlocked = connection.execute(
+        records.update().where(mine, records.c.token_hash.is_(None)).values(token_hash=_hash(token))
+    )
+    if unlocked.rowcount:
+        return token
+    known = connection.execute(sa.select(records.c.record).where(mine)).first()
+    return Refusal.USED if known else Refusal.UNKNOWN
+
+
+def holder(connection: Connection, issuer: str, token: str, now_s: int) -> Holder | None:
+    """For whom `token` speaks; None: nobody, or nobody with a handle for today (`renew_day`)."""
+    row = connection.execute(_BY_TOKEN, {"token": _hash(token), "issuer": issuer}).first()
+    if row is None or row.day != now_s // DAY_S:
+        return None
+    return Holder(Colour(row.colour), row.sub, tuple(row.aud), row.scope)
+
+
+def renew_day(connection: Connection, issuer: str, token: str, now_s: int) -> None:
+    """Give the token's record a handle for today, if it exists and has none yet."""
+    day = now_s // DAY_S
+    c = records.c
+    connection.execute(
+        records.update()
+        .where(c.token_hash == _hash(token), c.issuer == issuer)
+        .where(c.day.is_(None) | (c.day != day))
+        .values(day=day, sub=_handle())
+    )
+
+
+_BY_TOKEN = sa.select(
+    records.c.colour, records.c.aud, records.c.scope, records.c.day, records.c.sub
+).where(
+    records.c.token_hash == sa.bindparam("token"),
+    records.c.issuer == sa.bindparam("issuer"),
+)
+
+
+def _hash(text: str) -> bytes:
+    """A plain hash is enough: what is hashed is random and long."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _handle() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(8)).rstrip(b"=").decode("ascii")

@@ -1,0 +1,291 @@
+"""The issuer: a secret works once, a token gets codes that a door accepts, nothing leaks."""
+
+import io
+import json
+import re
+import sqlite3
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+import zxingcpp
+from PIL import Image
+from starlette.testclient import TestClient
+
+from edge import clock, verdict
+from edge.wire import code, keys, trust
+from edge.wire.code import Colour
+from server_stub import issuer, records, store
+from server_stub.estate import Estate
+from tests import centre
+from tests.centre import ISSUER, SITE, Program, running
+
+DAY_S = 86400
+PLACE = verdict.Place(frozenset({SITE, f"{SITE}/north-1"}))
+
+
+@pytest.fixture(scope="module")
+def estate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return centre.make_estate(tmp_path_factory.mktemp("estate"))
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> sa.Engine:
+    return store.open_store(f"sqlite:///{tmp_path}/menshen.db")
+
+
+@pytest.fixture
+def signing(estate: Path, engine: sa.Engine) -> issuer.Issuer:
+    return issuer.Issuer(*Estate(estate).issuer(ISSUER), engine)
+
+
+@pytest.fixture
+def web(signing: issuer.Issuer) -> Iterator[TestClient]:
+    with TestClient(issuer.web(signing)) as client:
+        yield client
+
+
+def enrol(engine: sa.Engine, colour: Colour = Colour.GREEN, **more: object) -> records.Enrolled:
+    with store.writing(engine) as connection:
+        return records.enrol(connection, ISSUER, colour, **more)  # type: ignore[arg-type]
+
+
+def token_of(web: TestClient, made: records.Enrolled) -> str:
+    answer = web.post("/v1/activate", json={"secret": made.secret})
+    assert answer.status_code == 200
+    return str(answer.json()["token"])
+
+
+def code_of(web: TestClient, token: str) -> dict[str, object]:
+    answer = web.post("/v1/code", headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def judged(estate: Path, text: str) -> object:
+    site = estate / "sites" / SITE
+    public = keys.public_from_pem((site / "site.pub").read_text())
+    believed = trust.read((site / "issuers.json").read_bytes(), public, SITE)
+    return verdict.verify(text.encode(), believed, PLACE, clock.interval(time.time()))
+
+
+def test_a_door_of_the_site_believes_the_code(
+    estate: Path, engine: sa.Engine, web: TestClient
+) -> None:
+    said = code_of(web, token_of(web, enrol(engine, aud=(SITE,), scope="staff:acme slow")))
+    answer = judged(estate, str(said["text"]))
+    assert isinstance(answer, verdict.Genuine)
+    assert (answer.colour, answer.code.aud) == (Colour.GREEN, (SITE,))
+    assert answer.code.scope == "staff:acme slow"
+    assert answer.code.exp_s - answer.code.iat_s == issuer.LIFE_S
+    assert said["exp_s"] == answer.code.exp_s
+    assert abs(answer.code.iat_s - time.time()) < 5
+
+
+def test_the_picture_is_the_code_and_small(engine: sa.Engine, web: TestClient) -> None:
+    said = code_of(web, token_of(web, enrol(engine)))
+    picture = str(said["svg"])
+    size = int(re.search(r'viewBox="0 0 (\d+) \1"', picture).group(1))  # type: ignore[union-attr]
+    assert size == 45 + 8  # version 7 and a quiet zone of four modules
+    found = zxingcpp.read_barcodes(rendered(picture, size))
+    assert [symbol.bytes.decode() for symbol in found] == [said["text"]]
+
+
+def rendered(picture: str, size: int) -> Image.Image:
+    """Draw the one path of strokes that segno writes: M, m and h commands in module units."""
+    path = re.search(r'd="([^"]+)"', picture.split("stroke", 1)[1]).group(1)  # type: ignore[union-attr]
+    image = Image.new("L", (size, size), 255)
+    x = y = 0.0
+    for kind, numbers in re.findall(r"([Mmh])([^Mmh]+)", path):
+        values = [float(n) for n in re.findall(r"-?[\d.]+", numbers)]
+        if kind == "M":
+            x, y = values
+        elif kind == "m":
+            x, y = x + values[0], y + values[1]
+        else:
+            for i in range(int(values[0])):
+                image.putpixel((int(x) + i, int(y)), 0)
+            x += values[0]
+    return image.resize((size * 8, size * 8), Image.Resampling.NEAREST)
+
+
+def test_a_secret_works_once(engine: sa.Engine, web: TestClient) -> None:
+    made = enrol(engine)
+    sloppy = made.secret.lower().replace("-", " ").replace("0", "o").replace("1", "l")
+    assert web.post("/v1/activate", json={"secret": sloppy}).status_code == 200
+    again = web.post("/v1/activate", json={"secret": made.secret})
+    assert (again.status_code, again.json()["error"]) == (409, "used")
+
+
+def test_the_day_handle_stays_the_day_and_changes_after(
+    engine: sa.Engine, signing: issuer.Issuer, web: TestClient
+) -> None:
+    token = token_of(web, enrol(engine))
+    start_s = int(time.time()) // DAY_S * DAY_S + DAY_S
+
+    def handle(now_s: int) -> str:
+        answer = signing.code(token, now_s)
+        assert isinstance(answer, issuer.Answer)
+        signed = code.decode(answer.text.encode())
+        assert isinstance(signed, code.Signed)
+        return signed.code.sub
+
+    first = {handle(start_s + offset) for offset in (0, 600, 43200, DAY_S - 1)}
+    second = {handle(start_s + DAY_S + offset) for offset in (0, 600)}
+    assert (len(first), len(second)) == (1, 1)
+    assert first != second
+
+
+def test_two_records_share_nothing(engine: sa.Engine, web: TestClient) -> None:
+    texts = [str(code_of(web, token_of(web, enrol(engine)))["text"]) for _ in range(2)]
+    subs = [code.decode(text.encode()).code.sub for text in texts]  # type: ignore[union-attr]
+    assert subs[0] != subs[1]
+
+
+@pytest.mark.parametrize("colour", list(Colour))
+def test_a_change_of_colour_is_in_the_next_code(
+    engine: sa.Engine, web: TestClient, colour: Colour
+) -> None:
+    made = enrol(engine, Colour.YELLOW)
+    token = token_of(web, made)
+    with store.writing(engine) as connection:
+        records.recolour(connection, made.record, colour)
+    assert code_of(web, token)["colour"] == colour.name.lower()
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "body", "status", "error"),
+    [
+        ("/v1/code", {}, b"", 401, "token"),
+        ("/v1/code", {"authorization": "Bearer x"}, b"", 401, "token"),
+        ("/v1/code", {"authorization": b"Bearer \xff\xfe"}, b"", 401, "token"),
+        ("/v1/code", {"authorization": "Basic eDp5"}, b"", 401, "token"),
+        ("/v1/activate", {}, b"", 400, "body"),
+        ("/v1/activate", {}, b"\xff{", 400, "body"),
+        ("/v1/activate", {}, b'{"secret": 7}', 400, "body"),
+        ("/v1/activate", {}, b'{"secret": "' + b"A" * 100_000 + b'"}', 400, "body"),
+        ("/v1/activate", {}, b'{"secret": ""}', 404, "unknown"),
+        ("/v1/activate", {}, b'{"secret": "0000-0000-0000-0000"}', 404, "unknown"),
+        ("/v1/activate", {}, '{"secret": "ſſſſ-密码"}'.encode(), 404, "unknown"),
+    ],
+)
+def test_what_is_refused_is_said(
+    web: TestClient, path: str, headers: dict[str, str], body: bytes, status: int, error: str
+) -> None:
+    answer = web.post(path, headers=headers, content=body)
+    assert (answer.status_code, answer.json()["error"]) == (status, error)
+    assert answer.json()["say"].endswith(".")
+
+
+def test_another_issuers_secret_unlocks_nothing_here(engine: sa.Engine, web: TestClient) -> None:
+    with store.writing(engine) as connection:
+        made = records.enrol(connection, "company", Colour.GREEN)
+    assert web.post("/v1/activate", json={"secret": made.secret}).status_code == 404
+
+
+def test_outside_its_keys_window_nothing_is_signed(
+    estate: Path, engine: sa.Engine, signing: issuer.Issuer, web: TestClient
+) -> None:
+    said, _ = Estate(estate).issuer(ISSUER)
+    token = token_of(web, enrol(engine))
+    for now_s in (said.from_s - 1, said.until_s):
+        answer = signing.code(token, now_s)
+        assert isinstance(answer, issuer.Problem)
+        assert answer.error == "window"
+    assert isinstance(signing.code(token, said.until_s - 1), issuer.Answer)
+
+
+@pytest.mark.parametrize("life_s", [0, -1, 10**9])
+def test_a_life_that_doors_refuse_is_not_begun(
+    estate: Path, engine: sa.Engine, life_s: int
+) -> None:
+    with pytest.raises(issuer.IssuerError, match="--life-s"):
+        issuer.Issuer(*Estate(estate).issuer(ISSUER), engine, life_s)
+
+
+def test_secrets_and_tokens_are_stored_as_hashes_only(
+    tmp_path: Path, engine: sa.Engine, web: TestClient
+) -> None:
+    made = enrol(engine)
+    token = token_of(web, made)
+    code_of(web, token)
+    with sqlite3.connect(tmp_path / "menshen.db") as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    stored = (tmp_path / "menshen.db").read_bytes()
+    assert made.record.encode() in stored  # the search can find
+    for secret in (made.secret, made.secret.replace("-", ""), token):
+        assert secret.encode() not in stored
+
+
+@pytest.mark.parametrize("path", ["/", "/wallet.js", "/wallet.css"])
+def test_the_wallet_page_may_speak_to_its_own_server_only(web: TestClient, path: str) -> None:
+    answer = web.get(path)
+    assert answer.status_code == 200
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"(https?:)?//[a-z]+\.", answer.text)
+
+
+@pytest.mark.parametrize(
+    "more", [{"aud": ("North Gate",)}, {"aud": tuple("abcde")}, {"scope": "two  blanks"}]
+)
+def test_a_record_that_no_code_could_say_is_not_made(
+    engine: sa.Engine, more: dict[str, object]
+) -> None:
+    with pytest.raises(records.RecordError):
+        enrol(engine, **more)
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(store.records)).all() == []
+
+
+def ask(url: str, body: object = None, token: str = "") -> dict[str, object]:
+    request = urllib.request.Request(  # noqa: S310 -- loopback
+        url, json.dumps(body).encode(), {"authorization": f"Bearer {token}"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        return dict(json.load(io.TextIOWrapper(answer)))
+
+
+@pytest.mark.system
+def test_the_commands_from_enrolment_to_a_red_code(estate: Path, tmp_path: Path) -> None:
+    place = ["--store", f"sqlite:///{tmp_path}/menshen.db"]
+    with running("issuer", estate, ISSUER, *place, "--port", 0) as program:
+        url = program.said[-1].split(" at ")[1]
+        enrolling = Program("enrol", estate, ISSUER, *place, "--url", url)
+        page = enrolling.wait_for("page").split()[-1]
+        record = enrolling.said[0].split()[-1]
+        assert enrolling.process.wait(20) == 0
+        assert page.startswith(f"{url}#")
+        token = str(ask(f"{url}v1/activate", {"secret": page.split("#")[1]})["token"])
+        said = ask(f"{url}v1/code", token=token)
+        assert isinstance(judged(estate, str(said["text"])), verdict.Genuine)
+        assert Program("colour", record, "red", *place).process.wait(20) == 0
+        assert ask(f"{url}v1/code?svg=no", token=token)["colour"] == "red"
+        assert len(program.said) == 1  # no line for any request
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["issuer", "ESTATE", "nobody", "--store", "STORE"], "issuer.toml is missing"),
+        (["issuer", "ESTATE", ISSUER, "--store", "STORE", "--life-s", "0"], "--life-s"),
+        (["issuer", "ESTATE", ISSUER, "--store", "STORE", "--host", "192.0.2.1"], "192.0.2.1"),
+        (["enrol", "ESTATE", "nobody", "--store", "STORE"], "issuer.toml is missing"),
+        (["enrol", "ESTATE", ISSUER, "--store", "STORE", "--aud", "A B"], "no record was made"),
+        (["colour", "nobody", "red", "--store", "STORE"], "no record"),
+    ],
+)
+def test_bad_input_gets_one_sentence(
+    estate: Path, tmp_path: Path, arguments: list[str], word: str
+) -> None:
+    values = {"ESTATE": str(estate), "STORE": f"sqlite:///{tmp_path}/x.db"}
+    program = Program(*[values.get(a, a) for a in arguments])
+    assert program.process.wait(20) == 2
+    program.kill()
+    assert len(program.said) == 1, program.said
+    assert word in program.said[0]
