@@ -120,6 +120,19 @@ def colour(
     print(f"record {record} is {colour} from its next renewal on")
 
 
+@app.command()
+def page(
+    store: StoreUrl,
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free one.")] = 8081,
+) -> None:
+    """Show every door and its counts to operators. No login yet: keep it on this machine."""
+    from server_stub import page
+    from server_stub import store as stores
+
+    page.serve(stores.open_store(store), host, port)
+
+
 def main() -> None:
     """Run the command; what is wrong with its input is one sentence and exit code 2."""
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")

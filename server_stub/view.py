@@ -1,0 +1,174 @@
+"""What the operators' page shows, worked out from the store. Pure: a connection and a time in.
+
+A count is shown at the hour in which its cell ended, for a cell may span many hours: it stays
+open on the unit until it holds k people. Where nothing was published, that is said in words, and
+never as 0, because nobody here knows the number.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from server_stub.store import cells, units
+
+HOUR_S = 3600
+HOURS = 24
+SILENT_S = 180  # a unit tells its health every 60 s, with jitter: three are missing
+TRUST_OLD_D = 30  # an issuer's key signs for 35 days at most
+COLOURS = ("green", "yellow", "red")
+
+Status = Literal["online", "silent", "offline", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One door as it was last heard of. Times are Unix seconds UTC."""
+
+    site: str
+    unit: str
+    status: Status
+    since_s: int | None  # since when it has this status, as far as we were there to see
+    first_s: int
+    heard_s: int
+    health: dict[str, Any] | None
+    health_s: int | None
+    problems: tuple[str, ...]  # names of words, as "camera-lost"
+
+    @property
+    def name(self) -> str:
+        """`campus/north-1`."""
+        return f"{self.site}/{self.unit}"
+
+
+class Why(Enum):
+    """Why an hour of a door shows no count; the value names the word."""
+
+    HELD = "held"  # fewer than k, or none: the unit keeps the cell open
+    LATER = "later"  # the cell went on and is counted at the hour it ended in
+    NO_WORD = "no-word"  # the door has not been heard of since
+    BEFORE = "before"  # the door was not there yet
+
+
+@dataclass(slots=True)
+class Entry:
+    """One category in one hour, at one door or summed over several."""
+
+    count: int = 0
+    from_s: int = 0
+    until_s: int = 0
+    cells: int = 0
+    missing: dict[Why, int] = field(default_factory=dict)  # how many doors are not in `count`
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """The table: rows are hours (Unix seconds of their start, newest first)."""
+
+    starts_s: tuple[int, ...]
+    categories: tuple[str, ...]
+    entries: dict[tuple[int, str], Entry]
+
+
+def doors(connection: Connection, now_s: int) -> list[Door]:
+    """Every door ever heard of: those that need somebody first."""
+    found = [_door(row._mapping, now_s) for row in connection.execute(sa.select(units))]
+    return sorted(found, key=lambda d: (d.status == "online", not d.problems, d.site, d.unit))
+
+
+def hours(connection: Connection, some: Iterable[Door], now_s: int, offset_s: int) -> Hours:
+    """The last HOURS hours of the doors in `some`; `offset_s` is local time less UTC."""
+    last = (now_s + offset_s) // HOUR_S
+    rows = range(last, last - HOURS, -1)
+    hour = (cells.c.until_s - 1 + offset_s) // HOUR_S  # `until_s` is exclusive
+    published: dict[tuple[str, str], dict[str, dict[int, Any]]] = {}
+    for row in connection.execute(
+        sa.select(
+            cells.c.site,
+            cells.c.unit,
+            cells.c.category,
+            hour.label("hour"),
+            sa.func.sum(cells.c.count).label("sum"),
+            sa.func.count().label("cells"),
+            sa.func.min(cells.c.from_s).label("from_s"),
+            sa.func.max(cells.c.until_s).label("until_s"),
+        )
+        .where(cells.c.until_s > rows[-1] * HOUR_S - offset_s)
+        .group_by(cells.c.site, cells.c.unit, cells.c.category, sa.literal_column("hour"))
+    ):
+        unit = published.setdefault((row.site, row.unit), {})
+        unit.setdefault(row.category, {})[row.hour] = row
+    some = list(some)
+    seen = {c for d in some for c in published.get((d.site, d.unit), {})}
+    categories = (*COLOURS, *sorted(seen - set(COLOURS)))
+    entries: dict[tuple[int, str], Entry] = {}
+    for door in some:
+        unit = published.get((door.site, door.unit), {})
+        for category in categories:
+            for at, start_s in ((at, at * HOUR_S - offset_s) for at in rows):
+                entry = entries.setdefault((start_s, category), Entry())
+                _add(entry, unit.get(category, {}), at, start_s, door)
+    return Hours(tuple(at * HOUR_S - offset_s for at in rows), categories, entries)
+
+
+def _add(entry: Entry, by_hour: dict[int, Any], at: int, start_s: int, door: Door) -> None:
+    row = by_hour.get(at)
+    if row is None:
+        why = _why(by_hour, at, start_s, door)
+        entry.missing[why] = entry.missing.get(why, 0) + 1
+        return
+    entry.from_s = min(entry.from_s or row.from_s, row.from_s)
+    entry.until_s = max(entry.until_s, row.until_s)
+    entry.count += int(row.sum)
+    entry.cells += row.cells
+
+
+def _why(by_hour: dict[int, Any], at: int, start_s: int, door: Door) -> Why:
+    end_s = start_s + HOUR_S
+    if any(later > at and row.from_s < end_s for later, row in by_hour.items()):
+        return Why.LATER
+    if end_s <= door.first_s:
+        return Why.BEFORE
+    if door.status != "online" and door.heard_s < end_s:
+        return Why.NO_WORD
+    return Why.HELD
+
+
+def _door(row: Any, now_s: int) -> Door:
+    heard_s = max(row["first_s"], row["state_s"] or 0, row["health_s"] or 0)
+    status: Status
+    since_s = row["state_s"]
+    if row["online"] is None:
+        status, since_s = "unknown", row["first_s"]
+    elif not row["online"]:
+        status = "offline"
+    elif now_s - heard_s > SILENT_S:
+        status, since_s = "silent", heard_s
+    else:
+        status = "online"
+    return Door(
+        row["site"],
+        row["unit"],
+        status,
+        since_s,
+        row["first_s"],
+        heard_s,
+        row["health"],
+        row["health_s"],
+        tuple(_problems(row["health"] or {})),
+    )
+
+
+def _problems(health: dict[str, Any]) -> Iterable[str]:
+    for part, good in PARTS.items():
+        if part in health and health[part] != good:
+            yield f"{part}-{health[part]}"
+    if health.get("trust_age_d", 0) >= TRUST_OLD_D:
+        yield "trust-old"
+
+
+PARTS = {"camera": "ok", "door": "ok", "store": "ok", "queue": "ok", "clock": "system"}
+"""What a unit says of its parts, and what it says when all is well."""
