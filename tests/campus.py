@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import segno
 import tomli_w
 
@@ -23,6 +24,8 @@ from edge.wire import keys, unit
 from provisioning import authority, issuers, sites, units
 from tests.centre import ISSUER, SITE, Program, free_port
 from tests.keeper import Link, keeper, ledger
+
+Luma = npt.NDArray[np.uint8]
 
 FAST = 30.0  # frames a second
 
@@ -44,15 +47,10 @@ class Door:
         run = ["run", str(self.card / "unit.toml"), *more]
         return [sys.executable, "-m", "tests.keeper.door", str(self.socket), "--", *run]
 
-    def show(self, luma: np.ndarray[Any, Any]) -> None:
+    def show(self, luma: Luma) -> None:
         """The next thing that its camera sees (uint8, height x width)."""
         self.shown += 1
-        name = f"{self.shown:09d}.pgm"
-        height, width = luma.shape
-        hidden = self.frames / ".next"
-        hidden.write_bytes(b"P5 %d %d 255\n" % (width, height) + luma.tobytes())
-        hidden.rename(self.frames / name)
-        (self.frames / f"{self.shown - 8:09d}.pgm").unlink(missing_ok=True)
+        put_frame(self.frames, self.shown, luma)
 
     def edit(self, **tables: dict[str, Any] | str) -> None:
         """Change unit.toml: an installer's hand."""
@@ -61,6 +59,10 @@ class Door:
         for name, change in tables.items():
             config[name] = config.get(name, {}) | change if isinstance(change, dict) else change
         path.write_text(tomli_w.dumps(config))
+
+    def pins(self) -> dict[str, int]:
+        """Its pins by what they do."""
+        return dict(tomllib.loads((self.card / "unit.toml").read_text())["door"]["pins"])
 
     def closings(self) -> int:
         """How often the physical relay closed, by the ledger of its hardware."""
@@ -85,8 +87,18 @@ class Books:
 class Campus:
     """An estate in `folder` and what runs of it. Use it as a context: all ends with the block."""
 
-    def __init__(self, folder: Path, doors: Sequence[str], alone: Sequence[str] = ()) -> None:
-        """Provision `doors`, and `alone` as doors without a broker, on a demo site."""
+    def __init__(
+        self,
+        folder: Path,
+        doors: Sequence[str],
+        alone: Sequence[str] = (),
+        frames: Path | None = None,
+    ) -> None:
+        """Provision `doors`, and `alone` as doors without a broker, on a demo site.
+
+        `frames`: the folder before the cameras, better in memory than on a disk.
+        """
+        self.frames = frames or folder / "frames"
         self.folder = folder
         self.estate = folder / "estate"
         self.broker_port = free_port()
@@ -118,11 +130,17 @@ class Campus:
     def broker(self, prefix: Sequence[str] = ()) -> Program:
         state = self.folder / "broker"
         port = ("--port", self.broker_port)
-        return self._program("broker", self.estate, "--state", state, *port, prefix=prefix)
+        return self.program("broker", self.estate, "--state", state, *port, prefix=prefix)
 
     def collector(self, prefix: Sequence[str] = ()) -> Program:
         where = ("--store", self.store_url, "--broker-port", self.broker_port)
-        return self._program("collector", self.estate, *where, prefix=prefix)
+        return self.program("collector", self.estate, *where, prefix=prefix)
+
+    def program(self, *arguments: object, prefix: Sequence[str] = ()) -> Program:
+        """Any `menshen-server` command, killed at the end if it still runs."""
+        program = Program(*arguments, prefix=prefix)
+        self._opened.callback(program.kill)
+        return program
 
     def books(self, door: Door) -> Books:
         """Raises sqlite3.OperationalError while the unit still runs: it has its file alone."""
@@ -152,7 +170,7 @@ class Campus:
         )
 
     def _add(self, name: str, wired: bool) -> None:
-        frames = self.folder / "frames" / name
+        frames = self.frames / name
         frames.mkdir(parents=True)
         camera = unit.Camera(kind="pictures", source=str(frames), frames_per_s=FAST)
         port = {"broker_port": self.broker_port} if wired else {"broker": False}
@@ -162,13 +180,17 @@ class Campus:
         link = self._opened.enter_context(keeper(socket, book))
         self.doors[name] = Door(name, card, frames, socket, book, link)
 
-    def _program(self, *arguments: object, prefix: Sequence[str]) -> Program:
-        program = Program(*arguments, prefix=prefix)
-        self._opened.callback(program.kill)
-        return program
+
+def put_frame(folder: Path, number: int, luma: Luma) -> None:
+    """Frame `number` for a camera that looks into `folder`; only the newest few are kept."""
+    height, width = luma.shape
+    hidden = folder / ".next"
+    hidden.write_bytes(b"P5 %d %d 255\n" % (width, height) + luma.tobytes())
+    hidden.rename(folder / f"{number:09d}.pgm")
+    (folder / f"{number - 8:09d}.pgm").unlink(missing_ok=True)
 
 
-def symbol(text: str, scale: int = 4) -> np.ndarray[Any, Any]:
+def symbol(text: str, scale: int = 4) -> Luma:
     """A QR symbol as a perfect picture: uint8, for tests that are not about sight."""
     rows = segno.make(text, error="m").matrix_iter(scale=scale, border=4)
     return np.where(np.array(list(rows)) > 0, 0, 255).astype(np.uint8)

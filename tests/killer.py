@@ -25,7 +25,7 @@ _CALL = re.compile(r"(\d+)\s+(\w+)\(")  # of `strace -f -o`; a resumed call has 
 
 
 def prefix(call: str, nth: int, path: Path | None = None) -> list[str]:
-    """What to put before a command so that it dies at its `nth` `call`; with `path`, on that file."""
+    """What to put before a command so that it dies at its `nth` `call` (with `path`: on it)."""
     inject = ("-e", f"inject={call}:signal=SIGKILL:when={nth}")
     return _strace((call,), Path("/dev/null"), path, inject)
 

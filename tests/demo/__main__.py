@@ -1,0 +1,437 @@
+"""`make demo`: three doors, a broker, an issuer, a collector and the operators' page, for real.
+
+Each door runs `menshen-edge` over camera frames, one of them without any broker. At the end the
+books are read from the disks: what was decided must be where it belongs, or the exit code is 1.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+import segno
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from edge.adapters.pictures import SUFFIXES, PictureError, read
+from tests.campus import Books, Campus, Door, end
+from tests.centre import ISSUER, Program
+from tests.demo import people
+from tests.keeper import KeeperLost, ledger
+
+WIRED, ALONE = ("north", "south"), ("island",)
+UNLOCK_MS = 400
+LATE_S = 0.7  # a decision this long after a visit still belongs to it
+GREEN_PIN, RED_PIN = "green", "red"
+
+
+class DemoError(Exception):
+    """The demo cannot go on; one sentence."""
+
+
+@dataclass
+class Watched:
+    """One door as the demo sees it from outside."""
+
+    door: Door
+    process: subprocess.Popen[str]
+    street: subprocess.Popen[str] | None
+    pins: tuple[int, int]  # green, red
+    reason: str = ""
+    decisions: list[tuple[float, str]] = field(default_factory=list)  # (monotonic s, category)
+    visits: list[dict[str, Any]] = field(default_factory=list)
+    unread: int = 0
+    answered: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def light(self) -> Text:
+        """What hangs at the door, from the hardware."""
+        try:
+            levels = self.door.link.state().levels
+        except KeeperLost:
+            return Text("?", "dim")
+        green, red = (levels.get(pin, False) for pin in self.pins)
+        if green and red:
+            return Text("◐ green and red", "yellow")
+        if green:
+            return Text("● green", "green")
+        return Text("■ red", "red") if red else Text("○ dark", "dim")
+
+
+class Demo:
+    """What runs, what was seen, and the page's address."""
+
+    def __init__(self, campus: Campus, console: Console, seed: int) -> None:
+        self.campus = campus
+        self.console = console
+        self.seed = seed
+        self.watched: list[Watched] = []
+        self.events: deque[Text] = deque(maxlen=14)
+        self.lines: Queue[tuple[Watched, str, float, str]] = Queue()
+        self.page = self.wallet = ""
+        self.programs: list[Program] = []
+
+    def start_centre(self, host: str = "127.0.0.1") -> None:
+        """Broker, issuer, collector and page, each once the one before has said `ready`."""
+        campus, store = self.campus, ("--store", self.campus.store_url)
+        self._started(campus.broker())
+        self._started(campus.collector())
+        issuer = ("issuer", campus.estate, ISSUER, *store, "--host", host, "--port", 0)
+        self.wallet = _address(self._started(campus.program(*issuer)))
+        page = ("page", *store, "--port", 0)
+        self.page = _address(self._started(campus.program(*page)))
+
+    def start_door(self, door: Door, street: bool, number: int) -> None:
+        """The unit, and who comes by."""
+        process = _popen(door.command("--show"))
+        walkers = self._street(door, number) if street else None
+        pins = door.pins()
+        watched = Watched(door, process, walkers, (pins[GREEN_PIN], pins[RED_PIN]))
+        self.watched.append(watched)
+        for source in (process, walkers):
+            if source is not None:
+                what = "door" if source is process else "street"
+                threading.Thread(
+                    target=self._hear, args=(watched, what, source), daemon=True
+                ).start()
+
+    def _street(self, door: Door, number: int) -> subprocess.Popen[str]:
+        street = _popen([sys.executable, "-m", "tests.demo.street"], stdin=subprocess.PIPE)
+        assert street.stdin
+        said = {
+            "seed": self.seed * 100 + number,
+            "issuer": self.wallet,
+            "secrets": people.enrol(self.campus.store_url),
+            "city": str(self.campus.estate / "issuers" / ISSUER / "issuer.key"),
+            "frames": str(door.frames),
+            "poster": number == 1,
+        }
+        street.stdin.write(json.dumps(said) + "\n")
+        street.stdin.flush()
+        return street
+
+    def _hear(self, watched: Watched, what: str, source: subprocess.Popen[str]) -> None:
+        assert source.stdout
+        for line in source.stdout:
+            self.lines.put((watched, what, time.monotonic(), line.rstrip()))
+
+    def _started(self, program: Program) -> str:
+        self.programs.append(program)
+        try:
+            return program.wait_for("ready")
+        except AssertionError as error:
+            raise DemoError(str(error)) from None
+
+    def hear(self) -> None:
+        """Take what doors and streets have said since the last call."""
+        while True:
+            try:
+                watched, what, at_s, line = self.lines.get_nowait()
+            except Empty:
+                break
+            if what == "street":
+                self._heard_street(watched, line)
+            else:
+                self._heard_door(watched, at_s, line)
+        for watched in self.watched:
+            self._settle(watched)
+
+    def _heard_street(self, watched: Watched, line: str) -> None:
+        try:
+            visit = json.loads(line)
+        except ValueError:
+            self._tell(watched, Text(line, "red"))
+            return
+        if "kind" in visit:
+            watched.visits.append(visit)
+
+    def _heard_door(self, watched: Watched, at_s: float, line: str) -> None:
+        category, colon, reason = line.partition(": ")
+        if not colon or category == "menshen-edge":
+            self._tell(watched, Text(line.removeprefix("menshen-edge: "), "dim"))
+            return
+        watched.decisions.append((at_s, category))
+        watched.reason = reason
+        colour = "green" if reason.startswith("opens") else "red"
+        self._tell(watched, Text(reason, colour))
+
+    def _settle(self, watched: Watched) -> None:
+        """Match visits that are over with what the door said while they lasted."""
+        now_s = time.monotonic()
+        while watched.visits and watched.visits[0]["until_s"] + LATE_S < now_s:
+            visit = watched.visits.pop(0)
+            from_s, until_s = visit["from_s"], visit["until_s"] + LATE_S
+            said = [c for at_s, c in watched.decisions if from_s <= at_s < until_s]
+            watched.decisions = [d for d in watched.decisions if d[0] >= until_s]
+            if not said:
+                watched.unread += 1
+                self._tell(watched, Text(f"a {visit['kind']} code stayed unread", "dim italic"))
+            watched.answered += bool(said)
+            expected = people.KINDS[visit["kind"]][1]
+            watched.wrong += [f"{visit['kind']} code judged {c}" for c in said if c != expected]
+
+    def _tell(self, watched: Watched, what: Text) -> None:
+        line = Text.assemble((f"{watched.door.name:7}", "bold"), what)
+        self.events.append(line)
+        if not self.console.is_terminal:
+            self.console.print(line)
+
+    def picture(self) -> Group:
+        """The terminal's picture."""
+        table = Table(expand=True, title=f"operators' page: {self.page}", title_justify="left")
+        for name in ("door", "light", "relay closed", "answered", "unread", "says"):
+            table.add_column(name)
+        for watched in self.watched:
+            name = watched.door.name + (" (no broker)" if watched.door.name in ALONE else "")
+            table.add_row(
+                name,
+                watched.light(),
+                f"{watched.door.closings()} times",
+                str(watched.answered),
+                str(watched.unread),
+                watched.reason,
+            )
+        return Group(table, Panel(Group(*self.events), title="as it happens", height=16))
+
+    def run(self, seconds: float | None, most: Callable[[], bool]) -> None:
+        """Show it until the time is over, somebody presses Ctrl-C, or a door ends by itself."""
+        end_s = time.monotonic() + seconds if seconds is not None else float("inf")
+        with self._shown() as update:
+            while time.monotonic() < end_s and most():
+                self.hear()
+                update()
+                for watched in self.watched:
+                    if watched.process.poll() is not None:
+                        self.hear()
+                        raise DemoError(
+                            f"the door {watched.door.name} ended by itself with exit code "
+                            f"{watched.process.returncode}: {self.events[-1].plain}"
+                        )
+                time.sleep(0.1)
+
+    @contextmanager
+    def _shown(self) -> Iterator[Callable[[], None]]:
+        if not self.console.is_terminal:
+            yield lambda: None
+            return
+        with Live(self.picture(), console=self.console, refresh_per_second=8) as live:
+            yield lambda: live.update(self.picture())
+
+    def stop(self) -> None:
+        """The street first, then the doors; the collector has a moment for what is under way."""
+        for watched in self.watched:
+            if watched.street is not None:
+                end(watched.street)
+        time.sleep(LATE_S + 0.3)
+        self.hear()
+        for watched in self.watched:
+            end(watched.process)
+        time.sleep(1)
+        self.hear()
+        for program in reversed(self.programs):
+            program.end()
+
+    def summary(self) -> bool:
+        """Print the books and whether they balance."""
+        table = Table(title="read from the disks")
+        for name in ("door", "answered", "unread", "decided", "stored", "unacknowledged"):
+            table.add_column(name, justify="left" if name == "door" else "right")
+        table.add_column("open cells, still held", justify="right")
+        table.add_column("relay closed", justify="right")
+        good = True
+        for watched in self.watched:
+            books = self.campus.books(watched.door)
+            closed = watched.door.closings()
+            table.add_row(
+                watched.door.name,
+                *map(str, (watched.answered, watched.unread, books.decided, books.stored)),
+                *map(str, (books.unacknowledged, books.open, closed)),
+            )
+            good &= self._holds(watched, books, closed)
+        self.console.print(table)
+        return good
+
+    def _holds(self, watched: Watched, books: Books, closed: int) -> bool:
+        wrong = list(watched.wrong)
+        if not books.balanced:
+            wrong.append("decided is not stored + unacknowledged + open")
+        if books.green != closed:
+            wrong.append(f"{books.green} openings were counted and the relay closed {closed} times")
+        if any(watched.door.link.state().levels.values()):
+            wrong.append("a pin was left high")
+        too_long = [
+            m.for_ms for m in ledger(watched.door.ledger) if (m.for_ms or 0) > UNLOCK_MS * 2
+        ]
+        if too_long:
+            wrong.append(f"the relay was closed for {max(filter(None, too_long)):.0f} ms")
+        for what in wrong:
+            self.console.print(f"{watched.door.name}: WRONG: {what}", style="bold red")
+        return not wrong
+
+
+def _address(ready: str) -> str:
+    """The address in a program's `ready` line."""
+    return ready.rpartition(" at ")[2]
+
+
+def _popen(command: list[str], **more: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more
+    )
+
+
+def with_street(seconds: float | None, console: Console, seed: int) -> bool:
+    """Three doors on a rendered street."""
+    with _folders() as (folder, memory), Campus(folder, WIRED, ALONE, memory) as campus:
+        for number, door in enumerate(campus.doors.values()):
+            door.edit(
+                door={"unlock_ms": UNLOCK_MS},
+                counts={"report_s": 1},
+                camera={"frames_per_s": 15.0},
+                decoder="both" if number == 1 else "zxing-cpp",
+            )
+        demo = Demo(campus, console, seed)
+        console.print("Starting broker, collector, issuer and operators' page …")
+        demo.start_centre()
+        console.print(f"Operators' page: {demo.page}    wallet: {demo.wallet}")
+        for number, door in enumerate(campus.doors.values()):
+            demo.start_door(door, street=True, number=number)
+        try:
+            demo.run(seconds, lambda: True)
+        except KeyboardInterrupt:
+            pass
+        demo.stop()
+        good = demo.summary()
+        answered = sum(watched.answered for watched in demo.watched)
+        if not answered:
+            console.print("WRONG: no door has answered anybody", style="bold red")
+        return good and answered > 0
+
+
+def with_camera(camera: str, seconds: float | None, console: Console) -> bool:
+    """One door that looks at pictures, or through a webcam at a real phone."""
+    with _folders() as (folder, memory), Campus(folder, WIRED[:1], (), memory) as campus:
+        door = campus.doors[WIRED[0]]
+        device = camera.startswith("/dev/")
+        change: dict[str, Any] = {"frames_per_s": 15.0}
+        pictures = [] if device else _pictures(Path(camera))
+        if device:
+            change |= {"kind": "webcam", "source": camera}
+        door.edit(door={"unlock_ms": UNLOCK_MS}, counts={"report_s": 1}, camera=change)
+        demo = Demo(campus, console, seed=0)
+        demo.start_centre("0.0.0.0" if device else "127.0.0.1")  # noqa: S104 -- a phone must reach it
+        console.print(f"Operators' page: {demo.page}")
+        if device:
+            _show_wallet(demo, console)
+        demo.start_door(door, street=False, number=0)
+        turn = _Turn(door, pictures, console)
+        try:
+            demo.run(seconds, turn.on if pictures else lambda: True)
+        except KeyboardInterrupt:
+            pass
+        demo.stop()
+        return demo.summary()
+
+
+class _Turn:
+    """Holds one picture after another before the camera, each for a while."""
+
+    HELD_S = 1.5
+
+    def __init__(self, door: Door, pictures: list[Path], console: Console) -> None:
+        self._door, self._pictures, self._console = door, pictures, console
+        self._next_s = time.monotonic() + 1.5  # the door is starting
+
+    def on(self) -> bool:
+        """Whether there is more to look at."""
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            return True
+        if not self._pictures:
+            return False
+        path = self._pictures.pop(0)
+        self._next_s = now_s + self.HELD_S
+        self._console.print(f"[dim]before the camera: {path.name}[/]", highlight=False)
+        try:
+            self._door.show(read(path))
+        except PictureError as error:
+            self._console.print(str(error), style="red")
+        return True
+
+
+def _pictures(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+    else:
+        found = [path] if path.is_file() else []
+    if not found:
+        raise DemoError(
+            f"{path} holds no picture; name a picture, a folder of pictures or a /dev/video device"
+        )
+    return found
+
+
+def _show_wallet(demo: Demo, console: Console) -> None:
+    """How a real phone gets a code: the wallet's address with a secret, as a QR symbol."""
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: asks which address faces outwards
+            mine = probe.getsockname()[0]
+        except OSError:
+            mine = "127.0.0.1"
+    secret = people.enrol(demo.campus.store_url)["green"][0]
+    port = demo.wallet.rstrip("/").rpartition(":")[2]
+    url = f"http://{mine}:{port}/#{secret}"
+    console.print(f"Open this on a phone in the same network, then show its code: {url}")
+    if console.is_terminal:
+        segno.make(url).terminal(compact=True)
+
+
+@contextmanager
+def _folders() -> Iterator[tuple[Path, Path]]:
+    """A folder on the disk, and one in memory for frames."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="menshen-"))
+        frames = stack.enter_context(tempfile.TemporaryDirectory(prefix="menshen-", dir=memory))
+        yield Path(folder), Path(frames)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--seconds", type=float, help="end by itself after so long")
+    parser.add_argument("--camera", help="pictures, a folder of them, or a device as /dev/video0")
+    parser.add_argument("--seed", type=int, default=1, help="another street")
+    given = parser.parse_args()
+    console = Console(highlight=False)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        if given.camera:
+            good = with_camera(given.camera, given.seconds, console)
+        else:
+            good = with_street(given.seconds, console, given.seed)
+    except DemoError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
