@@ -68,7 +68,7 @@ def _orders(path: Path, table: "csv.DictReader[str]") -> list[Order]:
     for row in table:
         line = table.line_num
         try:
-            order = _order(row)
+            order = _order(row, f"{path}, line {line}")
         except ProvisioningError as error:
             raise ProvisioningError(f"{path}, line {line}: {error}; nothing was made") from None
         if order.name in line_of:
@@ -85,7 +85,7 @@ def _orders(path: Path, table: "csv.DictReader[str]") -> list[Order]:
     return orders
 
 
-def _order(row: dict[str, str]) -> Order:
+def _order(row: dict[str, str], asked_at: str) -> Order:
     if None in row or None in row.values():
         raise ProvisioningError("it has not as many fields as the first line")
     field = {name: row.get(name, "").strip() for name in COLUMNS}
@@ -104,4 +104,5 @@ def _order(row: dict[str, str]) -> Order:
         broker=_YES[field["broker"]],
         broker_host=field["broker_host"],
         broker_port=int(port),
+        asked_at=asked_at,
     )

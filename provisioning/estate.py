@@ -62,8 +62,8 @@ def checked(name: str, what: Literal["issuer", "site", "unit"]) -> str:
         return msgspec.convert(name, Name)
     except msgspec.ValidationError:
         raise ProvisioningError(
-            f"{name[:60]!r} cannot name a {what}: use 1 to 32 small letters, digits and hyphens, "
-            f"beginning and ending with a letter or digit"
+            f"{name[:60]!r} cannot be the name of this {what}: use 1 to 32 small letters, digits "
+            f"and hyphens, beginning and ending with a letter or digit"
         ) from None
 
 

@@ -17,9 +17,15 @@ class ProvisioningError(Exception):
     """The step cannot be done; one sentence that says what is wrong and what to do."""
 
 
+_PASSING = ".passing"
+
+
 @dataclass
 class Folder:
-    """A folder of the estate and what one step did in it: the names `made`, `kept`, `renewed`."""
+    """A folder of the estate and what one step did in it: the names `made`, `kept`, `renewed`.
+
+    To be used within `estate.changing`.
+    """
 
     path: Path
     made: list[str] = field(default_factory=list)
@@ -28,6 +34,8 @@ class Folder:
 
     def __post_init__(self) -> None:
         folder(self.path)
+        for left in self.path.glob(f".*{_PASSING}"):  # by a step that was killed while writing
+            left.unlink()
 
     def once(self, name: str, make: Callable[[], bytes], private: bool = False) -> bytes:
         """The bytes of `name`: as they are, or else made now. Never overwrites."""
@@ -110,7 +118,7 @@ def _private(path: Path, pem: bytes) -> keys.PrivateKey:
 
 def _write(path: Path, data: bytes, mode: int, place: Callable[[str, Path], None]) -> None:
     """`data` under a passing name, on the disk, then in its place, then its name on the disk."""
-    handle, passing = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # made 0600
+    handle, passing = tempfile.mkstemp(_PASSING, f".{path.name}.", path.parent)  # made 0600
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

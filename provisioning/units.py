@@ -35,6 +35,7 @@ class Order:
     broker: bool = True
     broker_host: str = ""  # none: the first name of the broker's certificate
     broker_port: int = BROKER_PORT
+    asked_at: str = ""  # the file and line it came from, named where it cannot be made
 
 
 def unit(estate: Path, site: str, order: Order) -> Folder:
@@ -56,7 +57,7 @@ def units(
         settings = sites.read(estate, site)
         believed = sites.signed(estate, site)
         vouch = authority.Authority(estate) if any(o.broker for o in orders) else None
-        planned = [plan(estate, settings, order) for order in orders]
+        planned = [_planned(estate, settings, order) for order in orders]
         cards = []
         for configuration in planned:
             cards.append(_write(estate, configuration, believed, vouch))
@@ -83,6 +84,15 @@ def plan(estate: Path, site: sites.Site, order: Order) -> Unit:
     _readable(configuration)
     _agree(places.card(estate, site.name, name), configuration)
     return configuration
+
+
+def _planned(estate: Path, site: sites.Site, order: Order) -> Unit:
+    try:
+        return plan(estate, site, order)
+    except ProvisioningError as error:
+        if order.asked_at:
+            raise ProvisioningError(f"{order.asked_at}: {error}; nothing was made") from None
+        raise
 
 
 def _own_groups(site: str, unit: str) -> list[str]:
