@@ -85,7 +85,8 @@ def _units(estate: Path, wrong: list[str], title: str) -> Table:
                 public = keys.public_from_text(found.trust_key)
                 document = trust.open_document((card / sites.ISSUERS).read_bytes(), public, site)
             except (wire.ConfigError, trust.TrustError, OSError) as error:
-                wrong.append(f"{card}: {error}")
+                why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+                wrong.append(f"unit {name!r} of {site!r} cannot be used: {why}")
                 table.add_row(site, name, "", "", "", "cannot be used")
                 continue
             table.add_row(

@@ -13,6 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from edge.wire import keys
 from edge.wire import unit as wire
+from edge.wire.trust import Group
 from edge.wire.unit import Broker, Camera, Door, Unit
 from provisioning import authority, files, pins, sites
 from provisioning import estate as places
@@ -72,7 +73,7 @@ def plan(estate: Path, site: sites.Site, order: Order) -> Unit:
     configuration = Unit(
         name=name,
         site=site.name,
-        groups=list(order.groups) or _own_groups(site.name, name),
+        groups=_groups(order) or _own_groups(site.name, name),
         trust=sites.ISSUERS,
         trust_key=keys.public_to_text(public),
         door=Door(pins=pins.wired(order.wired)),
@@ -93,6 +94,18 @@ def _planned(estate: Path, site: sites.Site, order: Order) -> Unit:
         if order.asked_at:
             raise ProvisioningError(f"{order.asked_at}: {error}; nothing was made") from None
         raise
+
+
+def _groups(order: Order) -> list[str]:
+    for group in order.groups:
+        try:
+            msgspec.convert(group, Group)
+        except msgspec.ValidationError:
+            raise ProvisioningError(
+                f"{group[:60]!r} cannot be a door group: use 1 to {GROUP_LEN_MAX} small letters, "
+                f"digits and / . _ -, beginning and ending with a letter or digit"
+            ) from None
+    return list(order.groups)
 
 
 def _own_groups(site: str, unit: str) -> list[str]:

@@ -431,7 +431,7 @@ def test_a_unit_without_a_broker_needs_no_authority(tmp_path: Path) -> None:
 WRONG_ORDERS = {
     "bad name": (Order(name="North 1"), "cannot be the name of this unit"),
     "a way out": (Order(name="../x"), "cannot be the name of this unit"),
-    "bad group": (Order(name="a", groups=["North!"]), "groups"),
+    "bad group": (Order(name="a", groups=["North!"]), "cannot be a door group"),
     "too many groups": (Order(name="a", groups=[f"g{n}" for n in range(17)]), "groups"),
     "a folder left out": (Order(name="a", camera=Camera(kind="pictures")), "needs camera.source"),
     "nothing to wire": (Order(name="a", wired=["lift"]), "'lift' is nothing to wire"),
@@ -490,7 +490,7 @@ WRONG_TABLES = {
     "broker": ("name,broker\na,perhaps\n", "line 2: broker is 'perhaps'"),
     "empty": ("", "line 1: it needs one column `name`"),
     "no units": ("name\n", "has 0 units"),
-    "group": ("name,groups\na,campus\nb,No!\n", "line 3: unit 'b' cannot be made"),
+    "group": ("name,groups\na,campus\nb,No!\n", "line 3: 'No!' cannot be a door group"),
     "wired": ("name,wired\na,lift\n", "line 2: 'lift' is nothing to wire"),
 }
 
@@ -570,6 +570,8 @@ def test_the_whole_way_by_command(tmp_path: Path) -> None:
     shown = run("show", root)
     for word in ("hospital", "6 days", "campus", "north-1", "10.0.0.5:8883", "version 1"):
         assert word in shown
+    (root / "sites/campus/units/north-1/issuers.json").unlink()
+    assert "unit 'north-1' of 'campus' cannot be used" in run("show", root, code=2)
     (root / "issuers/hospital/issuer.toml").unlink()
     assert "has no issuer 'hospital'" in run("show", root, code=2)
 
