@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -106,7 +107,7 @@ class Campus:
         self.doors: dict[str, Door] = {}
         self._opened = ExitStack()
         authority.authority(self.estate)
-        issuers.issuer(self.estate, ISSUER)
+        issuers.issuer(self.estate, ISSUER, from_s=int(time.time()) - 86400)
         sites.site(self.estate, SITE, [ISSUER], demo=True)
         for name in (*doors, *alone):
             self._add(name, name not in alone)

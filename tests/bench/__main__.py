@@ -8,7 +8,6 @@ shows in every figure.
 import argparse
 import json
 import platform
-import sys
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -90,4 +89,4 @@ def _bound(figure: Figure) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

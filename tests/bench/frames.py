@@ -13,6 +13,7 @@ from tests.bench.check import text
 from tests.bench.figure import Figure, median, race, ratio
 
 SEED = 3
+QR = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 
 
 def legible(said: str, rng: np.random.Generator) -> scenes.Luma:
@@ -24,7 +25,7 @@ def legible(said: str, rng: np.random.Generator) -> scenes.Luma:
 
 
 def zxing(luma: scenes.Luma) -> Sequence[object]:
-    return zxingcpp.read_barcodes(luma, formats=zxingcpp.BarcodeFormat.QRCode)
+    return zxingcpp.read_barcodes(luma, formats=QR)
 
 
 def zbar(luma: scenes.Luma) -> Sequence[object]:

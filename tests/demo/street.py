@@ -1,7 +1,7 @@
 """`python -m tests.demo.street`: what one door's camera sees, one process a door.
 
 Reads one JSON line from its standard input, puts rendered frames before the camera at their time,
-and prints one JSON line for each visit when it is over. Nothing of a code goes any other way.
+and prints one JSON line for each visit as it begins. Nothing of a code goes any other way.
 """
 
 import json
@@ -17,8 +17,8 @@ from tests import scenes
 from tests.campus import put_frame
 from tests.demo.people import Crowd
 
-FRAMES_PER_S = 12.0
-VISIT_FRAMES = 9
+FRAMES_PER_S = 15.0
+VISIT_FRAMES = 12
 POSTER = "HTTPS://WWW.EXAMPLE.ORG/SPRING-CONCERT-IN-THE-PARK"
 
 
@@ -51,10 +51,10 @@ def main() -> None:
     while True:
         kind, text = crowd.next()
         from_s = time.monotonic()
+        told = {"kind": kind, "from_s": from_s, "until_s": from_s + VISIT_FRAMES / FRAMES_PER_S}
+        print(json.dumps(told), flush=True)
         for frame in scenes.visit(text, rng, VISIT_FRAMES, hall):
             eyes.see(frame)
-        until_s = time.monotonic()
-        print(json.dumps({"kind": kind, "from_s": from_s, "until_s": until_s}), flush=True)
         for _ in range(int(rng.integers(2, 5))):
             eyes.see(scenes.empty(rng, hall))
 

@@ -1,6 +1,6 @@
 """`python -m tests.keeper SOCKET LEDGER`: keep the levels of a door's pins, whoever drives them.
 
-Raspberry Pi OS leaves an output as its dead program left it (FACTS: `persist_gpio_outputs`). So
+Raspberry Pi OS (`persist_gpio_outputs=Y`) leaves an output as its dead program left it. So
 does this process: a level stays until somebody sets another. Behind the relay's pin sits the
 one-shot of the wiring: a rising edge closes the relay while the pin is high, for N ms at most;
 then it stays open until the next rising edge. Every move of the relay is a line in LEDGER.
