@@ -135,6 +135,8 @@ class Loop:
         for leaf, payload in uplink.received():
             if leaf == "ack":
                 self._acknowledged(payload)
+        if not uplink.connected():
+            return
         if now.monotonic_s >= self._counts_due_s:
             self._counts_due_s = now.monotonic_s + self._settings.report_s
             cells = store.unacknowledged(report.CELLS_MAX)

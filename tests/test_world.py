@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from edge.door import Signal
+from edge.ports import StoreLost
 from edge.replay import GONE_S
-from edge.wire import report
+from edge.wire import keys, report
 from tests.world import KINDS, Street, Troubles, ledger
 
 HOUR_S = 3600
@@ -53,7 +54,7 @@ def test_rough_street_loses_and_doubles_nothing(seed: int, tmp_path: Path) -> No
 
 def test_everything_arrives_once_the_broker_is_back(tmp_path: Path) -> None:
     street = Street(7, tmp_path, per_hour=600, troubles=Troubles(lost_acks=0.5, repeats=0.5))
-    street.centre.down_until_s = street.monotonic_s + 3 * HOUR_S
+    street.centre.down_until_s = street.monotonic_s + 3 * HOUR_S + 10
     street.run(3 * HOUR_S)
     assert not street.centre.messages
     assert len(street.store.unacknowledged(100)) > report.CELLS_MAX
@@ -105,6 +106,45 @@ def test_unready_unit_says_so_and_opens_nothing(tmp_path: Path) -> None:
     assert len(street.pulses) == opened
     flashes = [at for at, signal in street.actions if signal is Signal.NOT_READY]
     assert 9 <= len(flashes) <= 11
+
+
+def test_what_cannot_be_counted_does_not_open(tmp_path: Path) -> None:
+    street = Street(2, tmp_path, per_hour=900, kinds={"green": (1, "green")})
+    street.run(60)
+    opened = len(street.pulses)
+    assert opened
+    count = street.store.count
+
+    def full(_cell: object) -> None:
+        raise StoreLost("the disk is full")
+
+    street.store.count = full  # type: ignore[method-assign]
+    street.run(60)
+    assert len(street.pulses) == opened
+    assert street.actions[-1][1] is Signal.NOT_READY
+    street.store.count = count  # type: ignore[method-assign]
+    street.run(60)
+    assert len(street.pulses) > opened
+    assert ledger(street).by_category["green"] == len(street.pulses)
+
+
+def test_a_forged_acknowledgement_frees_nothing(tmp_path: Path) -> None:
+    street = Street(4, tmp_path, per_hour=900, troubles=Troubles(lost_acks=1.0)).run(HOUR_S)
+    kept = street.store.unacknowledged(report.CELLS_MAX)
+    assert kept
+    ack = report.Ack(
+        site="campus",
+        unit="north-1",
+        installation=street.store.installation,
+        first=kept[0].number,
+        last=kept[-1].number,
+        digest=report.digest(kept[-1]),
+    )
+    stranger = keys.private_key(b"s" * 32)
+    street.centre.acks.append((street.monotonic_s, report.sign_ack(ack, stranger)))
+    street.centre.acks.append((street.monotonic_s, b"torn"))
+    street.run(10)
+    assert street.store.unacknowledged(report.CELLS_MAX) == kept
 
 
 def _traffic(street: Street) -> list[tuple[float, str, bytes]]:

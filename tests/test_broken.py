@@ -1,0 +1,97 @@
+"""The loop broken on purpose: each time some test must notice, or the tests prove nothing."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TESTS = ("test_world.py", "test_promises.py", "test_stages.py", "test_gpio.py")
+
+BROKEN = {  # what is broken: the file, what it says, what it says then
+    "answers a code in view again and again": (
+        "edge/loop.py",
+        "if self._in_view.still(verdict.subject, decision.category, now.monotonic_s):",
+        "if False:",
+    ),
+    "opens before the opening is counted": (
+        "edge/loop.py",
+        "        self._world.store.count(cell)\n",
+        "        self._world.door.apply(door.action(decision.signal, 3000 * decision.opens))\n"
+        "        self._world.store.count(cell)\n",
+    ),
+    "opens for every decision": (
+        "edge/loop.py",
+        "self._settings.unlock_ms if decision.opens else 0",
+        "self._settings.unlock_ms",
+    ),
+    "forgets what it has counted": ("edge/loop.py", "        self._tally.keep(cell)\n", ""),
+    "closes cells and keeps none": (
+        "edge/loop.py",
+        "            self._world.store.close_cells(closed)\n",
+        "            pass\n",
+    ),
+    "pulses while a pulse runs": (
+        "edge/loop.py",
+        "if not self._world.door.resting():",
+        "if False:",
+    ),
+    "takes a poster for a code": (
+        "edge/loop.py",
+        "            if verdict is None:",
+        "            if verdict is None:\n"
+        "                self._world.door.apply(door.action(Signal.REFUSED))\n"
+        "            if verdict is None:",
+    ),
+    "hides a fault": ("edge/loop.py", "            self._show_not_ready()\n", "            pass\n"),
+    "reports when somebody has passed": (
+        "edge/loop.py",
+        '        self._works("store")\n',
+        '        self._works("store")\n        self._counts_due_s = now.monotonic_s\n',
+    ),
+    "believes any acknowledgement": (
+        "edge/wire/report.py",
+        "_decode(envelope.verify(data, ACK_KIND, collector), Ack)",
+        "_decode(__import__('base64').b64decode(msgspec.json.decode(data)['payload']), Ack)",
+    ),
+    "never looks at the acknowledgements": (
+        "edge/loop.py",
+        "                self._acknowledged(payload)\n",
+        "                pass\n",
+    ),
+    "stops at the first failure of the camera": (
+        "edge/loop.py",
+        "except ports.WorldFailure as failure:\n                self._failed(failure)",
+        "except ports.StoreLost as failure:\n                self._failed(failure)",
+    ),
+    "opens for yellow": (
+        "edge/decision.py",
+        "opens = verdict.colour in rules.opens",
+        "opens = verdict.colour <= 2",
+    ),
+    "lets the lights of one action end another's pulse": (
+        "edge/adapters/gpio.py",
+        "unlocked = now_s < self._unlocked_until_s",
+        "unlocked = now_s < self._unlocked_until_s and self._action.unlock_ms > 0",
+    ),
+}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("how", BROKEN)
+def test_some_test_notices(how: str, tmp_path: Path) -> None:
+    name, says, then = BROKEN[how]
+    for folder in ("edge", "tests"):
+        ignore = shutil.ignore_patterns("__pycache__", "vectors")
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignore)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    source = (tmp_path / name).read_text()
+    assert source.count(says) == 1, f"{name} does not say this once any more"
+    (tmp_path / name).write_text(source.replace(says, then))
+    tests = [f"tests/{test}" for test in TESTS]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    # 0: nobody noticed; 2: it does not even import, which proves nothing.
+    assert ran.returncode == 1, f"nobody noticed a loop that {how}:\n{ran.stdout[-2000:]}"

@@ -1,0 +1,176 @@
+"""`menshen-edge` as its users run it: what it says, and how it ends when something is wrong."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from PIL import Image
+
+from edge import BUILT_S
+from edge.wire.code import Code, Colour, encode
+from tests.campus import symbol
+from tests.conftest import CITY, write_unit
+
+NOW_S = BUILT_S + 10**6
+
+
+def edge(*arguments: object, pins: str = "mock") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "edge", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"GPIOZERO_PIN_FACTORY": pins},
+    )
+
+
+def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 2, done
+    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    return line
+
+
+def picture(path: Path, text: str) -> Path:
+    Image.fromarray(symbol(text)).save(path)
+    return path
+
+
+def code(colour: Colour = Colour.GREEN, at_s: int = NOW_S, **claims: object) -> str:
+    said = Code(colour=colour, sub="AAAAAAAAAAA", iat_s=at_s, exp_s=at_s + 600, **claims)
+    return encode(said, CITY)
+
+
+def test_check_says_what_a_door_would_do(tmp_path: Path) -> None:
+    unit = write_unit(tmp_path / "card", NOW_S)
+    shown = {
+        "green": code(),
+        "red": code(Colour.RED),
+        "expired": code(at_s=NOW_S - 3600),
+        "elsewhere": code(aud=("harbour",)),
+        "cut": code()[:-9],
+        "poster": "HTTPS://EXAMPLE.ORG",
+    }
+    paths = [picture(tmp_path / f"{name}.png", text) for name, text in shown.items()]
+    done = edge("check", *paths, "--unit", unit, "--at", NOW_S + 60, "--json")
+    assert done.returncode == 0, done.stderr
+    said = {Path(p["picture"]).stem: p["symbols"][0] for p in json.loads(done.stdout)}
+    assert {name: each["opens"] for name, each in said.items()} == {
+        "green": True,
+        "red": False,
+        "expired": False,
+        "elsewhere": False,
+        "cut": False,
+        "poster": False,
+    }
+    assert said["green"]["people"] == 1
+    assert said["red"]["verdict"] == "genuine"
+    assert said["expired"]["counted_as"] == "expired"
+    assert "refresh" in said["expired"]["signal"]
+    assert "other doors" in said["elsewhere"]["reason"]
+    assert said["cut"]["verdict"] == "refused"
+    assert said["poster"]["verdict"] == "not a door code"
+    assert "AAAAAAAAAAA" not in done.stdout, "a day handle was printed"
+
+    words = edge("check", *paths, "--unit", unit, "--at", NOW_S + 60).stdout
+    assert "● opens, for genuine: genuine, current and green" in words
+    assert "the door ignores it" in words
+
+
+def test_check_without_a_unit_says_that_nothing_can_open(tmp_path: Path) -> None:
+    done = edge("check", picture(tmp_path / "p.png", code()))
+    assert done.returncode == 0
+    assert "No unit was named" in done.stdout
+    assert "nobody this door knows" in done.stdout
+
+
+def test_check_goes_on_after_a_foreign_file(tmp_path: Path) -> None:
+    unit = write_unit(tmp_path / "card", NOW_S)
+    good = picture(tmp_path / "good.png", code())
+    done = edge("check", unit, good, "--unit", unit, "--at", str(NOW_S))
+    assert done.returncode == 2
+    assert "is not a picture" in done.stdout
+    assert "opens" in done.stdout
+
+
+def test_check_before_the_build_is_unsure(tmp_path: Path) -> None:
+    unit = write_unit(tmp_path / "card", NOW_S)
+    shown = picture(tmp_path / "p.png", code())
+    done = edge("check", shown, "--unit", unit, "--at", "2001-01-01", "--json")
+    (said,) = json.loads(done.stdout)[0]["symbols"]
+    assert (said["verdict"], said["counted_as"]) == ("unsure", "unsure-time")
+
+
+def test_a_door_opens_by_its_own_command(tmp_path: Path) -> None:
+    """`run` on mock pins: a green code before the camera opens, once, and is counted."""
+    unit = write_unit(tmp_path, int(time.time()))
+    picture(tmp_path / "frames" / "1.png", code(at_s=int(time.time())))
+    (tmp_path / "frames" / "1.png").rename(tmp_path / "1.png")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edge", "run", str(unit), "--show", "--seconds", "6"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"GPIOZERO_PIN_FACTORY": "mock"},
+    )
+    time.sleep(2)
+    for number in range(20):
+        (tmp_path / "frames" / f"{number:03d}.png").write_bytes((tmp_path / "1.png").read_bytes())
+        time.sleep(0.05)
+    said, _ = process.communicate(timeout=30)
+    assert said.splitlines() == ["green: opens, genuine, current and green"]
+
+
+def test_no_pins_no_camera_no_trust_are_one_sentence_each(tmp_path: Path) -> None:
+    now_s = int(time.time())
+    unit = write_unit(tmp_path / "a", now_s)
+    assert "pins of this door cannot be driven" in one_sentence(edge("run", unit, pins="native"))
+    unit = write_unit(tmp_path / "b", now_s, camera={"kind": "pictures", "source": "none"})
+    assert "picture folder" in one_sentence(edge("run", unit))
+    unit = write_unit(tmp_path / "c", now_s, camera={"kind": "picamera"})
+    assert "camera" in one_sentence(edge("run", unit))
+    unit = write_unit(tmp_path / "d", now_s)
+    (tmp_path / "d" / "issuers.json").write_bytes(b"{}")
+    assert "cannot be believed" in one_sentence(edge("run", unit))
+    (tmp_path / "d" / "issuers.json").unlink()
+    assert "copy it from the card" in one_sentence(edge("run", unit))
+    unit = write_unit(tmp_path / "e", now_s)
+    (tmp_path / "e" / "state").mkdir()
+    (tmp_path / "e" / "state" / "counts.db").write_bytes(b"x" * 5000)
+    assert "damaged" in one_sentence(edge("run", unit))
+
+
+def test_a_wrong_configuration_is_one_sentence(tmp_path: Path) -> None:
+    pins = {"green": 23, "red": 24, "buzzer": 25, "relay": 23}
+    unit = write_unit(tmp_path / "a", NOW_S, door={"pins": pins})
+    assert "pin 23 is used twice" in one_sentence(edge("run", unit))
+    unit = write_unit(tmp_path / "b", NOW_S, unlok_ms=3)
+    assert "unlok_ms" in one_sentence(edge("run", unit))
+    (tmp_path / "b" / "unit.toml").write_text("name = ")
+    assert "not a unit's configuration" in one_sentence(edge("run", unit))
+    assert "cannot be read" in one_sentence(edge("run", tmp_path / "none.toml"))
+    unit = write_unit(tmp_path / "c", NOW_S)
+    assert "is no time" in one_sentence(edge("check", unit, "--at", "noon"))
+
+
+def test_unusable_certificates_are_one_sentence(tmp_path: Path) -> None:
+    broker = {
+        "host": "localhost",
+        "ca": "ca.pem",
+        "certificate": "unit.pem",
+        "key": "unit.key",
+        "collector_key": msgspec.json.decode(b'"' + b"A" * 43 + b'="'),
+    }
+    unit = write_unit(tmp_path, int(time.time()), broker=broker)
+    assert "certificates of this unit cannot be used" in one_sentence(edge("run", unit))
+
+
+@pytest.mark.parametrize("command", [(), ("run",), ("check",)])
+def test_help_explains_itself(command: tuple[str, ...]) -> None:
+    done = edge(*command, "--help")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) > 8

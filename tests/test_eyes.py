@@ -1,0 +1,197 @@
+"""Pictures, symbols and cameras: what is read, what is passed over, what is told."""
+
+import logging
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zxingcpp
+from PIL import Image
+
+from edge.adapters.pictures import PictureError, PictureFolder, read
+from edge.adapters.symbols import Decoder, Symbols
+from edge.ports import CameraLost
+from edge.wire.unit import Camera
+from tests.campus import put_frame, symbol
+
+TEXT = "DC1:" + "ABC123 $%*+-./:" * 11
+
+
+@pytest.mark.parametrize("decoder", ["zxing-cpp", "pyzbar", "both"])
+def test_each_decoder_reads_the_bytes_of_a_symbol(decoder: Decoder) -> None:
+    (found,) = Symbols(decoder).read(symbol(TEXT))
+    assert found.data == TEXT.encode()
+    assert len(found.corners) == 4
+
+
+def test_two_symbols_in_view_are_both_read() -> None:
+    picture = np.hstack([symbol(TEXT), symbol(TEXT + "2")])
+    assert {s.data for s in Symbols("zxing-cpp").read(picture)} == {
+        TEXT.encode(),
+        TEXT.encode() + b"2",
+    }
+
+
+def test_pyzbar_is_asked_where_the_other_found_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zxingcpp, "read_barcodes", lambda *_a, **_k: [])
+    assert Symbols("zxing-cpp").read(symbol(TEXT)) == ()
+    assert [s.data for s in Symbols("both").read(symbol(TEXT))] == [TEXT.encode()]
+
+
+@pytest.mark.parametrize("decoder", ["zxing-cpp", "pyzbar", "both"])
+def test_a_picture_of_nothing_holds_nothing(decoder: Decoder) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (480, 640), np.uint8)
+    assert Symbols(decoder).read(noise) == ()
+    assert Symbols(decoder).read(np.zeros((1, 1), np.uint8)) == ()
+
+
+def test_binary_symbols_come_as_their_bytes() -> None:
+    data = bytes(range(256))
+    made = zxingcpp.create_barcode(data, zxingcpp.BarcodeFormat.QRCode)
+    picture = np.kron(np.array(made.to_image()), np.ones((4, 4), np.uint8))
+    picture = np.pad(picture, 32, constant_values=255)
+    assert [s.data for s in Symbols("zxing-cpp").read(picture)] == [data]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".pgm", ".bmp"])
+def test_pictures_of_each_kind_are_luma(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"p{suffix}"
+    Image.fromarray(symbol(TEXT)).save(path)
+    luma = read(path)
+    assert luma.dtype == np.uint8
+    assert luma.ndim == 2
+    assert Symbols("zxing-cpp").read(luma)[0].data == TEXT.encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "not a picture"),
+        (b"DC1:" * 2_500_000, "not a picture"),
+        (b"P5 10 10 255\n" + b"x" * 9, "torn|cannot be read"),
+        (b"P5 9000 9000 255\n", "50 million pixels"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "torn|not a picture|cannot be read"),
+    ],
+)
+def test_a_foreign_or_torn_picture_is_one_sentence(
+    content: bytes, why: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "p.pgm"
+    path.write_bytes(content)
+    with pytest.raises(PictureError, match=why):
+        read(path)
+
+
+def test_a_torn_jpeg_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "p.jpg"
+    Image.fromarray(symbol(TEXT)).save(path)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(PictureError, match="cannot be read"):
+        read(path)
+
+
+def test_a_missing_picture_and_a_folder_are_one_sentence(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.png", tmp_path):
+        with pytest.raises(PictureError, match="cannot be read"):
+            read(path)
+
+
+def test_the_newest_picture_wins_and_the_rest_are_counted(tmp_path: Path) -> None:
+    folder = PictureFolder(tmp_path)
+    assert folder.latest() is None
+    for number, level in enumerate((10, 20, 30), start=1):
+        put_frame(tmp_path, number, np.full((4, 4), level, np.uint8))
+    frame = folder.latest()
+    assert frame is not None
+    assert frame.luma[0, 0] == 30
+    assert folder.dropped == 2
+    assert folder.latest() is None
+
+
+def test_a_torn_picture_in_the_folder_is_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = PictureFolder(tmp_path)
+    (tmp_path / "000000001.pgm").write_bytes(b"torn")
+    with caplog.at_level(logging.WARNING):
+        assert folder.latest() is None
+    assert "passed over" in caplog.text
+    put_frame(tmp_path, 2, np.full((4, 4), 7, np.uint8))
+    assert folder.latest() is not None
+
+
+def test_a_folder_that_goes_away_is_a_lost_camera(tmp_path: Path) -> None:
+    frames = tmp_path / "frames"
+    with pytest.raises(CameraLost, match="cannot be read"):
+        PictureFolder(frames)
+    frames.mkdir()
+    folder = PictureFolder(frames)
+    frames.rmdir()
+    with pytest.raises(CameraLost, match="cannot be read"):
+        folder.latest()
+
+
+class FakePicamera2:
+    """picamera2's surface as its manual (section 4 and 5) has it, with a stride of its own."""
+
+    frames: int = 0
+    planes: Any = None
+
+    def create_video_configuration(self, **asked: Any) -> dict[str, Any]:
+        assert asked["main"]["format"] == "YUV420"
+        return asked
+
+    def configure(self, configuration: dict[str, Any]) -> None:
+        width, height = configuration["main"]["size"]
+        self.planes = np.full((height * 3 // 2, width + 64), 200, np.uint8)
+        self.planes[:height, :width] = 90
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def capture_array(self, stream: str) -> Any:
+        assert stream == "main"
+        if type(self).frames <= 0:
+            raise RuntimeError("the camera frontend has timed out")
+        type(self).frames -= 1
+        return self.planes
+
+
+def test_the_pi_camera_gives_its_luma_plane(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("picamera2")
+    module.Picamera2 = FakePicamera2  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "picamera2", module)
+    monkeypatch.setattr(FakePicamera2, "frames", 3)
+    from edge.adapters.picamera import PiCamera
+
+    camera = PiCamera(Camera(width=640, height=480))
+    camera._thread.join(2)
+    frame = camera.latest()
+    assert frame is not None
+    assert frame.luma.shape == (480, 640)
+    assert frame.luma.flags.c_contiguous
+    assert set(np.unique(frame.luma)) == {90}, "chroma or padding came with the luma"
+    with pytest.raises(CameraLost, match="timed out"):
+        camera.latest()
+    camera.close()
+
+
+def test_no_picamera2_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    from edge.adapters.picamera import PiCamera
+
+    with pytest.raises(CameraLost, match="picamera2 is not installed"):
+        PiCamera(Camera())
+
+
+def test_no_webcam_is_one_sentence() -> None:
+    from edge.adapters.webcam import Webcam
+
+    with pytest.raises(CameraLost, match="no camera answers at /dev/video99"):
+        Webcam(Camera(kind="webcam", source="/dev/video99"))
