@@ -98,6 +98,7 @@ class Sorter:
             counts = report.decode_counts(message.payload)
             if any(cell.count < k_min for cell in counts.cells):
                 raise Foreign(f"it holds a cell of fewer than {k_min}")
+            batch.states.setdefault(unit, [])  # it has been heard of
             if counts.cells:
                 batch.reports.append(store.Report(unit, counts))
         else:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
 from server_stub import markup, serving, store, view
-from server_stub.view import Door, Hours
+from server_stub.view import Door, Hours, Why
 from server_stub.words import Language, say
 
 REFRESH_S = 2.0
@@ -27,8 +27,10 @@ _NO_ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'%3E"
     "%3Cpath fill='%230b7a3e' d='M4 22V4l8-3 8 3v18h-5v-8H9v8z'/%3E%3C/svg%3E"
 )
-_LOOK = {  # colour, symbol in the legend, hatching: never colour alone
-    "green": ("#0b7a3e", "circle", None),
+_LOOK: dict[
+    str, tuple[str, str, dict[str, Any]]
+] = {  # colour, symbol in the legend, hatching: never colour alone
+    "green": ("#0b7a3e", "circle", {"symbol": "none"}),
     "yellow": ("#e0a800", "triangle", {"symbol": "line", "rotation": 0.8, "dashArrayX": [1, 0]}),
     "red": ("#c02f2a", "rect", {"symbol": "circle", "symbolSize": 0.7}),
 }
@@ -103,8 +105,8 @@ class Shell:
         with ui.element("header"), ui.element("div").classes("bar"):
             self._html(f"<h1>{say(language, 'name')}</h1>")
             self._news = self._html("").props('role="status"').classes("news")
-            ui.link(say(language, "other"), say(language, "other-path")).classes("other")
-        with ui.element("main"):
+            ui.link(say(language, "other"), say(language, "other-path")).classes("switch")
+        with ui.element("div").classes("content"):
             self._warning = self._html("").props('role="alert"')
             self._tally = self._html("").classes("tally")
             with ui.element("section"):
@@ -186,7 +188,7 @@ def chart_options(reading: Reading, language: Language) -> dict[str, Any]:
     series: list[dict[str, Any]] = []
     legend = []
     for category in table.categories:
-        colour, icon, decal = _LOOK.get(category) or (next(others, "#888888"), "diamond", None)
+        colour, icon, decal = _LOOK.get(category) or (next(others, "#888888"), "diamond", {})
         name = say(language, category)
         data = []
         for start_s in starts:
@@ -197,11 +199,11 @@ def chart_options(reading: Reading, language: Language) -> dict[str, Any]:
                 data.append({"value": entry.count, "tooltip": {"formatter": tip}})
             else:
                 data.append({"value": None})
-        style = {"color": colour} | ({"decal": decal | {"color": "#fff8"}} if decal else {})
+        style = {"color": colour} | ({"decal": {"color": "#fff8"} | decal} if decal else {})
         series.append({"name": name, "type": "bar", "stack": "n", "data": data, "itemStyle": style})
         legend.append({"name": name, "icon": icon})
     band = say(language, "band")
-    empty = [all(row["data"][i]["value"] is None for row in series) for i in range(len(starts))]
+    empty = [_nothing_published(table, start_s) for start_s in starts]
     hatch = {"symbol": "rect", "rotation": 0.8, "dashArrayX": [1, 0], "dashArrayY": [2, 5]}
     series.append(
         {
@@ -211,7 +213,7 @@ def chart_options(reading: Reading, language: Language) -> dict[str, Any]:
             "barGap": "-100%",
             "barCategoryGap": "20%",
             "z": 1,
-            "data": [{"value": 1 if e and reading.shown_n else None} for e in empty],
+            "data": [{"value": 1 if e else None} for e in empty],
             "itemStyle": {"color": "#8882", "decal": hatch | {"color": "#8886"}},
             "tooltip": {"formatter": band},
         }
@@ -233,6 +235,14 @@ def chart_options(reading: Reading, language: Language) -> dict[str, Any]:
         ],
         "series": series,
     }
+
+
+def _nothing_published(table: Hours, start_s: int) -> bool:
+    """Whether the hour shows no count though there was a door that might have one."""
+    entries = [table.entries[key] for key in table.entries if key[0] == start_s]
+    return not any(e.cells for e in entries) and any(
+        e.missing.keys() - {Why.BEFORE} for e in entries
+    )
 
 
 def _set(element: ui.html, content: str) -> None:

@@ -1,6 +1,7 @@
 """What every server here does: take its port, say that it serves, end when it is told to."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -41,7 +42,7 @@ def ready(what: str, address: str) -> None:
     print(f"ready: {what} at {address}", flush=True)
 
 
-def serve_web(app: Any, what: str, host: str, port: int, **options: Any) -> None:
+def serve_web(app: Any, what: str, host: str, port: int) -> None:
     """Serve `app` until it is told to end. No access log: addresses of people are in it.
 
     Raises PortError.
@@ -49,9 +50,14 @@ def serve_web(app: Any, what: str, host: str, port: int, **options: Any) -> None
     taken = take_port(host, port)
     address = f"http://{host}:{taken.getsockname()[1]}/"
     config = uvicorn.Config(
-        app, access_log=False, log_level="warning", server_header=False, **options
+        app,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=2,
     )
-    asyncio.run(_Server(config, lambda: ready(what, address)).serve([taken]))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_Server(config, lambda: ready(what, address)).serve([taken]))
 
 
 class _Server(uvicorn.Server):

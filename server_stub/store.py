@@ -163,6 +163,7 @@ def add_units(
 ) -> None:
     """Keep what units said of themselves at `now_s`: Unix seconds UTC.
 
+    A unit with no state in its list was heard of, and no more.
     A will names its session: one of an older session says nothing about the present one.
     """
     keys = states.keys() | healths.keys()
@@ -179,7 +180,8 @@ def add_units(
             _apply(after, state, now_s)
         if key in healths:
             after |= {"health": msgspec.to_builtins(healths[key]), "health_s": now_s}
-        (changed if before else fresh).append(after)
+        if after != before:
+            (changed if before else fresh).append(after)
     if fresh:
         connection.execute(units.insert(), fresh)
     for row in changed:

@@ -4,6 +4,7 @@
 const TOKEN = "menshen-token";
 const LANGUAGE = "menshen-language";
 const RETRY_S = [3, 10, 30, 60];
+const RETRY_EXPIRED_S = 5; // somebody may stand at a door
 
 const SHAPES = {
   green: "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm-1.6 14.6-4.2-4.2 1.8-1.8 2.4 2.4 5.6-5.6 1.8 1.8z",
@@ -142,7 +143,10 @@ function show(said, ahead) {
 }
 
 function tryAgain(word, why) {
-  renewAt = Date.now() + 1000 * RETRY_S[Math.min(failures, RETRY_S.length - 1)] * (0.75 + Math.random() / 2);
+  const works = shown && Date.now() < shown.exp;
+  const delay = works ? RETRY_S[Math.min(failures, RETRY_S.length - 1)] : RETRY_EXPIRED_S;
+  const longest = works ? Math.max(1, (shown.exp - Date.now()) / 1000) : delay;
+  renewAt = Date.now() + 1000 * Math.min(delay, longest) * (0.75 + Math.random() / 2);
   failures += 1;
   trouble = {say: word, why};
   draw();
@@ -171,8 +175,17 @@ function draw() {
     $("symbol").alt = say("alt", {colour: say(shown.colour)});
     const picture = `data:image/svg+xml,${encodeURIComponent(shown.svg)}`;
     if ($("symbol").src !== picture) $("symbol").src = picture;
+    fit();
   }
   count();
+}
+
+// Whole pixels for each module of the symbol: nothing for a camera to mistake at its edges.
+function fit() {
+  const modules = Number(shown.svg.match(/viewBox="0 0 (\d+) /)[1]);
+  const scale = window.devicePixelRatio;
+  const module = Math.max(1, Math.floor($("code").clientWidth * scale / modules));
+  $("symbol").style.width = `${module * modules / scale}px`;
 }
 
 function count() {
@@ -194,7 +207,7 @@ function count() {
 
 function tick() {
   count();
-  if (Date.now() >= renewAt) renew();
+  if (Date.now() >= renewAt && !document.hidden) renew();
 }
 
 function readFragment() {
@@ -215,6 +228,7 @@ $("unlock").addEventListener("submit", (event) => {
   unlock($("secret").value);
 });
 window.addEventListener("hashchange", readFragment);
+window.addEventListener("resize", () => shown && fit());
 window.addEventListener("online", renew);
 document.addEventListener("visibilitychange", tick);
 setInterval(tick, 1000);

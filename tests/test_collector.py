@@ -295,7 +295,7 @@ def test_a_foreign_message_is_told_once_and_left_out(
     with caplog.at_level(logging.WARNING):
         batch = sorter.batch([Message(topic, data, 1, 1, 1), honest])
     assert [said.unit for said in batch.reports] == [(SITE, B)]
-    assert not batch.states
+    assert batch.states.keys() == {(SITE, B)}
     assert not batch.healths
     assert sorter.dropped.total() == 1
     assert len(caplog.messages) == 1
@@ -316,6 +316,7 @@ def test_no_cells_need_no_acknowledgement(estate: Path) -> None:
         [Message(f"menshen/1/{SITE}/{A}/counts", payload(), 1, 1, 1)]
     )
     assert not batch.reports
+    assert batch.states == {(SITE, A): []}  # but it was heard of
 
 
 @pytest.mark.system

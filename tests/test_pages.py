@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import zxingcpp
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from edge.wire import report
+from edge.wire import code, report
 from server_stub import markup, store, view
 from server_stub.view import Why
 from tests import centre
@@ -337,7 +339,7 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wallet(browser: Browser, estate: Path, tmp_path: Path) -> None:
     place = ["--store", f"sqlite:///{tmp_path}/menshen.db"]
     port = centre.free_port()
-    serving = ["issuer", estate, ISSUER, *place, "--port", port, "--life-s", 8]
+    serving = ["issuer", estate, ISSUER, *place, "--port", port, "--life-s", 6]
     program = Program(*serving)
     program.wait_for("ready")
     url = f"http://127.0.0.1:{port}/"
@@ -356,10 +358,14 @@ def test_the_wallet(browser: Browser, estate: Path, tmp_path: Path) -> None:
         expect(symbol).to_be_visible()
         box = symbol.bounding_box()
         assert box is not None
-        assert box["width"] > 300
+        assert box["width"] > 250
         assert page.evaluate("document.querySelector('#symbol').naturalWidth") > 0
         folder = pictures(tmp_path)
         page.screenshot(path=folder / "wallet.png")
+        (seen,) = zxingcpp.read_barcodes(Image.open(folder / "wallet.png"))
+        signed = code.decode(seen.bytes)
+        assert isinstance(signed, code.Signed)
+        assert signed.code.colour == code.Colour.GREEN
 
         # it renews by itself, and shows a new colour
         first = symbol.get_attribute("src")
