@@ -46,7 +46,7 @@ def unit_a(estate: Path, port: int) -> Iterator[Client]:
 
 @pytest.fixture
 def unit_b(estate: Path, port: int) -> Iterator[Client]:
-    client = unit_client(estate, B, port)
+    client = unit_client(estate, B, port, name=f"{SITE}/{B}")
     assert client.start()
     yield client
     client.stop()
