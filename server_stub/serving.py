@@ -87,11 +87,13 @@ def tell_when_open(what: str, address: str, host: str, port: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     end_s = time.monotonic() + READY_S
     while time.monotonic() < end_s and _alive(parent):
-        with socket.socket() as probe:
-            if probe.connect_ex((host, port)) == 0:
-                ready(what, address)
-                break
-        time.sleep(0.05)
+        try:
+            socket.create_connection((host, port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+            continue
+        ready(what, address)
+        break
     os._exit(0)
 
 
