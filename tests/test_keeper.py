@@ -14,7 +14,7 @@ from tests.keeper import RELAY_PIN, KeeperLost, Link, keeper, ledger
 ONE_SHOT_MS = 400
 
 PROGRAM = """
-import sys, time
+import sys
 import gpiozero
 from tests.keeper.pins import KeptFactory
 gpiozero.Device.pin_factory = KeptFactory(sys.argv[1])
@@ -25,7 +25,7 @@ print("low", flush=True)
 if sys.argv[2] == "open":
     relay.on()
     print("high", flush=True)
-    time.sleep(60)
+    sys.stdin.readline()
 """
 
 
@@ -81,6 +81,18 @@ def test_a_killed_program_leaves_its_pin_high_and_the_relay_opens_by_itself(tmp_
     closed, open_again = ledger(tmp_path / "ledger")
     assert (closed.relay, open_again.relay, open_again.why) == ("closed", "opened", "one-shot")
     assert open_again.for_ms == pytest.approx(ONE_SHOT_MS)
+
+
+def test_a_program_that_ends_lets_go_of_its_pins_and_the_relay_opens(tmp_path: Path) -> None:
+    with keeper(tmp_path / "pins", tmp_path / "ledger") as link:
+        ending = program(tmp_path / "pins", "open")
+        go(ending)
+        assert (said(ending), said(ending), said(ending)) == ("made", "low", "high")
+        assert link.state().relay_closed
+        go(ending)
+        assert ending.wait(10) == 0
+        assert link.state() == ({RELAY_PIN: False}, False, 1)
+    assert [line.why for line in ledger(tmp_path / "ledger")] == ["pin high", "pin freed"]
 
 
 def test_a_pulse_that_ends_in_time_closes_the_relay_just_as_long(tmp_path: Path) -> None:

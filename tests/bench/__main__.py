@@ -26,7 +26,7 @@ def measure(quick: bool, console: Console) -> Iterable[tuple[str, list[Figure]]]
     groups = (
         ("one code", lambda: check.figures(rounds=2 if quick else 40)),
         ("one frame", lambda: frames.figures(1 if quick else 12, 2 if quick else 12, at_s)),
-        ("to the relay", lambda: door.figures(3 if quick else 60, at_s)),
+        ("to the relay", lambda: door.figures(3 if quick else 40, at_s)),
         ("a unit's process", lambda: unit.figures(1 if quick else 7, 4 if quick else 150)),
     )
     for name, figures in groups:
