@@ -32,9 +32,7 @@ class GpioDoor:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", gpiozero.PinFactoryFallback)
-                self._relay = self._output(
-                    pins.relay, pin_factory
-                )  # first: at rest before all else
+                self._relay = self._output(pins.relay, pin_factory)  # at rest before all else
                 self._green = self._output(pins.green, pin_factory)
                 self._red = self._output(pins.red, pin_factory)
                 self._buzzer = self._output(pins.buzzer, pin_factory)
@@ -60,11 +58,10 @@ class GpioDoor:
             if self._lost is not None:
                 lost, self._lost = self._lost, None
                 raise DoorLost(lost)
-            now_s = time.monotonic()
-            self._action, self._action_start_s = action, now_s
-            may = 0 < action.unlock_ms <= UNLOCK_MS_MAX and self._resting(now_s)
-            if may:  # the last word: nothing else sets this
-                self._unlocked_until_s = now_s + action.unlock_ms / 1000
+            may = 0 < action.unlock_ms <= UNLOCK_MS_MAX and self._resting(time.monotonic())
+            if may:  # the last word: nothing else turns the relay on
+                self._pulse(action.unlock_ms)
+            self._action, self._action_start_s = action, time.monotonic()
             self._changed.notify()
 
     def resting(self) -> bool:
@@ -82,6 +79,16 @@ class GpioDoor:
         self._player.join(timeout=2)
         self._close_pins()
 
+    def _pulse(self, unlock_ms: int) -> None:
+        """Turn the relay on, here and not in the player, so that no counted opening goes without;
+        the player turns it off.
+        """
+        try:
+            self._relay.on()
+        except Exception as error:  # as above
+            raise DoorLost(_pin_lost(error)) from None
+        self._unlocked_until_s = time.monotonic() + unlock_ms / 1000
+
     def _play(self) -> None:
         while True:
             with self._changed:
@@ -92,14 +99,15 @@ class GpioDoor:
                     next_s = min(next_s, self._unlocked_until_s)
                 try:
                     if not unlocked and self._relay.value:
-                        self._rests_from_s = now_s + REST_S
-                    self._set(self._relay, unlocked)
+                        self._relay.off()
+                        self._rests_from_s = time.monotonic() + REST_S
                     self._set(self._green, step.green)
                     self._set(self._red, step.red)
                     self._set(self._buzzer, step.buzzer)
                 except Exception as error:  # as above
-                    self._lost = f"a pin of this door cannot be set any more ({_first_line(error)})"
+                    self._lost = _pin_lost(error)
                     self._action, self._unlocked_until_s = None, 0.0
+                    next_s = now_s + REST_S  # and try again to bring all to rest
                 if self._closed:
                     return
                 self._changed.wait(None if next_s == _NEVER_S else max(0.0, next_s - now_s))
@@ -145,6 +153,10 @@ def _step_at(action: DoorAction | None, start_s: float, now_s: float) -> tuple[S
 def _quietly(call: Callable[[], None]) -> None:
     with suppress(Exception):  # a pin that is gone cannot be set, and is not ours any more
         call()
+
+
+def _pin_lost(error: BaseException) -> str:
+    return f"a pin of this door cannot be set any more ({_first_line(error)})"
 
 
 def _first_line(error: BaseException) -> str:
