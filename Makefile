@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 SECONDS ?=
 CAMERA ?=
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test check bench pictures lock clean
 
 demo: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CAMERA),--camera $(CAMERA))
@@ -21,6 +21,9 @@ check: $(VENV)/ready
 
 bench: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.bench
+
+pictures: $(VENV)/ready .cache/apt-demo .cache/apt-test
+	MENSHEN_PICTURES=server_stub $(BIN)/python -m pytest -q tests/test_pages.py
 
 lock: $(VENV)/ready
 	$(BIN)/pip-compile --quiet --allow-unsafe --strip-extras --generate-hashes --no-emit-index-url \
@@ -44,5 +47,5 @@ clean:
 $(VENV)/ready: requirements.lock pyproject.toml .cache/apt-python
 	@test -x $(BIN)/python || $(PYTHON) -m venv --system-site-packages $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

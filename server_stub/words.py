@@ -58,8 +58,9 @@ WORDS: dict[Language, dict[str, str]] = {
         "band": "nothing published",
         "how": "A unit publishes a count only when it holds at least k different codes of that "
         "kind (k is 10 unless a site asks for more), so nobody can be picked out. A count stands "
-        "at the hour in which its cell ended; its whole span is given with it. “Held” is any "
-        "number from none to k−1: nobody knows which, not even this page.",
+        "at the hour in which its cell ended; its whole span is given with it. “Held”: too "
+        "few different codes as yet, perhaps none; the unit keeps that count, and this page does not "
+        "know it.",
         "login-local": "No login yet: whoever reaches this page sees it. It is served to this "
         "machine only. Login with roles comes with a later version.",
         "login-open": "No login yet, and this page is served beyond this machine ({host}): "
@@ -128,7 +129,7 @@ WORDS: dict[Language, dict[str, str]] = {
         "band": "没有公布",
         "how": "同一类不同的码至少有 k 个（k 为 10，除非该处要求更多）时，门才公布计数，"
         "因此无法认出任何人。计数显示在该格结束的那个小时，并注明整个时段。"
-        "“还未满 k”可以是 0 到 k−1 的任何数：谁也不知道是多少，本页也不知道。",
+        "“还未满 k”：不同的码还不够多，也可能没有；数目留在门上，本页并不知道。",
         "login-local": "尚无登录：谁能打开本页，谁就能看到。本页只向本机提供。"
         "带角色的登录将在以后的版本中提供。",
         "login-open": "尚无登录，而本页向本机之外提供（{host}）：谁能打开，谁就能看到。"
