@@ -65,6 +65,7 @@ WRONG_PRIVATE = {
     "p256": private_pem(ec.derive_private_key(7, ec.SECP256R1())),
     "cut": private_pem(THEIRS)[:-40],
     "no end": private_pem(THEIRS).rsplit("-----END")[0],
+    "other begin": private_pem(THEIRS).replace("BEGIN PRIVATE", "BEGIN PUBLIC"),
     "other end": private_pem(THEIRS).replace("END PRIVATE", "END PUBLIC"),
     "torn base64": private_pem(THEIRS).replace("MC4", "M*4"),
     "one byte less": keys._pem("PRIVATE KEY", keys._PRIVATE_DER + SEED[:-1]),

@@ -4,6 +4,7 @@ import base64
 import json
 from typing import Any, get_args
 
+import msgspec
 import pytest
 
 from edge.wire import envelope, keys, report
@@ -52,19 +53,21 @@ def test_counts_have_one_size_whatever_they_say(cells: list[report.Cell]) -> Non
 @pytest.mark.parametrize("session", [1, 2**53])
 @pytest.mark.parametrize("queue", ["ok", "full"])
 def test_health_has_one_size_whatever_it_says(session: int, queue: Any) -> None:
-    said = report.Health(
-        **{f: getattr(HEALTH, f) for f in HEALTH.__struct_fields__}
-        | {"session": session, "queue": queue, "uptime_h": 10**6, "trust_age_d": 10**5}
+    said = msgspec.structs.replace(
+        HEALTH, session=session, queue=queue, uptime_h=10**6, trust_age_d=10**5
     )
     data = report.encode(said)
     assert len(data) == report.HEALTH_LEN
     assert report.decode_health(data) == said
 
 
+def test_a_unit_that_has_just_begun() -> None:
+    said = msgspec.structs.replace(HEALTH, session=1, uptime_h=0, trust_version=0, trust_age_d=0)
+    assert report.decode_health(report.encode(said)) == said
+
+
 def test_what_does_not_fit_is_not_cut() -> None:
-    said = report.Health(
-        **{f: getattr(HEALTH, f) for f in HEALTH.__struct_fields__} | {"version": "x" * 500}
-    )
+    said = msgspec.structs.replace(HEALTH, version="x" * 500)
     with pytest.raises(report.ReportError, match="too long"):
         report.encode(said)
 
@@ -165,8 +168,10 @@ def test_what_is_no_topic_of_ours(topic: str) -> None:
     assert report.address(topic) is None
 
 
-def test_the_collectors_acknowledgement() -> None:
-    assert report.verify_ack(report.sign_ack(ACK, COLLECTOR), COLLECTOR.public) == ACK
+@pytest.mark.parametrize("first", [1, 3])
+def test_the_collectors_acknowledgement(first: int) -> None:
+    said = msgspec.structs.replace(ACK, first=first)
+    assert report.verify_ack(report.sign_ack(said, COLLECTOR), COLLECTOR.public) == said
 
 
 def refused(data: bytes, why: str) -> None:
@@ -208,7 +213,7 @@ def test_another_document_of_the_collector_is_no_acknowledgement() -> None:
     ids=str,
 )
 def test_a_signed_acknowledgement_must_make_sense(more: dict[str, Any], why: str) -> None:
-    said = {f: getattr(ACK, f) for f in ACK.__struct_fields__} | more
+    said = msgspec.structs.asdict(ACK) | more
     refused(envelope.sign(json.dumps(said).encode(), report.ACK_KIND, COLLECTOR), why)
 
 

@@ -123,11 +123,11 @@ def topic(site: str, unit: str, leaf: Leaf) -> str:
 def address(topic: str) -> Address | None:
     """The parts of a topic; None when it is not one of ours."""
     parts = topic.split("/")
-    if len(parts) != 5 or "/".join(parts[:2]) != ROOT:
+    if "/".join(parts[:2]) != ROOT:
         return None
     try:
         return msgspec.convert(parts[2:], Address)
-    except msgspec.ValidationError:  # not names, or a leaf of another version
+    except msgspec.ValidationError:  # not three, not names, or a leaf of another version
         return None
 
 
