@@ -12,6 +12,7 @@ from edge.verdict import Genuine, Place, Unsure, verify
 from edge.wire import code, keys
 from edge.wire.code import Code, Colour, Malformed, Signed, Status, Turn
 from edge.wire.trust import Issuer, IssuerKey, Issuers, Trust
+from tests.test_vectors import case
 
 NOW_S = 1_800_000_000
 SIGNER = keys.private_key(bytes(range(32)))
@@ -120,6 +121,83 @@ def test_what_cannot_be_read_is_not_written(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="this code cannot be written"):
         code.encode(said, SIGNER)
     assert isinstance(code.claims_decode(code.claims_encode(said)), Malformed)
+
+
+LARGEST = Code(
+    colour=Colour.RED,
+    sub=PLAIN.sub,
+    iat_s=NOW_S,
+    exp_s=code.TIME_S_MAX,
+    nbf_s=NOW_S + 1,
+    aud=("x" * 32,) * code.AUD_MAX,
+    scope=" ".join(["x" * 32] * 4),
+    party=code.PARTY_MAX,
+    turns=Turn(Colour.GREEN, code.TIME_S_MAX - 1),
+    status=Status(code.TIME_S_MAX, "x" * 32),
+    cnf=bytes(32),
+)
+
+
+def test_the_largest_code_fits() -> None:
+    text = code.encode(LARGEST, SIGNER).encode()
+    signed = code.decode(text)
+    assert isinstance(signed, Signed)
+    assert signed.code == LARGEST
+    raw = code.base45_decode(text[4:])
+    assert raw is not None
+    assert len(raw) <= code.CODE_LEN_MAX
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("text-10-mb", "longer than any door code"),
+        ("text-1541-characters", "longer than any door code"),
+        ("text-lower-case", "letters are not Base45"),
+        ("cose-tagged", "not a COSE_Sign1 of this kind"),
+        ("text-prefix-only", "not a COSE_Sign1 of this kind"),
+        ("cose-payload-length-too-small", "payload has a wrong length"),
+        ("exp-tag-date", "CBOR that no door code uses"),
+        ("exp-float", "CBOR that no door code uses"),
+        ("aud-tag-regex", "CBOR that no door code uses"),
+        ("aud-tag-shared", "CBOR that no door code uses"),
+        ("aud-indefinite-list", "CBOR that no door code uses"),
+        ("exp-reserved-head", "CBOR that no door code uses"),
+        ("payload-list-bomb", "CBOR that no door code uses"),
+        ("payload-length-bomb", "CBOR that no door code uses"),
+        ("claims-seventeen", "CBOR that no door code uses"),
+        ("payload-deep", "claims are not CBOR"),
+        ("sub-not-utf8", "claims are not CBOR"),
+        ("payload-list", "claims are not a map"),
+        ("sub-short", "day handle"),
+        ("exp-at-iat", "times (iat, exp)"),
+        ("colour-four", "colour is none of"),
+        ("nbf-at-exp", "start (nbf)"),
+        ("aud-empty", "doors (aud)"),
+        ("scope-empty", "grants (scope)"),
+        ("party-ten", "party"),
+        ("turns-one", "turn is not a colour and a time"),
+        ("turns-at-exp", "turn is not between"),
+        ("status-map", "status"),
+        ("cnf-short-key", "holder key (cnf)"),
+        ("cnf-with-alg", "holder key (cnf)"),
+        ("order-colour-first", "one deterministic form"),
+        ("duplicate-key-same", "one deterministic form"),
+        ("claim-unknown-iss", "one deterministic form"),
+        ("payload-trailing-byte", "one deterministic form"),
+        ("party-one-written", "one deterministic form"),
+    ],
+)
+def test_what_is_wrong_is_said(name: str, why: str) -> None:
+    said = code.decode(case(name).data())
+    assert isinstance(said, Malformed)
+    assert why in said.why
+
+
+def test_a_text_of_the_greatest_length_is_looked_at() -> None:
+    said = code.decode(code.PREFIX.ljust(code.TEXT_LEN_MAX, b"0"))
+    assert isinstance(said, Malformed)
+    assert "COSE_Sign1" in said.why
 
 
 TEXTS = [code.encode(said, SIGNER).encode() for said in (PLAIN, FULL)]

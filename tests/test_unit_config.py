@@ -152,6 +152,19 @@ def test_no_count_below_k_leaves_a_real_site(tmp_path: Path) -> None:
         ({"camera": {"kind": "webcam"}}, "needs camera.source"),
         ({"camera": {"kind": "eye"}}, r"\$\.camera\.kind"),
         ({"camera": {"frames_per_s": 0}}, r"\$\.camera\.frames_per_s"),
+        ({"camera": {"frames_per_s": 61}}, r"\$\.camera\.frames_per_s"),
+        ({"camera": {"width": 319}}, r"\$\.camera\.width"),
+        ({"camera": {"width": 4097}}, r"\$\.camera\.width"),
+        ({"camera": {"height": 239}}, r"\$\.camera\.height"),
+        ({"camera": {"height": 3073}}, r"\$\.camera\.height"),
+        ({"counts": {"k": 1001}}, r"\$\.counts\.k"),
+        ({"counts": {"period_s": 86_401}}, r"\$\.counts\.period_s"),
+        ({"counts": {"report_s": 0}}, r"\$\.counts\.report_s"),
+        ({"counts": {"report_s": 3601}}, r"\$\.counts\.report_s"),
+        ({"broker": BROKER | {"port": 65_536}}, r"\$\.broker\.port"),
+        ({"broker": BROKER | {"keepalive_s": 4}}, r"\$\.broker\.keepalive_s"),
+        ({"broker": BROKER | {"keepalive_s": 3601}}, r"\$\.broker\.keepalive_s"),
+        ({"door": {"pins": PINS, "unlock_ms": 99}}, r"\$\.door\.unlock_ms"),
         ({"counts": {"k": 0, "demo": True}}, r"\$\.counts\.k"),
         ({"decoder": "opencv"}, r"\$\.decoder"),
     ],
@@ -159,6 +172,25 @@ def test_no_count_below_k_leaves_a_real_site(tmp_path: Path) -> None:
 )
 def test_what_is_out_of_bounds(tmp_path: Path, content: dict[str, Any], why: str) -> None:
     refused(tmp_path, wanted(**content), why)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"camera": {"width": 320, "height": 240, "frames_per_s": 0.5}},
+        {"camera": {"width": 4096, "height": 3072, "frames_per_s": 60}},
+        {"counts": {"k": 1000, "period_s": 86_400, "report_s": 3600}},
+        {"counts": {"k": 10, "period_s": 900, "report_s": 1}},
+        {"broker": BROKER | {"port": 1, "keepalive_s": 5}},
+        {"broker": BROKER | {"port": 65_535, "keepalive_s": 3600}},
+        {"door": {"pins": {"green": 2, "red": 27, "buzzer": 3, "relay": 26}, "unlock_ms": 100}},
+        {"door": {"pins": PINS, "unlock_ms": 10_000}},
+        {"groups": ["a"] * 16},
+    ],
+    ids=str,
+)
+def test_the_bounds_themselves_are_inside(tmp_path: Path, content: dict[str, Any]) -> None:
+    unit.read(write(tmp_path, wanted(**content)))
 
 
 TEXT = msgspec.toml.encode(wanted())
