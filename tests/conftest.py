@@ -4,8 +4,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import settings
 
 from edge.wire import keys, trust, unit
+
+# A busy machine is slow, not wrong; a failure prints what repeats it.
+settings.register_profile("menshen", deadline=None, print_blob=True)
+settings.load_profile("menshen")
 
 CITY = keys.private_key(b"city".ljust(32))
 SITE_KEY = keys.private_key(b"site".ljust(32))

@@ -50,7 +50,7 @@ def tagged(raw: bytes) -> bytes:
 
 
 @given(codes())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_python_cwt_reads_what_we_write(said: code.Code) -> None:
     raw = raw_of(code.encode(said, SIGNER))
     header, unprotected, payload = cwt.COSE.new(verify_kid=True).decode_with_headers(
@@ -114,7 +114,7 @@ def test_python_cwt_takes_ours_for_a_cwt() -> None:
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_cryptography_agrees_about_signatures(message: bytes) -> None:
     signature = SIGNER.sign(message)
     other = Ed25519PublicKey.from_public_bytes(SIGNER.public)
