@@ -428,6 +428,8 @@ def torn_claims() -> None:
         "turns-three": ("a colour and a time", [GREEN, NOW_S, 0]),
         "turns-map": ("a list", {GREEN: NOW_S}),
         "turns-colour-four": ("colours are 1, 2, 3", [4, NOW_S]),
+        "turns-colour-text": ("colours are 1, 2, 3", ["green", NOW_S]),
+        "turns-colour-list": ("colours are 1, 2, 3", [[GREEN], NOW_S]),
         "turns-colour-true": ("true is not 1", b"\x82\xf5" + cbor(NOW_S)),
         "turns-at-iat": ("a turn is after iat", [RED, NOW_S - 60]),
         "turns-at-exp": ("a turn is before exp", [RED, NOW_S + 300]),
