@@ -148,6 +148,20 @@ def test_the_largest_code_fits() -> None:
     assert len(raw) <= code.CODE_LEN_MAX
 
 
+def test_every_length_of_payload_is_written_and_read() -> None:
+    """Its head has two bytes up to 255, then three."""
+    lengths = set()
+    for one in (18, 29):
+        for extra in range(1, 33):
+            doors = ("x" * 32, "x" * one, "x" * extra)
+            said = replace(PLAIN, aud=doors, scope=LARGEST.scope)
+            lengths.add(len(code.claims_encode(said)))
+            signed = code.decode(code.encode(said, SIGNER).encode())
+            assert isinstance(signed, Signed)
+            assert signed.code == said
+    assert {254, 255, 256, 257} <= lengths, sorted(lengths)
+
+
 @pytest.mark.parametrize(
     ("name", "why"),
     [
