@@ -62,7 +62,7 @@ def checked(name: str, what: Literal["issuer", "site", "unit"]) -> str:
         return msgspec.convert(name, Name)
     except msgspec.ValidationError:
         raise ProvisioningError(
-            f"{name[:60]!r} cannot be the name of this {what}: use 1 to 32 small letters, digits "
+            f"{name[:60]!r} cannot be the name of this {what}: use 1 to 31 small letters, digits "
             f"and hyphens, beginning and ending with a letter or digit"
         ) from None
 

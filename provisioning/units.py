@@ -22,7 +22,7 @@ from provisioning.files import Folder, ProvisioningError
 BROKER_PORT = 8883  # MQTT over TLS, as IANA registers it
 UNIT = "unit.toml"
 PI_CAMERA = Camera()
-GROUP_LEN_MAX = 32  # edge.wire.trust.Group
+GROUP_LEN_MAX = 63  # edge.wire.trust.Group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def plan(estate: Path, site: sites.Site, order: Order) -> Unit:
     configuration = Unit(
         name=name,
         site=site.name,
-        groups=_groups(order) or _own_groups(site.name, name),
+        groups=_groups(order) or [site.name, f"{site.name}/{name}"],
         trust=sites.ISSUERS,
         trust_key=keys.public_to_text(public),
         door=Door(pins=pins.wired(order.wired)),
@@ -81,7 +81,6 @@ def plan(estate: Path, site: sites.Site, order: Order) -> Unit:
         counts=site.counts(),
         broker=_broker(estate, order) if order.broker else None,
     )
-    authority.common_name(_certificate_name(configuration))
     _readable(configuration)
     _agree(places.card(estate, site.name, name), configuration)
     return configuration
@@ -106,16 +105,6 @@ def _groups(order: Order) -> list[str]:
                 f"digits and / . _ -, beginning and ending with a letter or digit"
             ) from None
     return list(order.groups)
-
-
-def _own_groups(site: str, unit: str) -> list[str]:
-    group = f"{site}/{unit}"
-    if len(group) > GROUP_LEN_MAX:
-        raise ProvisioningError(
-            f"the door group {group!r} is longer than {GROUP_LEN_MAX} characters; choose a shorter "
-            f"name for the unit, or name its groups"
-        )
-    return [site, group]
 
 
 def _broker(estate: Path, order: Order) -> Broker:

@@ -449,14 +449,13 @@ def test_a_wrong_order_is_told_and_nothing_made(estate: Path, case: str) -> None
     assert contents(estate) == before
 
 
-def test_names_too_long_for_a_certificate_are_told(estate: Path) -> None:
-    sites.site(estate, "s" * 32, ["hospital"])
-    site, groups = "s" * 32, ["campus"]
-    with pytest.raises(ProvisioningError, match="too long for a certificate"):
-        units.unit(estate, site, Order(name="u" * 32, groups=groups))
-    units.unit(estate, site, Order(name="u" * 31, groups=groups))
-    with pytest.raises(ProvisioningError, match="longer than 32 characters"):
-        units.unit(estate, site, Order(name="u"))
+def test_the_longest_names_fit_a_certificate_and_a_group(estate: Path) -> None:
+    site, name = "s" * 31, "u" * 31
+    sites.site(estate, site, ["hospital"])
+    card = units.unit(estate, site, Order(name=name)).path
+    assert wire.read(card / "unit.toml").groups == [site, f"{site}/{name}"]
+    with pytest.raises(ProvisioningError, match="use 1 to 31 small letters"):
+        units.unit(estate, site, Order(name="u" * 32))
 
 
 def test_fifty_units_from_a_table(estate: Path, tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ KEY = [*ISSUER, "keys", 0]
         (["issuers"], None),
         ([*ISSUER, "name"], ""),
         ([*ISSUER, "name"], "city\n"),
-        ([*ISSUER, "name"], "a" * 33),
+        ([*ISSUER, "name"], "a" * 32),
         ([*ISSUER, "longest_life_s"], -1),
         ([*ISSUER, "longest_life_s"], 2**32),
         ([*ISSUER, "groups"], ["Campus"]),
@@ -191,7 +191,7 @@ def test_the_bounds_themselves_are_inside() -> None:
         ([*ISSUER, "longest_life_s"], 2**32 - 1),
         ([*KEY, "from_s"], 0),
         ([*KEY, "until_s"], 2**32 - 1),
-        ([*ISSUER, "name"], "a" + "-" * 30 + "z"),
+        ([*ISSUER, "name"], "a" + "-" * 29 + "z"),
         ([*ISSUER, "groups"], ["a"] * 64),
     ):
         trust.read(changed(path, value), SITE.public, "campus")

@@ -38,7 +38,7 @@ _DIGIT = bytes(_ALPHABET.find(c) & 0xFF for c in range(256))  # 0xff: not in the
 _PAIRS = [bytes((_ALPHABET[n % 45], _ALPHABET[n // 45])) for n in range(45 * 45)]
 
 _SUB = re.compile(r"[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]")  # 8 bytes as base64url, no padding
-_NAME = re.compile(r"[a-z0-9]([a-z0-9/._-]{0,30}[a-z0-9])?")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9/._-]{0,61}[a-z0-9])?")
 _SCOPE = re.compile(r"[a-z0-9:._-]{1,32}( [a-z0-9:._-]{1,32}){0,3}")
 
 

@@ -15,9 +15,9 @@ KIND = "application/vnd.menshen.issuers.1+json"
 ISSUERS_MAX = 4000
 
 # `$` alone would let one line feed follow: `(?!\n)` does not.
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?(?!\n)$")]
-"""A site, unit or issuer: one level of an MQTT topic."""
-Group = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9/._-]{0,30}[a-z0-9])?(?!\n)$")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,29}[a-z0-9])?(?!\n)$")]
+"""A site, unit or issuer: one level of an MQTT topic; two of them fit a certificate's name."""
+Group = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9/._-]{0,61}[a-z0-9])?(?!\n)$")]
 """A door group, as `campus/north`: what a code's `aud` names."""
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 """Unix seconds UTC, or a length of time in seconds."""

@@ -400,7 +400,7 @@ def torn_claims() -> None:
         "aud-nested-list": ("a door group is text", [HERE, ["a"]]),
         "aud-upper-case": ("names are lower-case", "Campus/north"),
         "aud-ends-with-slash": ("names end with a letter or digit", "campus/"),
-        "aud-33-characters": ("32 characters at most", "a" * 33),
+        "aud-64-characters": ("63 characters at most", "a" * 64),
         "aud-line-feed": ("a line feed at the end is a character too", HERE + "\n"),
         "aud-other-script": ("names are ASCII", "校园"),
         "aud-indefinite-text": ("no indefinite lengths", b"\x7f\x66campus\x66/north\xff"),
