@@ -59,8 +59,8 @@ WORDS: dict[Language, dict[str, str]] = {
         "how": "A unit publishes a count only when it holds at least k different codes of that "
         "kind (k is 10 unless a site asks for more), so nobody can be picked out. A count stands "
         "at the hour in which its cell ended; its whole span is given with it. “Held”: too "
-        "few different codes as yet, perhaps none; the unit keeps that count, and this page does not "
-        "know it.",
+        "few different codes as yet, perhaps none; the unit keeps that count, and this page "
+        "does not know it.",
         "login-local": "No login yet: whoever reaches this page sees it. It is served to this "
         "machine only. Login with roles comes with a later version.",
         "login-open": "No login yet, and this page is served beyond this machine ({host}): "
