@@ -19,6 +19,7 @@ from edge.adapters import systemd
 from edge.adapters.systemclock import SystemClock
 from edge.clock import Interval, interval
 from edge.decision import Decision, Rules, decide
+from edge.door import Signal, action
 from edge.loop import Loop, Settings, World
 from edge.ports import WorldFailure
 from edge.verdict import Genuine, Place, Verdict, verify
@@ -218,10 +219,16 @@ def _world(unit: Unit) -> Iterator[World]:
     with ExitStack() as opened:
         door = GpioDoor(unit.door.pins)
         opened.callback(door.close)
-        store = DiskStore(Path(unit.state), random.SystemRandom())
-        opened.callback(store.close)
-        camera = _camera(unit.camera)
-        opened.callback(camera.close)
+        try:
+            store = DiskStore(Path(unit.state), random.SystemRandom())
+            opened.callback(store.close)
+            camera = _camera(unit.camera)
+            opened.callback(camera.close)
+        except WorldFailure:  # systemd starts us again: this is the flash every three seconds
+            not_ready = action(Signal.NOT_READY)
+            door.apply(not_ready)
+            time.sleep(not_ready.lasts_ms / 1000)
+            raise
         uplink: ports.Uplink | None = None
         if unit.broker:
             from edge.adapters.mqtt import MqttUplink

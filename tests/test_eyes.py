@@ -190,6 +190,20 @@ def test_no_picamera2_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
         PiCamera(Camera())
 
 
+def test_a_picamera2_for_another_numpy_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Raspberry Pi OS's picamera2 fails where pip has brought a newer numpy."""
+    said = "numpy.dtype size changed, may indicate binary incompatibility"
+    (tmp_path / "picamera2.py").write_text(f"raise ValueError({said!r})")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "picamera2", raising=False)
+    from edge.adapters.picamera import PiCamera
+
+    with pytest.raises(CameraLost, match="does not fit this numpy"):
+        PiCamera(Camera())
+
+
 def test_no_webcam_is_one_sentence() -> None:
     from edge.adapters.webcam import Webcam
 

@@ -28,6 +28,11 @@ class PiCamera:
                 "picamera2 is not installed; on Raspberry Pi OS: apt install python3-picamera2, "
                 "and make the virtual environment with --system-site-packages"
             ) from None
+        except ValueError as error:  # its compiled parts were made for another numpy
+            raise CameraLost(
+                f"picamera2 does not fit this numpy ({error}); use the one of the system: "
+                "pip uninstall numpy in the virtual environment"
+            ) from None
         self._size = (camera.width, camera.height)
         try:
             self._device: Any = Picamera2()
