@@ -58,9 +58,8 @@ def test_another_signal_does_not_cut_a_pulse_nor_lengthen_it(factory: Any, pins:
     door_.apply(door.action(Signal.OPEN, 300))
     wait(lambda: relay(factory).state)
     door_.apply(door.action(Signal.REFUSED))
-    assert relay(factory).state
     wait(lambda: not relay(factory).state)
-    assert time.monotonic() - start_s < 0.6
+    assert 0.3 <= time.monotonic() - start_s < 0.6
     wait(lambda: factory.pin(24).state)
     door_.close()
 

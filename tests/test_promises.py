@@ -126,6 +126,13 @@ def test_3_who_is_refused_learns_why(kind: str, signal: Signal, tmp_path: Path) 
     assert {said for _, said in street.actions} == {signal}
 
 
+def test_3_a_poster_is_nobody(tmp_path: Path) -> None:
+    street = Street(1, tmp_path)
+    shown(street, "poster")
+    assert not street.actions
+    assert not street.decisions
+
+
 def test_3_a_fault_is_not_a_refusal(tmp_path: Path) -> None:
     street = Street(1, tmp_path)
     street.camera_lost = True
