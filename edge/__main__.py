@@ -21,12 +21,12 @@ from edge.clock import Interval, interval
 from edge.decision import Decision, Rules, decide
 from edge.door import Signal, action
 from edge.loop import Loop, Settings, World
-from edge.ports import WorldFailure
+from edge.ports import CameraLost, WorldFailure
 from edge.verdict import Genuine, Place, Verdict, verify
 from edge.wire import keys
 from edge.wire import trust as trust_file
 from edge.wire import unit as unit_file
-from edge.wire.code import Colour
+from edge.wire.code import TIME_S_MAX, Colour
 from edge.wire.trust import Trust, TrustError
 from edge.wire.unit import ConfigError, Unit
 
@@ -37,6 +37,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+CAMERA_LOST_S = 30.0
+"""After this long a new process is the better try: a camera's driver seldom comes back in one."""
+
 UnitFile = Annotated[Path, typer.Argument(help="The unit.toml of this unit's card.")]
 
 
@@ -45,6 +48,8 @@ def main() -> None:
     logging.basicConfig(format="menshen-edge: %(message)s", level=logging.INFO, stream=sys.stderr)
     try:
         app()
+    except KeyboardInterrupt:
+        sys.exit(130)
     except (ConfigError, TrustError, WorldFailure, ImportError) as error:
         print(f"menshen-edge: {error}", file=sys.stderr)
         sys.exit(2)
@@ -149,13 +154,13 @@ def _why(verdict: Verdict) -> str:
 def _print_checked(found: list[dict[str, Any]], unit: Unit | None) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     if unit is None:
         console.print("No unit was named (--unit), so no issuer is known and nothing can open.")
     for picture in found:
-        console.print(f"[bold]{picture['picture']}[/]")
+        console.print(picture["picture"], style="bold", markup=False)
         if "error" in picture:
-            console.print(f"  {picture['error']}", style="red")
+            console.print(f"  {picture['error']}", style="red", markup=False)
         elif not picture["symbols"]:
             console.print("  no QR symbol could be read: closer, brighter, sharper")
         for symbol in picture.get("symbols", []):
@@ -171,9 +176,13 @@ def _time(at: str | None) -> float:
     if at is None:
         return time.time()
     try:
-        return float(at)
+        at_s = float(at)
     except ValueError:
         pass
+    else:
+        if not 0 <= at_s <= TIME_S_MAX:
+            raise ConfigError(f"--at {at!r} is not within 1970 and 2106")
+        return at_s
     try:
         moment = datetime.fromisoformat(at)
     except ValueError:
@@ -220,7 +229,7 @@ def _world(unit: Unit) -> Iterator[World]:
         door = GpioDoor(unit.door.pins)
         opened.callback(door.close)
         try:
-            store = DiskStore(Path(unit.state), random.SystemRandom())
+            store = DiskStore(Path(unit.state), f"{unit.site}/{unit.name}", random.SystemRandom())
             opened.callback(store.close)
             camera = _camera(unit.camera)
             opened.callback(camera.close)
@@ -266,17 +275,22 @@ def _until_stopped(loop: Loop, clock: ports.Clock, tick_s: float, seconds: float
         nonlocal stopped
         stopped = True
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    started_s = clock.read().monotonic_s
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)
+    now = clock.read()
+    started_s = next_s = now.monotonic_s
     systemd.notify("READY=1")
-    while not stopped:
-        before_s = clock.read().monotonic_s
-        if seconds is not None and before_s - started_s >= seconds:
-            break
+    while not stopped and (seconds is None or now.monotonic_s - started_s < seconds):
         loop.tick()
         systemd.notify("WATCHDOG=1")  # every stage had its turn, or tick() had not returned
-        clock.sleep(max(0.0, tick_s - (clock.read().monotonic_s - before_s)))
+        now = clock.read()
+        if loop.lost_for_s("camera", now) > CAMERA_LOST_S:
+            raise CameraLost(
+                f"the camera has been lost for {CAMERA_LOST_S:.0f} s; check its cable "
+                "(as a service this program starts again by itself)"
+            )
+        next_s = max(next_s + tick_s, now.monotonic_s - 1)  # on a grid, and never far behind
+        clock.sleep(max(0.0, next_s - now.monotonic_s))
 
 
 if __name__ == "__main__":

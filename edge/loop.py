@@ -12,15 +12,17 @@ from edge.clock import Now
 from edge.decision import Decision, Rules, decide
 from edge.door import Signal
 from edge.replay import InView
-from edge.tally import Tally
+from edge.tally import Tally, first_cells
 from edge.verdict import Place, Verdict, verify
 from edge.wire import report
 from edge.wire.trust import Trust
 
 log = logging.getLogger("menshen")
 
+PROBE_S = 60.0  # how often disk and pins are tried, whoever comes by
 HEALTH_S = 60.0
 HEALTH_JITTER_S = 5.0
+BLIND_S = 1.0  # longer between two looks, and what was in view is given that time
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +73,20 @@ class Loop:
         self._rng = rng
         self._told = told
         self._in_view = InView(rng.randbytes(32))
+        now = world.clock.read()
+        world.store.begin(first_cells(now, settings.period_s, settings.k, rng))
         self._tally = Tally(world.store.cells(), settings.period_s, settings.k, rng)
         self._failures: dict[health.Part, str] = {}  # what does not work now, and the sentence
+        self._failed_since_s: dict[health.Part, float] = {}
         self._not_ready_again_s = float("-inf")
-        now = world.clock.read()
-        self._started_s = now.monotonic_s
-        self._counts_due_s = now.monotonic_s
-        self._health_due_s = now.monotonic_s
+        self._probed: frozenset[health.Part] = frozenset()  # what did not work when last tried
+        self._started_s = self._looked_s = now.monotonic_s
+        self._probe_due_s = self._counts_due_s = self._health_due_s = now.monotonic_s
 
     def tick(self) -> None:
         """One turn. It takes what is there and waits for nothing."""
         now = self._world.clock.read()
-        for step in (self._look, self._close_cells, self._report):
+        for step in (self._look, self._close_cells, self._probe, self._report):
             try:
                 step(now)
             except ports.WorldFailure as failure:
@@ -96,6 +100,10 @@ class Loop:
         if frame is None:
             return
         self._works("camera")
+        unseen_s = now.monotonic_s - self._looked_s
+        if unseen_s > BLIND_S:
+            self._in_view.excuse(unseen_s)
+        self._looked_s = now.monotonic_s
         for symbol in sorted(self._world.reader.read(frame.luma), key=_area, reverse=True):
             verdict = verify(symbol.data, self._trust, self._place, now.interval)
             if verdict is None:  # a poster, a ticket: none of our business
@@ -105,6 +113,7 @@ class Loop:
                 continue
             if not self._world.door.resting():  # one after the other
                 continue
+            self._works("door")
             self._act(verdict, decision, now)
             return  # what else is in view has its turn in the next frame
 
@@ -117,7 +126,6 @@ class Loop:
         self._in_view.answered(verdict.subject, decision.category, now.monotonic_s)
         unlock_ms = self._settings.unlock_ms if decision.opens else 0
         self._world.door.apply(door.action(decision.signal, unlock_ms))
-        self._works("door")
         if self._told is not None:
             self._told(verdict, decision)
 
@@ -138,16 +146,19 @@ class Loop:
         if not uplink.connected():
             return
         if now.monotonic_s >= self._counts_due_s:
-            self._counts_due_s = now.monotonic_s + self._settings.report_s
+            # On a grid: a tick that took long must not move the messages after it.
+            late_s = now.monotonic_s - self._counts_due_s
+            self._counts_due_s += self._settings.report_s * (late_s // self._settings.report_s + 1)
             cells = store.unacknowledged(report.CELLS_MAX)
             counts = report.Counts(installation=store.installation, cells=cells)
             uplink.send("counts", report.encode(counts))
         if now.monotonic_s >= self._health_due_s:
+            late_s = now.monotonic_s - self._health_due_s
             jitter_s = self._rng.uniform(-HEALTH_JITTER_S, HEALTH_JITTER_S)
-            self._health_due_s = now.monotonic_s + HEALTH_S + jitter_s
+            self._health_due_s += HEALTH_S * (late_s // HEALTH_S + 1) + jitter_s
             oldest = next(iter(store.unacknowledged(1)), None)
             said = health.message(
-                self._failures,
+                self._probed,
                 oldest,
                 store.session,
                 self._trust.version,
@@ -156,6 +167,25 @@ class Loop:
                 now,
             )
             uplink.send("health", report.encode(said))
+
+    def _probe(self, now: Now) -> None:
+        """Try disk and door at fixed times, and let health say only that: what fails while
+        somebody passes must not be told in the moment of that passage.
+        """
+        if now.monotonic_s < self._probe_due_s:
+            return
+        self._probe_due_s += PROBE_S * ((now.monotonic_s - self._probe_due_s) // PROBE_S + 1)
+        try:
+            self._world.store.probe()
+            self._works("store")
+        except ports.StoreLost as failure:
+            self._failed(failure)
+        try:
+            self._world.door.resting()
+            self._works("door")
+        except ports.DoorLost as failure:
+            self._failed(failure)
+        self._probed = frozenset(self._failures)
 
     def _acknowledged(self, payload: bytes) -> None:
         try:
@@ -168,20 +198,26 @@ class Loop:
 
     def _failed(self, failure: ports.WorldFailure) -> None:
         """Say it once; *not ready* is shown until that part has worked again."""
+        self._failed_since_s.setdefault(failure.part, self._world.clock.read().monotonic_s)
         if self._failures.get(failure.part) != str(failure):
             log.error("%s", failure)
         self._failures[failure.part] = str(failure)
 
     def _works(self, part: health.Part) -> None:
+        self._failed_since_s.pop(part, None)
         if self._failures.pop(part, None) is not None:
             log.warning("the %s works again", part)
 
     def _show_not_ready(self) -> None:
         try:
             self._world.door.apply(door.action(Signal.NOT_READY))
-            self._works("door")
         except ports.DoorLost as failure:
             self._failed(failure)
+
+    def lost_for_s(self, part: health.Part, now: Now) -> float:
+        """For how long `part` has not worked; 0 when it does."""
+        since_s = self._failed_since_s.get(part)
+        return 0.0 if since_s is None else now.monotonic_s - since_s
 
 
 def _area(symbol: ports.Symbol) -> int:

@@ -96,7 +96,10 @@ class Door(Protocol):
         """Start `action` and return at once; it ends by itself. Raises DoorLost."""
 
     def resting(self) -> bool:
-        """Whether the relay is off and may be pulsed again: two openings are two pulses."""
+        """Whether the relay is off and may be pulsed again: two openings are two pulses.
+
+        Raises DoorLost while a pin cannot be set; each call tries to bring it to rest.
+        """
 
     def close(self) -> None:
         """Everything at rest; safe to call twice."""
@@ -113,6 +116,12 @@ class Store(Protocol):
 
     def cells(self) -> dict[report.Category, Cell]:
         """The open cells."""
+
+    def begin(self, cells: list[Cell]) -> None:
+        """Keep those of `cells` whose category has no open cell yet."""
+
+    def probe(self) -> None:
+        """One small durable change: whether the disk still takes one."""
 
     def count(self, cell: Cell) -> None:
         """One decision more: keep `cell`, which replaces the open one of its category."""

@@ -20,6 +20,10 @@ class InView:
         self._key = key
         self._last_s: dict[bytes, float] = {}
 
+    def excuse(self, unseen_s: float) -> None:
+        """Nobody looked for `unseen_s` seconds: that time says nothing about who has left."""
+        self._last_s = {mark: last_s + unseen_s for mark, last_s in self._last_s.items()}
+
     def still(self, subject: bytes, outcome: str, at_s: float) -> bool:
         """Whether this was answered with this outcome and has not left since; keeps it in view."""
         mark = self._mark(subject, outcome)

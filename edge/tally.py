@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass, replace
 
 from edge.clock import Now
-from edge.wire.report import Category
+from edge.wire.report import CATEGORIES, Category
 
 DAY_S = 86400
 
@@ -35,6 +35,11 @@ class Closed:
     next: Cell
 
 
+def first_cells(now: Now, period_s: int, k: int, rng: random.Random) -> list[Cell]:
+    """A new unit's cells, all of them and with one beginning: the first red code must not show."""
+    return [_fresh(category, _period(now, period_s), k, rng) for category in CATEGORIES]
+
+
 class Tally:
     """The open cells of one unit. `count` and `close` say what follows; `keep` makes it so.
 
@@ -44,61 +49,76 @@ class Tally:
     def __init__(
         self, cells: dict[Category, Cell], period_s: int, k: int, rng: random.Random
     ) -> None:
+        """`cells`: one for each category."""
         self._cells = dict(cells)
         self._period_s = period_s
         self._k = k
         self._rng = rng
         self._boundary: int | None = None
-        self._day: int | None = None
+        self._day: tuple[int, int] | None = None
         self._key = b""
-        self._seen: dict[Category, set[bytes]] = {}
+        self._seen: dict[Category, frozenset[bytes]] = {}
+        self._counted: dict[Category, frozenset[bytes]] = {}  # what `keep` will make `_seen`
 
     def count(self, category: Category, subject: bytes, now: Now) -> Cell:
         """The cell of `category` as it is after one more decision about `subject`."""
         self._turn_day(now)
-        cell = self._cells.get(category) or self._fresh(category, self._period(now))
-        seen = self._seen.setdefault(category, set())
-        if len(seen) < cell.threshold:  # more need not be told apart
-            seen.add(hashlib.blake2b(subject, key=self._key, digest_size=8).digest())
+        cell = self._cells[category]
+        seen = self._seen.get(category, frozenset())
+        if len(seen) < self._enough(cell):  # more need not be told apart
+            seen |= {hashlib.blake2b(subject, key=self._key, digest_size=8).digest()}
+        self._counted = {category: seen}
         return replace(cell, count=cell.count + 1, distinct=max(cell.distinct, len(seen)))
 
     def keep(self, cell: Cell) -> None:
-        """`cell` is durable."""
+        """`cell`, the last one that `count` gave, is durable."""
         self._cells[cell.category] = cell
+        self._seen |= self._counted
 
     def close(self, now: Now) -> list[Closed]:
         """At a boundary: the cells that hold enough. Between boundaries: none."""
-        boundary_s = self._period(now)
+        self._turn_day(now)
+        boundary_s = _period(now, self._period_s)
         if self._boundary is None:
             self._boundary = boundary_s
         if boundary_s == self._boundary:
             return []
         return [
-            Closed(cell, until_s, self._fresh(cell.category, until_s))
+            Closed(cell, until_s, _fresh(cell.category, until_s, self._k, self._rng))
             for cell in self._cells.values()
-            if cell.distinct >= cell.threshold
+            if min(cell.distinct, cell.count) >= self._enough(cell)
             for until_s in [max(cell.from_s, boundary_s)]
         ]
 
     def keep_closed(self, closed: list[Closed], now: Now) -> None:
         """`closed` is durable; the boundary is behind us."""
-        self._boundary = self._period(now)
+        self._boundary = _period(now, self._period_s)
         for each in closed:
             self._cells[each.cell.category] = each.next
             self._seen.pop(each.cell.category, None)
 
-    def _period(self, now: Now) -> int:
-        """The start of the period that `now` is in."""
-        at_s = now.interval.earliest_s
-        return at_s - at_s % self._period_s
-
-    def _fresh(self, category: Category, from_s: int) -> Cell:
-        return Cell(category, from_s, 0, 0, self._k + self._rng.randint(0, self._k // 2))
+    def _enough(self, cell: Cell) -> int:
+        """A cell that was begun under a lower k must still reach the present one."""
+        return max(cell.threshold, self._k)
 
     def _turn_day(self, now: Now) -> None:
-        """A new key each day of running, so that nobody's days can be put together."""
-        day = int(now.monotonic_s // DAY_S)
+        """A new key each day, so that nobody's days can be put together.
+
+        Day handles change at midnight UTC, so our day does too; where the clock stands still or
+        is set, a day of running counts as well. A turn too many only makes a cell wait longer.
+        """
+        day = (now.interval.earliest_s // DAY_S, int(now.monotonic_s // DAY_S))
         if day != self._day:
             self._day = day
             self._key = self._rng.randbytes(32)
             self._seen = {}
+
+
+def _period(now: Now, period_s: int) -> int:
+    """The start of the period that `now` is in, Unix seconds UTC."""
+    at_s = now.interval.earliest_s
+    return at_s - at_s % period_s
+
+
+def _fresh(category: Category, from_s: int, k: int, rng: random.Random) -> Cell:
+    return Cell(category, from_s, 0, 0, k + rng.randint(0, k // 2))

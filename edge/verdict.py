@@ -72,12 +72,13 @@ def verify(text: bytes, trust: Trust, place: Place, now: Interval) -> Verdict | 
         return None
     if isinstance(signed, Malformed):
         return Refused(Reason.MALFORMED, text[: code.TEXT_LEN_MAX])
+    claimed = signed.kid + signed.code.sub.encode()  # the same through a day's renewals
     candidates = trust.keys(signed.kid)
     if not candidates:
-        return Unsure(Reason.UNKNOWN_ISSUER, signed.message)
+        return Unsure(Reason.UNKNOWN_ISSUER, claimed)
     key = _signed_by(signed, candidates)
     if key is None:
-        return Refused(Reason.BAD_SIGNATURE, signed.message)
+        return Refused(Reason.BAD_SIGNATURE, claimed)
     return _current(signed.code, key, place, now)
 
 

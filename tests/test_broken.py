@@ -80,9 +80,9 @@ BROKEN = {  # what is broken: the file, what it says, what it says then
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("how", BROKEN)
+@pytest.mark.parametrize("how", ["is whole", *BROKEN])
 def test_some_test_notices(how: str, tmp_path: Path) -> None:
-    name, says, then = BROKEN[how]
+    name, says, then = BROKEN.get(how, ("edge/loop.py", "class Loop:", "class Loop:"))
     for folder in ("edge", "tests"):
         ignore = shutil.ignore_patterns("__pycache__", "vectors")
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignore)
@@ -93,5 +93,8 @@ def test_some_test_notices(how: str, tmp_path: Path) -> None:
     tests = [f"tests/{test}" for test in TESTS]
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    if how not in BROKEN:
+        assert ran.returncode == 0, f"these tests notice what is not broken:\n{ran.stdout[-2000:]}"
+        return
     # 0: nobody noticed; 2: it does not even import, which proves nothing.
     assert ran.returncode == 1, f"nobody noticed a loop that {how}:\n{ran.stdout[-2000:]}"

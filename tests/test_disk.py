@@ -21,7 +21,7 @@ CELL = Cell("green", 900, 12, 11, 10)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[DiskStore]:
-    store = DiskStore(tmp_path, random.Random(1))
+    store = DiskStore(tmp_path, "campus/north", random.Random(1))
     yield store
     store.close()
 
@@ -47,11 +47,11 @@ def totals(store: DiskStore) -> tuple[int, int]:
 
 
 def test_what_was_counted_is_there_again(tmp_path: Path) -> None:
-    store = DiskStore(tmp_path, random.Random(1))
+    store = DiskStore(tmp_path, "campus/north", random.Random(1))
     store.count(CELL)
     installation, session = store.installation, store.session
     store.close()
-    again = DiskStore(tmp_path, random.Random(2))
+    again = DiskStore(tmp_path, "campus/north", random.Random(2))
     assert again.cells() == {"green": CELL}
     assert (again.installation, again.session) == (installation, session + 1)
     again.close()
@@ -91,7 +91,7 @@ def test_an_acknowledgement_that_does_not_fit_frees_nothing(
 def test_a_second_program_is_told(store: DiskStore, tmp_path: Path) -> None:
     program = (
         "import random; from pathlib import Path; from edge.adapters.disk import DiskStore\n"
-        f"DiskStore(Path({str(tmp_path)!r}), random.Random())"
+        f"DiskStore(Path({str(tmp_path)!r}), 'campus/north', random.Random())"
     )
     other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert "in use by another menshen-edge" in other.stderr
@@ -117,7 +117,7 @@ def test_full_disk_is_one_sentence_and_loses_nothing(store: DiskStore, tmp_path:
 def test_damaged_file_is_kept_and_told(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"not a database at all" * 100)
     with pytest.raises(StoreLost, match="damaged"):
-        DiskStore(tmp_path, random.Random())
+        DiskStore(tmp_path, "campus/north", random.Random())
     assert (tmp_path / FILE).read_bytes().startswith(b"not a database")
 
 
@@ -127,10 +127,32 @@ def test_file_of_another_version_is_left_alone(tmp_path: Path) -> None:
     db.commit()
     db.close()
     with pytest.raises(StoreLost, match="another version"):
-        DiskStore(tmp_path, random.Random())
+        DiskStore(tmp_path, "campus/north", random.Random())
 
 
 def test_unusable_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreLost, match="cannot be used"):
-        DiskStore(tmp_path / "file" / "state", random.Random())
+        DiskStore(tmp_path / "file" / "state", "campus/north", random.Random())
+
+
+def test_the_counts_of_another_unit_are_left_alone(store: DiskStore, tmp_path: Path) -> None:
+    """A card that was copied with its state would be counted twice, under two names."""
+    store.count(CELL)
+    store.close()
+    with pytest.raises(StoreLost, match="holds the counts of campus/north, and this is campus/s"):
+        DiskStore(tmp_path, "campus/south", random.Random())
+    again = DiskStore(tmp_path, "campus/north", random.Random())
+    assert again.cells()["green"] == CELL
+    again.close()
+
+
+def test_cells_begin_once(store: DiskStore) -> None:
+    store.count(CELL)
+    store.begin([replace(CELL, from_s=5, count=0), Cell("red", 5, 0, 0, 12)])
+    assert store.cells() == {"green": CELL, "red": Cell("red", 5, 0, 0, 12)}
+
+
+def test_a_probe_is_a_durable_change(store: DiskStore) -> None:
+    store.probe()
+    assert store._db.execute("SELECT probed FROM unit").fetchone() == (1,)

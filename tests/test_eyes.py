@@ -1,6 +1,7 @@
 """Pictures, symbols and cameras: what is read, what is passed over, what is told."""
 
 import logging
+import os
 import sys
 import types
 from pathlib import Path
@@ -94,9 +95,19 @@ def test_a_torn_jpeg_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_missing_picture_and_a_folder_are_one_sentence(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.png", tmp_path):
-        with pytest.raises(PictureError, match="cannot be read"):
+    fifo = tmp_path / "fifo.png"
+    os.mkfifo(fifo)
+    for path in (tmp_path / "none.png", tmp_path, fifo):
+        with pytest.raises(PictureError, match=r"cannot be read|is not a file"):
             read(path)
+
+
+def test_content_that_would_start_a_program_is_no_picture(tmp_path: Path) -> None:
+    """Pillow hands EPS to Ghostscript, whatever the file's name says."""
+    path = tmp_path / "p.png"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n")
+    with pytest.raises(PictureError, match="not a picture"):
+        read(path)
 
 
 def test_the_newest_picture_wins_and_the_rest_are_counted(tmp_path: Path) -> None:

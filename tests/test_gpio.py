@@ -91,7 +91,9 @@ def test_the_last_word_refuses_an_endless_pulse(factory: Any, pins: Pins) -> Non
     door_.close()
 
 
-def test_a_pin_that_fails_is_told_and_the_relay_rests(factory: Any, pins: Pins) -> None:
+def test_a_light_that_fails_is_told_before_the_next_count_and_cuts_no_pulse(
+    factory: Any, pins: Pins
+) -> None:
     door_ = GpioDoor(pins, factory)
     green = factory.pin(23)
     set_state = green._set_state
@@ -100,12 +102,34 @@ def test_a_pin_that_fails_is_told_and_the_relay_rests(factory: Any, pins: Pins) 
         raise OSError("the chip is gone")
 
     green._set_state = broken
-    door_.apply(door.action(Signal.OPEN, 2000))
+    start_s = time.monotonic()
+    door_.apply(door.action(Signal.OPEN, 300))
     wait(lambda: door_._lost is not None)
     with pytest.raises(DoorLost, match="chip is gone"):
-        door_.apply(door.action(Signal.REFUSED))
+        door_.resting()
     wait(lambda: not relay(factory).state)
+    assert time.monotonic() - start_s >= 0.3, "a dark light has cut a pulse"
+    with pytest.raises(DoorLost, match="chip is gone"):
+        door_.resting()
     green._set_state = set_state
+    wait(door_.resting)
+    door_.close()
+
+
+def test_a_relay_that_goes_on_and_fails_is_brought_to_rest(factory: Any, pins: Pins) -> None:
+    door_ = GpioDoor(pins, factory)
+    pin = relay(factory)
+    set_state = pin._set_state
+
+    def half(value: object) -> None:
+        set_state(value)
+        if value:
+            raise OSError("set, and then gone")
+
+    pin._set_state = half
+    with pytest.raises(DoorLost, match="set, and then gone"):
+        door_.apply(door.action(Signal.OPEN, 5000))
+    wait(lambda: not pin.state, most_s=1)
     door_.close()
 
 

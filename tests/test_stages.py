@@ -13,7 +13,7 @@ from edge.clock import NEVER_S, Interval, Now, interval
 from edge.decision import Rules, decide
 from edge.door import Signal
 from edge.replay import GONE_S, KEPT_MAX, InView
-from edge.tally import DAY_S, Tally
+from edge.tally import DAY_S, Tally, first_cells
 from edge.verdict import Genuine, Reason, Refused, Unsure
 from edge.wire import report
 from edge.wire.code import Code, Colour
@@ -117,6 +117,14 @@ def test_a_code_in_view_is_answered_once_per_outcome() -> None:
     assert not view.still(b"a", "green", 3 * GONE_S + 0.1)
 
 
+def test_time_in_which_nobody_looked_lets_nobody_leave() -> None:
+    view = InView(b"k" * 32)
+    view.answered(b"a", "green", 0.0)
+    view.excuse(20.0)
+    assert view.still(b"a", "green", 20.5)
+    assert not view.still(b"a", "green", 30.0)
+
+
 def test_memory_of_what_is_in_view_is_bounded_and_holds_no_code() -> None:
     view = InView(b"k" * 32)
     for n in range(3 * KEPT_MAX):
@@ -131,7 +139,9 @@ def now(at_s: float, wall_s: int | None = None) -> Now:
 
 
 def tally(k: int = 10, seed: int = 1) -> Tally:
-    return Tally({}, 900, k, random.Random(seed))
+    rng = random.Random(seed)
+    cells = first_cells(now(0), 900, k, rng)
+    return Tally({cell.category: cell for cell in cells}, 900, k, rng)
 
 
 def counted(cells: Tally, people: list[int], at: Now) -> None:
@@ -179,9 +189,46 @@ def test_days_are_not_added_up() -> None:
 
 def test_a_decision_that_was_not_made_durable_is_not_kept() -> None:
     cells = tally()
-    lost = cells.count("green", b"1", now(1))
-    again = cells.count("green", b"1", now(2))
-    assert lost.count == again.count == 1
+    cells.close(now(0))
+    lost = [cells.count("green", b"%d" % who, now(1)) for who in range(40)]
+    assert {cell.count for cell in lost} == {cell.distinct for cell in lost} == {1}
+    counted(cells, [1], now(2))
+    assert cells.close(now(901)) == []
+
+
+def test_a_cell_begun_under_a_lower_k_waits_for_the_present_one() -> None:
+    """A demo's card that is put to work."""
+    rng = random.Random(1)
+    demo = first_cells(now(0), 900, 2, rng)
+    cells = Tally({cell.category: cell for cell in demo}, 900, 10, rng)
+    cells.close(now(0))
+    counted(cells, list(range(9)), now(1))
+    assert cells.close(now(901)) == []
+    cells.keep_closed([], now(901))
+    counted(cells, list(range(9, 16)), now(902))
+    assert [each.cell.count for each in cells.close(now(1801))] == [16]
+
+
+def test_midnight_makes_no_k_of_half_as_many() -> None:
+    """Day handles change at midnight UTC: eight people before and after are not sixteen."""
+    cells = tally()
+    before_s = 86400 * (BUILT_S // 86400 + 3) - 600
+    cells.close(now(0, wall_s=before_s))
+    counted(cells, list(range(8)), now(1, wall_s=before_s))
+    counted(cells, list(range(100, 108)), now(1200, wall_s=before_s + 1200))
+    assert cells.close(now(1800, wall_s=before_s + 1800)) == []
+
+
+def test_when_a_rare_category_began_does_not_show() -> None:
+    early, late = tally(), tally()
+    for cells, first_s in ((early, 10), (late, 3 * 900 + 10)):
+        cells.close(now(0))
+        for at_s in range(900, 3 * 900 + 1, 900):
+            cells.keep_closed(cells.close(now(at_s)), now(at_s))
+        for who in range(20):
+            cells.keep(cells.count("red", b"%d" % who, now(max(first_s, 0) + who)))
+    found = [cells.close(now(4 * 900))[0].cell.from_s for cells in (early, late)]
+    assert found[0] == found[1]
 
 
 def test_a_clock_that_steps_back_makes_no_cell_that_ends_before_it_began() -> None:

@@ -177,7 +177,7 @@ def test_what_is_out_of_bounds(tmp_path: Path, content: dict[str, Any], why: str
 @pytest.mark.parametrize(
     "content",
     [
-        {"camera": {"width": 320, "height": 240, "frames_per_s": 0.5}},
+        {"camera": {"width": 320, "height": 240, "frames_per_s": 1}},
         {"camera": {"width": 4096, "height": 3072, "frames_per_s": 60}},
         {"counts": {"k": 1000, "period_s": 86_400, "report_s": 3600}},
         {"counts": {"k": 10, "period_s": 900, "report_s": 1}},

@@ -71,7 +71,8 @@ def test_a_broker_that_is_down_is_told_once_and_found_again(
 ) -> None:
     with caplog.at_level(logging.WARNING, "menshen"):
         line = uplink(campus)
-        wait(lambda: "does not answer; counts wait here" in caplog.text)
+        wait(lambda: "counts wait here" in caplog.text)
+        assert "does not answer ([Errno 111] Connection refused)" in caplog.text
         line.send("health", b"dropped while there is no connection")
         assert not line.connected()
         time.sleep(2.5)
@@ -99,6 +100,7 @@ def test_a_broker_that_refuses_the_certificate_is_told(
         with caplog.at_level(logging.WARNING, "menshen"):
             line = uplink(campus)
             wait(lambda: "counts wait here" in caplog.text)
+            assert "it refuses this unit's certificate" in caplog.text
             assert not line.connected()
         line.close()
 
@@ -113,6 +115,7 @@ def test_a_foreign_broker_gets_nothing(
         broker.wait_for("ready")
         with caplog.at_level(logging.WARNING, "menshen"):
             line = uplink(campus)
-            wait(lambda: "does not answer; counts wait here" in caplog.text)
+            wait(lambda: "counts wait here" in caplog.text)
+            assert "shows a certificate that this unit does not believe" in caplog.text
             assert not line.connected()
         line.close()

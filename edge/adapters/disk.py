@@ -19,8 +19,9 @@ FILE = "counts.db"
 _VERSION = 1
 _SCHEMA = """
 CREATE TABLE unit (
-  installation TEXT NOT NULL, session INTEGER NOT NULL, next_number INTEGER NOT NULL,
-  decided INTEGER NOT NULL, acknowledged INTEGER NOT NULL
+  unit TEXT NOT NULL, installation TEXT NOT NULL,
+  session INTEGER NOT NULL, next_number INTEGER NOT NULL,
+  decided INTEGER NOT NULL, acknowledged INTEGER NOT NULL, probed INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE open_cell (
   category TEXT PRIMARY KEY, from_s INTEGER NOT NULL, count INTEGER NOT NULL,
@@ -36,8 +37,9 @@ CREATE TABLE closed_cell (
 class DiskStore:
     """The store of one unit in `folder`. Raises StoreLost, here and in every method."""
 
-    def __init__(self, folder: Path, rng: random.Random) -> None:
-        """`rng` names the installation when the file is made."""
+    def __init__(self, folder: Path, unit: str, rng: random.Random) -> None:
+        """`unit`: whose counts, as `campus/north-1`; `rng` names the installation of a new file."""
+        self._unit = unit
         self._rng = rng
         self._path = folder / FILE
         try:
@@ -50,16 +52,11 @@ class DiskStore:
                 f"the state folder {folder} cannot be used ({error}); "
                 "make it writable for this unit's user"
             ) from None
-        with self._told():
-            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._prepare()
-            with self._durable():
-                self._db.execute("UPDATE unit SET session = session + 1")
-            row = self._db.execute("SELECT installation, session FROM unit").fetchone()
-            self.installation: str = row[0]
-            self.session: int = row[1]
+        try:
+            self._open()
+        except StoreLost:
+            self._db.close()
+            raise
 
     def cells(self) -> dict[Category, Cell]:
         """The open cells."""
@@ -68,6 +65,19 @@ class DiskStore:
                 "SELECT category, from_s, count, distinct_codes, threshold FROM open_cell"
             ).fetchall()
         return {row[0]: Cell(*row) for row in rows}
+
+    def begin(self, cells: list[Cell]) -> None:
+        """Open the cells that are not there yet."""
+        with self._told(), self._durable():
+            known = self.cells()
+            for cell in cells:
+                if cell.category not in known:
+                    self._put(cell)
+
+    def probe(self) -> None:
+        """One small durable change."""
+        with self._told(), self._durable():
+            self._db.execute("UPDATE unit SET probed = probed + 1")
 
     def count(self, cell: Cell) -> None:
         """One decision more, durable when this returns."""
@@ -142,6 +152,28 @@ class DiskStore:
             (cell.category, cell.from_s, cell.count, cell.distinct, cell.threshold),
         )
 
+    def _open(self) -> None:
+        with self._told():
+            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._prepare()
+            self._mine()
+            with self._durable():
+                self._db.execute("UPDATE unit SET session = session + 1")
+            row = self._db.execute("SELECT installation, session FROM unit").fetchone()
+        self.installation: str = row[0]
+        self.session: int = row[1]
+
+    def _mine(self) -> None:
+        """A file that came with a copied card would be counted twice, under two names."""
+        (unit,) = self._db.execute("SELECT unit FROM unit").fetchone()
+        if unit != self._unit:
+            raise StoreLost(
+                f"{self._path} holds the counts of {unit}, and this is {self._unit}; "
+                "name another folder as `state`, and leave that one to its unit"
+            )
+
     def _prepare(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version == _VERSION:
@@ -155,7 +187,8 @@ class DiskStore:
             for statement in _SCHEMA.split(";")[:-1]:
                 self._db.execute(statement)
             self._db.execute(
-                "INSERT INTO unit VALUES (?, 0, 1, 0, 0)", (self._rng.randbytes(8).hex(),)
+                "INSERT INTO unit VALUES (?, ?, 0, 1, 0, 0, 0)",
+                (self._unit, self._rng.randbytes(8).hex()),
             )
             self._db.execute(f"PRAGMA user_version = {_VERSION}")
 

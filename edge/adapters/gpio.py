@@ -47,6 +47,7 @@ class GpioDoor:
         self._action_start_s = 0.0
         self._unlocked_until_s = 0.0
         self._rests_from_s = 0.0
+        self._relay_low = True  # as far as we could set it
         self._lost: str | None = None
         self._closed = False
         self._player = threading.Thread(target=self._play, name="door", daemon=True)
@@ -55,19 +56,21 @@ class GpioDoor:
     def apply(self, action: DoorAction) -> None:
         """Start `action` in place of the one that runs; a pulse that runs is left to its end."""
         with self._changed:
-            if self._lost is not None:
-                lost, self._lost = self._lost, None
-                raise DoorLost(lost)
-            may = 0 < action.unlock_ms <= UNLOCK_MS_MAX and self._resting(time.monotonic())
+            may = 0 < action.unlock_ms <= UNLOCK_MS_MAX and self._resting()
             if may:  # the last word: nothing else turns the relay on
                 self._pulse(action.unlock_ms)
             self._action, self._action_start_s = action, time.monotonic()
             self._changed.notify()
 
     def resting(self) -> bool:
-        """Whether the relay has been off for REST_S: the one-shot wants a low before each edge."""
+        """Whether the relay has been off for REST_S: the one-shot wants a low before each edge.
+
+        Raises DoorLost while a pin cannot be set, so the loop learns it before it counts.
+        """
         with self._changed:
-            return self._resting(time.monotonic())
+            if self._lost is not None:
+                self._mend()
+            return self._resting()
 
     def close(self) -> None:
         """Everything at rest."""
@@ -83,11 +86,31 @@ class GpioDoor:
         """Turn the relay on, here and not in the player, so that no counted opening goes without;
         the player turns it off.
         """
+        self._unlocked_until_s = time.monotonic() + unlock_ms / 1000
+        self._relay_low = False
         try:
             self._relay.on()
         except Exception as error:  # as above
+            self._unlocked_until_s = 0.0
+            self._lost = _pin_lost(error)
+            self._changed.notify()  # the player brings it to rest, whatever it did
+            raise DoorLost(self._lost) from None
+
+    def _resting(self) -> bool:
+        now_s = time.monotonic()
+        return now_s >= self._unlocked_until_s and now_s >= self._rests_from_s and self._relay_low
+
+    def _mend(self) -> None:
+        """Set every pin that should be low to low; raises DoorLost when one still cannot be."""
+        try:
+            if time.monotonic() >= self._unlocked_until_s:
+                self._relay.off()
+                self._relay_low = True
+            for light in (self._green, self._red, self._buzzer):
+                light.off()
+        except Exception as error:  # as above
             raise DoorLost(_pin_lost(error)) from None
-        self._unlocked_until_s = time.monotonic() + unlock_ms / 1000
+        self._lost = None
 
     def _play(self) -> None:
         while True:
@@ -98,23 +121,23 @@ class GpioDoor:
                 if unlocked:
                     next_s = min(next_s, self._unlocked_until_s)
                 try:
-                    if not unlocked and self._relay.value:
+                    if not unlocked and not self._relay_low:
                         self._relay.off()
+                        self._relay_low = True
                         self._rests_from_s = time.monotonic() + REST_S
+                except Exception as error:  # as above
+                    self._lost = _pin_lost(error)
+                    next_s = now_s + REST_S  # and again, until it is off
+                try:
                     self._set(self._green, step.green)
                     self._set(self._red, step.red)
                     self._set(self._buzzer, step.buzzer)
-                except Exception as error:  # as above
+                except Exception as error:  # as above; the pulse goes on to its end
                     self._lost = _pin_lost(error)
-                    self._action, self._unlocked_until_s = None, 0.0
-                    next_s = now_s + REST_S  # and try again to bring all to rest
+                    self._action = None
                 if self._closed:
                     return
                 self._changed.wait(None if next_s == _NEVER_S else max(0.0, next_s - now_s))
-
-    def _resting(self, now_s: float) -> bool:
-        over = now_s >= self._unlocked_until_s and now_s >= self._rests_from_s
-        return over and not self._relay.value
 
     def _output(self, pin: int, pin_factory: Any) -> Any:
         """An active-high output that is low from its first moment (initial_value=False)."""

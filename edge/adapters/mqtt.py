@@ -5,6 +5,7 @@ store until the collector has acknowledged them, so they are simply sent again.
 """
 
 import logging
+import socket
 import ssl
 from collections import deque
 from typing import Any
@@ -42,7 +43,8 @@ class MqttUplink:
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=f"{unit.site}/{unit.name}", clean_session=False
         )
-        self._client.tls_set_context(_tls(broker))
+        self._context = _tls(broker)
+        self._client.tls_set_context(self._context)
         self._client.will_set(self._topic("state"), state(False), qos=1, retain=True)
         self._goodbye = state(False)
         self._client.max_queued_messages_set(QUEUED_MAX)
@@ -51,6 +53,7 @@ class MqttUplink:
         self._client.on_connect_fail = self._on_connect_fail
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
+        self._address = (broker.host, broker.port)
         self._where = f"{broker.host}:{broker.port}"
         self._client.connect_async(broker.host, broker.port, broker.keepalive_s)
         self._client.loop_start()
@@ -98,14 +101,38 @@ class MqttUplink:
         self._say(f"connected to the broker {self._where}")
 
     def _on_connect_fail(self, _client: paho.Client, _data: Any) -> None:
-        self._say(f"the broker {self._where} does not answer; counts wait here")
+        self._say(f"{self._why()}; counts wait here")
 
     def _on_disconnect(
         self, _c: paho.Client, _data: Any, _flags: Any, code: ReasonCode, _p: Properties | None
     ) -> None:
-        self._connected = False
-        if code.is_failure:
+        was, self._connected = self._connected, False
+        if code.is_failure and was:
             self._say(f"the broker {self._where} is gone; counts wait here")
+        elif code.is_failure:
+            self._say(
+                f"the broker {self._where} ended the connection before it began: it refuses this "
+                "unit's certificate, copy that again from the card; counts wait here"
+            )
+
+    def _why(self) -> str:
+        """Why there is no connection: paho does not tell, so its thread tries once itself."""
+        host, port = self._address
+        try:
+            with (
+                socket.create_connection((host, port), timeout=5) as plain,
+                self._context.wrap_socket(plain, server_hostname=host),
+            ):
+                return f"the broker {self._where} does not answer in time"
+        except ssl.SSLCertVerificationError as error:
+            return (
+                f"the broker {self._where} shows a certificate that this unit does not believe "
+                f"({error.verify_message})"
+            )
+        except ssl.SSLError as error:
+            return f"the broker {self._where} does not speak our TLS ({error.reason})"
+        except (OSError, ValueError) as error:
+            return f"the broker {self._where} does not answer ({error})"
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         address = report.address(message.topic)

@@ -14,6 +14,8 @@ log = logging.getLogger("menshen")
 
 PICTURE_LEN_MAX = 64 * 1024 * 1024  # bytes of one file
 PIXELS_MAX = 50_000_000
+FORMATS = ("PNG", "JPEG", "PPM", "BMP", "WEBP", "TIFF")
+"""Told by content; some of the others that Pillow knows start programs of their own."""
 SUFFIXES = frozenset({".pgm", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 
 
@@ -24,11 +26,13 @@ class PictureError(ValueError):
 def read(path: Path) -> Luma:
     """The luma of a picture file: uint8, height x width. Raises PictureError."""
     try:
+        if path.exists() and not path.is_file():
+            raise PictureError(f"{path} is not a file, so it is not a picture")
         if path.stat().st_size > PICTURE_LEN_MAX:
             raise PictureError(f"{path} is larger than any picture this reads (64 MiB)")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path) as picture:
+            with Image.open(path, formats=FORMATS) as picture:
                 if picture.width * picture.height > PIXELS_MAX:
                     raise PictureError(f"{path} has more than 50 million pixels; make it smaller")
                 return np.asarray(picture.convert("L"))

@@ -44,6 +44,7 @@ CATEGORIES: tuple[Category, ...] = get_args(Category)
 _M = TypeVar("_M", bound=msgspec.Struct)
 
 Number = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+Bounded = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 Installation = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}(?!\n)$")]
 """Made with a unit's store and never again: numbers restart only under a new one."""
 
@@ -85,10 +86,10 @@ class Health(_Message, frozen=True, kw_only=True):
     """How the unit is. Nothing here moves with one person's passage."""
 
     session: Number
-    version: str
-    uptime_h: Annotated[int, msgspec.Meta(ge=0)]
-    trust_version: Annotated[int, msgspec.Meta(ge=0)]
-    trust_age_d: Annotated[int, msgspec.Meta(ge=0)]
+    version: Annotated[str, msgspec.Meta(max_length=32)]
+    uptime_h: Bounded
+    trust_version: Bounded
+    trust_age_d: Bounded
     clock: Literal["system", "unset"]
     camera: Literal["ok", "lost"]
     door: Literal["ok", "lost"]
@@ -185,5 +186,5 @@ def verify_ack(data: bytes, collector: bytes) -> Ack:
 def _decode(data: bytes, kind: type[_M]) -> _M:
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ReportError(f"a {kind.__name__} message is not of its schema: {error}") from None

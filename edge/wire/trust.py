@@ -119,7 +119,7 @@ def open_document(data: bytes, site_key: bytes, site: str) -> Issuers:
         document = msgspec.json.decode(payload, type=Issuers)
     except envelope.EnvelopeError as error:
         raise TrustError(f"the issuers file cannot be believed: {error}") from None
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise TrustError(f"the issuers file is signed but not understood: {error}") from None
     if document.site != site:
         raise TrustError(

@@ -23,6 +23,18 @@ class ConfigError(ValueError):
     """The configuration cannot be used; one sentence that says what is wrong and what to do."""
 
 
+FileName = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=r"^[^\0]+$")]
+"""A path, relative to the configuration's own folder."""
+Host = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=253,
+        pattern=r"^([A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?|[0-9A-Fa-f:]+)(?!\n)$",
+    ),
+]
+"""A host's name or address (RFC 1123)."""
+
+
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table of the file."""
 
@@ -31,10 +43,10 @@ class Camera(_Table, frozen=True, kw_only=True):
     """Which eyes. `source`: a folder of pictures or a video device; the Pi's camera needs none."""
 
     kind: Literal["picamera", "pictures", "webcam"] = "picamera"
-    source: str = ""
+    source: Annotated[str, msgspec.Meta(max_length=1024, pattern=r"^[^\0]*$")] = ""
     width: Annotated[int, msgspec.Meta(ge=320, le=4096)] = 1280
     height: Annotated[int, msgspec.Meta(ge=240, le=3072)] = 720
-    frames_per_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 15
+    frames_per_s: Annotated[float, msgspec.Meta(ge=1, le=60)] = 15
 
 
 class Pins(_Table, frozen=True, kw_only=True):
@@ -74,10 +86,10 @@ class Counts(_Table, frozen=True, kw_only=True):
 class Broker(_Table, frozen=True, kw_only=True):
     """The way to the centre. Without it a unit decides just the same and keeps its counts."""
 
-    host: str
-    ca: str
-    certificate: str
-    key: str
+    host: Host
+    ca: FileName
+    certificate: FileName
+    key: FileName
     collector_key: str  # base64 of the 32 bytes that acknowledgements are verified with
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8883
     keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 60
@@ -89,10 +101,10 @@ class Unit(_Table, frozen=True, kw_only=True):
     name: Name
     site: Name
     groups: Annotated[list[Group], msgspec.Meta(min_length=1, max_length=16)]
-    trust: str  # the signed issuers file
+    trust: FileName  # the signed issuers file
     trust_key: str  # base64 of the site's public key
     door: Door
-    state: str = "state"  # the folder for what must outlive a power cut
+    state: FileName = "state"  # the folder for what must outlive a power cut
     decoder: Literal["zxing-cpp", "pyzbar", "both"] = "zxing-cpp"
     camera: Camera = Camera()
     counts: Counts = Counts()

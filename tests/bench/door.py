@@ -76,7 +76,7 @@ def figures(rounds: int, at_s: int) -> list[Figure]:
     factory = MockFactory(pin_class=_Pin)
     with tempfile.TemporaryDirectory() as folder:
         clock, camera = _Clock(at_s + 10), _Camera()
-        store = DiskStore(Path(folder) / "state", random.Random(SEED))
+        store = DiskStore(Path(folder) / "state", "campus/bench", random.Random(SEED))
         door = GpioDoor(PINS, factory)
         relay = factory.pin(PINS.relay)
         loop = Loop(
