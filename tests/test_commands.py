@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,8 +14,9 @@ from PIL import Image
 
 from edge import BUILT_S
 from edge.wire.code import Code, Colour, encode
-from tests.campus import symbol
+from tests.campus import put_frame, symbol
 from tests.conftest import CITY, write_unit
+from tests.keeper import keeper
 
 NOW_S = BUILT_S + 10**6
 
@@ -98,6 +100,21 @@ def test_check_goes_on_after_a_foreign_file(tmp_path: Path) -> None:
     assert "opens" in done.stdout
 
 
+@pytest.mark.parametrize("at", ["nan", "inf", "-1", "1e99"])
+def test_a_time_that_is_none_is_one_sentence(at: str, tmp_path: Path) -> None:
+    assert "is not within 1970 and 2106" in one_sentence(edge("check", tmp_path, f"--at={at}"))
+
+
+def test_a_name_with_markup_is_printed_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a[").mkdir()
+    shown = [picture(tmp_path / name, code()) for name in ("a[/red].png", "[bold].png")]
+    done = edge("check", *shown, tmp_path / "[none].png")
+    assert done.returncode == 2
+    assert not done.stderr
+    for name in ("a[/red].png", "[bold].png", "[none].png"):
+        assert name in done.stdout
+
+
 def test_check_before_the_build_is_unsure(tmp_path: Path) -> None:
     unit = write_unit(tmp_path / "card", NOW_S)
     shown = picture(tmp_path / "p.png", code())
@@ -123,6 +140,27 @@ def test_a_door_opens_by_its_own_command(tmp_path: Path) -> None:
         time.sleep(0.05)
     said, _ = process.communicate(timeout=30)
     assert said.splitlines() == ["green: opens, genuine, current and green"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_in_mid_pulse_brings_all_to_rest(number: int, tmp_path: Path) -> None:
+    now_s = int(time.time())
+    pins = {"green": 23, "red": 24, "buzzer": 25, "relay": 17}
+    unit = write_unit(tmp_path, now_s, door={"unlock_ms": 5000, "pins": pins})
+    with keeper(tmp_path / "pins", tmp_path / "ledger") as link:
+        command = [sys.executable, "-m", "tests.keeper.door", str(tmp_path / "pins"), "--"]
+        process = subprocess.Popen([*command, "run", str(unit)], stderr=subprocess.DEVNULL)
+        until_s = time.monotonic() + 20
+        for number_of in range(1, 400):
+            put_frame(tmp_path / "frames", number_of, symbol(code(at_s=now_s)))
+            if link.state().relay_closed or time.monotonic() > until_s:
+                break
+            time.sleep(0.05)
+        assert link.state().relay_closed
+        process.send_signal(number)
+        assert process.wait(10) == 0
+        assert not any(link.state().levels.values())
+        assert not link.state().relay_closed
 
 
 def test_no_pins_no_camera_no_trust_are_one_sentence_each(tmp_path: Path) -> None:

@@ -209,3 +209,22 @@ def test_no_file_is_told(tmp_path: Path) -> None:
     for path in (tmp_path / "unit.toml", tmp_path):
         with pytest.raises(unit.ConfigError, match=r"cannot be read .* name the unit\.toml"):
             unit.read(path)
+
+
+@pytest.mark.parametrize(
+    "host", ["", "broker..example.org", "a" * 64, ".example", "broker\n", "bro ker", "http://b"]
+)
+def test_a_host_that_no_network_knows_is_told(tmp_path: Path, host: str) -> None:
+    with pytest.raises(unit.ConfigError, match="host"):
+        unit.read(write(tmp_path, wanted(broker=BROKER | {"host": host})))
+
+
+@pytest.mark.parametrize("host", ["broker", "broker.example.org.", "192.0.2.7", "2001:db8::7"])
+def test_hosts_and_addresses_are_taken(tmp_path: Path, host: str) -> None:
+    assert unit.read(write(tmp_path, wanted(broker=BROKER | {"host": host}))).broker
+
+
+@pytest.mark.parametrize("change", [{"trust": ""}, {"trust": "a\0b"}, {"state": "a\0b"}])
+def test_a_path_that_no_system_takes_is_told(tmp_path: Path, change: dict[str, Any]) -> None:
+    with pytest.raises(unit.ConfigError, match=r"trust|state"):
+        unit.read(write(tmp_path, wanted(**change)))

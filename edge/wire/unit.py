@@ -29,7 +29,7 @@ Host = Annotated[
     str,
     msgspec.Meta(
         max_length=253,
-        pattern=r"^([A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?|[0-9A-Fa-f:]+)(?!\n)$",
+        pattern=r"^([A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+)(?!\n)$",
     ),
 ]
 """A host's name or address (RFC 1123)."""
