@@ -7,6 +7,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import zxingcpp
@@ -14,6 +15,7 @@ from PIL import Image
 
 from edge.adapters.pictures import PictureError, PictureFolder, read
 from edge.adapters.symbols import Decoder, Symbols
+from edge.adapters.webcam import Webcam
 from edge.ports import CameraLost
 from edge.wire.unit import Camera
 from tests.campus import put_frame, symbol
@@ -215,8 +217,36 @@ def test_a_picamera2_for_another_numpy_is_one_sentence(
         PiCamera(Camera())
 
 
-def test_no_webcam_is_one_sentence() -> None:
-    from edge.adapters.webcam import Webcam
+def test_a_webcam_is_opened_by_its_number_and_gives_luma(monkeypatch: pytest.MonkeyPatch) -> None:
+    class FakeCapture:
+        """OpenCV's VideoCapture, with one colour frame."""
 
+        def __init__(self, source: int, backend: int) -> None:
+            assert (source, backend) == (3, cv2.CAP_V4L2)
+            self.frames = [np.full((480, 640, 3), 128, np.uint8)]
+
+        def isOpened(self) -> bool:
+            return True
+
+        def set(self, *_: object) -> None: ...
+
+        def read(self) -> tuple[bool, Any]:
+            return (True, self.frames.pop()) if self.frames else (False, None)
+
+        def release(self) -> None: ...
+
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    camera = Webcam(Camera(kind="webcam", source="/dev/video3"))
+    camera._thread.join(2)
+    frame = camera.latest()
+    assert frame is not None
+    assert (frame.luma.shape, frame.luma.dtype) == ((480, 640), np.uint8)
+    with pytest.raises(CameraLost, match="check its plug"):
+        camera.latest()
+    camera.close()
+
+
+def test_no_webcam_is_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(CameraLost, match="no camera answers at /dev/video99"):
         Webcam(Camera(kind="webcam", source="/dev/video99"))
+    assert capfd.readouterr() == ("", "")

@@ -5,6 +5,7 @@ store until the collector has acknowledged them, so they are simply sent again.
 """
 
 import logging
+import random
 import socket
 import ssl
 from collections import deque
@@ -22,7 +23,7 @@ log = logging.getLogger("menshen")
 
 RECEIVED_MAX = 64
 QUEUED_MAX = 16
-RECONNECT_S = (1, 60)  # doubling between these
+RECONNECT_S_MAX = 60.0
 
 
 class MqttUplink:
@@ -32,6 +33,7 @@ class MqttUplink:
         self._site, self._unit = unit.site, unit.name
         self._received: deque[tuple[report.Leaf, bytes]] = deque(maxlen=RECEIVED_MAX)
         self._connected = False
+        self._failures = 0
         self._said = ""
 
         def state(online: bool) -> bytes:
@@ -48,7 +50,6 @@ class MqttUplink:
         self._client.will_set(self._topic("state"), state(False), qos=1, retain=True)
         self._goodbye = state(False)
         self._client.max_queued_messages_set(QUEUED_MAX)
-        self._client.reconnect_delay_set(*RECONNECT_S)
         self._client.on_connect = self._on_connect
         self._client.on_connect_fail = self._on_connect_fail
         self._client.on_disconnect = self._on_disconnect
@@ -98,15 +99,19 @@ class MqttUplink:
         client.subscribe(self._topic("ack"), qos=1)
         client.publish(self._topic("state"), self._birth, qos=1, retain=True)
         self._connected = True
+        self._failures = 0
         self._say(f"connected to the broker {self._where}")
 
     def _on_connect_fail(self, _client: paho.Client, _data: Any) -> None:
         self._say(f"{self._why()}; counts wait here")
+        self._wait_longer()
 
     def _on_disconnect(
         self, _c: paho.Client, _data: Any, _flags: Any, code: ReasonCode, _p: Properties | None
     ) -> None:
         was, self._connected = self._connected, False
+        if code.is_failure:
+            self._wait_longer()
         if code.is_failure and was:
             self._say(f"the broker {self._where} is gone; counts wait here")
         elif code.is_failure:
@@ -114,6 +119,14 @@ class MqttUplink:
                 f"the broker {self._where} ended the connection before it began: it refuses this "
                 "unit's certificate, copy that again from the card; counts wait here"
             )
+
+    def _wait_longer(self) -> None:
+        """The next try comes after a random time within twice the last one's bound: when a broker
+        starts again, its hundred thousand units must not come at once.
+        """
+        self._failures = min(self._failures + 1, 6)
+        delay_s = random.uniform(0.5, min(RECONNECT_S_MAX, 2.0**self._failures))  # noqa: S311
+        self._client.reconnect_delay_set(delay_s, delay_s)  # type: ignore[arg-type]
 
     def _why(self) -> str:
         """Why there is no connection: paho does not tell, so its thread tries once itself."""

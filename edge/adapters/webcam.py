@@ -1,5 +1,6 @@
 """A USB camera through OpenCV, for a laptop and for `make demo CAMERA=/dev/video0`."""
 
+import re
 import threading
 import time
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 from edge.adapters.newest import Newest
 from edge.ports import CameraLost, Frame
 from edge.wire.unit import Camera
+
+_VIDEO = re.compile(r"/dev/video(\d{1,3})")
 
 
 class Webcam:
@@ -21,7 +24,13 @@ class Webcam:
             ) from None
         self._gray = cv2.COLOR_BGR2GRAY
         self._convert = cv2.cvtColor
-        self._device: Any = cv2.VideoCapture(camera.source, cv2.CAP_V4L2)
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # we say it ourselves
+        number = _VIDEO.fullmatch(camera.source)  # V4L2 is opened by number, not by name
+        self._device: Any = (
+            cv2.VideoCapture(int(number[1]), cv2.CAP_V4L2)
+            if number
+            else cv2.VideoCapture(camera.source)
+        )
         if not self._device.isOpened():
             raise CameraLost(
                 f"no camera answers at {camera.source}; check its plug and `ls /dev/video*`"
