@@ -75,12 +75,12 @@ class Sorter:
         self.dropped: Counter[str] = Counter()  # by topic's leaf, or "other"
 
     def batch(self, messages: list[Message]) -> Batch:
-        """Sort `messages` by what they say. Never raises for what is in them."""
+        """Sort `messages` by what they say. Never raises, whatever is in them."""
         batch = Batch()
         for message in messages:
             try:
                 self._put(batch, message)
-            except (Foreign, report.ReportError) as error:
+            except Exception as error:  # one that ended us would come again at every start
                 self._drop(message, error)
         return batch
 
@@ -121,7 +121,7 @@ class Sorter:
         _log.warning(
             "dropped a message at %.120r: %.200s (%d dropped so far)",
             message.topic,
-            error,
+            "".join(c if c.isprintable() else "?" for c in str(error)),  # it may quote the message
             self.dropped.total(),
         )
 

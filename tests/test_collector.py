@@ -10,6 +10,8 @@ from queue import Empty
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.wire import keys, report
 from server_stub import store
@@ -20,6 +22,18 @@ from tests.centre import SITE, Client, Program, running, unit_client
 
 A, B = centre.UNITS
 INSTALLATION = "00112233445566aa"
+HEALTH = report.Health(
+    session=4,
+    version="0.1.0",
+    uptime_h=7,
+    trust_version=3,
+    trust_age_d=2,
+    clock="system",
+    camera="lost",
+    door="ok",
+    store="ok",
+    queue="late",
+)
 
 
 def cell(number: int, count: int = 12) -> report.Cell:
@@ -236,19 +250,7 @@ def test_it_knows_who_is_online_and_how_they_are(world: World) -> None:
     unit.mqtt.will_set(topic, report.encode(died), 1, True)
     assert unit.start()
     unit.publish(topic, report.encode(born), retain=True)
-    health = report.Health(
-        session=4,
-        version="0.1.0",
-        uptime_h=7,
-        trust_version=3,
-        trust_age_d=2,
-        clock="system",
-        camera="lost",
-        door="ok",
-        store="ok",
-        queue="late",
-    )
-    unit.publish(report.topic(SITE, B, "health"), report.encode(health))
+    unit.publish(report.topic(SITE, B, "health"), report.encode(HEALTH))
     world.wait_unit(B, True)
     for _ in range(100):
         row = world.unit_row(B)
@@ -256,7 +258,7 @@ def test_it_knows_who_is_online_and_how_they_are(world: World) -> None:
             break
         time.sleep(0.05)
     assert row is not None
-    assert report.Health(**row.health) == health
+    assert report.Health(**row.health) == HEALTH
     unit.mqtt.socket().close()  # type: ignore[union-attr] -- the cable
     world.wait_unit(B, False)
     unit.mqtt.loop_stop()
@@ -270,9 +272,14 @@ FOREIGN = {
         f"menshen/1/{SITE}/{A}/counts",
         b'{"installation":"00112233445566aa","cells":[],"name":"Li"}',
     ),
+    "lines-for-the-log": (f"menshen/1/{SITE}/{A}/counts", b'{"a\\nALARM: b\\u001b[2J":1}'),
     "below-k": (f"menshen/1/{SITE}/{A}/counts", payload(cell(1), cell(2, 9))),
     "gap": (f"menshen/1/{SITE}/{A}/counts", payload(cell(1), cell(3))),
     "huge": (f"menshen/1/{SITE}/{A}/counts", b"[" * 1_000_000),
+    "bad-utf-8": (f"menshen/1/{SITE}/{A}/health", b'{"version":"\xff"}'),
+    "bad-utf-8-name": (f"menshen/1/{SITE}/{A}/state", b'{"\xff":1}'),
+    "bad-utf-8-counts": (f"menshen/1/{SITE}/{A}/counts", b'{"installation":"\xc3\x28"}'),
+    "half-a-surrogate": (f"menshen/1/{SITE}/{A}/health", b'{"version":"\\ud800"}'),
     "other-site": (f"menshen/1/elsewhere/{A}/counts", payload(cell(1))),
     "up-a-folder": (f"menshen/1/../{A}/counts", payload(cell(1))),
     "capital": (f"menshen/1/{SITE}/North/counts", payload(cell(1))),
@@ -299,8 +306,53 @@ def test_a_foreign_message_is_told_once_and_left_out(
     assert not batch.healths
     assert sorter.dropped.total() == 1
     assert len(caplog.messages) == 1
-    assert "\n" not in caplog.messages[0]
+    assert caplog.messages[0].isprintable()
     assert len(caplog.messages[0]) < 500
+
+
+VALID = {
+    "state": report.encode(report.State(online=True, session=1, installation=INSTALLATION)),
+    "health": report.encode(HEALTH),
+    "counts": payload(cell(1), cell(2)),
+}
+
+
+@given(
+    st.sampled_from(sorted(VALID)),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 3), st.binary(max_size=4)), max_size=4),
+)
+def test_no_damage_to_a_message_ends_the_sorter(
+    estate: Path, leaf: str, hurts: list[tuple[int, int, bytes]]
+) -> None:
+    data = VALID[leaf]
+    for at, cut, more in hurts:
+        data = data[:at] + more + data[at + cut :]
+    honest = Message(f"menshen/1/{SITE}/{B}/counts", payload(cell(1)), 2, 1, 1)
+    batch = Sorter(Estate(estate)).batch(
+        [Message(f"menshen/1/{SITE}/{A}/{leaf}", data, 1, 1, 1), honest]
+    )
+    assert (SITE, B) in [said.unit for said in batch.reports]
+
+
+@pytest.mark.system
+def test_a_message_that_is_no_text_does_not_end_it(world: World) -> None:
+    world.collector.wait_for("ready")
+    unit = Unit(world, [cell(1), cell(2)])
+    for leaf in ("state", "health", "counts"):
+        unit.client.publish(report.topic(SITE, A, leaf), b'{"version":"\xff"}')
+        said = world.collector.wait_for("dropped a message")
+        assert f"{A}/{leaf}" in said
+    unit.send()
+    assert unit.hear(10)
+    world.collector.kill()  # nor when it starts again: what it dropped is not sent again
+    world.collector = world.start_collector()
+    unit.cells = {3: cell(3)}
+    unit.send()
+    ack = unit.hear(10)
+    assert ack is not None
+    assert ack.last == 3
+    assert not [line for line in world.collector.said if "dropped" in line]
+    unit.client.stop()
 
 
 def test_a_demo_site_may_say_less_than_k(tmp_path: Path) -> None:
