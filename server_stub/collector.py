@@ -32,9 +32,15 @@ from server_stub.estate import Estate, EstateError
 CLIENT = "collector"  # fixed, so the broker keeps what comes while we are away
 QUEUE_LEN_MAX = 20_000  # messages; what comes above is dropped, and its unit sends it again
 BATCH_LEN_MAX = 500  # messages in one commit
+TOLD_LEN_MAX = 10_000  # alarms kept in mind
 RETRY_S_MAX = 30.0
 KEEPALIVE_S = 30
 LEAVES = ("state", "health", "counts")
+
+_NEW_INSTALLATION = (
+    "Stop the unit's program, move its state/counts.db* away and start it again: that begins a "
+    "new installation, and the file keeps what was not sent."
+)
 
 _log = logging.getLogger("menshen.collector")
 
@@ -57,6 +63,34 @@ class Foreign(ValueError):
     """A message that no unit of ours sends; a clause that says why."""
 
 
+class BelowK(Foreign):
+    """Counts that say too much of too few; the unit sends them again until somebody helps it."""
+
+    def __init__(self, unit: store.UnitKey, installation: str, number: int, k_min: int) -> None:
+        self.place = (*unit, installation)
+        super().__init__(
+            f"unit {unit.site}/{unit.unit} sends cell {number} of installation {installation}, "
+            f"which is of fewer than {k_min}: it is not stored, and all later counts of the unit "
+            f"wait behind it. Was the site a demo when they were counted? {_NEW_INSTALLATION}"
+        )
+
+
+class Alarms:
+    """What a person must see to: each told once, though the unit repeats itself."""
+
+    def __init__(self) -> None:
+        self._told: set[tuple[object, ...]] = set()
+
+    def tell(self, what: tuple[object, ...], sentence: str, *values: object) -> None:
+        """Say `sentence`, filled with `values`, unless `what` was told already."""
+        if what in self._told:
+            return
+        if len(self._told) >= TOLD_LEN_MAX:
+            self._told.clear()  # told twice is better than never
+        self._told.add(what)
+        _log.error(f"ALARM: {sentence}", *values)
+
+
 @dataclass(slots=True)
 class Batch:
     """What one commit stores."""
@@ -69,8 +103,9 @@ class Batch:
 class Sorter:
     """Tells our units' messages from others. One that is not ours is told, counted, left out."""
 
-    def __init__(self, estate: Estate) -> None:
+    def __init__(self, estate: Estate, alarms: Alarms) -> None:
         self._estate = estate
+        self._alarms = alarms
         self._k_min: dict[str, int] = {}
         self.dropped: Counter[str] = Counter()  # by topic's leaf, or "other"
 
@@ -80,6 +115,9 @@ class Sorter:
         for message in messages:
             try:
                 self._put(batch, message)
+            except BelowK as error:
+                self._count(message)
+                self._alarms.tell(("k", *error.place), "%s", error)
             except Exception as error:  # one that ended us would come again at every start
                 self._drop(message, error)
         return batch
@@ -91,13 +129,15 @@ class Sorter:
         k_min = self._site_k_min(address.site)
         unit = store.UnitKey(address.site, address.unit)
         if address.leaf == "state":
-            batch.states.setdefault(unit, []).append(report.decode_state(message.payload))
+            state = report.decode_state(message.payload)
+            batch.states.setdefault(unit, []).append(state)
         elif address.leaf == "health":
             batch.healths[unit] = report.decode_health(message.payload)
         elif address.leaf == "counts":
             counts = report.decode_counts(message.payload)
-            if any(cell.count < k_min for cell in counts.cells):
-                raise Foreign(f"it holds a cell of fewer than {k_min}")
+            small = next((cell for cell in counts.cells if cell.count < k_min), None)
+            if small:
+                raise BelowK(unit, counts.installation, small.number, k_min)
             batch.states.setdefault(unit, [])  # it has been heard of
             if counts.cells:
                 batch.reports.append(store.Report(unit, counts))
@@ -115,9 +155,12 @@ class Sorter:
             self._k_min[name] = 1 if site.demo else K_MIN
         return self._k_min[name]
 
-    def _drop(self, message: Message, error: Exception) -> None:
+    def _count(self, message: Message) -> None:
         leaf = message.topic.rpartition("/")[2]
         self.dropped[leaf if leaf in LEAVES else "other"] += 1
+
+    def _drop(self, message: Message, error: Exception) -> None:
+        self._count(message)
         _log.warning(
             "dropped a message at %.120r: %.200s (%d dropped so far)",
             message.topic,
@@ -133,7 +176,8 @@ class Collector:
         """Raises EstateError, CollectorError."""
         self._engine = engine
         self._key: keys.PrivateKey = estate.collector_sign_key()
-        self._sorter = Sorter(estate)
+        self._alarms = Alarms()
+        self._sorter = Sorter(estate, self._alarms)
         self._queue: queue.Queue[Message] = queue.Queue(QUEUE_LEN_MAX)
         self._full = 0
         self._connection = 0
@@ -199,13 +243,23 @@ class Collector:
                 self._client.ack(message.mid, message.qos)
 
     def _acknowledge(self, said: store.Report, kept: store.Kept) -> None:
+        place = (*said.unit, said.counts.installation)
+        if kept.missing:
+            self._alarms.tell(
+                ("missing", *place),
+                "cells %d to %d of unit %s/%s, installation %s, are missing here: was this store "
+                "restored from a copy? What came after them is stored",
+                *kept.missing,
+                *place,
+            )
         if kept.conflict:
-            _log.error(
-                "ALARM: unit %s/%s sent cell %d of installation %s again with other content; it "
-                "was not stored and is not acknowledged: look at that unit",
-                *said.unit,
+            self._alarms.tell(
+                ("conflict", *place, kept.conflict.number),
+                "unit %s/%s of installation %s sends cell %d again with other content; neither it "
+                "nor what follows is stored: its counts were restored from a copy. %s",
+                *place,
                 kept.conflict.number,
-                said.counts.installation,
+                _NEW_INSTALLATION,
             )
         if kept.last is None:
             return

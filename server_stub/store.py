@@ -90,10 +90,14 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What became of one report: `last` is stored with all before it, `conflict` is not."""
+    """What became of one report: `last` is stored with all before it, `conflict` is not.
+
+    `missing`: the first and the last number of what the unit sent earlier and is not here.
+    """
 
     last: report.Cell | None
     conflict: report.Cell | None
+    missing: tuple[int, int] | None = None
 
 
 def open_store(url: str) -> Engine:
@@ -134,22 +138,22 @@ def add_cells(connection: Connection, reports: Sequence[Report]) -> list[Kept]:
     A cell that is stored already changes nothing. The same key with other content is a conflict:
     neither it nor what follows in its report is stored.
     """
-    known = _digests(connection, [_key(r, c) for r in reports for c in r.counts.cells])
+    known = _digests(connection, [_key(r, n) for r in reports for n in _numbers(r)])
     rows = []
     answers = []
     for said in reports:
+        missing = _missing(connection, said, known)
         last = conflict = None
         for cell in said.counts.cells:
-            key, digest = _key(said, cell), report.digest(cell)
-            seen = known.setdefault(key, "")
-            if seen not in ("", digest):
+            key, digest = _key(said, cell.number), report.digest(cell)
+            if known.get(key, digest) != digest:
                 conflict = cell
                 break
-            if not seen:
+            if key not in known:
                 known[key] = digest
                 rows.append(_row(said, cell, digest))
             last = cell
-        answers.append(Kept(last, conflict))
+        answers.append(Kept(last, conflict, missing))
     if rows:
         connection.execute(cells.insert(), rows)
     return answers
@@ -217,8 +221,33 @@ def _unit_in(keys: Sequence[UnitKey]) -> sa.ColumnElement[bool]:
     return sa.tuple_(units.c.site, units.c.unit).in_([tuple(key) for key in keys])
 
 
-def _key(said: Report, cell: report.Cell) -> tuple[str, str, str, int]:
-    return (*said.unit, said.counts.installation, cell.number)
+def _key(said: Report, number: int) -> tuple[str, str, str, int]:
+    return (*said.unit, said.counts.installation, number)
+
+
+def _numbers(said: Report) -> range:
+    """Of its cells and of the one before them."""
+    return range(said.counts.cells[0].number - 1, said.counts.cells[-1].number + 1)
+
+
+def _missing(
+    connection: Connection, said: Report, known: dict[tuple[str, str, str, int], str]
+) -> tuple[int, int] | None:
+    """What lies between the highest number stored and the first that `said` holds."""
+    first = said.counts.cells[0].number
+    if first == 1 or _key(said, first) in known or _key(said, first - 1) in known:
+        return None
+    c = cells.c
+    stored = connection.execute(
+        sa.select(c.number)
+        .where(c.site == said.unit.site, c.unit == said.unit.unit)
+        .where(c.installation == said.counts.installation)
+        .order_by(c.number.desc())
+        .limit(1)
+    ).scalar()
+    ours = (n for *place, n in known if place == [*said.unit, said.counts.installation])
+    highest = max([stored or 0, *ours])
+    return (highest + 1, first - 1) if highest + 1 < first else None
 
 
 def _row(said: Report, cell: report.Cell, digest: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from edge.wire import keys, report
 from server_stub import store
-from server_stub.collector import Message, Sorter
+from server_stub.collector import TOLD_LEN_MAX, Alarms, Message, Sorter
 from server_stub.estate import Estate
 from tests import centre
 from tests.centre import SITE, Client, Program, running, unit_client
@@ -232,12 +232,69 @@ def test_a_conflict_is_an_alarm_and_not_acknowledged(world: World) -> None:
     unit.cells = {2: cell(2), 3: cell(3)}
     unit.client.publish(report.topic(SITE, A, "counts"), payload(cell(1, 99), cell(2)))
     unit.client.publish(report.topic(SITE, A, "counts"), payload(cell(2), cell(3)))
-    world.collector.wait_for("ALARM")
+    said = world.collector.wait_for("ALARM")
+    assert "restored from a copy" in said
+    assert "state/counts.db" in said
     ack = unit.hear(10)
     assert ack is not None
     assert (ack.first, ack.last) == (2, 3)
-    assert [row.count for row in world.rows()] == [12, 12, 12]
+    for _ in range(3):  # the unit cannot but say the same again
+        unit.client.publish(report.topic(SITE, A, "counts"), payload(cell(1, 99), cell(2)))
+    unit.client.publish(report.topic(SITE, A, "counts"), payload(cell(3), cell(4)))
+    assert unit.hear(10)
+    unit.client.publish(report.topic(SITE, A, "counts"), payload(cell(2, 99)))  # another cell
+    assert "sends cell 2 again" in world.collector.wait_for("ALARM")
+    assert alarms(world) == 2
+    assert [row.count for row in world.rows()] == [12, 12, 12, 12]
     unit.client.stop()
+
+
+@pytest.mark.system
+def test_missing_cells_are_an_alarm_and_what_follows_is_stored(world: World) -> None:
+    world.collector.wait_for("ready")
+    unit = Unit(world, [cell(n) for n in range(5, 30)])  # 1 to 4 were acknowledged once
+    while unit.cells:
+        unit.send()
+        assert unit.hear(10)
+    said = world.collector.wait_for("ALARM")
+    assert "cells 1 to 4 of unit" in said
+    assert "restored from a copy?" in said
+    assert alarms(world) == 1
+    assert [row.number for row in world.rows()] == list(range(5, 30))
+    unit.client.stop()
+
+
+@pytest.mark.system
+def test_a_cell_below_k_is_an_alarm_told_once(world: World) -> None:
+    world.collector.wait_for("ready")
+    unit = Unit(world, [cell(1, 9), cell(2)])
+    for _ in range(3):
+        unit.send()
+    said = world.collector.wait_for("ALARM")
+    assert "sends cell 1 of" in said
+    assert "fewer than 10" in said
+    unit.cells = {1: cell(1), 2: cell(2)}
+    unit.send()
+    assert unit.hear(10)  # it has seen the others by now
+    assert alarms(world) == 1
+    assert not [line for line in world.collector.said if "dropped" in line]
+    unit.client.stop()
+
+
+def alarms(world: World) -> int:
+    return sum("ALARM" in line for line in world.collector.said)
+
+
+def test_alarms_are_remembered_within_a_bound(caplog: pytest.LogCaptureFixture) -> None:
+    alarms = Alarms()
+    with caplog.at_level(logging.ERROR):
+        for n in range(TOLD_LEN_MAX):
+            alarms.tell((n,), "%d", n)
+            alarms.tell((n,), "%d", n)
+        assert len(caplog.messages) == TOLD_LEN_MAX
+        alarms.tell(("one more",), "one more")
+        alarms.tell((0,), "again")
+    assert caplog.messages[-2:] == ["ALARM: one more", "ALARM: again"]
 
 
 @pytest.mark.system
@@ -298,7 +355,7 @@ def test_a_foreign_message_is_told_once_and_left_out(
 ) -> None:
     topic, data = FOREIGN[name]
     honest = Message(f"menshen/1/{SITE}/{B}/counts", payload(cell(1)), 2, 1, 1)
-    sorter = Sorter(Estate(estate))
+    sorter = Sorter(Estate(estate), Alarms())
     with caplog.at_level(logging.WARNING):
         batch = sorter.batch([Message(topic, data, 1, 1, 1), honest])
     assert [said.unit for said in batch.reports] == [(SITE, B)]
@@ -328,7 +385,7 @@ def test_no_damage_to_a_message_ends_the_sorter(
     for at, cut, more in hurts:
         data = data[:at] + more + data[at + cut :]
     honest = Message(f"menshen/1/{SITE}/{B}/counts", payload(cell(1)), 2, 1, 1)
-    batch = Sorter(Estate(estate)).batch(
+    batch = Sorter(Estate(estate), Alarms()).batch(
         [Message(f"menshen/1/{SITE}/{A}/{leaf}", data, 1, 1, 1), honest]
     )
     assert (SITE, B) in [said.unit for said in batch.reports]
@@ -360,11 +417,11 @@ def test_a_demo_site_may_say_less_than_k(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "site.toml").write_text('name = "fair"\ndemo = true\n')
     small = Message(f"menshen/1/fair/{A}/counts", payload(cell(1, 3)), 1, 1, 1)
-    assert len(Sorter(Estate(tmp_path)).batch([small]).reports) == 1
+    assert len(Sorter(Estate(tmp_path), Alarms()).batch([small]).reports) == 1
 
 
 def test_no_cells_need_no_acknowledgement(estate: Path) -> None:
-    batch = Sorter(Estate(estate)).batch(
+    batch = Sorter(Estate(estate), Alarms()).batch(
         [Message(f"menshen/1/{SITE}/{A}/counts", payload(), 1, 1, 1)]
     )
     assert not batch.reports

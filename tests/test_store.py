@@ -116,6 +116,25 @@ def test_other_content_under_the_same_key_is_a_conflict(engine: sa.Engine, befor
         assert connection.execute(sa.select(sa.func.sum(store.cells.c.count))).scalar() == 36
 
 
+def test_cells_that_are_missing_before_a_report_are_told(engine: sa.Engine) -> None:
+    other = "ffffffffffffffff"
+    said = [
+        counts(1, 2),
+        counts(3, 4),  # in the same commit as those before it
+        counts(6),  # 5 is not here
+        counts(6, 7),
+        counts(3, 4),
+        counts(12, 13),
+        counts(9),  # late, but more than it is here: nothing new is missing
+        counts(40, installation=other),
+    ]
+    missing = [None, None, (5, 5), None, None, (8, 11), None, (1, 39)]
+    assert [k.missing for k in add(engine, *said)] == missing
+    assert [k.last for k in add(engine, *said)] == [r.counts.cells[-1] for r in said]
+    assert [k.missing for k in add(engine, counts(14), counts(17))] == [None, (15, 16)]
+    assert (INSTALLATION, 17) in numbers(engine)
+
+
 def state(online: bool, session: int, installation: str = INSTALLATION) -> report.State:
     return report.State(online=online, session=session, installation=installation)
 
