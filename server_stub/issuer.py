@@ -8,6 +8,7 @@ A refusal is {"error": word, "say": sentence}. The signing path is plain ASGI.
 """
 
 import io
+import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
@@ -27,6 +28,7 @@ from server_stub.records import Refusal
 
 LIFE_S = 600
 BODY_LEN_MAX = 1024
+TELL_EVERY_S = 60.0  # how often the log says that the store fails
 
 _HERE = Path(__file__).parent
 _PAGES = {
@@ -79,10 +81,14 @@ _ANSWER, _ACTIVATION = msgspec.json.Encoder(), msgspec.json.Decoder(_Activation)
 _NO_TOKEN = Problem("token", "This phone is not unlocked here; ask for a new activation secret.")
 _WINDOW = Problem("window", "This issuer's key is not in use at this time; ask who runs it.")
 _BODY = Problem("body", 'Send JSON with one text, as {"secret": "XXXX-XXXX-XXXX-XXXX"}.')
+_STORE = Problem("store", "The issuer's store fails, and nothing was changed; try again later.")
 _REFUSED = {
-    Refusal.UNKNOWN: (404, Problem("unknown", "No record has this activation secret.")),
-    Refusal.USED: (409, Problem("used", "This activation secret was used already.")),
+    Refusal.UNKNOWN: Problem("unknown", "No record has this activation secret."),
+    Refusal.USED: Problem("used", "This activation secret was used already."),
 }
+_STATUS = {"body": 400, "token": 401, "unknown": 404, "used": 409, "window": 503, "store": 503}
+
+_log = logging.getLogger("menshen.issuer")
 
 
 class Issuer:
@@ -107,12 +113,16 @@ class Issuer:
         self._key = key
         self._engine = engine
         self._life_s = life_s
+        self._tell_from_s = 0.0  # by the monotonic clock
 
     def code(self, token: str, now_s: int) -> Answer | Problem:
         """Sign a code for who holds `token`."""
         if not self._said.from_s <= now_s < self._said.until_s:
             return _WINDOW
-        holder = self._holder(token, now_s)
+        try:
+            holder = self._holder(token, now_s)
+        except sa.exc.SQLAlchemyError as error:
+            return self._failed(error)
         if holder is None:
             return _NO_TOKEN
         exp_s = now_s + self._life_s
@@ -135,10 +145,21 @@ class Issuer:
             records.renew_day(connection, self._said.name, token, now_s)
             return records.holder(connection, self._said.name, token, now_s)
 
-    def activate(self, secret: str) -> str | Refusal:
-        """Unlock a record, once."""
-        with store.writing(self._engine) as connection:
-            return records.activate(connection, self._said.name, secret)
+    def activate(self, secret: str) -> str | Problem:
+        """Unlock a record, once: its token."""
+        try:
+            with store.writing(self._engine) as connection:
+                token = records.activate(connection, self._said.name, secret)
+        except sa.exc.SQLAlchemyError as error:
+            return self._failed(error)
+        return _REFUSED[token] if isinstance(token, Refusal) else token
+
+    def _failed(self, error: sa.exc.SQLAlchemyError) -> Problem:
+        now_s = time.monotonic()
+        if now_s >= self._tell_from_s:  # not for each person who asks
+            _log.error("the store fails (%.200s); who asks is told", store.reason(error))
+            self._tell_from_s = now_s + TELL_EVERY_S
+        return _STORE
 
 
 def web(issuer: Issuer) -> Starlette:
@@ -176,7 +197,7 @@ class _CodeEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._issuer.code(_bearer(scope), int(time.time()))
         if isinstance(answer, Problem):
-            await _send_json(send, 503 if answer is _WINDOW else 401, answer)
+            await _send_problem(send, answer)
             return
         if scope["query_string"] != b"svg=no":
             answer.svg = svg(answer.text)
@@ -191,11 +212,11 @@ class _ActivateEndpoint:
         try:
             wanted = _ACTIVATION.decode(await _body(receive))
         except msgspec.MsgspecError:
-            await _send_json(send, 400, _BODY)
+            await _send_problem(send, _BODY)
             return
         token = self._issuer.activate(wanted.secret)
-        if isinstance(token, Refusal):
-            await _send_json(send, *_REFUSED[token])
+        if isinstance(token, Problem):
+            await _send_problem(send, token)
             return
         await _send_json(send, 200, {"token": token})
 
@@ -226,6 +247,10 @@ async def _body(receive: Receive) -> bytes:
             return b""
         if not message.get("more_body", False):
             return body
+
+
+async def _send_problem(send: Send, problem: Problem) -> None:
+    await _send_json(send, _STATUS[problem.error], problem)
 
 
 async def _send_json(send: Send, status: int, value: object) -> None:

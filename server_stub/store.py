@@ -102,11 +102,11 @@ class Kept:
 
 def open_store(url: str) -> Engine:
     """Connect and bring the schema up to date. Raises StoreError."""
-    try:
-        engine = sa.create_engine(url)
+    try:  # without parameters: an error that is logged would name somebody's handle
+        engine = sa.create_engine(url, hide_parameters=True)
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
         raise StoreError(
-            f"{url!r} is no store ({error}); name one as sqlite:///menshen.db"
+            f"{url.rpartition('@')[2]!r} is no store ({error}); name one as sqlite:///menshen.db"
         ) from None
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _sqlite_connect)
@@ -127,9 +127,9 @@ def writing(engine: Engine) -> AbstractContextManager[Connection]:
 
 
 def reason(error: sa.exc.SQLAlchemyError) -> str:
-    """The database's own words, in one line and without the statement around them."""
+    """The database's own words: their first line, for PostgreSQL's second may hold values."""
     said = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-    return " ".join(str(said).split())
+    return (str(said).splitlines() or [type(said).__name__])[0].strip()
 
 
 def add_cells(connection: Connection, reports: Sequence[Report]) -> list[Kept]:

@@ -5,6 +5,7 @@ import json
 import re
 import sqlite3
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -218,6 +219,56 @@ def test_secrets_and_tokens_are_stored_as_hashes_only(
     assert made.record.encode() in stored  # the search can find
     for secret in (made.secret, made.secret.replace("-", ""), token):
         assert secret.encode() not in stored
+
+
+BROKEN = "CREATE TRIGGER broken BEFORE UPDATE ON records BEGIN SELECT RAISE(ABORT, 'broken'); END"
+
+
+@pytest.mark.system
+def test_a_failing_store_is_said_without_anybodys_handle(estate: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/menshen.db"
+    engine = store.open_store(url)
+    yesterday, today = enrol(engine), enrol(engine)
+    with running("issuer", estate, ISSUER, "--store", url, "--port", 0) as program:
+        at = program.said[-1].split(" at ")[1]
+        token = str(ask(f"{at}v1/activate", {"secret": yesterday.secret})["token"])
+        ask(f"{at}v1/code", token=token)
+        with engine.begin() as connection:
+            (handle,) = connection.execute(sa.select(store.records.c.sub).where(_ACTIVE)).one()
+            connection.execute(store.records.update().values(day=1))
+            connection.execute(sa.text(BROKEN))
+        for path, body, bearer in (
+            ("v1/code", None, token),
+            ("v1/activate", {"secret": today.secret}, ""),
+            ("v1/code", None, token),
+        ):
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                ask(f"{at}{path}", body, bearer)
+            assert caught.value.code == 503
+            said = json.loads(caught.value.read())
+            assert said["error"] == "store"
+            assert said["say"].endswith(".")
+            assert handle not in str(said)
+        assert "the store fails (broken)" in program.wait_for("store fails")
+        with engine.begin() as connection:
+            connection.execute(sa.text("DROP TRIGGER broken"))
+        assert ask(f"{at}v1/code", token=token)["colour"] == "green"
+    log = "\n".join(program.said)
+    assert len(program.said) == 2, log  # not one line for each request
+    assert handle not in log
+    assert not re.search(r"'[\w-]{11}'|parameters|Traceback|UPDATE", log)
+
+
+_ACTIVE = store.records.c.sub.is_not(None)
+
+
+def test_an_error_of_the_database_names_no_values(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text(BROKEN))
+    enrol(engine)
+    with pytest.raises(sa.exc.SQLAlchemyError) as caught, store.writing(engine) as connection:
+        connection.execute(store.records.update().values(sub="AAAAhandle-"))
+    assert "AAAAhandle-" not in str(caught.value)
 
 
 @pytest.mark.parametrize("path", ["/", "/wallet.js", "/wallet.css"])

@@ -186,3 +186,9 @@ def test_a_store_that_cannot_be_used_is_told_in_one_sentence(url: str) -> None:
     with pytest.raises(store.StoreError) as caught:
         store.open_store(url)
     assert "\n" not in str(caught.value)
+
+
+def test_a_store_that_is_none_is_told_without_its_password() -> None:
+    with pytest.raises(store.StoreError) as caught:
+        store.open_store("nosuch://menshen:hunter2@db/menshen")
+    assert "hunter2" not in str(caught.value)
