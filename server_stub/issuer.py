@@ -1,8 +1,11 @@
 """The issuer: signs codes over HTTP for records that were unlocked, and serves the wallet page.
 
-    POST /v1/activate  {"secret": …}                -> {"token": …}, once
+    POST /v1/activate  {"secret": …, "token": …}    -> {"token": …}
     POST /v1/code      Authorization: Bearer TOKEN  -> {"text", "iat_s", "exp_s", "colour", "svg"}
 
+The phone makes its token (32 random bytes, base64url) and keeps it before it asks: a secret
+unlocks one token only, and that one again, so an answer may get lost. Without a token in the
+request the issuer makes one, and its answer must arrive.
 `/v1/code?svg=no` leaves the picture out, for who draws it: it costs twenty times the signature.
 A refusal is {"error": word, "say": sentence}. The signing path is plain ASGI.
 """
@@ -12,7 +15,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import segno
@@ -75,12 +78,16 @@ class Problem(msgspec.Struct):
 
 class _Activation(msgspec.Struct):
     secret: str
+    token: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{43}(?!\n)$")] | None = None
 
 
 _ANSWER, _ACTIVATION = msgspec.json.Encoder(), msgspec.json.Decoder(_Activation)
 _NO_TOKEN = Problem("token", "This phone is not unlocked here; ask for a new activation secret.")
 _WINDOW = Problem("window", "This issuer's key is not in use at this time; ask who runs it.")
-_BODY = Problem("body", 'Send JSON with one text, as {"secret": "XXXX-XXXX-XXXX-XXXX"}.')
+_BODY = Problem(
+    "body",
+    'Send JSON as {"secret": "XXXX-XXXX-XXXX-XXXX", "token": 43 letters of base64url}.',
+)
 _STORE = Problem("store", "The issuer's store fails, and nothing was changed; try again later.")
 _REFUSED = {
     Refusal.UNKNOWN: Problem("unknown", "No record has this activation secret."),
@@ -145,14 +152,14 @@ class Issuer:
             records.renew_day(connection, self._said.name, token, now_s)
             return records.holder(connection, self._said.name, token, now_s)
 
-    def activate(self, secret: str) -> str | Problem:
-        """Unlock a record, once: its token."""
+    def activate(self, secret: str, token: str) -> Problem | None:
+        """Unlock a record for `token`; None: it is unlocked."""
         try:
             with store.writing(self._engine) as connection:
-                token = records.activate(connection, self._said.name, secret)
+                refusal = records.activate(connection, self._said.name, secret, token)
         except sa.exc.SQLAlchemyError as error:
             return self._failed(error)
-        return _REFUSED[token] if isinstance(token, Refusal) else token
+        return _REFUSED[refusal] if refusal else None
 
     def _failed(self, error: sa.exc.SQLAlchemyError) -> Problem:
         now_s = time.monotonic()
@@ -211,12 +218,13 @@ class _ActivateEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             wanted = _ACTIVATION.decode(await _body(receive))
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             await _send_problem(send, _BODY)
             return
-        token = self._issuer.activate(wanted.secret)
-        if isinstance(token, Problem):
-            await _send_problem(send, token)
+        token = wanted.token or records.new_token()
+        problem = self._issuer.activate(wanted.secret, token)
+        if problem:
+            await _send_problem(send, problem)
             return
         await _send_json(send, 200, {"token": token})
 

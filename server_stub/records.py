@@ -91,20 +91,33 @@ def recolour(connection: Connection, record: str, colour: Colour) -> None:
         raise RecordError(f"there is no record {record[:60]!r}; enrol prints a record's name")
 
 
-def activate(connection: Connection, issuer: str, secret: str) -> str | Refusal:
-    """Unlock a record: its token, the first time only."""
+def activate(connection: Connection, issuer: str, secret: str, token: str) -> Refusal | None:
+    """Unlock a record for the phone that made `token`; None: it is unlocked.
+
+    The same secret with the same token unlocks again, for an answer may get lost on its way.
+    """
     letters = re.sub(r"[\s-]", "", secret).upper().translate(_ALIKE)
     if not _SECRET.fullmatch(letters):
         return Refusal.UNKNOWN
-    mine = (records.c.secret_hash == _hash(letters)) & (records.c.issuer == issuer)
-    token = secrets.token_urlsafe(32)
+    c, wanted = records.c, _hash(token)
+    mine = (c.secret_hash == _hash(letters)) & (c.issuer == issuer)
+    known = connection.execute(sa.select(c.token_hash).where(mine)).first()
+    if known is None:
+        return Refusal.UNKNOWN
+    if known.token_hash == wanted:
+        return None
+    taken = connection.execute(sa.select(c.record).where(c.token_hash == wanted)).first()
+    if taken or known.token_hash is not None:
+        return Refusal.USED
     unlocked = connection.execute(
-        records.update().where(mine, records.c.token_hash.is_(None)).values(token_hash=_hash(token))
+        records.update().where(mine, c.token_hash.is_(None)).values(token_hash=wanted)
     )
-    if unlocked.rowcount:
-        return token
-    known = connection.execute(sa.select(records.c.record).where(mine)).first()
-    return Refusal.USED if known else Refusal.UNKNOWN
+    return None if unlocked.rowcount else Refusal.USED
+
+
+def new_token() -> str:
+    """What a phone keeps and shows to get codes: 32 random bytes as base64url."""
+    return secrets.token_urlsafe(32)
 
 
 def holder(connection: Connection, issuer: str, token: str, now_s: int) -> Holder | None:

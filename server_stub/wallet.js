@@ -1,7 +1,10 @@
-// The wallet: unlocks once, shows the code, renews it at half of its life. Talks to its own
-// server only. The token stays in this browser; the secret leaves the address bar at once.
+// The wallet: unlocks, shows the code, renews it at half of its life. Talks to its own server
+// only. The token is made and stays in this browser; the secret leaves the address bar at once.
+// Secret and token are kept before the server is asked: the same two unlock again, so an answer
+// may get lost, and the page may be closed, without locking anybody out.
 
-const TOKEN = "menshen-token";
+const TOKEN = "menshen-token"; // of an unlocked record
+const ASKED = "menshen-asked"; // {secret, token}: with what this phone last asked to be unlocked
 const LANGUAGE = "menshen-language";
 const RETRY_S = [3, 10, 30, 60];
 const RETRY_EXPIRED_S = 5; // somebody may stand at a door
@@ -16,7 +19,7 @@ const SAY = {
   en: {
     "other": "中文",
     "title": "My door code",
-    "unlock-how": "Type the activation secret that you were given. It works once, on one phone.",
+    "unlock-how": "Type the activation secret that you were given. It unlocks one phone.",
     "secret": "Activation secret",
     "unlock": "Unlock",
     "works-for": "This code works for another",
@@ -39,12 +42,13 @@ const SAY = {
     "token": "This phone is not unlocked any more. Ask for a new activation secret.",
     "unknown": "This activation secret is not known. Check each letter.",
     "used": "This activation secret was used already. Ask for a new one.",
-    "cannot-unlock": "The issuer cannot be reached, so nothing was unlocked. Try again; the secret is still good.",
+    "unlock-offline": "No answer from the issuer, so it is not known yet whether this phone is unlocked. Trying again by itself; on this phone the secret stays good.",
+    "unlock-server": "The issuer answers with a fault ({why}), so this phone is not known to be unlocked. Trying again by itself; on this phone the secret stays good.",
   },
   zh: {
     "other": "English",
     "title": "我的通行码",
-    "unlock-how": "请输入发给您的激活密码。它只能在一部手机上使用一次。",
+    "unlock-how": "请输入发给您的激活密码。它只能激活一部手机。",
     "secret": "激活密码",
     "unlock": "激活",
     "works-for": "此码有效时间还剩",
@@ -67,7 +71,8 @@ const SAY = {
     "token": "这部手机已不再激活。请申请新的激活密码。",
     "unknown": "没有这个激活密码。请逐字核对。",
     "used": "这个激活密码已经用过。请申请新的。",
-    "cannot-unlock": "连不上签发方，没有激活。请重试，密码仍然有效。",
+    "unlock-offline": "签发方没有回答，还不知道这部手机是否已激活。会自动重试；在这部手机上密码仍然有效。",
+    "unlock-server": "签发方出错（{why}），还不知道这部手机是否已激活。会自动重试；在这部手机上密码仍然有效。",
   },
 };
 
@@ -79,7 +84,8 @@ let shown = null; // the code on the screen: {svg, colour, iat, exp}, millisecon
 let trouble = null; // {say, why}, said again when the language or the time changes
 let failures = 0;
 let renewAt = Infinity; // milliseconds of our clock
-let renewing = false;
+let busy = false;
+let again = false;
 
 function say(word, values = {}) {
   return SAY[language][word].replace(/\{(\w+)\}/g, (_, name) => values[name]);
@@ -89,46 +95,92 @@ async function post(path, headers, body) {
   const answer = await fetch(path, {method: "POST", headers, body, cache: "no-store"});
   const said = await answer.json().catch(() => ({error: String(answer.status)}));
   const ahead = Date.parse(answer.headers.get("date")) - Date.now();
-  return {ok: answer.ok, said, ahead: Number.isFinite(ahead) ? ahead : 0};
+  return {ok: answer.ok, status: answer.status, said, ahead: Number.isFinite(ahead) ? ahead : 0};
 }
 
-async function unlock(secret) {
+function asked() {
+  return JSON.parse(localStorage.getItem(ASKED));
+}
+
+function waiting() { // to be unlocked
+  return Boolean(asked()) && asked().token !== localStorage.getItem(TOKEN);
+}
+
+function unlock(typed) {
+  const secret = typed.replace(/[\s-]/g, "").toUpperCase().replace(/O/g, "0").replace(/[IL]/g, "1");
+  if (asked()?.secret !== secret) {
+    localStorage.setItem(ASKED, JSON.stringify({secret, token: newToken()}));
+  }
+  failures = 0;
+  refresh();
+}
+
+// 32 random bytes as base64url, as the issuer wants it.
+function newToken() {
+  const bytes = crypto.getRandomValues(new Uint8Array(32));
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace("=", "");
+}
+
+// One request at a time.
+async function refresh() {
+  again = true;
+  if (busy) return;
+  busy = true;
+  try {
+    while (again) {
+      again = false;
+      renewAt = Infinity;
+      await (waiting() ? activate() : renew());
+    }
+  } finally {
+    busy = false;
+  }
+}
+
+async function activate() {
+  const {secret, token} = asked();
   let answer;
   try {
-    answer = await post("/v1/activate", {"content-type": "application/json"}, JSON.stringify({secret}));
+    const body = JSON.stringify({secret, token});
+    answer = await post("/v1/activate", {"content-type": "application/json"}, body);
   } catch {
-    $("secret").value = secret;
-    return complain("cannot-unlock");
+    return tryAgain("unlock-offline");
   }
-  if (!answer.ok) {
-    return complain(answer.said.error in SAY.en ? answer.said.error : "unknown");
+  if (asked()?.token !== token) {
+    again = true; // another secret was typed meanwhile
+  } else if (answer.ok && answer.said.token === token) {
+    localStorage.setItem(TOKEN, token);
+    $("secret").value = "";
+    shown = null;
+    again = true;
+    complain(null);
+  } else if (["used", "unknown", "body"].includes(answer.said.error)) {
+    localStorage.removeItem(ASKED);
+    renewAt = Date.now() + 1000 * RETRY_EXPIRED_S; // if it was unlocked before
+    complain(answer.said.error === "used" ? "used" : "unknown");
+  } else {
+    tryAgain("unlock-server", answer.said.error ?? answer.status);
   }
-  localStorage.setItem(TOKEN, answer.said.token);
-  shown = null;
-  complain(null);
-  await renew();
 }
 
 async function renew() {
   const token = localStorage.getItem(TOKEN);
-  if (!token || renewing) return;
-  renewing = true;
-  renewAt = Infinity;
+  if (!token) return;
+  let answer;
   try {
-    const {ok, said, ahead} = await post("/v1/code", {authorization: `Bearer ${token}`});
-    if (ok) {
-      show(said, ahead);
-    } else if (said.error === "token") {
-      localStorage.removeItem(TOKEN);
-      shown = null;
-      complain("token");
-    } else {
-      tryAgain("server", said.error);
-    }
+    answer = await post("/v1/code", {authorization: `Bearer ${token}`});
   } catch {
-    tryAgain("offline");
-  } finally {
-    renewing = false;
+    return tryAgain("offline");
+  }
+  if (answer.ok && answer.said.svg) {
+    show(answer.said, answer.ahead);
+  } else if (answer.said.error === "token") {
+    localStorage.removeItem(TOKEN);
+    localStorage.removeItem(ASKED);
+    shown = null;
+    complain("token");
+  } else {
+    tryAgain("server", answer.said.error ?? answer.status);
   }
 }
 
@@ -207,13 +259,14 @@ function count() {
 
 function tick() {
   count();
-  if (Date.now() >= renewAt && !document.hidden) renew();
+  if (Date.now() >= renewAt && !document.hidden) refresh();
 }
 
 function readFragment() {
   const secret = decodeURIComponent(location.hash.slice(1));
   if (!secret) return false;
   history.replaceState(null, "", location.pathname);
+  $("secret").value = secret;
   unlock(secret);
   return true;
 }
@@ -229,9 +282,9 @@ $("unlock").addEventListener("submit", (event) => {
 });
 window.addEventListener("hashchange", readFragment);
 window.addEventListener("resize", () => shown && fit());
-window.addEventListener("online", renew);
+window.addEventListener("online", refresh);
 document.addEventListener("visibilitychange", tick);
 setInterval(tick, 1000);
 
 draw();
-if (!readFragment()) renew();
+if (!readFragment()) refresh();

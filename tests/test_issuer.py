@@ -1,11 +1,14 @@
 """The issuer: a secret works once, a token gets codes that a door accepts, nothing leaks."""
 
+import base64
 import io
 import json
 import re
+import socket
 import sqlite3
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,6 +124,50 @@ def test_a_secret_works_once(engine: sa.Engine, web: TestClient) -> None:
     assert (again.status_code, again.json()["error"]) == (409, "used")
 
 
+TOKENS = [base64.urlsafe_b64encode(bytes([n]) * 32).decode().rstrip("=") for n in range(3)]
+
+
+def test_a_lost_answer_is_asked_for_again(engine: sa.Engine, web: TestClient) -> None:
+    made = enrol(engine)
+    wanted = {"secret": made.secret, "token": TOKENS[0]}
+    for _ in range(3):
+        answer = web.post("/v1/activate", json=wanted)
+        assert (answer.status_code, answer.json()) == (200, {"token": TOKENS[0]})
+        assert code_of(web, TOKENS[0])["colour"] == "green"
+    for other in ({**wanted, "token": TOKENS[1]}, {"secret": made.secret}):
+        refused = web.post("/v1/activate", json=other)
+        assert (refused.status_code, refused.json()["error"]) == (409, "used")
+    assert web.post("/v1/code", headers={"authorization": f"Bearer {TOKENS[1]}"}).status_code == 401
+
+
+def test_one_token_speaks_for_one_record(engine: sa.Engine, web: TestClient) -> None:
+    first, second = enrol(engine), enrol(engine, Colour.RED)
+    assert web.post("/v1/activate", json={"secret": first.secret, "token": TOKENS[0]}).is_success
+    again = web.post("/v1/activate", json={"secret": second.secret, "token": TOKENS[0]})
+    assert (again.status_code, again.json()["error"]) == (409, "used")
+    assert code_of(web, TOKENS[0])["colour"] == "green"
+    assert web.post("/v1/activate", json={"secret": second.secret, "token": TOKENS[1]}).is_success
+
+
+@pytest.mark.system
+def test_who_hangs_up_before_the_answer_is_not_locked_out(estate: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/menshen.db"
+    made = enrol(store.open_store(url))
+    wanted = {"secret": made.secret, "token": TOKENS[0]}
+    body = json.dumps(wanted).encode()
+    with running("issuer", estate, ISSUER, "--store", url, "--port", 0) as program:
+        at = program.said[-1].split(" at ")[1]
+        address = urllib.parse.urlsplit(at)
+        with socket.create_connection((address.hostname, address.port)) as phone:
+            phone.sendall(
+                b"POST /v1/activate HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b"
+                % (len(body), body)
+            )
+            assert phone.recv(1)  # done, and the rest is lost
+        assert ask(f"{at}v1/activate", wanted)["token"] == TOKENS[0]
+        assert ask(f"{at}v1/code", token=TOKENS[0])["colour"] == "green"
+
+
 def test_the_day_handle_stays_the_day_and_changes_after(
     engine: sa.Engine, signing: issuer.Issuer, web: TestClient
 ) -> None:
@@ -168,6 +215,22 @@ def test_a_change_of_colour_is_in_the_next_code(
         ("/v1/activate", {}, b"\xff{", 400, "body"),
         ("/v1/activate", {}, b'{"secret": 7}', 400, "body"),
         ("/v1/activate", {}, b'{"secret": "' + b"A" * 100_000 + b'"}', 400, "body"),
+        ("/v1/activate", {}, b'{"secret": "0000-0000-0000-0000", "token": ""}', 400, "body"),
+        (
+            "/v1/activate",
+            {},
+            b'{"secret": "0000-0000-0000-0000", "token": "' + b"A" * 42 + b'"}',
+            400,
+            "body",
+        ),
+        (
+            "/v1/activate",
+            {},
+            b'{"secret": "0000-0000-0000-0000", "token": "' + b"A" * 43 + b'\\n"}',
+            400,
+            "body",
+        ),
+        ("/v1/activate", {}, b'{"secret": "\xff"}', 400, "body"),
         ("/v1/activate", {}, b'{"secret": ""}', 404, "unknown"),
         ("/v1/activate", {}, b'{"secret": "0000-0000-0000-0000"}', 404, "unknown"),
         ("/v1/activate", {}, '{"secret": "ſſſſ-密码"}'.encode(), 404, "unknown"),
@@ -210,14 +273,15 @@ def test_a_life_that_doors_refuse_is_not_begun(
 def test_secrets_and_tokens_are_stored_as_hashes_only(
     tmp_path: Path, engine: sa.Engine, web: TestClient
 ) -> None:
-    made = enrol(engine)
+    made, phone = enrol(engine), enrol(engine)
     token = token_of(web, made)
+    web.post("/v1/activate", json={"secret": phone.secret, "token": TOKENS[2]})
     code_of(web, token)
     with sqlite3.connect(tmp_path / "menshen.db") as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     stored = (tmp_path / "menshen.db").read_bytes()
     assert made.record.encode() in stored  # the search can find
-    for secret in (made.secret, made.secret.replace("-", ""), token):
+    for secret in (made.secret, made.secret.replace("-", ""), token, TOKENS[2]):
         assert secret.encode() not in stored
 
 

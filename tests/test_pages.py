@@ -4,14 +4,14 @@ import datetime
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 import zxingcpp
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from edge.wire import code, report
 from server_stub import markup, store, view
@@ -403,3 +403,58 @@ def test_the_wallet(browser: Browser, estate: Path, tmp_path: Path) -> None:
         other.close()
     finally:
         program.kill()
+
+
+@pytest.mark.system
+def test_a_lost_answer_locks_no_phone_out(browser: Browser, estate: Path, tmp_path: Path) -> None:
+    place = ["--store", f"sqlite:///{tmp_path}/menshen.db"]
+    with running("issuer", estate, ISSUER, *place, "--port", 0) as program:
+        url = program.said[-1].split(" at ")[1]
+        address = (
+            Program("enrol", estate, ISSUER, *place, "--url", url).wait_for("page").split()[-1]
+        )
+        phone = browser.new_context(locale="en-GB")
+        page = phone.new_page()
+        asked: list[str] = []
+
+        def lose(route: Route) -> None:
+            asked.append(route.request.post_data or "")
+            assert route.fetch().ok  # the issuer has unlocked it
+            route.abort()
+
+        page.route("**/v1/activate", lose)
+        page.goto(address)
+        expect(page.locator("#trouble")).to_contain_text("not known yet whether")
+        expect(page).to_have_url(url)
+        expect(page.locator("#card")).to_be_hidden()
+        page.screenshot(path=pictures(tmp_path) / "wallet-lost-answer.png")
+
+        # a proxy's page is no answer, and neither is a store that fails
+        for body, status in (("<html>log in</html>", 200), ('{"error": "store"}', 503)):
+            page.unroute("**/v1/activate")
+            page.route("**/v1/activate", _answering(body, status))
+            page.locator("#secret").fill(address.split("#")[1])
+            page.get_by_role("button", name="Unlock").click()
+            expect(page.locator("#trouble")).to_contain_text("answers with a fault")
+            expect(page.locator("#trouble")).to_contain_text("store" if status == 503 else "200")
+        page.close()
+
+        # opened again without the secret: it asks with what it kept, and no other phone can
+        page = phone.new_page()
+        page.on("request", lambda request: asked.append(request.post_data or ""))
+        page.goto(url)
+        expect(page.locator("#colour")).to_contain_text("Green")
+        activations = {said for said in asked if "secret" in said}
+        assert len(activations) == 1, activations  # the same token each time
+        page.goto(address)  # the link once more
+        expect(page.locator("#colour")).to_contain_text("Green")
+        expect(page.locator("#trouble")).to_have_text("")
+        other = browser.new_context(locale="en-GB").new_page()
+        other.goto(address)
+        expect(other.locator("#trouble")).to_contain_text("used already")
+        other.close()
+        phone.close()
+
+
+def _answering(body: str, status: int) -> Callable[[Route], None]:
+    return lambda route: route.fulfill(body=body, status=status)
