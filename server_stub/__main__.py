@@ -95,7 +95,7 @@ def enrol(
     from server_stub.estate import Estate
 
     Estate(estate).issuer(name)  # says so if there is none
-    with stores.writing(stores.open_store(store)) as connection:
+    with stores.changing(store) as connection:
         made = records.enrol(
             connection, name, Colour[colour.upper()], tuple(aud or ()), scope or None
         )
@@ -115,7 +115,7 @@ def colour(
     from server_stub import records
     from server_stub import store as stores
 
-    with stores.writing(stores.open_store(store)) as connection:
+    with stores.changing(store) as connection:
         records.recolour(connection, record, Colour[colour.upper()])
     print(f"record {record} is {colour} from its next renewal on")
 

@@ -3,14 +3,15 @@
 The schema is made by the migrations beside this file; `open_store` brings it up to date.
 """
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import alembic.command
 import alembic.config
+import alembic.util
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -116,9 +117,28 @@ def open_store(url: str) -> Engine:
     except sa.exc.SQLAlchemyError as error:
         raise StoreError(
             f"the store {engine.url!r} cannot be opened: {reason(error)}; "
-            f"check that its folder exists and can be written"
+            f"check that its folder exists, can be written and has room, and end what holds it"
+        ) from None
+    except alembic.util.CommandError as error:
+        raise StoreError(
+            f"the store {engine.url!r} was written by a newer version ({error}); run that version "
+            f"or a later one, or name another store"
         ) from None
     return engine
+
+
+@contextmanager
+def changing(url: str) -> Iterator[Connection]:
+    """A store opened for one change, which is all there or not at all. Raises StoreError."""
+    engine = open_store(url)
+    try:
+        with writing(engine) as connection:
+            yield connection
+    except sa.exc.SQLAlchemyError as error:
+        raise StoreError(
+            f"the store {engine.url!r} fails ({reason(error)}) and nothing was changed; free its "
+            f"disk or end what holds it, and try again"
+        ) from None
 
 
 def writing(engine: Engine) -> AbstractContextManager[Connection]:

@@ -404,3 +404,35 @@ def test_bad_input_gets_one_sentence(
     program.kill()
     assert len(program.said) == 1, program.said
     assert word in program.said[0]
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("command", ["enrol", "colour"])
+@pytest.mark.parametrize("failing", ["full", "broken", "newer"])
+def test_a_store_that_fails_is_one_sentence_and_nothing_is_changed(
+    estate: Path, tmp_path: Path, command: str, failing: str
+) -> None:
+    path = tmp_path / "menshen.db"
+    url = f"sqlite:///{path}"
+    made = enrol(store.open_store(url))
+    before = sqlite3.connect(path).execute("SELECT * FROM records").fetchall()
+    holding = sqlite3.connect(path, isolation_level=None)
+    holding.execute("SELECT * FROM records").fetchall()  # keeps the write-ahead log
+    word, prefix = "nothing was changed", []
+    if failing == "full":
+        full_kib = (tmp_path / "menshen.db-wal").stat().st_size // 1024
+        prefix = ["bash", "-c", f'ulimit -f {full_kib}; exec "$@"', "bash"]
+    elif failing == "broken":
+        for n, event in enumerate(("INSERT", "UPDATE")):
+            holding.execute(BROKEN.replace("broken", f"b{n}").replace("UPDATE", event))
+    else:
+        holding.execute("UPDATE alembic_version SET version_num = '9999'")
+        word = "newer version"
+    arguments = {"enrol": [estate, ISSUER], "colour": [made.record, "red"]}[command]
+    program = Program(command, *arguments, "--store", url, prefix=prefix)
+    assert program.process.wait(30) == 2
+    program.kill()
+    assert len(program.said) == 1, program.said
+    assert word in program.said[0]
+    assert sqlite3.connect(path).execute("SELECT * FROM records").fetchall() == before
+    holding.close()

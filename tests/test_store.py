@@ -192,3 +192,27 @@ def test_a_store_that_is_none_is_told_without_its_password() -> None:
     with pytest.raises(store.StoreError) as caught:
         store.open_store("nosuch://menshen:hunter2@db/menshen")
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_store_of_a_newer_version_is_told(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/menshen.db"
+    with store.writing(store.open_store(url)) as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(store.StoreError, match="newer version") as caught:
+        store.open_store(url)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_change_is_whole_or_one_sentence(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/menshen.db"
+    row = {"site": "campus", "unit": "north-1", "first_s": 1}
+    failing = pytest.raises(store.StoreError, match="nothing was changed")
+    with failing as caught, store.changing(url) as connection:
+        connection.execute(store.units.insert(), row)
+        connection.execute(store.units.insert(), row)
+    assert "\n" not in str(caught.value)
+    with store.changing(url) as connection:
+        assert connection.execute(sa.select(store.units)).all() == []
+        connection.execute(store.units.insert(), row)
+    with store.changing(url) as connection:
+        assert len(connection.execute(sa.select(store.units)).all()) == 1
