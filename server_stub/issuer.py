@@ -6,7 +6,7 @@
 The phone makes its token (32 random bytes, base64url) and keeps it before it asks: a secret
 unlocks one token only, and that one again, so an answer may get lost. Without a token in the
 request the issuer makes one, and its answer must arrive.
-`/v1/code?svg=no` leaves the picture out, for who draws it: it costs twenty times the signature.
+`/v1/code?svg=no` leaves the picture out, for who draws it: it costs hundreds of signatures.
 A refusal is {"error": word, "say": sentence}. The signing path is plain ASGI.
 """
 
@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import msgspec
 import segno
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -120,6 +121,7 @@ class Issuer:
         self._key = key
         self._engine = engine
         self._life_s = life_s
+        self._reading: Connection | None = None
         self._tell_from_s = 0.0  # by the monotonic clock
 
     def code(self, token: str, now_s: int) -> Answer | Problem:
@@ -144,8 +146,9 @@ class Issuer:
         return Answer(code.encode(signed, self._key), now_s, exp_s, holder.colour.name.lower())
 
     def _holder(self, token: str, now_s: int) -> records.Holder | None:
-        with self._engine.connect() as connection:
-            known = records.holder(connection, self._said.name, token, now_s)
+        if self._reading is None:
+            self._reading = store.reading(self._engine)
+        known = records.holder(self._reading, self._said.name, token, now_s)
         if known:
             return known
         with store.writing(self._engine) as connection:  # a new day, or nobody
@@ -162,6 +165,9 @@ class Issuer:
         return _REFUSED[refusal] if refusal else None
 
     def _failed(self, error: sa.exc.SQLAlchemyError) -> Problem:
+        if self._reading is not None:
+            self._reading.close()
+            self._reading = None
         now_s = time.monotonic()
         if now_s >= self._tell_from_s:  # not for each person who asks
             _log.error("the store fails (%.200s); who asks is told", store.reason(error))

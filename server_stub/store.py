@@ -20,6 +20,7 @@ from edge.wire import report
 
 _KEYS_AT_ONCE = 1000  # times four columns stays below SQLite's 32,766 variables
 _WRITES = {"menshen_writes": True}
+_ALONE = {"menshen_alone": True}
 _UPGRADE_LOCK = 0x6D656E73  # any number of our own, for PostgreSQL's advisory lock
 
 metadata = sa.MetaData()
@@ -144,6 +145,16 @@ def changing(url: str) -> Iterator[Connection]:
 def writing(engine: Engine) -> AbstractContextManager[Connection]:
     """A transaction that may write; it is durable when the block ends without an error."""
     return engine.execution_options(**_WRITES).begin()
+
+
+def reading(engine: Engine) -> Connection:
+    """A connection to keep: each statement stands alone and sees all that is committed by then.
+
+    Without a transaction around it a look-up costs less than half. Close it after an error.
+    """
+    if engine.dialect.name == "sqlite":
+        return engine.connect().execution_options(**_ALONE)
+    return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
 
 def reason(error: sa.exc.SQLAlchemyError) -> str:
@@ -320,5 +331,7 @@ def _sqlite_connect(connection: Any, _record: object) -> None:
 
 def _sqlite_begin(connection: Connection) -> None:
     """A writer takes its lock first, so what it has read cannot change before it writes."""
-    writes = connection.get_execution_options().get("menshen_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if not _ALONE.keys() & options.keys():
+        writes = _WRITES.keys() & options.keys()
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

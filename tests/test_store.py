@@ -72,6 +72,17 @@ def test_a_commit_is_durable(engine: sa.Engine) -> None:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 
+def test_a_kept_connection_sees_what_is_committed_and_holds_nothing(engine: sa.Engine) -> None:
+    seen = sa.select(sa.func.count()).select_from(store.cells)
+    with store.reading(engine) as kept:
+        for n in range(1, 4):
+            add(engine, counts(n))
+            assert kept.execute(seen).scalar() == n
+        with engine.connect() as other:
+            busy, *_ = other.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        assert not busy  # no old snapshot keeps the log from being emptied
+
+
 def test_repeats_change_nothing_and_are_answered_alike(engine: sa.Engine) -> None:
     first = add(engine, counts(1, 2, 3))
     again = add(engine, counts(1, 2, 3), counts(2, 3, 4), counts(2, 3, 4))
