@@ -15,7 +15,7 @@ from provisioning import issuers as issuer_folders
 from provisioning import units as cards
 from provisioning.files import Folder, ProvisioningError
 
-out = Console(highlight=False, soft_wrap=True)
+out = Console(highlight=False, markup=False, soft_wrap=True)
 app = typer.Typer(
     help="Make what doors need: an authority, issuers, sites, and a card for each unit. "
     "All of it is kept in one folder, the ESTATE. Any step may be repeated: what is there is kept.",

@@ -1,5 +1,6 @@
 """What several tests share: keys, a trusted city, a unit's file."""
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,8 @@ from edge.wire import keys, trust, unit
 # A busy machine is slow, not wrong; a failure prints what repeats it.
 settings.register_profile("menshen", deadline=None, print_blob=True)
 settings.load_profile("menshen")
+
+os.environ["COLUMNS"] = "100"  # tables are as wide wherever the tests run
 
 CITY = keys.private_key(b"city".ljust(32))
 SITE_KEY = keys.private_key(b"site".ljust(32))

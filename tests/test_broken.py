@@ -48,8 +48,8 @@ BROKEN = {  # what is broken: the file, what it says, what it says then
     "hides a fault": ("edge/loop.py", "            self._show_not_ready()\n", "            pass\n"),
     "reports when somebody has passed": (
         "edge/loop.py",
-        '        self._works("store")\n',
-        '        self._works("store")\n        self._counts_due_s = now.monotonic_s\n',
+        "        self._tally.keep(cell)\n",
+        "        self._tally.keep(cell)\n        self._counts_due_s = now.monotonic_s\n",
     ),
     "believes any acknowledgement": (
         "edge/wire/report.py",
