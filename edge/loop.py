@@ -90,10 +90,10 @@ class Loop:
             try:
                 step(now)
             except ports.WorldFailure as failure:
-                self._failed(failure)
+                self._failed(failure, now)
         if self._failures and now.monotonic_s >= self._not_ready_again_s:
             self._not_ready_again_s = now.monotonic_s + door.NOT_READY_EVERY_S
-            self._show_not_ready()
+            self._show_not_ready(now)
 
     def _look(self, now: Now) -> None:
         frame = self._world.camera.latest()
@@ -179,12 +179,12 @@ class Loop:
             self._world.store.probe()
             self._works("store")
         except ports.StoreLost as failure:
-            self._failed(failure)
+            self._failed(failure, now)
         try:
             self._world.door.resting()
             self._works("door")
         except ports.DoorLost as failure:
-            self._failed(failure)
+            self._failed(failure, now)
         self._probed = frozenset(self._failures)
 
     def _acknowledged(self, payload: bytes) -> None:
@@ -196,9 +196,9 @@ class Loop:
         if not self._world.store.acknowledged(ack):
             log.warning("an acknowledgement does not fit what this unit keeps; its cells stay")
 
-    def _failed(self, failure: ports.WorldFailure) -> None:
+    def _failed(self, failure: ports.WorldFailure, now: Now) -> None:
         """Say it once; *not ready* is shown until that part has worked again."""
-        self._failed_since_s.setdefault(failure.part, self._world.clock.read().monotonic_s)
+        self._failed_since_s.setdefault(failure.part, now.monotonic_s)
         if self._failures.get(failure.part) != str(failure):
             log.error("%s", failure)
         self._failures[failure.part] = str(failure)
@@ -208,11 +208,11 @@ class Loop:
         if self._failures.pop(part, None) is not None:
             log.warning("the %s works again", part)
 
-    def _show_not_ready(self) -> None:
+    def _show_not_ready(self, now: Now) -> None:
         try:
             self._world.door.apply(door.action(Signal.NOT_READY))
         except ports.DoorLost as failure:
-            self._failed(failure)
+            self._failed(failure, now)
 
     def lost_for_s(self, part: health.Part, now: Now) -> float:
         """For how long `part` has not worked; 0 when it does."""

@@ -45,7 +45,11 @@ BROKEN = {  # what is broken: the file, what it says, what it says then
         "                self._world.door.apply(door.action(Signal.REFUSED))\n"
         "            if verdict is None:",
     ),
-    "hides a fault": ("edge/loop.py", "            self._show_not_ready()\n", "            pass\n"),
+    "hides a fault": (
+        "edge/loop.py",
+        "            self._show_not_ready(now)\n",
+        "            pass\n",
+    ),
     "reports when somebody has passed": (
         "edge/loop.py",
         "        self._tally.keep(cell)\n",
@@ -63,8 +67,8 @@ BROKEN = {  # what is broken: the file, what it says, what it says then
     ),
     "stops at the first failure of the camera": (
         "edge/loop.py",
-        "except ports.WorldFailure as failure:\n                self._failed(failure)",
-        "except ports.StoreLost as failure:\n                self._failed(failure)",
+        "except ports.WorldFailure as failure:\n                self._failed(failure, now)",
+        "except ports.StoreLost as failure:\n                self._failed(failure, now)",
     ),
     "opens for yellow": (
         "edge/decision.py",
