@@ -182,6 +182,19 @@ def test_no_pins_no_camera_no_trust_are_one_sentence_each(tmp_path: Path) -> Non
     assert "damaged" in one_sentence(edge("run", unit))
 
 
+def test_a_full_disk_at_the_start_is_one_sentence(tmp_path: Path) -> None:
+    unit = write_unit(tmp_path, int(time.time()))
+    command = f"ulimit -f 0; exec {sys.executable} -m edge run {unit}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"GPIOZERO_PIN_FACTORY": "mock"},
+    )
+    assert "full or failing" in one_sentence(done)
+
+
 def test_a_wrong_configuration_is_one_sentence(tmp_path: Path) -> None:
     pins = {"green": 23, "red": 24, "buzzer": 25, "relay": 23}
     unit = write_unit(tmp_path / "a", NOW_S, door={"pins": pins})

@@ -167,8 +167,9 @@ class Demo:
             return
         watched.decisions.append((at_s, category))
         watched.reason = reason
-        colour = "green" if reason.startswith("opens") else "red"
-        self._tell(watched, Text(reason, colour))
+        light = watched.light()
+        light.pad_right(17 - len(light.plain))
+        self._tell(watched, Text.assemble(light, reason))
 
     def _settle(self, watched: Watched) -> None:
         """Match what the door said with who was there; both come late, by their own pipes."""
