@@ -99,7 +99,7 @@ class People:
         )
         signer = self.stranger if kind == "stranger" else self.city
         if kind == "forged":
-            signer = _Pretender(self.stranger, self.city.kid)
+            signer = Pretender(self.stranger, self.city.kid)
         text = encode(code, signer).encode()
         if kind == "cut":
             return text[:-12]
@@ -110,8 +110,8 @@ class People:
 
 
 @dataclass
-class _Pretender:
-    """Signs with its own key under another's name."""
+class Pretender:
+    """A forger: names an issuer's key and signs with another."""
 
     key: keys.PrivateKey
     kid: bytes

@@ -14,6 +14,7 @@ from edge.wire.code import Code, Colour, encode
 from server_stub import records
 from server_stub import store as stores
 from tests.centre import ISSUER
+from tests.world import Pretender
 
 Rng = np.random.Generator
 
@@ -93,18 +94,6 @@ class Crowd:
             return encode(code, self._city)
         code = Code(colour=Colour.GREEN, sub=sub, iat_s=now_s, exp_s=now_s + 600)
         return encode(code, Pretender(keys.private_key(), self._city.kid))
-
-
-@dataclass(frozen=True)
-class Pretender:
-    """A forger: names the issuer's key and signs with another."""
-
-    key: keys.PrivateKey
-    kid: bytes
-
-    def sign(self, message: bytes) -> bytes:
-        """A signature of the wrong key."""
-        return self.key.sign(message)
 
 
 def _post(url: str, body: dict[str, str], token: str = "") -> dict[str, object]:
