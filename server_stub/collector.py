@@ -313,7 +313,10 @@ class Collector:
 
     def _on_connect_fail(self, client: mqtt.Client, _data: Any) -> None:
         self._spread_reconnects(client)
-        self._tell(f"the broker at {self._where} cannot be reached; trying on")
+        self._tell(
+            f"the broker at {self._where} cannot be reached, or its certificate is not for that "
+            f"name; trying on"
+        )
 
     def _on_disconnect(
         self, client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _props: Any
