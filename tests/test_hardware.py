@@ -11,7 +11,9 @@ import msgspec
 import pytest
 from gpiozero.pins.mock import MockFactory
 
+from edge.adapters import gpio
 from edge.wire import unit
+from firmware import guard
 from provisioning import pins as provisioned
 from provisioning.files import ProvisioningError
 
@@ -166,3 +168,9 @@ def test_the_table_for_people_says_the_same(board: MockFactory) -> None:
         ((_, place),) = board.board_info.find_pin(f"GPIO{pin.bcm}")
         expected.append((name, str(pin.bcm), str(place.number), pin.direction, pin.active))
     assert rows == expected
+
+
+def test_unit_and_controller_rest_the_relay_alike() -> None:
+    """Two programs, one kind of one-shot: neither may be quicker than it."""
+    assert gpio.REST_S * 1000 == guard.REST_MS_MIN
+    assert guard.PULSE_MS_MAX == unit.UNLOCK_MS_MAX

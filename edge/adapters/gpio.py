@@ -17,8 +17,9 @@ from edge.door import DoorAction, Step
 from edge.ports import DoorLost
 from edge.wire.unit import UNLOCK_MS_MAX, Pins
 
-REST_S = 0.1
-"""How long the relay is off between two pulses; the one-shot wants a low before an edge."""
+REST_S = 0.25
+"""How long the relay is off between two pulses, as `firmware/guard.py` has it: the one-shot behind
+the pin wants a low before each edge."""
 
 _REST = Step(0, False, False, False)
 
