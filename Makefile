@@ -23,7 +23,9 @@ bench: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.bench
 
 pictures: $(VENV)/ready .cache/apt-demo .cache/apt-test
-	MENSHEN_PICTURES=server_stub $(BIN)/python -m pytest -q tests/test_pages.py
+	@mkdir -p .cache/pictures
+	MENSHEN_PICTURES=.cache/pictures $(BIN)/python -m pytest -q tests/test_pages.py
+	cp .cache/pictures/operators.png .cache/pictures/wallet.png server_stub/
 
 lock: $(VENV)/ready
 	$(BIN)/pip-compile --quiet --allow-unsafe --strip-extras --generate-hashes --no-emit-index-url \
