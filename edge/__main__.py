@@ -119,7 +119,7 @@ def check(
 def _judge(unit: Unit | None, now: Interval) -> Callable[[ports.Symbol], dict[str, Any]]:
     """What `check` says of a symbol; without a unit nobody's signature is known."""
     if unit is None:
-        trust = Trust(trust_file.Issuers(site="none", version=1, signed_s=0, issuers=[]))
+        trust = Trust(trust_file.Issuers(version=1, signed_s=0, issuers=[]))
         place, rules = Place(frozenset()), Rules(frozenset({Colour.GREEN}))
     else:
         trust, place, rules = _trust(unit), Place(frozenset(unit.groups)), _rules(unit)
@@ -200,7 +200,7 @@ def _trust(unit: Unit) -> Trust:
         raise TrustError(
             f"the issuers file {path} cannot be read ({error.strerror}); copy it from the card"
         ) from None
-    return trust_file.read(data, keys.public_from_text(unit.trust_key), unit.site)
+    return trust_file.read(data, keys.public_from_text(unit.trust_key))
 
 
 def _rules(unit: Unit) -> Rules:

@@ -83,7 +83,7 @@ def _units(estate: Path, wrong: list[str], title: str) -> Table:
             try:
                 found = wire.read(card / UNIT)
                 public = keys.public_from_text(found.trust_key)
-                document = trust.open_document((card / sites.ISSUERS).read_bytes(), public, site)
+                document = trust.open_document((card / sites.ISSUERS).read_bytes(), public)
             except (wire.ConfigError, trust.TrustError, OSError) as error:
                 why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
                 wrong.append(f"unit {name!r} of {site!r} cannot be used: {why}")

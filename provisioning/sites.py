@@ -61,10 +61,10 @@ def site(
             )
         key = folder.signing_key("site")
         if (path / ISSUERS).exists():
-            _same(_open(path / ISSUERS, key.public, name), believed, estate)
+            _same(_open(path / ISSUERS, key.public), believed, estate, name)
         folder.once("site.toml", lambda: tomli_w.dumps(msgspec.to_builtins(wanted)).encode())
         version = _newest(estate, name, key.public) + 1
-        document = trust.Issuers(name, version, places.now_s(), believed)
+        document = trust.Issuers(version, places.now_s(), believed)
         folder.once(ISSUERS, lambda: trust.sign(document, key))
     return folder
 
@@ -89,7 +89,7 @@ def believe(
         names = [n for n in [*now, *add] if n not in remove]
         believed = _issuers(estate, names)
         version = _newest(estate, name, key.public) + 1
-        signed = trust.sign(trust.Issuers(name, version, places.now_s(), believed), key)
+        signed = trust.sign(trust.Issuers(version, places.now_s(), believed), key)
         folder.renew(ISSUERS, signed)
         cards = [Folder(places.card(estate, name, u)) for u in units(estate, name)]
         for card in cards:
@@ -113,7 +113,7 @@ def _read(site: Path) -> Site:
 def document(estate: Path, name: str) -> trust.Issuers:
     """What the site's doors believe: its newest signed issuers file. Raises ProvisioningError."""
     path = _existing(estate, name)
-    return _open(path / ISSUERS, files.public_key(path / "site.pub"), name)
+    return _open(path / ISSUERS, files.public_key(path / "site.pub"))
 
 
 def signed(estate: Path, name: str) -> bytes:
@@ -165,12 +165,12 @@ def _issuers(estate: Path, names: Sequence[str]) -> list[trust.Issuer]:
     return [issuers.trusted(estate, name) for name in dict.fromkeys(names)]
 
 
-def _same(signed: trust.Issuers, wanted: list[trust.Issuer], estate: Path) -> None:
+def _same(signed: trust.Issuers, wanted: list[trust.Issuer], estate: Path, name: str) -> None:
     there = {issuer.name for issuer in signed.issuers}
     if there != {issuer.name for issuer in wanted}:
         raise ProvisioningError(
-            f"site {signed.site!r} is there and believes {', '.join(sorted(there))}; it was kept "
-            f"as it is; to change that, run: menshen-provision believe {estate} {signed.site}"
+            f"site {name!r} is there and believes {', '.join(sorted(there))}; it was kept "
+            f"as it is; to change that, run: menshen-provision believe {estate} {name}"
         )
 
 
@@ -179,11 +179,11 @@ def _newest(estate: Path, name: str, public: bytes) -> int:
     path = places.site(estate, name)
     folders = [path, *(places.card(estate, name, unit) for unit in units(estate, name))]
     found = [f / ISSUERS for f in folders if (f / ISSUERS).exists()]
-    return max((_open(file, public, name).version for file in found), default=0)
+    return max((_open(file, public).version for file in found), default=0)
 
 
-def _open(path: Path, public: bytes, name: str) -> trust.Issuers:
+def _open(path: Path, public: bytes) -> trust.Issuers:
     try:
-        return trust.open_document(path.read_bytes(), public, name)
+        return trust.open_document(path.read_bytes(), public)
     except trust.TrustError as error:
         raise ProvisioningError(f"{path}: {error}; bring it back from your backup") from None

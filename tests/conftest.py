@@ -25,7 +25,7 @@ def issuers(at_s: int) -> trust.Issuers:
         public=keys.public_to_text(CITY.public), from_s=at_s - 86400, until_s=at_s + 86400
     )
     city = trust.Issuer(name="city", keys=[key], longest_life_s=86400)
-    return trust.Issuers(site="campus", version=1, signed_s=at_s, issuers=[city])
+    return trust.Issuers(version=1, signed_s=at_s, issuers=[city])
 
 
 def write_unit(folder: Path, at_s: int, **changes: object) -> Path:

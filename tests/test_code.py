@@ -16,8 +16,8 @@ from tests.test_vectors import case
 
 NOW_S = 1_800_000_000
 SIGNER = keys.private_key(bytes(range(32)))
-LISTED = IssuerKey(keys.public_to_text(SIGNER.public), 0, code.TIME_S_MAX)
-TRUST = Trust(Issuers("campus", 1, 0, [Issuer("city", [LISTED], code.TIME_S_MAX)]))
+LISTED = IssuerKey(keys.public_to_text(SIGNER.public), 0, code.TIME_S_MAX, offline=True)
+TRUST = Trust(Issuers(1, 0, [Issuer("city", [LISTED], code.TIME_S_MAX)]))
 PLACE = Place(frozenset({"campus/north"}))
 NOW = Interval(NOW_S - 5, NOW_S + 5, "system")
 

@@ -72,7 +72,7 @@ def code_of(web: TestClient, token: str) -> dict[str, object]:
 def judged(estate: Path, text: str) -> object:
     site = estate / "sites" / SITE
     public = keys.public_from_pem((site / "site.pub").read_text())
-    believed = trust.read((site / "issuers.json").read_bytes(), public, SITE)
+    believed = trust.read((site / "issuers.json").read_bytes(), public)
     return verdict.verify(text.encode(), believed, PLACE, clock.interval(time.time()))
 
 

@@ -98,9 +98,7 @@ def test_what_is_left_out_takes_its_usual_value(estate: Path) -> None:
 def test_a_unit_believes_the_issuers_of_its_site(estate: Path) -> None:
     card = units.unit(estate, "campus", Order(name="north-1")).path
     found = wire.read(card / "unit.toml")
-    believed = trust.read(
-        Path(found.trust).read_bytes(), keys.public_from_text(found.trust_key), "campus"
-    )
+    believed = trust.read(Path(found.trust).read_bytes(), keys.public_from_text(found.trust_key))
     key = files.signing_key(estate / "issuers" / "hospital" / "issuer.key")
     (trusted,) = believed.keys(key.kid)
     assert trusted.issuer == "hospital"
@@ -371,10 +369,7 @@ def test_believing_more_or_fewer_rises_and_reaches_every_card(estate: Path) -> N
     public = files.public_key(estate / "sites" / "campus" / "site.pub")
 
     def on_cards() -> set[tuple[int, tuple[str, ...]]]:
-        read = [
-            trust.open_document((c.path / "issuers.json").read_bytes(), public, "campus")
-            for c in cards
-        ]
+        read = [trust.open_document((c.path / "issuers.json").read_bytes(), public) for c in cards]
         return {(d.version, tuple(i.name for i in d.issuers)) for d in read}
 
     assert on_cards() == {(1, ("hospital",))}

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.wire import envelope, keys, trust
+from edge.wire.code import Colour
 
 SITE = keys.private_key(bytes(32))
 OTHER = keys.private_key(bytes(31) + b"\1")
@@ -22,7 +23,6 @@ def listed(key: keys.PrivateKey) -> trust.IssuerKey:
 
 
 DOCUMENT = trust.Issuers(
-    site="campus",
     version=3,
     signed_s=1_800_000_000,
     issuers=[
@@ -37,9 +37,9 @@ def signed_json(content: Any, kind: str = trust.KIND, key: keys.PrivateKey = SIT
     return envelope.sign(json.dumps(content).encode(), kind, key)
 
 
-def refused(data: bytes, why: str, site: str = "campus") -> None:
+def refused(data: bytes, why: str) -> None:
     with pytest.raises(trust.TrustError, match=why) as caught:
-        trust.read(data, SITE.public, site)
+        trust.read(data, SITE.public)
     assert "\n" not in str(caught.value)
 
 
@@ -53,11 +53,13 @@ def changed(path: list[Any], value: Any) -> bytes:
 
 
 def test_what_is_signed_is_read() -> None:
-    assert trust.open_document(SIGNED, SITE.public, "campus") == DOCUMENT
-    read = trust.read(SIGNED, SITE.public, "campus")
+    assert trust.open_document(SIGNED, SITE.public) == DOCUMENT
+    read = trust.read(SIGNED, SITE.public)
     assert (read.version, read.signed_s) == (3, 1_800_000_000)
     assert read.keys(CITY.kid) == (
-        trust.TrustedKey("city", CITY.public, 100, 200, 86_400, frozenset()),
+        trust.TrustedKey(
+            "city", CITY.public, 100, 200, 86_400, frozenset(), frozenset(), frozenset(Colour)
+        ),
     )
     assert read.keys(OFFICE.kid)[0].groups == {"campus/north", "campus/east"}
     assert read.keys(OTHER.kid) == ()
@@ -80,7 +82,7 @@ def test_who_signed_decides() -> None:
     content = json.loads(SIGNED)
     others = json.loads(trust.sign(DOCUMENT, OTHER))["signatures"]
     both = content | {"signatures": others + content["signatures"]}
-    trust.read(json.dumps(both).encode(), SITE.public, "campus")
+    trust.read(json.dumps(both).encode(), SITE.public)
     for signatures in ([], others, [{"keyid": SITE.kid.hex(), "sig": ""}]):
         refused(json.dumps(content | {"signatures": signatures}).encode(), "not signed by the key")
 
@@ -100,10 +102,6 @@ def test_a_document_of_another_kind_does_not_pass() -> None:
     refused(json.dumps(relabelled).encode(), "not signed by the key")
 
 
-def test_another_sites_document_does_not_pass() -> None:
-    refused(SIGNED, "for site 'campus', this unit is at 'harbour'", site="harbour")
-
-
 def test_a_changed_payload_does_not_pass() -> None:
     content = json.loads(SIGNED)
     payload = base64.b64decode(content["payload"]).replace(b"86400", b"99999")
@@ -116,7 +114,7 @@ def test_a_changed_payload_does_not_pass() -> None:
 def test_a_torn_file_is_told(at: int, instead: bytes) -> None:
     hurt = SIGNED[:at] + instead
     with pytest.raises(trust.TrustError, match="cannot be believed"):
-        trust.read(hurt, SITE.public, "campus")
+        trust.read(hurt, SITE.public)
 
 
 @given(st.integers(0, len(SIGNED) - 1), st.integers(1, 255))
@@ -125,7 +123,7 @@ def test_a_flipped_byte_changes_nothing_that_is_believed(at: int, mask: int) -> 
     """The keyid and JSON's white space are not signed; all else must fail."""
     hurt = SIGNED[:at] + bytes((SIGNED[at] ^ mask,)) + SIGNED[at + 1 :]
     try:
-        assert trust.open_document(hurt, SITE.public, "campus") == DOCUMENT
+        assert trust.open_document(hurt, SITE.public) == DOCUMENT
     except trust.TrustError:
         return
     assert json.loads(hurt)["payload"] == json.loads(SIGNED)["payload"]
@@ -141,7 +139,7 @@ def test_what_is_no_envelope(data: bytes) -> None:
 
 
 def test_the_largest_file() -> None:
-    trust.read(SIGNED.ljust(4 * 1024 * 1024), SITE.public, "campus")
+    trust.read(SIGNED.ljust(4 * 1024 * 1024), SITE.public)
     refused(SIGNED.ljust(4 * 1024 * 1024 + 1), "larger than any such document")
 
 
@@ -155,10 +153,12 @@ KEY = [*ISSUER, "keys", 0]
         (["colour"], "red"),
         ([*ISSUER, "colour"], "red"),
         ([*KEY, "use"], "sig"),
-        (["site"], "Campus"),
-        (["site"], "campus/north"),
-        (["site"], "campus\n"),
-        (["site"], "+"),
+        (["issuers", 0, "sites"], ["Campus"]),
+        (["issuers", 0, "sites"], ["campus/north"]),
+        (["issuers", 0, "sites"], ["campus\n"]),
+        (["issuers", 0, "sites"], ["+"]),
+        (["issuers", 0, "colours"], ["blue"]),
+        (["issuers", 0, "format"], "HC1"),
         (["version"], 0),
         (["version"], "3"),
         (["version"], 3.5),
@@ -190,11 +190,11 @@ def test_the_bounds_themselves_are_inside() -> None:
         (["version"], 2**32 - 1),
         ([*ISSUER, "longest_life_s"], 2**32 - 1),
         ([*KEY, "from_s"], 0),
-        ([*KEY, "until_s"], 2**32 - 1),
+        ([*KEY, "until_s"], 100 + trust.KEY_WINDOW_S_MAX),
         ([*ISSUER, "name"], "a" + "-" * 29 + "z"),
         ([*ISSUER, "groups"], ["a"] * 64),
     ):
-        trust.read(changed(path, value), SITE.public, "campus")
+        trust.read(changed(path, value), SITE.public)
 
 
 def test_a_missing_field_is_told() -> None:
@@ -226,6 +226,26 @@ def test_four_thousand_issuers_and_no_more() -> None:
 
     data = many(trust.ISSUERS_MAX)
     assert len(data) < envelope.ENVELOPE_LEN_MAX
-    read = trust.read(data, SITE.public, "campus")
+    read = trust.read(data, SITE.public)
     assert read.keys(keys.kid((3999).to_bytes(32, "big")))[0].issuer == "company-3999"
     refused(many(trust.ISSUERS_MAX + 1), "signed but not understood")
+
+
+def test_an_online_key_signs_for_35_days_at_most() -> None:
+    def document(days: int, offline: bool = False) -> trust.Issuers:
+        key = trust.IssuerKey(keys.public_to_text(CITY.public), 0, days * 86400, offline)
+        return trust.Issuers(1, 0, [trust.Issuer("city", [key], 60)])
+
+    trust.Trust(document(35))
+    trust.Trust(document(36, offline=True))
+    with pytest.raises(trust.TrustError, match="36 days; 35 is the most"):
+        trust.Trust(document(36))
+
+
+def test_a_foreign_issuer_has_no_keys_of_our_format() -> None:
+    foreign = trust.Issuer("eu", [], 60, format="hc1", terms=msgspec.Raw(b'{"rows":[]}'))
+    read = trust.Trust(trust.Issuers(1, 0, [foreign]))
+    assert [issuer.name for issuer in read.foreign] == ["eu"]
+    mixed = trust.Issuer("eu", [listed(CITY)], 60, format="hc1")
+    with pytest.raises(trust.TrustError, match=r"belong in keys/eu\.json"):
+        trust.Trust(trust.Issuers(1, 0, [mixed]))

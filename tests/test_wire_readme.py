@@ -131,11 +131,11 @@ def test_the_bounds_are_the_programs() -> None:
 
 def test_the_issuers_document() -> None:
     signed = block(10, "json envelope").encode()
-    document = trust.open_document(signed, SITE.public, "campus")
+    document = trust.open_document(signed, SITE.public)
     assert document == msgspec.json.decode(block(10, "json document"), type=trust.Issuers)
     assert trust.sign(document, SITE) == signed
     assert f"`{keys.public_to_text(SITE.public)}`" in section(10)
-    assert trust.read(signed, SITE.public, "campus").keys(ISSUER.kid)[0].public == ISSUER.public
+    assert trust.read(signed, SITE.public).keys(ISSUER.kid)[0].public == ISSUER.public
 
 
 def test_the_configuration(tmp_path: Path) -> None:

@@ -153,7 +153,6 @@ class Street:
         self.camera_lost = self.door_lost = False
         self.boots = 0
         document = trust.Issuers(
-            site=SITE,
             version=1,
             signed_s=START_S - 86400,
             issuers=[

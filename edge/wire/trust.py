@@ -1,18 +1,23 @@
-"""The documents that a unit believes. Now: `issuers`, one signed file a site.
+"""Whom a unit believes: the `issuers` document, one for all sites.
 
-The document is JSON in a signed envelope (`edge.wire.envelope`), signed by the site's key. It
-names every issuer whose codes the site's doors recognise and what each may say.
+It names every issuer whose codes the doors recognise and what each may say: with which keys and
+when, where, in which colours, for how long. How it is signed and how it arrives: trust.md.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from edge.wire import envelope, keys
+from edge.wire.code import Colour
 
 KIND = "application/vnd.menshen.issuers.1+json"
 ISSUERS_MAX = 4000
+KEY_WINDOW_S_MAX = 35 * 86400
+"""An issuer's key that is online may sign for so long; what is stolen from it ends with it."""
+DC1 = "dc1"
+"""The format of an issuer that signs door codes; every other is a foreign one."""
 
 # `$` alone would let one line feed follow: `(?!\n)` does not.
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,29}[a-z0-9])?(?!\n)$")]
@@ -27,27 +32,35 @@ class TrustError(ValueError):
     """A trust document that cannot be believed; one sentence for people."""
 
 
-class IssuerKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class IssuerKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A key and the time in which a code's `iat` must lie: `from_s` <= iat < `until_s`."""
 
     public: str  # base64 of 32 bytes
     from_s: Seconds
     until_s: Seconds
+    offline: bool = False  # only such a key may have a window above KEY_WINDOW_S_MAX
 
 
-class Issuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who signs codes, with which keys, for which door groups (none named: for all of the site)."""
+ColourName = Literal["green", "yellow", "red"]
+COLOURS: tuple[ColourName, ...] = ("green", "yellow", "red")
+
+
+class Issuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Who signs codes and what it may say. No `sites`: at every site; no `groups`: every door."""
 
     name: Name
     keys: Annotated[list[IssuerKey], msgspec.Meta(max_length=16)]
     longest_life_s: Seconds
     groups: Annotated[list[Group], msgspec.Meta(max_length=64)] = []
+    sites: Annotated[list[Name], msgspec.Meta(max_length=256)] = []
+    colours: Annotated[tuple[ColourName, ...], msgspec.Meta(max_length=3)] = COLOURS
+    format: Name = DC1
+    terms: msgspec.Raw = msgspec.Raw(b"{}")  # a foreign format's mapping, read by its recogniser
 
 
 class Issuers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The document itself; a higher `version` replaces a lower one, never the other way."""
 
-    site: Name
     version: Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
     signed_s: Seconds
     issuers: Annotated[list[Issuer], msgspec.Meta(max_length=ISSUERS_MAX)]
@@ -62,18 +75,22 @@ class TrustedKey:
     from_s: int
     until_s: int
     longest_life_s: int
-    groups: frozenset[str]  # empty: every door group of the site
+    sites: frozenset[str]  # empty: every site
+    groups: frozenset[str]  # empty: every door group
+    colours: frozenset[Colour]
 
 
 class Trust:
-    """What a unit believes, ready for look-up by kid; the look-up does not grow with issuers.
+    """Whom a unit believes, ready for look-up by kid; the look-up does not grow with issuers.
 
-    Raises TrustError for an issuer or a key that is named twice: which terms hold would be luck.
+    Raises TrustError for an issuer or a key that is named twice (which terms hold would be luck),
+    for a key that is none, and for an online key with too long a window.
     """
 
     def __init__(self, document: Issuers) -> None:
         self.version = document.version
         self.signed_s = document.signed_s
+        self.foreign = tuple(issuer for issuer in document.issuers if issuer.format != DC1)
         found: dict[bytes, tuple[TrustedKey, ...]] = {}
         names: set[str] = set()
         publics: set[bytes] = set()
@@ -82,22 +99,14 @@ class Trust:
                 raise TrustError(f"the issuers file names issuer {issuer.name!r} twice")
             names.add(issuer.name)
             for key in issuer.keys:
-                public = keys.public_from_text(key.public)
-                if public in publics:
+                trusted = _trusted(issuer, key)
+                if trusted.public in publics:
                     raise TrustError(
                         f"the issuers file names the key {key.public} twice, "
                         f"the second time for {issuer.name!r}"
                     )
-                publics.add(public)
-                trusted = TrustedKey(
-                    issuer.name,
-                    public,
-                    key.from_s,
-                    key.until_s,
-                    issuer.longest_life_s,
-                    frozenset(issuer.groups),
-                )
-                kid = keys.kid(public)
+                publics.add(trusted.public)
+                kid = keys.kid(trusted.public)
                 found[kid] = (*found.get(kid, ()), trusted)
         self._keys = found
 
@@ -106,32 +115,56 @@ class Trust:
         return self._keys.get(kid, ())
 
 
+def _trusted(issuer: Issuer, key: IssuerKey) -> TrustedKey:
+    if key.until_s - key.from_s > KEY_WINDOW_S_MAX and not key.offline:
+        raise TrustError(
+            f"the issuers file lets an online key of {issuer.name!r} sign for "
+            f"{(key.until_s - key.from_s) / 86400:.0f} days; "
+            f"{KEY_WINDOW_S_MAX // 86400} is the most"
+        )
+    if issuer.format != DC1:
+        raise TrustError(
+            f"the issuers file gives {issuer.name!r} of format {issuer.format!r} keys of our own "
+            f"format; its keys belong in keys/{issuer.name}.json"
+        )
+    try:
+        public = keys.public_from_text(key.public)
+    except keys.KeyFileError as error:
+        raise TrustError(f"the issuers file is signed but not understood: {error}") from None
+    return TrustedKey(
+        issuer.name,
+        public,
+        key.from_s,
+        key.until_s,
+        issuer.longest_life_s,
+        frozenset(issuer.sites),
+        frozenset(issuer.groups),
+        frozenset(Colour[name.upper()] for name in issuer.colours),
+    )
+
+
+def document(data: bytes) -> Issuers:
+    """Read the bytes of issuers.json, whose signature was verified elsewhere. Raises TrustError."""
+    try:
+        return msgspec.json.decode(data, type=Issuers)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise TrustError(f"the issuers file is signed but not understood: {error}") from None
+
+
 def sign(document: Issuers, site_key: keys.PrivateKey) -> bytes:
     """Return the signed file."""
     payload = msgspec.json.format(msgspec.json.encode(document), indent=1)
     return envelope.sign(payload, KIND, site_key)
 
 
-def open_document(data: bytes, site_key: bytes, site: str) -> Issuers:
-    """Verify and read a signed `issuers` file of `site`. Raises TrustError."""
+def open_document(data: bytes, site_key: bytes) -> Issuers:
+    """Verify and read a signed `issuers` file. Raises TrustError."""
     try:
-        payload = envelope.verify(data, KIND, site_key)
-        document = msgspec.json.decode(payload, type=Issuers)
+        return document(envelope.verify(data, KIND, site_key))
     except envelope.EnvelopeError as error:
         raise TrustError(f"the issuers file cannot be believed: {error}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise TrustError(f"the issuers file is signed but not understood: {error}") from None
-    if document.site != site:
-        raise TrustError(
-            f"the issuers file is for site {document.site!r}, this unit is at {site!r}"
-        )
-    return document
 
 
-def read(data: bytes, site_key: bytes, site: str) -> Trust:
+def read(data: bytes, site_key: bytes) -> Trust:
     """`open_document` made ready for look-up. Raises TrustError."""
-    document = open_document(data, site_key, site)
-    try:
-        return Trust(document)
-    except keys.KeyFileError as error:
-        raise TrustError(f"the issuers file is signed but not understood: {error}") from None
+    return Trust(open_document(data, site_key))

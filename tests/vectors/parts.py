@@ -62,7 +62,7 @@ def world() -> dict[str, Any]:
         ]
         return {"name": name, "keys": listed, "longest_life_s": LIFE_S_MAX, "groups": list(groups)}
 
-    begin_s, change_s, end_s = NOW_S - 60 * DAY_S, NOW_S - 3600, NOW_S + 3600
+    begin_s, change_s, end_s = NOW_S - 30 * DAY_S, NOW_S - 3600, NOW_S + 3600
     now = (begin_s, end_s)
     return {
         "why": "What one door believes. The seeds are published: never trust these keys.",
@@ -70,7 +70,6 @@ def world() -> dict[str, Any]:
         "groups": [HERE],
         "seeds": {name: s.hex() for name, s in SEEDS.items()},
         "issuers": {
-            "site": "campus",
             "version": 1,
             "signed_s": begin_s,
             "issuers": [
