@@ -28,9 +28,9 @@ COLOUR, PARTY, TURNS = -65537, -65538, -65539
 _PROTECTED = b"\xa2\x01\x32\x04\x46"
 _PROTECTED_EDDSA = b"\xa2\x01\x27\x04\x46"
 _HEAD = b"\x84\x4b"  # an array of four; a byte string of eleven
-_UNPROTECTED = b"\xa0"
-_SIGNATURE_HEAD = b"\x58\x40"
-_SIG_STRUCTURE_HEAD = b"\x84\x6aSignature1"  # RFC 9052 section 4.4
+UNPROTECTED = b"\xa0"
+SIGNATURE_HEAD = b"\x58\x40"
+SIG_STRUCTURE_HEAD = b"\x84\x6aSignature1"  # RFC 9052 section 4.4
 _NO_EXTERNAL_AAD = b"\x40"
 
 _ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"  # RFC 9285 table 1
@@ -115,28 +115,37 @@ def decode(text: bytes) -> Signed | Malformed | None:
     None: not a door code at all (a poster, a ticket). Malformed: it says `DC1:` and is torn.
     Never raises, whatever `text` holds. Source: README.md, sections 2 to 5.
     """
+    raw = unwrap(text)
+    return read(raw) if isinstance(raw, bytes) else raw
+
+
+def unwrap(text: bytes) -> bytes | Malformed | None:
+    """The COSE_Sign1 in the bytes of a QR symbol; None as `decode`."""
     if not text.startswith(PREFIX):
         return None
     if len(text) > TEXT_LEN_MAX:
         return Malformed("it is longer than any door code")
     raw = base45_decode(text[len(PREFIX) :])
-    if raw is None:
-        return Malformed("its letters are not Base45")
+    return Malformed("its letters are not Base45") if raw is None else raw
+
+
+def read(raw: bytes) -> Signed | Malformed:
+    """Read an issuer's COSE_Sign1. Source: README.md, sections 3 to 5."""
     if (
         not raw.startswith(_HEAD)
         or raw[2:7] not in (_PROTECTED, _PROTECTED_EDDSA)
-        or raw[13:14] != _UNPROTECTED
-        or raw[-66:-64] != _SIGNATURE_HEAD
+        or raw[13:14] != UNPROTECTED
+        or raw[-66:-64] != SIGNATURE_HEAD
     ):
         return Malformed("it is not a COSE_Sign1 of this kind")
     body = raw[14:-66]
-    payload = _byte_string(body)
+    payload = byte_string(body)
     if payload is None:
         return Malformed("its payload has a wrong length")
     code = claims_decode(payload)
     if isinstance(code, Malformed):
         return code
-    message = b"".join((_SIG_STRUCTURE_HEAD, raw[1:13], _NO_EXTERNAL_AAD, body))
+    message = b"".join((SIG_STRUCTURE_HEAD, raw[1:13], _NO_EXTERNAL_AAD, body))
     return Signed(code, raw[7:13], message, raw[-64:])
 
 
@@ -150,10 +159,14 @@ def encode(code: Code, signer: Signer) -> str:
     if isinstance(wrong, Malformed):
         raise ValueError(f"this code cannot be written: {wrong.why}")
     protected = _PROTECTED + signer.kid
-    body = _byte_string_head(len(payload)) + payload
-    message = b"".join((_SIG_STRUCTURE_HEAD, b"\x4b", protected, _NO_EXTERNAL_AAD, body))
+    body = byte_string_head(len(payload)) + payload
+    message = b"".join((SIG_STRUCTURE_HEAD, b"\x4b", protected, _NO_EXTERNAL_AAD, body))
     signature = signer.sign(message)
-    raw = b"".join((_HEAD, protected, _UNPROTECTED, body, _SIGNATURE_HEAD, signature))
+    return wrap(b"".join((_HEAD, protected, UNPROTECTED, body, SIGNATURE_HEAD, signature)))
+
+
+def wrap(raw: bytes) -> str:
+    """The text of the QR symbol for a COSE_Sign1."""
     return (PREFIX + base45_encode(raw)).decode("ascii")
 
 
@@ -186,7 +199,7 @@ def claims_decode(payload: bytes) -> Code | Malformed:
     So order, shortest lengths, duplicate keys, unknown claims and trailing bytes are settled by
     one comparison; the claims are checked for type and bounds before it.
     """
-    if not _plain(payload):
+    if not plain_cbor(payload):
         return Malformed("its claims hold CBOR that no door code uses")
     try:
         claims = cbor2.loads(payload)
@@ -278,7 +291,7 @@ def _holder_key(cnf: object) -> bytes | None:
     return x if type(x) is bytes and len(x) == KEY_LEN else None
 
 
-def _plain(cbor: bytes) -> bool:
+def plain_cbor(cbor: bytes) -> bool:
     """Whether `cbor` holds only integers, strings, arrays and maps of definite length.
 
     Looked at before cbor2 is: it would build dates, expressions and more out of tags.
@@ -301,17 +314,18 @@ def _plain(cbor: bytes) -> bool:
     return at == end
 
 
-def _byte_string_head(length: int) -> bytes:
+def byte_string_head(length: int) -> bytes:
+    """The head of a byte string of at most 65535 bytes, in its shortest form."""
     if length < 24:
         return bytes((0x40 | length,))
     return struct.pack(">BB", 0x58, length) if length < 256 else struct.pack(">BH", 0x59, length)
 
 
-def _byte_string(body: bytes) -> bytes | None:
+def byte_string(body: bytes) -> bytes | None:
     """The content of one byte string that fills `body`, in its shortest form; None otherwise."""
     for head_len in (2, 1, 3):  # two is the usual one
         payload = body[head_len:]
-        if body == _byte_string_head(len(payload)) + payload:
+        if body == byte_string_head(len(payload)) + payload:
             return payload
     return None
 
