@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol, TypeGuard
 
-import cbor2
+from edge.wire import cbor
 
 PREFIX = b"DC1:"
 CODE_LEN_MAX = 1024  # bytes of COSE_Sign1; the claims' own bounds end below it
@@ -190,7 +190,7 @@ def claims_encode(code: Code) -> bytes:
         claims[PARTY] = code.party
     if code.turns is not None:
         claims[TURNS] = [int(code.turns.colour), code.turns.at_s]
-    return cbor2.dumps(claims)
+    return cbor.encode(claims)
 
 
 def claims_decode(payload: bytes) -> Code | Malformed:
@@ -199,12 +199,10 @@ def claims_decode(payload: bytes) -> Code | Malformed:
     So order, shortest lengths, duplicate keys, unknown claims and trailing bytes are settled by
     one comparison; the claims are checked for type and bounds before it.
     """
-    if not plain_cbor(payload):
-        return Malformed("its claims hold CBOR that no door code uses")
     try:
-        claims = cbor2.loads(payload)
-    except (cbor2.CBORDecodeError, ValueError, RecursionError, TypeError):
-        return Malformed("its claims are not CBOR")
+        claims = cbor.decode(payload)
+    except cbor.NotPlain as error:
+        return Malformed(f"its claims {error}")
     if type(claims) is not dict:
         return Malformed("its claims are not a map")
     code = _code(claims)
@@ -289,29 +287,6 @@ def _holder_key(cnf: object) -> bytes | None:
     key = cnf.get(1) if type(cnf) is dict and len(cnf) == 1 else None
     x = key.get(-2) if type(key) is dict and len(key) == 3 else None
     return x if type(x) is bytes and len(x) == KEY_LEN else None
-
-
-def plain_cbor(cbor: bytes) -> bool:
-    """Whether `cbor` holds only integers, strings, arrays and maps of definite length.
-
-    Looked at before cbor2 is: it would build dates, expressions and more out of tags.
-    """
-    at, end = 0, len(cbor)
-    while at < end:
-        head = cbor[at]
-        major, length = head >> 5, head & 31
-        if major > 5 or length > 27:
-            return False
-        at += 1
-        if length > 23:
-            size = 1 << (length - 24)
-            length = int.from_bytes(cbor[at : at + size], "big")
-            at += size
-        if major in (2, 3):
-            at += length
-        elif major in (4, 5) and length > 16:
-            return False
-    return at == end
 
 
 def byte_string_head(length: int) -> bytes:

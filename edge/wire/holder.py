@@ -9,9 +9,7 @@ The issuer's code inside stands in plain sight; it has `cnf`, and so is worth no
 import re
 from dataclasses import dataclass
 
-import cbor2
-
-from edge.wire import code
+from edge.wire import cbor, code
 from edge.wire.code import AUD, IAT, TIME_S_MAX, Malformed, Signed, Signer
 
 EXTERNAL_AAD = b"menshen-holder-1"
@@ -74,7 +72,7 @@ def encode(bare: str, iat_s: int, door: str | None, holder: Signer) -> str:
     if not isinstance(inner, bytes):
         raise ValueError("what a holder signs must be a door code")
     said = {IAT: iat_s} if door is None else {AUD: door, IAT: iat_s}
-    payload = cbor2.dumps(said)
+    payload = cbor.encode(said)
     protected = _PROTECTED + inner
     body = code.byte_string_head(len(payload)) + payload
     head = code.byte_string_head(len(protected)) + protected
@@ -89,13 +87,13 @@ def encode(bare: str, iat_s: int, door: str | None, holder: Signer) -> str:
 
 def _payload(body: bytes) -> tuple[int, str | None] | None:
     payload = code.byte_string(body)
-    if payload is None or not code.plain_cbor(payload):
+    if payload is None:
         return None
     try:
-        said = cbor2.loads(payload)
-    except (cbor2.CBORDecodeError, ValueError, RecursionError, TypeError):
+        said = cbor.decode(payload)
+    except cbor.NotPlain:
         return None
-    if type(said) is not dict or not said.keys() <= {AUD, IAT} or cbor2.dumps(said) != payload:
+    if type(said) is not dict or not said.keys() <= {AUD, IAT} or cbor.encode(said) != payload:
         return None
     iat_s, door = said.get(IAT), said.get(AUD)
     if type(iat_s) is not int or not 0 <= iat_s <= TIME_S_MAX:

@@ -1,0 +1,59 @@
+"""Deterministic CBOR (RFC 8949 section 4.2.1), its plain part only. The one user of cbor2."""
+
+from typing import Any
+
+import cbor2
+
+
+class NotPlain(ValueError):
+    """CBOR that nothing of ours holds, or no CBOR at all; the message follows a plural."""
+
+
+def encode(value: Any) -> bytes:
+    """`value` of integers, bytes, text, lists and dicts, keys in the order of their encoding.
+
+    The caller gives dictionaries in that order; `tests/test_code.py` holds the claims to it.
+    """
+    return cbor2.dumps(value)
+
+
+def decode(data: bytes) -> Any:
+    """The value of `data`, which must be plain. Raises NotPlain."""
+    if not plain(data):
+        raise NotPlain("hold CBOR that no door code uses")
+    return decode_any(data)
+
+
+def decode_any(data: bytes) -> Any:
+    """As `decode`, whatever it holds: for a foreign format, after its own look at `data`.
+
+    Trailing bytes are not noticed, tags build objects: compare with `encode`, or look before.
+    Raises NotPlain.
+    """
+    try:
+        return cbor2.loads(data)
+    except (cbor2.CBORDecodeError, ValueError, RecursionError, TypeError):
+        raise NotPlain("are not CBOR") from None
+
+
+def plain(data: bytes) -> bool:
+    """Whether `data` holds only integers, strings, arrays and maps of definite length.
+
+    Looked at before cbor2 is: it would build dates, expressions and more out of tags.
+    """
+    at, end = 0, len(data)
+    while at < end:
+        head = data[at]
+        major, length = head >> 5, head & 31
+        if major > 5 or length > 27:
+            return False
+        at += 1
+        if length > 23:
+            size = 1 << (length - 24)
+            length = int.from_bytes(data[at : at + size], "big")
+            at += size
+        if major in (2, 3):
+            at += length
+        elif major in (4, 5) and length > 16:
+            return False
+    return at == end
