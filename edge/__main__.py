@@ -17,12 +17,12 @@ import typer
 from edge import ports
 from edge.adapters import systemd
 from edge.adapters.systemclock import SystemClock
-from edge.clock import Interval, interval
+from edge.clock import Floors, Now, interval
 from edge.decision import Decision, Rules, decide
 from edge.door import Signal, action
 from edge.loop import Loop, Settings, World
 from edge.ports import CameraLost, WorldFailure
-from edge.verdict import Genuine, Place, Verdict, verify
+from edge.verdict import Believed, Genuine, Place, Verdict, verify
 from edge.wire import keys
 from edge.wire import trust as trust_file
 from edge.wire import unit as unit_file
@@ -69,8 +69,8 @@ def run(
     with _world(unit) as world:
         loop = Loop(
             world,
-            trust,
-            Place(frozenset(unit.groups)),
+            Believed(trust, version=trust.version, signed_s=trust.signed_s),
+            _place(unit),
             _rules(unit),
             _settings(unit),
             random.SystemRandom(),
@@ -97,7 +97,7 @@ def check(
     from edge.adapters.symbols import Symbols
 
     unit = unit_file.read(unit_toml) if unit_toml else None
-    judge = _judge(unit, interval(_time(at)))
+    judge = _judge(unit, Now(interval(_time(at)), 0.0))
     reader = Symbols("both")
     found: list[dict[str, Any]] = []
     wrong = False
@@ -116,16 +116,18 @@ def check(
         sys.exit(2)
 
 
-def _judge(unit: Unit | None, now: Interval) -> Callable[[ports.Symbol], dict[str, Any]]:
+def _judge(unit: Unit | None, now: Now) -> Callable[[ports.Symbol], dict[str, Any]]:
     """What `check` says of a symbol; without a unit nobody's signature is known."""
     if unit is None:
         trust = Trust(trust_file.Issuers(version=1, signed_s=0, issuers=[]))
         place, rules = Place(frozenset()), Rules(frozenset({Colour.GREEN}))
     else:
-        trust, place, rules = _trust(unit), Place(frozenset(unit.groups)), _rules(unit)
+        trust, place, rules = _trust(unit), _place(unit), _rules(unit)
+
+    believed = Believed(trust, version=trust.version, signed_s=trust.signed_s)
 
     def judge(symbol: ports.Symbol) -> dict[str, Any]:
-        verdict = verify(symbol.data, trust, place, now)
+        verdict = verify(symbol.data, believed, place, now, Floors())
         said: dict[str, Any] = {"corners": symbol.corners}
         if verdict is None:
             return said | {"verdict": "not a door code", "opens": False, "signal": "none"}
@@ -201,6 +203,10 @@ def _trust(unit: Unit) -> Trust:
             f"the issuers file {path} cannot be read ({error.strerror}); copy it from the card"
         ) from None
     return trust_file.read(data, keys.public_from_text(unit.trust_key))
+
+
+def _place(unit: Unit) -> Place:
+    return Place(frozenset(unit.groups), unit.site, unit.name)
 
 
 def _rules(unit: Unit) -> Rules:

@@ -5,7 +5,7 @@ the build's own date, everything from that date on. Floors, RTC and authenticate
 it here (and nowhere else).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from edge import BUILT_S
@@ -34,6 +34,35 @@ class Now:
 
     interval: Interval
     monotonic_s: float  # seconds since any fixed point; goes on where the interval steps
+    powered_s: float = 0.0  # powered-on seconds over all starts of this unit
+
+
+class Floors:
+    """What issuers' keys have signed says of the time, each for its own codes and nothing else.
+
+    In memory only: on a disk, the newest code of an issuer would say when somebody was here.
+    """
+
+    def __init__(self) -> None:
+        self._floor_s: dict[bytes, int] = {}
+
+    def raised(self, key: bytes, iat_s: int, until_s: int, now: Interval) -> None:
+        """`key` has signed at `iat_s`, within its window; what lies after `now` moves nothing."""
+        if iat_s <= now.latest_s:
+            self._floor_s[key] = max(self._floor_s.get(key, 0), min(iat_s, until_s))
+
+    def of(self, key: bytes, now: Interval) -> Interval:
+        """`now` for the codes of this issuer key."""
+        floor_s = self._floor_s.get(key, 0)
+        return (
+            now
+            if floor_s <= now.earliest_s
+            else replace(now, earliest_s=min(floor_s, now.latest_s))
+        )
+
+    def synced(self, now: Interval) -> None:
+        """An authenticated sync lowers what lies above it."""
+        self._floor_s = {k: s for k, s in self._floor_s.items() if s <= now.latest_s}
 
 
 def interval(system_s: float) -> Interval:

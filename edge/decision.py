@@ -34,7 +34,7 @@ def decide(verdict: Verdict, rules: Rules) -> Decision:
         return Decision(opens, people, signal, _COLOUR[verdict.colour])
     if isinstance(verdict, Refused):
         category = _REFUSED.get(verdict.reason, "not-genuine")
-        signal = Signal.REFRESH if category == "expired" else Signal.REFUSED
+        signal = Signal.REFRESH if verdict.reason in _REFRESH else Signal.REFUSED
         return Decision(False, 0, signal, category)
     return Decision(False, 0, Signal.HELP, _UNSURE[verdict.reason])
 
@@ -49,9 +49,21 @@ _REFUSED: dict[Reason, Category] = {
     Reason.EXPIRED: "expired",
     Reason.NOT_YET: "not-yet",
     Reason.NOT_HERE: "not-here",
+    Reason.OTHER_DOOR: "not-here",
+    Reason.DOOR_NOT_NAMED: "not-here",
+    Reason.REVOKED: "revoked",
+    Reason.USED: "used",
+    Reason.PROOF_OLD: "proof-old",
+    Reason.PHONE_CLOCK: "phone-clock",
+    Reason.NO_EVIDENCE: "not-recognised",
 }
+_REFRESH = {Reason.EXPIRED, Reason.PROOF_OLD, Reason.PHONE_CLOCK, Reason.DOOR_NOT_NAMED}
 _UNSURE: dict[Reason, Category] = {
     Reason.UNKNOWN_ISSUER: "unsure-issuer",
     Reason.TIME_UNKNOWN: "unsure-time",
     Reason.STATUS_UNKNOWN: "unsure-status",
+    Reason.STATUS_OLD: "unsure-status",
+    Reason.TRUST_OLD: "unsure-trust",
+    Reason.TRUST_EXPIRED: "unsure-trust",
+    Reason.JUST_STARTED: "unsure-start",
 }

@@ -8,14 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge import door, health, ports
-from edge.clock import Now
+from edge.clock import Floors, Now
 from edge.decision import Decision, Rules, decide
 from edge.door import Signal
 from edge.replay import InView
 from edge.tally import Tally, first_cells
-from edge.verdict import Place, Verdict, verify
+from edge.verdict import Believed, Place, Verdict, verify
 from edge.wire import report
-from edge.wire.trust import Trust
 
 log = logging.getLogger("menshen")
 
@@ -54,7 +53,7 @@ class Loop:
     def __init__(
         self,
         world: World,
-        trust: Trust,
+        believed: Believed,
         place: Place,
         rules: Rules,
         settings: Settings,
@@ -66,7 +65,8 @@ class Loop:
         Raises StoreLost when what was counted before cannot be read.
         """
         self._world = world
-        self._trust = trust
+        self._believed = believed
+        self._floors = Floors()
         self._place = place
         self._rules = rules
         self._settings = settings
@@ -105,9 +105,11 @@ class Loop:
             self._in_view.excuse(unseen_s)
         self._looked_s = now.monotonic_s
         for symbol in sorted(self._world.reader.read(frame.luma), key=_area, reverse=True):
-            verdict = verify(symbol.data, self._trust, self._place, now.interval)
+            verdict = verify(symbol.data, self._believed, self._place, now, self._floors)
             if verdict is None:  # a poster, a ticket: none of our business
                 continue
+            if verdict.dated is not None:
+                self._floors.raised(*verdict.dated, now.interval)
             decision = decide(verdict, self._rules)
             if self._in_view.still(verdict.subject, decision.category, now.monotonic_s):
                 continue
@@ -161,8 +163,8 @@ class Loop:
                 self._probed,
                 oldest,
                 store.session,
-                self._trust.version,
-                self._trust.signed_s,
+                self._believed.version,
+                self._believed.signed_s,
                 self._started_s,
                 now,
             )

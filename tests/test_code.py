@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edge.clock import Interval
-from edge.verdict import Genuine, Place, Unsure, verify
+from edge.clock import Floors, Interval, Now
+from edge.verdict import Believed, Genuine, Place, Unsure, verify
 from edge.wire import code, keys
 from edge.wire.code import Code, Colour, Malformed, Signed, Status, Turn
 from edge.wire.trust import Issuer, IssuerKey, Issuers, Trust
@@ -268,7 +268,7 @@ def check_never_believed(text: bytes) -> None:
     """Refused, not ours, or (where the kid was hit) of nobody we know; never the claims."""
     if text in TEXTS:
         return
-    said = verify(text, TRUST, PLACE, NOW)
+    said = verify(text, Believed(TRUST, signed_s=NOW_S), PLACE, Now(NOW, 0), Floors())
     assert not isinstance(said, Genuine)
     assert not isinstance(said, Unsure) or said.reason.name == "UNKNOWN_ISSUER"
     signed = code.decode(text)

@@ -73,7 +73,13 @@ def judged(estate: Path, text: str) -> object:
     site = estate / "sites" / SITE
     public = keys.public_from_pem((site / "site.pub").read_text())
     believed = trust.read((site / "issuers.json").read_bytes(), public)
-    return verdict.verify(text.encode(), believed, PLACE, clock.interval(time.time()))
+    return verdict.verify(
+        text.encode(),
+        verdict.Believed(believed, until_s=clock.NEVER_S, signed_s=int(time.time())),
+        PLACE,
+        clock.Now(clock.interval(time.time()), 0),
+        clock.Floors(),
+    )
 
 
 def test_a_door_of_the_site_believes_the_code(

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from edge import BUILT_S
-from edge.clock import Interval, interval
+from edge.clock import Floors, Interval, Now, interval
 from edge.door import Signal
 from edge.tally import Cell
-from edge.verdict import Genuine, Place, Refused, verify
-from edge.wire import trust, unit
+from edge.verdict import Believed, Genuine, Place, Refused, verify
+from edge.wire import holder, keys, trust, unit
 from edge.wire.code import Code, Colour, Status, encode
 from tests.conftest import CITY, issuers
 from tests.keeper import keeper
@@ -26,12 +26,19 @@ from tests.world import KINDS, Street, Troubles, Visit, ledger
 
 NOW_S = BUILT_S + 10**6
 HERE = Place(frozenset({"campus"}))
+PHONE = keys.private_key(bytes(32))
 GREEN = Code(colour=Colour.GREEN, sub="AAAAAAAAAAA", iat_s=NOW_S, exp_s=NOW_S + 600)
 
 
 def judged(code: Code, now: Interval | None = None) -> object:
     believed = trust.Trust(issuers(NOW_S))
-    return verify(encode(code, CITY).encode(), believed, HERE, now or interval(NOW_S + 60))
+    return verify(
+        encode(code, CITY).encode(),
+        Believed(believed, signed_s=NOW_S),
+        HERE,
+        Now(now or interval(NOW_S + 60), 0),
+        Floors(),
+    )
 
 
 def shown(street: Street, kind: str, who: int = 1, text: bytes = b"") -> int:
@@ -104,9 +111,14 @@ def test_2_a_holder_code_is_not_accepted_bare() -> None:
     assert isinstance(judged(replace(GREEN, cnf=b"k" * 32)), Refused)
 
 
-@pytest.mark.xfail(reason="missing: holder codes", raises=ModuleNotFoundError)
-def test_2_a_stripped_holder_code_is_refused_and_a_whole_one_opens() -> None:
-    importlib.import_module("edge.wire.holder")
+def test_2_a_stripped_holder_code_is_refused_and_a_whole_one_opens(tmp_path: Path) -> None:
+    street = Street(1, tmp_path)
+    bare = replace(GREEN, iat_s=int(street.wall_s), exp_s=int(street.wall_s) + 600)
+    bare = replace(bare, cnf=PHONE.public)
+    inner = encode(bare, street.people.city)
+    assert shown(street, "bare", text=inner.encode()) == 0
+    whole = holder.encode(inner, int(street.wall_s), None, PHONE)
+    assert shown(street, "holder", text=whole.encode()) == 1
 
 
 @pytest.mark.xfail(reason="missing: the controller on the safe side", raises=ModuleNotFoundError)

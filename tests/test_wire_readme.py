@@ -7,10 +7,11 @@ import tomllib
 from pathlib import Path
 
 import msgspec
+import pytest
 import segno
 
 from edge.verdict import Reason
-from edge.wire import code, envelope, keys, report, trust, unit
+from edge.wire import code, envelope, holder, keys, report, trust, unit
 
 README = (Path(__file__).parents[1] / "edge" / "wire" / "README.md").read_text(encoding="utf-8")
 
@@ -65,11 +66,30 @@ def test_the_worked_example_says_what_is_signed() -> None:
     assert keys.verify(ISSUER.public, message, raw[-64:])
 
 
-def test_the_sizes_are_measured() -> None:
+@pytest.mark.parametrize("number", [8, 9])
+def test_the_sizes_are_measured(number: int) -> None:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        exec(block(8, "python"), {})  # noqa: S102 -- our own page
-    assert printed.getvalue().rstrip("\n") == block(8, "output")
+        exec(block(number, "python"), {})  # noqa: S102 -- our own page
+    assert printed.getvalue().rstrip("\n") == block(number, "output")
+
+
+def test_a_holder_signs_what_the_page_says() -> None:
+    phone, door = keys.private_key(bytes(range(64, 96))), "campus/north-1"
+    said = code.Code(
+        colour=code.Colour.GREEN, sub="AAECAwQFBgc", iat_s=1, exp_s=2, cnf=phone.public
+    )
+    raw = code.unwrap(holder.encode(code.encode(said, ISSUER), 3, door, phone).encode())
+    assert isinstance(raw, bytes)
+    inner = code.unwrap(code.encode(said, ISSUER).encode())
+    assert isinstance(inner, bytes)
+    protected = bytes.fromhex("a201320d") + inner
+    assert len(protected) == 153
+    payload = b"\xa2\x03\x6ecampus/north-1\x06\x03"
+    body = bytes((0x40 | len(payload),)) + payload
+    assert raw[:-64] == b"\x84\x58\x99" + protected + b"\xa0" + body + b"\x58\x40"
+    message = b"\x84\x6aSignature1\x58\x99" + protected + b"\x50menshen-holder-1" + body
+    assert keys.verify(phone.public, message, raw[-64:])
 
 
 def test_the_cost_of_the_drafts_status_map() -> None:

@@ -32,10 +32,19 @@ Category = Literal[
     "expired",
     "not-yet",
     "not-here",
+    "not-now",
+    "revoked",
+    "used",
+    "proof-old",
+    "phone-clock",
+    "not-recognised",
     "not-genuine",
+    "full",
     "unsure-issuer",
     "unsure-time",
     "unsure-status",
+    "unsure-trust",
+    "unsure-start",
 ]
 """What a decision is counted as. Closed: a collector refuses any other."""
 

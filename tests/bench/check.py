@@ -6,8 +6,8 @@ import time
 import cwt
 from nacl.bindings import crypto_sign_open
 
-from edge.clock import interval
-from edge.verdict import Genuine, Place, verify
+from edge.clock import Floors, Now, interval
+from edge.verdict import Believed, Genuine, Place, verify
 from edge.wire import code, keys
 from edge.wire.code import Code, Colour
 from edge.wire.trust import Trust
@@ -30,8 +30,8 @@ def figures(rounds: int) -> list[Figure]:
     """Text to verdict against libsodium's bare verify of the same bytes, and python-cwt."""
     at_s = int(time.time())
     symbol = text(at_s).encode()
-    trust, place = Trust(issuers(at_s)), Place(frozenset({"campus"}))
-    now = interval(at_s + 10)
+    believed = Believed(Trust(issuers(at_s)), signed_s=at_s)
+    place, now, floors = Place(frozenset({"campus"})), Now(interval(at_s + 10), 0), Floors()
     signed = code.decode(symbol)
     assert isinstance(signed, code.Signed)
     bare = signed.signature + signed.message
@@ -41,11 +41,11 @@ def figures(rounds: int) -> list[Figure]:
     key = cwt.COSEKey.from_pem(keys.public_to_pem(CITY.public), alg=-19, kid=CITY.kid)
     tag = b"\xd2"  # COSE_Sign1 of RFC 9052: python-cwt wants it, the code's prefix says it
 
-    assert isinstance(verify(symbol, trust, place, now), Genuine)
+    assert isinstance(verify(symbol, believed, place, now, floors), Genuine)
     assert cose.decode(tag + raw, key) in signed.message
     times = race(
         {
-            "check": lambda: verify(symbol, trust, place, now),
+            "check": lambda: verify(symbol, believed, place, now, floors),
             "libsodium": lambda: crypto_sign_open(bare, CITY.public),
             "python-cwt": lambda: cose.decode(tag + raw, key),
         },

@@ -17,7 +17,7 @@ from edge.adapters.symbols import Symbols
 from edge.clock import Now, interval
 from edge.decision import Rules
 from edge.loop import Loop, Settings, World
-from edge.verdict import Place
+from edge.verdict import Believed, Place
 from edge.wire.code import Colour
 from edge.wire.trust import Trust
 from edge.wire.unit import Pins
@@ -81,7 +81,7 @@ def figures(rounds: int, at_s: int) -> list[Figure]:
         relay = factory.pin(PINS.relay)
         loop = Loop(
             World(clock, camera, Symbols("zxing-cpp"), door, store, None),
-            Trust(issuers(at_s)),
+            Believed(Trust(issuers(at_s)), signed_s=at_s),
             Place(frozenset({"campus"})),
             Rules(frozenset({Colour.GREEN})),
             Settings(unlock_ms=UNLOCK_MS, period_s=900, k=10, report_s=60),
