@@ -10,7 +10,7 @@ from edge.wire import report
 LATE_S = 3600
 
 
-Part = Literal["camera", "door", "store"]
+Part = Literal["camera", "door", "store", "verifier"]
 """What of a unit's world can fail."""
 
 
@@ -39,5 +39,6 @@ def message(
         camera="lost" if "camera" in failed else "ok",
         door="lost" if "door" in failed else "ok",
         store="full" if "store" in failed else "ok",
+        verifier="wrong" if "verifier" in failed else "ok",
         queue="full" if "store" in failed else "late" if late else "ok",
     )

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge import door, health, ports
+from edge import door, health, ports, selftest
 from edge.clock import Floors, Now
 from edge.decision import Decision, Rules, decide
 from edge.door import Signal
@@ -59,8 +59,10 @@ class Loop:
         settings: Settings,
         rng: random.Random,
         told: Callable[[Verdict, Decision], None] | None = None,
+        known_answers: Callable[[], str | None] = selftest.wrong,
     ) -> None:
         """`told` is called for each decision: for a screen at the door, never for a file.
+        `known_answers` says in one sentence what the verifier judges wrongly.
 
         Raises StoreLost when what was counted before cannot be read.
         """
@@ -72,6 +74,8 @@ class Loop:
         self._settings = settings
         self._rng = rng
         self._told = told
+        self._known_answers = known_answers
+        self._examined_s = float("-inf")
         self._in_view = InView(rng.randbytes(32))
         now = world.clock.read()
         world.store.begin(first_cells(now, settings.period_s, settings.k, rng))
@@ -86,7 +90,7 @@ class Loop:
     def tick(self) -> None:
         """One turn. It takes what is there and waits for nothing."""
         now = self._world.clock.read()
-        for step in (self._look, self._close_cells, self._probe, self._report):
+        for step in (self._examine, self._look, self._close_cells, self._probe, self._report):
             try:
                 step(now)
             except ports.WorldFailure as failure:
@@ -95,7 +99,19 @@ class Loop:
             self._not_ready_again_s = now.monotonic_s + door.NOT_READY_EVERY_S
             self._show_not_ready(now)
 
+    def _examine(self, now: Now) -> None:
+        """Known answers before the door serves and once a day; while they are wrong it is shut."""
+        if now.monotonic_s < self._examined_s + selftest.AGAIN_S:
+            return
+        wrong = self._known_answers()
+        if wrong is not None:
+            raise ports.VerifierWrong(wrong)
+        self._examined_s = now.monotonic_s
+        self._works("verifier")
+
     def _look(self, now: Now) -> None:
+        if "verifier" in self._failures:
+            return
         frame = self._world.camera.latest()
         if frame is None:
             return

@@ -20,7 +20,7 @@ from edge.wire import report
 Luma = npt.NDArray[np.uint8]
 
 
-class WorldFailure(Exception):  # the three below name what failed
+class WorldFailure(Exception):  # the ones below name what failed
     """A device or service failed; the message is one sentence for people."""
 
     part: Part
@@ -42,6 +42,12 @@ class StoreLost(WorldFailure):
     """The disk is full, read-only or gone: nothing can be counted, so nothing may open."""
 
     part = "store"
+
+
+class VerifierWrong(WorldFailure):
+    """This machine judges known codes wrongly: nothing it says may open a door."""
+
+    part = "verifier"
 
 
 @dataclass(frozen=True, slots=True)

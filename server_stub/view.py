@@ -170,5 +170,12 @@ def _problems(health: dict[str, Any]) -> Iterable[str]:
         yield "trust-old"
 
 
-PARTS = {"camera": "ok", "door": "ok", "store": "ok", "queue": "ok", "clock": "system"}
+PARTS = {
+    "camera": "ok",
+    "door": "ok",
+    "store": "ok",
+    "verifier": "ok",
+    "queue": "ok",
+    "clock": "system",
+}
 """What a unit says of its parts, and what it says when all is well."""

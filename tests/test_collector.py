@@ -32,6 +32,7 @@ HEALTH = report.Health(
     camera="lost",
     door="ok",
     store="ok",
+    verifier="ok",
     queue="late",
 )
 

@@ -24,6 +24,7 @@ HEALTH = report.Health(
     camera="ok",
     door="ok",
     store="ok",
+    verifier="ok",
     queue="ok",
 )
 

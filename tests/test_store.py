@@ -25,6 +25,7 @@ HEALTH = report.Health(
     camera="ok",
     door="ok",
     store="ok",
+    verifier="ok",
     queue="ok",
 )
 

@@ -7,12 +7,13 @@ checked at every tick; a failure names its seed.
 
 import base64
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from edge import BUILT_S
+from edge import BUILT_S, selftest
 from edge.adapters.disk import DiskStore
 from edge.clock import Now, interval
 from edge.decision import Decision, Rules
@@ -153,6 +154,7 @@ class Street:
         self.centre = Centre(self)
         self.camera_lost = self.door_lost = False
         self.boots = 0
+        self.known_answers: Callable[[], str | None] = selftest.wrong
         document = trust.Issuers(
             version=1,
             signed_s=START_S - 86400,
@@ -190,6 +192,7 @@ class Street:
             settings,
             rng,
             self.told,
+            self.known_answers,
         )
 
     def power_cut(self) -> None:

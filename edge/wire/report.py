@@ -103,6 +103,7 @@ class Health(_Message, frozen=True, kw_only=True):
     camera: Literal["ok", "lost"]
     door: Literal["ok", "lost"]
     store: Literal["ok", "full"]
+    verifier: Literal["ok", "wrong"]
     queue: Literal["ok", "late", "full"]
 
 
