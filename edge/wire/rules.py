@@ -373,8 +373,8 @@ def _check_hours(said: list[Hours], where: str) -> None:
         for clock in (each.from_, each.until):
             if not _CLOCK.fullmatch(clock):
                 raise TrustError(
-                    f"the site's rules have hours {where} with {clock!r}, which is no time of a day; "
-                    "write it as 07:30"
+                    f"the site's rules have hours {where} with {clock!r}, which is no time of "
+                    "a day; write it as 07:30"
                 )
         if each.from_ in (each.until, "24:00"):
             raise TrustError(
