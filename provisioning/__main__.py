@@ -12,6 +12,7 @@ from edge.wire.unit import Camera
 from provisioning import authority as authorities
 from provisioning import batch, inventory, sites
 from provisioning import issuers as issuer_folders
+from provisioning import rules as site_rules
 from provisioning import units as cards
 from provisioning.files import Folder, ProvisioningError
 
@@ -200,6 +201,28 @@ def show(estate: Estate) -> None:
         out.print(shown)
     if wrong:
         raise ProvisioningError("\n".join(wrong))
+
+
+@app.command()
+def rules(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A site's rules, as edge/wire/rules.md has them.")
+    ],
+    group: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Show a door in this group; again for more.  [default: each door told apart]"
+        ),
+    ] = None,
+) -> None:
+    """Say what is wrong with a site's rules; show each door's week."""
+    site = site_rules.read(file)
+    tables, notes = site_rules.show(site, group or [])
+    out.print(f"{file} can be used: version {site.version} of {site.site}, hours of {site.zone}.")
+    for shown in tables:
+        out.print(shown)
+    for note in notes:
+        out.print(f"Note: {note}.")
 
 
 def _camera(kind: str, source: str) -> Camera:

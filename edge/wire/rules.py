@@ -163,22 +163,28 @@ class Site(_Table, frozen=True, kw_only=True):
 
 def read(data: bytes, site: str) -> Site:
     """Understand the rules of `site`. Raises TrustError with one sentence."""
+    document = parse(data)
+    if document.site != site:
+        raise TrustError(f"these rules are of site {document.site!r}, this unit is at {site!r}")
+    return document
+
+
+def parse(data: bytes) -> Site:
+    """`read`, whichever site it says. Raises TrustError."""
     if len(data) > LEN_MAX:
         raise TrustError(f"the site's rules are larger than {LEN_MAX} bytes; nobody needs so many")
     try:
         document = msgspec.json.decode(data, type=Site)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise TrustError(f"the site's rules are not understood: {_plain(error)}") from None
-    if document.site != site:
-        raise TrustError(f"these rules are of site {document.site!r}, this unit is at {site!r}")
     _check(document)
     return document
 
 
 def encode(document: Site) -> bytes:
-    """The document as people can read it. Raises TrustError for what `read` would refuse."""
+    """The document as people can read it. Raises TrustError for what `parse` would refuse."""
     data = msgspec.json.format(msgspec.json.encode(document), indent=1)
-    read(data, document.site)
+    parse(data)
     return data
 
 

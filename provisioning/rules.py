@@ -1,0 +1,166 @@
+"""A site's rules for people: five examples to begin with, and what a file says, door by door."""
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import msgspec
+from rich.table import Table
+
+from edge.wire import hours, rules
+from edge.wire.hours import Timetable
+from edge.wire.rules import DoorRules, Site
+from edge.wire.trust import TrustError
+from provisioning.files import ProvisioningError
+
+EXAMPLES = Path(__file__).parent / "examples"
+WORDS_SHOWN = 4  # of a company list that may have thousands
+DOORS_SHOWN = 12
+
+
+def kinds() -> list[str]:
+    """The names of the example sites."""
+    return sorted(path.stem for path in EXAMPLES.glob("*.json"))
+
+
+def template(kind: str, site: str) -> Site:
+    """The example `kind` as version 1 of the rules of `site`: its door groups are renamed.
+
+    Raises ProvisioningError.
+    """
+    if kind not in kinds():
+        raise ProvisioningError(f"there is no example site {kind!r}; take {', '.join(kinds())}")
+    said = msgspec.to_builtins(rules.read((EXAMPLES / f"{kind}.json").read_bytes(), kind))
+
+    def here(group: str) -> str:
+        return site + group.removeprefix(kind) if f"{group}/".startswith(f"{kind}/") else group
+
+    for entry in said["grants"]:
+        entry["doors"] = [here(group) for group in entry["doors"]]
+    for door in said["doors"]:
+        door["groups"] = [here(group) for group in door["groups"]]
+    try:
+        return msgspec.convert(
+            said | {"site": site, "version": 1, "signed_s": int(time.time())}, Site
+        )
+    except msgspec.ValidationError as error:
+        raise ProvisioningError(f"{site!r} cannot be a site: {error}") from None
+
+
+def read(path: Path) -> Site:
+    """The rules in a file, of whichever site. Raises ProvisioningError."""
+    try:
+        return rules.parse(path.read_bytes())
+    except TrustError as error:
+        raise ProvisioningError(f"{path}: {error}") from None
+
+
+def show(site: Site, groups: Sequence[str]) -> tuple[list[Table], list[str]]:
+    """The week of a door in these groups (none named: of each door that the rules tell apart).
+
+    Besides, a sentence for each thing that is allowed but may not be meant.
+    """
+    doors = [tuple(groups)] if groups else list(_doors(site))
+    notes = list(_notes(site))
+    if len(doors) > DOORS_SHOWN:
+        notes.append(f"{len(doors) - DOORS_SHOWN} more doors are told apart; name one by --group")
+    return [_week(site, door) for door in doors[:DOORS_SHOWN]], notes
+
+
+def _doors(site: Site) -> Iterator[tuple[str, ...]]:
+    """The site's own door, and one in each group that is named, with the groups around it."""
+    named = {g for entry in site.grants for g in entry.doors}
+    named |= {g for door in site.doors for g in door.groups}
+    yield (site.site,)
+    for group in sorted(named - {site.site}):
+        around = [g for g in sorted({*named, site.site}) if f"{group}/".startswith(f"{g}/")]
+        yield tuple(dict.fromkeys([site.site, *around]))
+
+
+def _week(site: Site, groups: tuple[str, ...]) -> Table:
+    door = rules.for_door(site, groups)
+    title = f"A door in {', '.join(groups)}"
+    table = Table("who", "signed by", "when", "closed days", title=title, caption=_about(door))
+    alike: dict[tuple[rules.Way, ...], list[str]] = {}
+    for grant, ways in door.ways.items():
+        alike.setdefault(ways, []).append(grant)
+    for ways, grants in alike.items():
+        for way in ways:
+            table.add_row(_some(grants), _some(sorted(way.issuers)) or "any", *_hours(way.table))
+    if door.visitors is None:
+        table.add_row("anybody else", "any", "never", "never")
+    else:
+        table.add_row("anybody else", "any", *_hours(door.visitors))
+    return table
+
+
+def _hours(table: Timetable) -> tuple[str, str]:
+    """`mon-fri  07:30-08:30, 11:30-12:30`, a line for each run of days that are alike."""
+    days = [
+        ", ".join(
+            f"{_clock(stretch.from_min)}-{_clock(stretch.until_min)}"
+            for stretch in table.week
+            if stretch.weekday == weekday
+        )
+        for weekday in range(7)
+    ]
+    lines, first = [], 0
+    for weekday in range(7):
+        if weekday < 6 and days[weekday + 1] == days[weekday]:
+            continue
+        run = "-".join(dict.fromkeys((rules.DAYS[first], rules.DAYS[weekday])))
+        if days[weekday]:
+            lines.append(f"{run:<7}  {days[weekday]}")
+        first = weekday + 1
+    when = "always" if table.week == hours.WHOLE_WEEK else "\n".join(lines)
+    return when, "never" if table.closed else "as ever"
+
+
+def _clock(minute: int) -> str:
+    """`06:00` also of the next day: an end before its beginning says so by itself."""
+    if minute > hours.DAY_MIN:
+        minute -= hours.DAY_MIN
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+def _about(door: DoorRules) -> str:
+    colours = [colour.name.lower() for colour in sorted(door.opens)]
+    unsure = [kind for kind, does in msgspec.structs.asdict(door.unsure).items() if does == "open"]
+    said = [
+        f"opens for {', '.join(colours)}" if colours else "opens for nobody",
+        f"also unsure of {', '.join(unsure)}" if unsure else "never when unsure",
+        f"again after {door.passback_s} s" if door.passback_s else "again at once",
+    ]
+    if door.inside_max is not None:
+        said.append(f"at most {door.inside_max} inside")
+    if door.holder.required:
+        said.append("only codes that a phone signs")
+    if door.holder.door_named:
+        said.append("for this very door")
+    return "; ".join(said)
+
+
+def _notes(site: Site) -> Iterator[str]:
+    free = [entry.grants[0] for entry in site.grants if not entry.issuers]
+    if free:
+        yield f"any issuer may grant {_some(free)}; `issuers` says who may"
+    granted = {word.split(":")[1] for e in site.grants for word in e.grants if ":" in word}
+    issuers = {name for entry in site.grants for name in entry.issuers}
+    for company in site.suspended:
+        known = company in granted | issuers
+        yield f"{company!r} is suspended" + ("" if known else ", and nothing here names it")
+    days = [*site.closed, *(day for door in site.doors for day in door.closed or ())]
+    if days and max(days) < _today():
+        yield f"every closed day is over; the last was {max(days)}"
+    if site.counts.demo:
+        yield f"a demo site: counts of {site.counts.k} may be told"
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _some(words: Sequence[str]) -> str:
+    more = f" and {len(words) - WORDS_SHOWN} more" if len(words) > WORDS_SHOWN else ""
+    return ", ".join(words[:WORDS_SHOWN]) + more
