@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +19,7 @@ from edge import ports
 from edge.adapters import systemd
 from edge.adapters.systemclock import SystemClock
 from edge.clock import Floors, Now, interval
-from edge.decision import Decision, Rules, decide
+from edge.decision import Decision, decide
 from edge.door import Signal, action
 from edge.loop import Loop, Settings, World
 from edge.ports import CameraLost, WorldFailure
@@ -27,6 +28,7 @@ from edge.wire import keys
 from edge.wire import trust as trust_file
 from edge.wire import unit as unit_file
 from edge.wire.code import TIME_S_MAX, Colour
+from edge.wire.rules import PLAIN, DoorRules
 from edge.wire.trust import Trust, TrustError
 from edge.wire.unit import ConfigError, Unit
 
@@ -120,7 +122,7 @@ def _judge(unit: Unit | None, now: Now) -> Callable[[ports.Symbol], dict[str, An
     """What `check` says of a symbol; without a unit nobody's signature is known."""
     if unit is None:
         trust = Trust(trust_file.Issuers(version=1, signed_s=0, issuers=[]))
-        place, rules = Place(frozenset()), Rules(frozenset({Colour.GREEN}))
+        place, rules = Place(frozenset()), PLAIN
     else:
         trust, place, rules = _trust(unit), _place(unit), _rules(unit)
 
@@ -131,10 +133,10 @@ def _judge(unit: Unit | None, now: Now) -> Callable[[ports.Symbol], dict[str, An
         said: dict[str, Any] = {"corners": symbol.corners}
         if verdict is None:
             return said | {"verdict": "not a door code", "opens": False, "signal": "none"}
-        decision = decide(verdict, rules)
+        decision = decide(verdict, rules, now)
         said |= {
             "verdict": type(verdict).__name__.lower(),
-            "reason": _why(verdict),
+            "reason": decision.why,
             "opens": decision.opens,
             "people": decision.people,
             "signal": decision.signal.value,
@@ -145,12 +147,6 @@ def _judge(unit: Unit | None, now: Now) -> Callable[[ports.Symbol], dict[str, An
         return said
 
     return judge
-
-
-def _why(verdict: Verdict) -> str:
-    if isinstance(verdict, Genuine):
-        return f"genuine, current and {verdict.colour.name.lower()}"
-    return verdict.reason.value
 
 
 def _print_checked(found: list[dict[str, Any]], unit: Unit | None) -> None:
@@ -209,8 +205,8 @@ def _place(unit: Unit) -> Place:
     return Place(frozenset(unit.groups), unit.site, unit.name)
 
 
-def _rules(unit: Unit) -> Rules:
-    return Rules(frozenset(Colour[name.upper()] for name in unit.door.opens))
+def _rules(unit: Unit) -> DoorRules:
+    return replace(PLAIN, opens=frozenset(Colour[name.upper()] for name in unit.door.opens))
 
 
 def _settings(unit: Unit) -> Settings:
@@ -270,7 +266,7 @@ def _camera(camera: unit_file.Camera) -> ports.Camera:
 
 def _show(verdict: Verdict, decision: Decision) -> None:
     does = "opens" if decision.opens else "stays shut"
-    print(f"{decision.category}: {does}, {_why(verdict)}", flush=True)
+    print(f"{decision.category}: {does}, {decision.why}", flush=True)
 
 
 def _until_stopped(loop: Loop, clock: ports.Clock, tick_s: float, seconds: float | None) -> None:

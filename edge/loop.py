@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from edge import door, health, ports, selftest
 from edge.clock import Floors, Now
-from edge.decision import Decision, Rules, decide
+from edge.decision import Decision, decide
 from edge.door import Signal
 from edge.replay import InView
 from edge.tally import Tally, first_cells
 from edge.verdict import Believed, Place, Verdict, verify
 from edge.wire import report
+from edge.wire.rules import DoorRules
 
 log = logging.getLogger("menshen")
 
@@ -55,7 +56,7 @@ class Loop:
         world: World,
         believed: Believed,
         place: Place,
-        rules: Rules,
+        rules: DoorRules,
         settings: Settings,
         rng: random.Random,
         told: Callable[[Verdict, Decision], None] | None = None,
@@ -126,7 +127,7 @@ class Loop:
                 continue
             if verdict.dated is not None:
                 self._floors.raised(*verdict.dated, now.interval)
-            decision = decide(verdict, self._rules)
+            decision = decide(verdict, self._rules, now)
             if self._in_view.still(verdict.subject, decision.category, now.monotonic_s):
                 continue
             if not self._world.door.resting():  # one after the other
@@ -142,7 +143,7 @@ class Loop:
         self._works("store")
         self._tally.keep(cell)
         self._in_view.answered(verdict.subject, decision.category, now.monotonic_s)
-        unlock_ms = self._settings.unlock_ms if decision.opens else 0
+        unlock_ms = max(self._settings.unlock_ms, decision.at_least_ms) if decision.opens else 0
         self._world.door.apply(door.action(decision.signal, unlock_ms))
         if self._told is not None:
             self._told(verdict, decision)

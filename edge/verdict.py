@@ -87,6 +87,7 @@ class Unsure:
     reason: Reason
     subject: bytes
     dated: Dated | None = None
+    otherwise: "Genuine | Unsure | None" = None  # if that were known; None: nobody can say
 
 
 Verdict = Genuine | Refused | Unsure
@@ -209,14 +210,17 @@ def verify(
     listed = _listed(said, key, believed, now)
     if listed is Reason.REVOKED:
         return Refused(listed, subject, dated)
-    unsure = (
-        _trusted(said, believed.step(now), believed.ages)
-        or _time_known(said, proof, believed.holder, time)
-        or listed
+    verdict: Genuine | Unsure = Genuine(
+        said, _colour(said, time), subject, key.issuer, proof, dated
     )
-    if unsure:
-        return Unsure(unsure, subject, dated)
-    return Genuine(said, _colour(said, time), subject, key.issuer, proof, dated)
+    for unsure in (  # the last one found is what people are told
+        listed,
+        _time_known(said, proof, believed.holder, time),
+        _trusted(said, believed.step(now), believed.ages),
+    ):
+        if unsure:
+            verdict = Unsure(unsure, subject, dated, verdict)
+    return verdict
 
 
 def _torn(text: bytes) -> Refused:
@@ -230,7 +234,7 @@ def _foreign(text: bytes, believed: Believed, place: Place, now: Now) -> Verdict
             step = believed.step(now)
             if isinstance(said, Genuine) and step >= Step.OLD:  # all of them live long
                 why = Reason.TRUST_EXPIRED if step is Step.EXPIRED else Reason.TRUST_OLD
-                return Unsure(why, said.subject)
+                return Unsure(why, said.subject, None, said)
             return said
     return None
 

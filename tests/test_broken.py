@@ -24,7 +24,7 @@ BROKEN = {  # what is broken: the file, what it says, what it says then
     ),
     "opens for every decision": (
         "edge/loop.py",
-        "self._settings.unlock_ms if decision.opens else 0",
+        "max(self._settings.unlock_ms, decision.at_least_ms) if decision.opens else 0",
         "self._settings.unlock_ms",
     ),
     "forgets what it has counted": ("edge/loop.py", "        self._tally.keep(cell)\n", ""),
@@ -72,8 +72,8 @@ BROKEN = {  # what is broken: the file, what it says, what it says then
     ),
     "opens for yellow": (
         "edge/decision.py",
-        "opens = verdict.colour in rules.opens",
-        "opens = verdict.colour <= 2",
+        "if verdict.colour not in rules.opens:",
+        "if verdict.colour > 2:",
     ),
     "lets the lights of one action end another's pulse": (
         "edge/adapters/gpio.py",

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 from edge import BUILT_S, door, health
 from edge.clock import NEVER_S, Interval, Now, interval
-from edge.decision import Rules, decide
+from edge.decision import decide
 from edge.door import Signal
 from edge.replay import GONE_S, KEPT_MAX, InView
 from edge.tally import DAY_S, Tally, first_cells
 from edge.verdict import Genuine, Reason, Refused, Unsure
 from edge.wire import report
 from edge.wire.code import Code, Colour
+from edge.wire.rules import PLAIN
 from edge.wire.unit import UNLOCK_MS_MAX
 
 CODE = Code(colour=Colour.GREEN, sub="AAAAAAAAAAA", iat_s=1, exp_s=2)
-GREEN_ONLY = Rules(frozenset({Colour.GREEN}))
 
 
 def genuine(colour: Colour, **claims: object) -> Genuine:
@@ -35,14 +35,18 @@ def test_only_a_genuine_code_of_an_accepted_colour_opens() -> None:
             *(Refused(reason, b"") for reason in Reason),
             *(Unsure(reason, b"") for reason in UNSURE),
         )
-        if decide(verdict, GREEN_ONLY).opens
+        if decide(verdict, PLAIN, now(0)).opens
     ]
     assert opening == [genuine(Colour.GREEN)]
-    assert not decide(genuine(Colour.GREEN), Rules(frozenset())).opens
-    assert decide(genuine(Colour.RED), Rules(frozenset(Colour))).opens  # the fever clinic
+    assert not decide(genuine(Colour.GREEN), replace(PLAIN, opens=frozenset()), now(0)).opens
+    fever_clinic = replace(PLAIN, opens=frozenset(Colour))
+    assert decide(genuine(Colour.RED), fever_clinic, now(0)).opens
 
 
-UNSURE = (Reason.UNKNOWN_ISSUER, Reason.TIME_UNKNOWN, Reason.STATUS_UNKNOWN)
+UNSURE = (
+    Reason.UNKNOWN_ISSUER, Reason.TIME_UNKNOWN, Reason.STATUS_UNKNOWN, Reason.STATUS_OLD,
+    Reason.TRUST_OLD, Reason.TRUST_EXPIRED, Reason.JUST_STARTED,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -65,14 +69,14 @@ UNSURE = (Reason.UNKNOWN_ISSUER, Reason.TIME_UNKNOWN, Reason.STATUS_UNKNOWN)
 def test_each_outcome_has_its_signal_and_its_count(
     verdict: Genuine | Refused | Unsure, signal: Signal, category: str
 ) -> None:
-    decision = decide(verdict, GREEN_ONLY)
+    decision = decide(verdict, PLAIN, now(0))
     assert (decision.signal, decision.category) == (signal, category)
     assert decision.category in report.CATEGORIES
 
 
 def test_a_party_passes_as_many_and_nobody_when_shut() -> None:
-    assert decide(genuine(Colour.GREEN, party=4), GREEN_ONLY).people == 4
-    assert decide(genuine(Colour.RED, party=4), GREEN_ONLY).people == 0
+    assert decide(genuine(Colour.GREEN, party=4), PLAIN, now(0)).people == 4
+    assert decide(genuine(Colour.RED, party=4), PLAIN, now(0)).people == 0
 
 
 @pytest.mark.parametrize("signal", Signal)

@@ -16,13 +16,14 @@ import numpy as np
 from edge import BUILT_S, selftest
 from edge.adapters.disk import DiskStore
 from edge.clock import Now, interval
-from edge.decision import Decision, Rules
+from edge.decision import Decision
 from edge.door import DoorAction, Signal
 from edge.loop import Loop, Settings, World
 from edge.ports import CameraLost, DoorLost, Frame, Luma, Symbol
 from edge.verdict import Believed, Place, Verdict
 from edge.wire import keys, report, trust
 from edge.wire.code import Code, Colour, encode
+from edge.wire.rules import PLAIN
 
 SITE, UNIT = "campus", "north-1"
 GROUPS = frozenset({"campus", "campus/north-1"})
@@ -188,7 +189,7 @@ class Street:
             world,
             Believed(self.trust, version=1, signed_s=START_S - 86400),
             Place(GROUPS),
-            Rules(frozenset({Colour.GREEN})),
+            PLAIN,
             settings,
             rng,
             self.told,

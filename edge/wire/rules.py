@@ -201,8 +201,8 @@ class DoorRules:
     inside_max: int | None
     slow_ms: int
     suspended: frozenset[str]
-    ways: Mapping[str, tuple["Way", ...]]  # grant -> what it opens here
-    visitors: Timetable | None  # a code without such a grant; None: it is not for this door
+    ways: Mapping[str, tuple["Way", ...]]  # grant -> its hours here
+    visitors: Timetable | None  # a code without such a grant; None: it may not pass
 
     def when(self, scope: str | None, issuer: str) -> tuple[Timetable, ...]:
         """The hours of a code: those of each of its grants that counts here, else a visitor's.
@@ -395,3 +395,7 @@ def _plain(error: Exception) -> str:
     if where:
         return f"{where[2]} has letters or a length that are not allowed there"
     return "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+
+
+PLAIN = for_door(Site(site="plain", version=1, signed_s=0), ())
+"""The rules of a door of which nothing is said: green opens, and nobody unsure."""
