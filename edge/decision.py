@@ -31,7 +31,10 @@ def decide(verdict: Verdict, rules: DoorRules, now: Now, inside: int = 0) -> Dec
     opens and the code would open if it were known. Source: edge/wire/rules.md, section 8.
     """
     decision = _decide(verdict, rules, now, inside)
-    return replace(decision, category=rules.counted_as(decision.category))
+    merged = rules.counts.merged
+    if decision.category in merged:
+        return replace(decision, category=merged[decision.category])
+    return decision
 
 
 def _decide(verdict: Verdict, rules: DoorRules, now: Now, inside: int) -> Decision:

@@ -232,15 +232,6 @@ def test_a_suspended_company(scope: str | None, issuer: str, shut: bool) -> None
     assert not door().suspends(scope, issuer)
 
 
-def test_merged_categories_are_counted_as_one() -> None:
-    here = door(counts={"merged": {"not-yet": "expired"}})
-    assert [here.counted_as(c) for c in ("not-yet", "expired", "green")] == [
-        "expired",
-        "expired",
-        "green",
-    ]
-
-
 # Hours
 
 

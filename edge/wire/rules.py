@@ -231,10 +231,6 @@ class DoorRules:
         words = scope.split(" ") if scope else []
         return any(":" in word and word.split(":")[1] in self.suspended for word in words)
 
-    def counted_as(self, category: Category) -> Category:
-        """The category itself, or the one that it is merged into."""
-        return self.counts.merged.get(category, category)
-
 
 @dataclass(frozen=True, slots=True)
 class Way:
