@@ -1,0 +1,96 @@
+"""Key lists of foreign issuers: the EU's published certificates made into keys/<issuer>.json."""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+from edge.wire import hc1
+from edge.wire.code import TIME_S_MAX
+from edge.wire.hc1 import Evidence
+
+# The EU's extended key usages. Certificates of the first weeks have a 0 too many in them, and
+# every reader of the EU's takes both.
+_USAGE: dict[str, Evidence] = {
+    f"1.3.6.1.4.1.{arc}1847.2021.1.{number}": evidence
+    for arc in ("", "0.")
+    for number, evidence in ((1, "test"), (2, "vaccination"), (3, "recovery"))
+}
+
+
+class CertificateError(ValueError):
+    """A certificate that gives no key; one sentence for people."""
+
+
+def key(der: bytes, evidence: tuple[Evidence, ...] | None = None) -> hc1.Key:
+    """The list's entry for one Document Signer Certificate, DER.
+
+    `evidence`: what it may sign, said by whoever asks; None: what its extended key usages say, and
+    where they name none of the EU's, everything, as the EU's rules have it.
+    Raises CertificateError.
+    """
+    name = hashlib.sha256(der).hexdigest()[:16]
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        public = certificate.public_key()
+        countries = certificate.subject.get_attributes_for_oid(NameOID.COUNTRY_NAME)
+    except (ValueError, TypeError) as error:
+        raise CertificateError(f"certificate {name} cannot be read: {error}") from None
+    if isinstance(public, ec.EllipticCurvePublicKey) and public.curve.name == "secp256r1":
+        algorithm = "ES256"
+    elif isinstance(public, rsa.RSAPublicKey) and 2048 <= public.key_size <= 4096:
+        algorithm = "PS256"
+    else:
+        raise CertificateError(
+            f"certificate {name} has a key of another kind than P-256 or RSA of 2048 to 4096 bits"
+        )
+    said = {
+        "kid": base64.b64encode(hashlib.sha256(der).digest()[: hc1.KID_LEN]).decode("ascii"),
+        "algorithm": algorithm,
+        "public": base64.b64encode(
+            public.public_bytes(
+                serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        ).decode("ascii"),
+        "country": str(countries[0].value).upper() if countries else "",
+        "from_s": int(certificate.not_valid_before_utc.timestamp()),
+        # RFC 5280 section 4.1.2.5: a certificate is valid in its last second too.
+        "until_s": min(int(certificate.not_valid_after_utc.timestamp()) + 1, TIME_S_MAX),
+        "evidence": evidence or _evidence(certificate, name),
+    }
+    try:
+        return msgspec.convert(said, hc1.Key)
+    except msgspec.ValidationError as error:
+        raise CertificateError(f"certificate {name} gives no key: {error}") from None
+
+
+def key_list(certificates: Iterable[bytes]) -> hc1.KeyList:
+    """One entry a certificate, the same one once. Raises CertificateError."""
+    entries = {der: key(der) for der in certificates}
+    return hc1.KeyList(
+        tuple(sorted(entries.values(), key=lambda entry: (entry.country, entry.kid)))
+    )
+
+
+def write(document: hc1.KeyList) -> bytes:
+    """The bytes of keys/<issuer>.json."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=1)
+
+
+def _evidence(certificate: x509.Certificate, name: str) -> tuple[Evidence, ...]:
+    try:
+        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return hc1.EVIDENCE
+    except ValueError as error:
+        raise CertificateError(
+            f"certificate {name} does not say legibly what it may sign ({error}); "
+            "look at it, and name its evidence yourself"
+        ) from None
+    named = {_USAGE[o.dotted_string] for o in usages if o.dotted_string in _USAGE}
+    return tuple(e for e in hc1.EVIDENCE if e in named) or hc1.EVIDENCE
