@@ -124,14 +124,19 @@ PERSON = {
 BORN = "1998-02-26"
 
 
-def key(evidence: tuple[Evidence, ...] = EVIDENCE, kid: bytes = KID, **more: Any) -> Key:
-    public = SIGNER.public_key().public_bytes(
+def spki(private: ec.EllipticCurvePrivateKey) -> str:
+    """Its public key as a key list has it."""
+    public = private.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
+    return base64.b64encode(public).decode()
+
+
+def key(evidence: tuple[Evidence, ...] = EVIDENCE, kid: bytes = KID, **more: Any) -> Key:
     said = {
         "kid": base64.b64encode(kid).decode(),
         "algorithm": "ES256",
-        "public": base64.b64encode(public).decode(),
+        "public": spki(SIGNER),
         "country": "AT",
         "from_s": ISSUED_S - 86400,
         "until_s": ISSUED_S + 730 * 86400,

@@ -247,7 +247,9 @@ def _fits(fact: Fact, row: Row) -> bool:
 
 
 def decode(text: bytes) -> Certificate:
-    """Read the text of a symbol that begins with `HC1:`. Raises _Torn. Source: foreign.md, 3."""
+    """Read the text of a symbol. Raises _Torn. Source: foreign.md, section 3."""
+    if not text.startswith(PREFIX):
+        raise _Torn("it is of another format")
     if len(text) > TEXT_LEN_MAX:
         raise _Torn("it is longer than any symbol")
     packed = base45_decode(text.removeprefix(PREFIX))
