@@ -16,10 +16,11 @@ from edge.wire.hc1 import Evidence
 
 # The EU's extended key usages. Certificates of the first weeks have a 0 too many in them, and
 # every reader of the EU's takes both.
-_USAGE: dict[str, Evidence] = {
+_NUMBER: dict[int, Evidence] = {1: "test", 2: "vaccination", 3: "recovery"}
+_USAGE = {
     f"1.3.6.1.4.1.{arc}1847.2021.1.{number}": evidence
     for arc in ("", "0.")
-    for number, evidence in ((1, "test"), (2, "vaccination"), (3, "recovery"))
+    for number, evidence in _NUMBER.items()
 }
 
 
