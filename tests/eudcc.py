@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import hashlib
 import json
 import zlib
 from dataclasses import dataclass
@@ -182,3 +183,8 @@ def judged(symbol: bytes, at_s: int, error_s: int = 0, **more: Any) -> Verdict:
     """The verdict of a recogniser that has our one key and, unless said, takes anything."""
     keys = KeyList((more.pop("key", key()),))
     return recogniser(keys, **more).judge(symbol, PLACE, at(at_s, error_s))
+
+
+def digest(symbol: bytes) -> bytes:
+    """The subject of a text that is torn: it has no other."""
+    return hashlib.sha256(symbol).digest()

@@ -1,0 +1,198 @@
+"""A second foreign format is one new file: here one is dropped in and judged end to end."""
+
+import base64
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import edge.foreign
+from edge.clock import Floors, Interval, Now
+from edge.foreign import formats, recognisers
+from edge.verdict import Believed, Genuine, Place, Reason, Refused, Unsure, verify
+from edge.wire import hc1, keys, trust
+from edge.wire.code import Colour
+from edge.wire.hc1 import KeyList
+from edge.wire.trust import Issuer, Issuers, Trust, TrustError
+from provisioning import foreign
+from tests import eudcc
+
+TOY = '''
+"""A toy: `TOY:` and JSON, signed with Ed25519."""
+
+import base64
+import json
+
+from edge.verdict import Genuine, Reason, Refused, Unsure
+from edge.wire import keys
+from edge.wire.code import Code, Colour
+
+FORMAT = "toy"
+PREFIX = b"TOY:"
+
+
+class Toy:
+    prefix = PREFIX
+
+    def __init__(self, known):
+        self.known = known
+
+    def judge(self, text, place, now):
+        said = json.loads(text[4:])
+        body = json.dumps(said["body"]).encode()
+        subject = said["body"]["who"].encode()
+        for issuer, public in self.known:
+            if keys.verify(public, body, base64.b64decode(said["signature"])):
+                if said["body"]["until"] <= now.earliest_s:
+                    return Refused(Reason.EXPIRED, subject)
+                colour = Colour[issuer.terms_of[said["body"]["badge"]].upper()]
+                code = Code(colour=colour, sub="AAECAwQFBgc", iat_s=0, exp_s=said["body"]["until"])
+                return Genuine(code, colour, subject, issuer.name)
+        return Unsure(Reason.UNKNOWN_ISSUER, subject)
+
+
+class Known:
+    def __init__(self, issuer):
+        self.name = issuer.name
+        self.terms_of = json.loads(bytes(issuer.terms))
+
+
+def recogniser(issuers):
+    return Toy([(Known(f.issuer), keys.public_from_text(json.loads(f.keys))) for f in issuers])
+'''
+
+SIGNER = keys.private_key(bytes(range(32)))
+AT_S = eudcc.ISSUED_S + 86400
+PLACE = Place(groups=frozenset({"campus/north"}), site="campus", unit="north-1")
+TOY_ISSUER = Issuer("club", [], 0, format="toy", terms=b'{"gold": "green", "tin": "yellow"}')
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """One new file in the package, and nothing else."""
+    (tmp_path / "toy.py").write_text(TOY)
+    monkeypatch.setattr(edge.foreign, "__path__", [*edge.foreign.__path__, str(tmp_path)])
+    yield
+    sys.modules.pop("edge.foreign.toy", None)
+
+
+def toy_text(badge: str = "gold", until: int = AT_S + 60) -> bytes:
+    body = {"who": "member 7", "badge": badge, "until": until}
+    signature = SIGNER.sign(json.dumps(body).encode())
+    return (
+        b"TOY:"
+        + json.dumps({"body": body, "signature": base64.b64encode(signature).decode()}).encode()
+    )
+
+
+def believed(issuers: list[Issuer], documents: dict[str, bytes]) -> Believed:
+    """As edge.belief puts it together from verified documents."""
+    told = Trust(Issuers(1, AT_S - 3600, issuers))
+    found = recognisers(told.foreign, documents)
+    return Believed(trust=told, foreign=found, signed_s=AT_S - 3600)
+
+
+def judge(text: bytes, beliefs: Believed) -> object:
+    now = Now(Interval(AT_S - 5, AT_S + 5, "system"), 0.0)
+    return verify(text, beliefs, PLACE, now, Floors())
+
+
+CLUB_KEYS = {"keys/club.json": json.dumps(keys.public_to_text(SIGNER.public)).encode()}
+
+
+def test_without_the_file_it_is_none_of_our_business(caplog: pytest.LogCaptureFixture) -> None:
+    beliefs = believed([TOY_ISSUER], CLUB_KEYS)
+    assert judge(toy_text(), beliefs) is None
+    assert [r.getMessage() for r in caplog.records] == [
+        "issuer club signs codes of format toy, which this version does not recognise"
+    ]
+
+
+@pytest.mark.usefixtures("toy")
+def test_one_new_file_is_a_second_format() -> None:
+    beliefs = believed([eudcc.issuer(), TOY_ISSUER], CLUB_KEYS | EU_KEYS)
+    verdict = judge(toy_text(), beliefs)
+    assert isinstance(verdict, Genuine)
+    assert (verdict.colour, verdict.issuer) == (Colour.GREEN, "club")
+    yellow = judge(toy_text("tin"), beliefs)
+    assert isinstance(yellow, Genuine)
+    assert yellow.colour is Colour.YELLOW
+    late = judge(toy_text(until=AT_S - 60), beliefs)
+    assert isinstance(late, Refused)
+    assert late.reason is Reason.EXPIRED
+    forged = judge(toy_text().replace(b"member 7", b"member 8"), beliefs)
+    assert isinstance(forged, Unsure)
+    assert isinstance(judge(eudcc.text("v", eudcc.VACCINATION), beliefs), Genuine)
+
+
+@pytest.mark.usefixtures("toy")
+def test_formats_are_found_by_themselves() -> None:
+    assert formats().keys() == {"hc1", "toy"}
+
+
+def test_what_is_shipped() -> None:
+    assert formats().keys() == {"hc1"}
+
+
+@pytest.mark.parametrize("clash", ['FORMAT = "hc1"', 'PREFIX = b"HC1"', 'PREFIX = b"DC1:2"'])
+def test_two_modules_for_one_thing_are_a_fault_of_ours(
+    clash: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "twin.py").write_text(TOY + clash)
+    monkeypatch.setattr(edge.foreign, "__path__", [*edge.foreign.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "edge.foreign.twin", raising=False)
+    with pytest.raises(AssertionError, match="twin recognises what another"):
+        formats()
+    sys.modules.pop("edge.foreign.twin", None)
+
+
+def test_a_module_without_the_names_is_no_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "parts.py").write_text('FORMAT = "half"')
+    monkeypatch.setattr(edge.foreign, "__path__", [*edge.foreign.__path__, str(tmp_path)])
+    assert formats().keys() == {"hc1"}
+    sys.modules.pop("edge.foreign.parts", None)
+
+
+EU_KEYS = {"keys/eu.json": foreign.write(KeyList((eudcc.key(),)))}
+
+
+def test_the_eu_certificate_end_to_end() -> None:
+    beliefs = believed([eudcc.issuer()], EU_KEYS)
+    verdict = judge(eudcc.text("v", eudcc.VACCINATION), beliefs)
+    assert isinstance(verdict, Genuine)
+    assert verdict.issuer == "eu"
+    assert judge(b"HC2:", beliefs) is None
+    assert judge(b"HC1:", beliefs) == Refused(Reason.MALFORMED, eudcc.digest(b"HC1:"))
+
+
+def test_an_issuer_without_its_key_list_recognises_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    beliefs = believed([eudcc.issuer()], {})
+    verdict = judge(eudcc.text("v", eudcc.VACCINATION), beliefs)
+    assert isinstance(verdict, Unsure)
+    assert verdict.reason is Reason.UNKNOWN_ISSUER
+    assert [r.levelno for r in caplog.records] == [logging.WARNING]
+    assert "issuer eu has no key list" in caplog.text
+
+
+def test_a_document_not_understood_is_told() -> None:
+    with pytest.raises(TrustError, match=r"keys/eu.json is no hc1 key list"):
+        believed([eudcc.issuer()], {"keys/eu.json": b"{}"})
+    with pytest.raises(TrustError, match=r"is one of 'eu' already"):
+        believed(
+            [eudcc.issuer(), eudcc.issuer(name="us")],
+            EU_KEYS | {"keys/us.json": EU_KEYS["keys/eu.json"]},
+        )
+
+
+def test_our_own_issuers_are_passed_by(caplog: pytest.LogCaptureFixture) -> None:
+    own = Issuer("city", [], 86400)
+    assert own.format == trust.DC1 != hc1.FORMAT
+    assert recognisers([own], {}) == ()
+    assert caplog.text == ""
