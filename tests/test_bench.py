@@ -12,6 +12,8 @@ from tests.bench.figure import Figure, race, ratio
 RATIOS = {
     "check_by_libsodium",
     "cwt_by_libsodium",
+    "hc1_by_es256",
+    "hc1_keys",
     "frame_code_by_zxing",
     "frame_code_by_zbar",
     "frame_empty_by_zxing",
@@ -21,6 +23,7 @@ RATIOS = {
 }
 BOUNDED = {
     "check_by_libsodium": 1.6,
+    "hc1_keys": 1.1,
     "frame_empty_by_zxing": 1.25,
     "pin_by_peer": 1,
     "pin_p95_slow_ms": 300,
