@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import tracemalloc
 import zlib
 from collections import Counter
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from edge.clock import NEVER_S, Interval
 from edge.foreign import Foreign, hc1
 from edge.verdict import Genuine, Recogniser, Refused, Unsure, Verdict
+from edge.wire import hc1 as documents
 from edge.wire import hcert
 from edge.wire.code import Colour, base45_decode, base45_encode
 from edge.wire.hc1 import EVIDENCE, Key, KeyList, Row, Span, Terms, read_keys, read_terms
@@ -736,3 +738,57 @@ def test_a_length_of_2_to_the_64_is_no_work(head: bytes) -> None:
         hcert._cbor(head + b"\xff" * 8 + bytes(40))
     with pytest.raises(hcert.Torn):
         hcert._cbor(b"\x81" * 5000 + b"\x00")
+
+
+# -- the page -------------------------------------------------------------------------------------
+
+PAGE = (Path(hcert.__file__).parent / "foreign.md").read_text(encoding="utf-8")
+
+
+def test_the_pages_bounds_are_the_programs() -> None:
+    assert f"at most {hcert.TEXT_LEN_MAX} characters" in PAGE
+    assert f"at most {hcert.COSE_LEN_MAX} bytes unpacked" in PAGE
+    assert f"at most {hcert.DEPTH_MAX} deep" in PAGE
+    assert f"`ci` of 1 to {hcert.CI_LEN_MAX} bytes" in PAGE
+    assert f"At most {documents.KEYS_MAX:,} keys" in PAGE
+    assert f"at most {documents.ROWS_MAX} rows" in PAGE
+    assert f"{len(published())} published test files" in PAGE
+    assert f"{len(DEVIATIONS)} of them get another answer" in PAGE
+    assert f"agrees on all {sum(TOLD.values())}" in PAGE.replace("\n", " ")
+
+
+def test_the_pages_key_list() -> None:
+    shown = re.search(r"^```json keys\n(.*?)^```$", PAGE, re.M | re.S)
+    assert shown
+    (entry,) = read_keys(shown[1].encode(), "eu").keys
+    assert (entry.kid, entry.public) == (key().kid, key().public)
+    hc1.recogniser([Foreign(issuer(), shown[1].encode())])
+
+
+def test_the_page_names_every_field_of_the_documents() -> None:
+    for kind, number in ((Key, 4), (Row, 5)):
+        section = PAGE.partition(f"\n## {number}. ")[2].partition("\n## ")[0]
+        first = "".join(re.findall(r"^\| ([^|]+) \|", section, re.M))
+        assert set(re.findall(r"`([a-z_]+)`", first)) == set(kind.__struct_fields__)
+
+
+def test_the_page_names_every_verdict() -> None:
+    section = PAGE.partition("\n## 6. ")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`((?:refused|unsure):[a-z-]+)`", section))
+    source = Path(hc1.__file__).read_text(encoding="utf-8")
+    used = {name.lower().replace("_", "-") for name in re.findall(r"Reason\.([A-Z_]+)", source)}
+    assert {name.partition(":")[2] for name in named} == used
+
+
+def test_the_pages_periods_are_the_shipped_ones() -> None:
+    spans = [(row.evidence, row.starts.seconds, row.ends and row.ends.seconds) for row in EXAMPLE]
+    assert spans == [
+        ("vaccination", 0, None),
+        ("vaccination", 14 * DAY_S, (270 + 1) * DAY_S),
+        ("recovery", 11 * DAY_S, (180 + 1) * DAY_S),
+        ("test", 0, 72 * HOUR_S),
+        ("test", 0, 24 * HOUR_S),
+    ]
+    assert {row.colour for row in EXAMPLE} == {"green"}
+    assert {name for row in EXAMPLE for name in row.products} == APPROVED
+    assert all(f"`{name}`" in PAGE for name in APPROVED)
