@@ -5,6 +5,8 @@ server/      broker.pem, .key                         the broker's certificate
              collector.pem, .key                      the collector's certificate
              collector-sign.pub, .key                 signs acknowledgements
 issuers/ISSUER/   issuer.pub, .key, .toml             signs codes
+                  status.pub, .key                    signs which codes were taken back
+                  status/LIST.cwt                     the lists, by menshen-server
 sites/SITE/       site.pub, .key, .toml, issuers.json signs what the site's doors believe
 sites/SITE/units/UNIT/   the unit's card: what it needs, and nothing that opens another door
 """

@@ -52,6 +52,7 @@ def issuer(
             _agree(path, read(estate, name), longest_life_s, days, from_s)
         folder = Folder(path)
         folder.signing_key("issuer")
+        folder.signing_key("status")
         start_s = places.now_s() if from_s is None else from_s
         wanted = Issuer(
             name=name,

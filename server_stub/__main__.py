@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -110,7 +111,10 @@ def colour(
     colour: Annotated[ColourName, typer.Argument(help="Its new colour.")],
     store: StoreUrl,
 ) -> None:
-    """Change a record's colour; its holder sees it at the next renewal."""
+    """Change a record's colour; its holder sees it at the next renewal.
+
+    Its codes that live long, and its sheets of paper, are taken back.
+    """
     from edge.wire.code import Colour
     from server_stub import records
     from server_stub import store as stores
@@ -118,6 +122,64 @@ def colour(
     with stores.changing(store) as connection:
         records.recolour(connection, record, Colour[colour.upper()])
     print(f"record {record} is {colour} from its next renewal on")
+
+
+@app.command()
+def paper(
+    estate: EstateFolder,
+    name: Annotated[str, typer.Argument(help="The issuer that signs.")],
+    record: Annotated[str, typer.Argument(help="The record, as enrol printed it.")],
+    store: StoreUrl,
+    out: Annotated[Path, typer.Option(help="The sheet to write, an SVG; never overwritten.")],
+    hours: Annotated[int, typer.Option(min=1, help="How long the sheet works.")] = 24,
+) -> None:
+    """Make a code on paper for who has no phone; it can be taken back."""
+    from server_stub import paper
+    from server_stub.estate import Estate
+
+    said, key = Estate(estate).issuer(name)
+    sheet = paper.make(said, key, store, record, hours * 3600, int(time.time()), out)
+    print(f"sheet   {out}")
+    print(f"number  {sheet.number}")
+    print(f"lost?   menshen-server revoke {record} --number {sheet.number}")
+
+
+@app.command()
+def revoke(
+    record: Annotated[str, typer.Argument(help="The record, as enrol printed it.")],
+    store: StoreUrl,
+    number: Annotated[
+        str | None, typer.Option(help="Only the sheet of paper with this number, as 1/123456.")
+    ] = None,
+) -> None:
+    """Take back a record's codes: those of hours and its sheets of paper.
+
+    Codes without an entry in a status list end by themselves, within minutes.
+    """
+    from server_stub import revocation
+    from server_stub import store as stores
+
+    only = None if number is None else revocation.entry(number)
+    with stores.changing(store) as connection:
+        revoked = revocation.revoke(connection, record, only)
+    print(f"taken back: {revoked}; doors know it with the next status list")
+
+
+@app.command("status-list")
+def status_list(
+    estate: EstateFolder,
+    name: Annotated[str, typer.Argument(help="The issuer whose lists these are.")],
+    store: StoreUrl,
+) -> None:
+    """Bring the issuer's status lists up to date, as its server does every minute."""
+    from server_stub import lists
+    from server_stub import store as stores
+    from server_stub.estate import Estate
+
+    engine = stores.open_store(store)
+    for one in lists.publish(Estate(estate), name, engine, int(time.time())):
+        did = "renewed" if one.renewed else "kept"
+        print(f"{did}  {one.path}: {one.set_count} set, {one.size} bytes")
 
 
 @app.command()

@@ -56,6 +56,14 @@ class Estate:
         said = self._toml(f"issuers/{name}/issuer.toml", IssuerFile)
         return said, self._private_key(f"issuers/{name}/issuer.key")
 
+    def status_key(self, issuer: str) -> keys.PrivateKey:
+        """What an issuer's status lists are signed with. Raises EstateError."""
+        return self._private_key(f"issuers/{issuer}/status.key")
+
+    def status_folder(self, issuer: str) -> Path:
+        """Where an issuer's status lists are kept, one file <list>.cwt each."""
+        return self.root / "issuers" / issuer / "status"
+
     def site(self, name: str) -> SiteFile | None:
         """None when this estate has no such site. Raises EstateError."""
         if not (self.root / "sites" / name).is_dir():

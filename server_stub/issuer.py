@@ -26,7 +26,7 @@ from starlette.routing import Route
 
 from edge.wire import code, keys
 from edge.wire.code import Code
-from server_stub import records, serving, store
+from server_stub import lists, records, serving, store
 from server_stub.estate import Estate, IssuerFile
 from server_stub.records import Refusal
 
@@ -190,9 +190,18 @@ def web(issuer: Issuer) -> Starlette:
 def run(
     estate: Estate, name: str, engine: sa.Engine, host: str, port: int, life_s: int = LIFE_S
 ) -> None:
-    """Serve until told to end. Raises EstateError, IssuerError, PortError."""
+    """Serve and renew the status lists until told to end.
+
+    Raises EstateError, IssuerError, ListsError, PortError.
+    """
     said, key = estate.issuer(name)
-    serving.serve_web(web(Issuer(said, key, engine, life_s)), "issuer", host, port)
+    served = web(Issuer(said, key, engine, life_s))
+    renewal = lists.Renewal(estate, name, engine)
+    renewal.start()
+    try:
+        serving.serve_web(served, "issuer", host, port)
+    finally:
+        renewal.stop()
 
 
 def svg(text: str) -> str:

@@ -10,12 +10,14 @@ import re
 import secrets
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from edge.wire import code, keys
 from edge.wire.code import Code, Colour
+from server_stub import revocation
 from server_stub.store import records
 
 DAY_S = 86400
@@ -48,6 +50,7 @@ class Enrolled:
 class Holder:
     """What a code will say for one token today."""
 
+    record: str
     colour: Colour
     sub: str  # day handle, 11 characters
     aud: tuple[str, ...]
@@ -83,12 +86,18 @@ def enrol(
 
 
 def recolour(connection: Connection, record: str, colour: Colour) -> None:
-    """From its next renewal on the record's code has `colour`. Raises RecordError."""
-    changed = connection.execute(
-        records.update().where(records.c.record == record).values(colour=int(colour))
-    )
-    if not changed.rowcount:
+    """From its next renewal on the record's code has `colour`. Raises RecordError.
+
+    Codes with an entry in a status list that say another colour are taken back.
+    """
+    c = records.c
+    mine = connection.execute(sa.select(c.colour).where(c.record == record).with_for_update())
+    known = mine.first()
+    if known is None:
         raise RecordError(f"there is no record {record[:60]!r}; enrol prints a record's name")
+    if known.colour != colour:
+        connection.execute(records.update().where(c.record == record).values(colour=int(colour)))
+        revocation.revoke(connection, record)
 
 
 def activate(connection: Connection, issuer: str, secret: str, token: str) -> Refusal | None:
@@ -125,7 +134,7 @@ def holder(connection: Connection, issuer: str, token: str, now_s: int) -> Holde
     row = connection.execute(_BY_TOKEN, {"token": _hash(token), "issuer": issuer}).first()
     if row is None or row.day != now_s // DAY_S:
         return None
-    return Holder(Colour(row.colour), row.sub, tuple(row.aud), row.scope)
+    return _holder(row)
 
 
 def renew_day(connection: Connection, issuer: str, token: str, now_s: int) -> None:
@@ -140,9 +149,30 @@ def renew_day(connection: Connection, issuer: str, token: str, now_s: int) -> No
     )
 
 
-_BY_TOKEN = sa.select(
-    records.c.colour, records.c.aud, records.c.scope, records.c.day, records.c.sub
-).where(
+def on_paper(connection: Connection, record: str, issuer: str, now_s: int) -> Holder:
+    """What a sheet of paper will say, with today's handle; needs no token. Raises RecordError."""
+    day = now_s // DAY_S
+    c = records.c
+    mine = (c.record == record) & (c.issuer == issuer)
+    connection.execute(
+        records.update()
+        .where(mine, c.day.is_(None) | (c.day != day))
+        .values(day=day, sub=_handle())
+    )
+    row = connection.execute(sa.select(*_SAID).where(mine)).first()
+    if row is None:
+        raise RecordError(
+            f"issuer {issuer} has no record {record[:60]!r}; enrol prints a record's name"
+        )
+    return _holder(row)
+
+
+def _holder(row: sa.Row[Any]) -> Holder:
+    return Holder(row.record, Colour(row.colour), row.sub, tuple(row.aud), row.scope)
+
+
+_SAID = [records.c[name] for name in ("record", "colour", "aud", "scope", "day", "sub")]
+_BY_TOKEN = sa.select(*_SAID).where(
     records.c.token_hash == sa.bindparam("token"),
     records.c.issuer == sa.bindparam("issuer"),
 )

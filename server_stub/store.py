@@ -70,6 +70,28 @@ records = sa.Table(
 )
 """For whom an issuer signs. No name, no time, no door: only hashes, a colour, today's handle."""
 
+status_bits = sa.Table(
+    "status_bits",
+    metadata,
+    sa.Column("issuer", sa.String(32), primary_key=True),
+    sa.Column("list", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("bit", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("record", sa.String(16), nullable=False),
+    sa.Column("day", sa.Integer),  # days since 1970 UTC, of a phone's codes; none: paper
+    sa.Column("until_day", sa.Integer, nullable=False, index=True),  # free again from that day on
+    sa.Column("revoked", sa.Boolean, nullable=False),
+    sa.Index("ix_status_bits_record", "record", "day"),
+    sa.Index(
+        "ix_status_bits_revoked",
+        "issuer",
+        "list",
+        "bit",
+        sqlite_where=sa.text("revoked"),
+        postgresql_where=sa.text("revoked"),
+    ),
+)
+"""The entries of status lists that some code names; every other entry of a list is free."""
+
 
 class StoreError(ValueError):
     """The store cannot be used; one sentence that says what is wrong and what to do."""

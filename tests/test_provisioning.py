@@ -188,7 +188,7 @@ def test_a_card_opens_no_other_door(estate: Path) -> None:
     units.unit(estate, "campus", Order(name="north-2"))
     on_card = [p.read_bytes() for p in first.iterdir()]
     secret = [p for p in estate.rglob("*.key") if p.parent != first]
-    assert len(secret) == 8
+    assert len(secret) == 10
     for path in secret:
         body = path.read_bytes().splitlines()[1]
         assert not any(body in data for data in on_card), path
@@ -204,7 +204,7 @@ def test_a_card_opens_no_other_door(estate: Path) -> None:
 def test_private_keys_are_for_their_owner_alone(estate: Path) -> None:
     units.unit(estate, "campus", Order(name="north-1"))
     private = list(estate.rglob("*.key"))
-    assert len(private) == 8
+    assert len(private) == 10
     for path in private:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700, path.parent
@@ -263,6 +263,7 @@ ORDER = [
     *(("authority", f"authority/{n}") for n in ("ca.key", "ca.pem")),
     *(("authority", f"server/{n}") for n in ("broker.key", "broker.pem", "collector.key")),
     *(("issuer", f"issuers/police/{n}") for n in ("issuer.key", "issuer.pub", "issuer.toml")),
+    *(("issuer", f"issuers/police/{n}") for n in ("status.key", "status.pub")),
     *(("site", f"sites/campus/{n}") for n in ("site.key", "site.pub", "site.toml", "issuers.json")),
     *(
         ("unit", f"sites/campus/units/north-1/{n}")
@@ -611,5 +612,6 @@ issuers.issuer(Path(sys.argv[1]), "clinic")
     assert len(names) == 3
     key = (folder / "issuer.key").read_bytes()
     issuers.issuer(root, "clinic")
-    assert {p.name for p in folder.iterdir()} == {"issuer.key", "issuer.pub", "issuer.toml"}
+    keys_of = {f"{stem}.{end}" for stem in ("issuer", "status") for end in ("key", "pub")}
+    assert {p.name for p in folder.iterdir()} == {*keys_of, "issuer.toml"}
     assert (folder / "issuer.key").read_bytes() == key

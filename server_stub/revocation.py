@@ -1,0 +1,165 @@
+"""Which entry of a status list a code names, and which entries are set.
+
+An entry is drawn at random, so it tells neither order nor number. A phone's codes of one day share
+one entry, as they share their day handle; a sheet of paper has its own. What is stored beside the
+record's name is the entry, the day of a phone's codes, and the day from which the entry is free.
+"""
+
+import re
+import secrets
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from edge.wire.code import Colour, Status
+from server_stub.store import records, status_bits
+
+COUNT = 2**20  # entries of one list, whether used or not
+MARGIN_DAYS = 2  # how long an entry rests after its last code has expired
+DAY_S = 86400
+_DRAWS = 8  # before the next list is tried: all taken in a list half full is one in 256
+_LISTS_MAX = 1000
+
+
+class RevocationError(ValueError):
+    """Nothing can be taken back, or no entry be given; one sentence that says what is wrong."""
+
+
+def known_status(connection: Connection, record: str, life_s: int, now_s: int) -> Status | None:
+    """The entry that a phone's codes of today name already; None: ask `status_for`.
+
+    Read the colour that the code will say before, never after: a changed colour has no entry.
+    """
+    day = now_s // DAY_S
+    c = status_bits.c
+    row = connection.execute(
+        sa.select(c.list, c.bit)
+        .where(c.record == record, c.day == day, c.until_day >= _until_day(day, life_s))
+        .where(c.revoked.is_(False))
+    ).first()
+    return Status(row.bit, str(row.list)) if row else None
+
+
+def status_for(
+    connection: Connection, record: str, colour: Colour, life_s: int, now_s: int
+) -> Status | None:
+    """The entry for a phone's code of `life_s` seconds from now, which says `colour`.
+
+    None: the record has another colour by now; read it again. To be called in `store.writing`.
+    Raises RevocationError.
+    """
+    issuer = _issuer_of(connection, record, colour)
+    if issuer is None:
+        return None
+    known = known_status(connection, record, life_s, now_s)
+    day = now_s // DAY_S
+    return known or _draw(connection, issuer, record, day, _until_day(day, life_s))
+
+
+def status_for_paper(
+    connection: Connection, record: str, colour: Colour, life_s: int, now_s: int
+) -> Status | None:
+    """Like `status_for`, for one sheet of paper: an entry of its own."""
+    issuer = _issuer_of(connection, record, colour)
+    if issuer is None:
+        return None
+    return _draw(connection, issuer, record, None, _until_day(now_s // DAY_S, life_s))
+
+
+def entry(number: str) -> Status:
+    """The entry that a sheet of paper shows, as `1/123456`. Raises RevocationError."""
+    found = re.fullmatch(r"([1-9]\d{0,3})/(\d{1,9})", number.strip(), re.ASCII)
+    if not found:
+        raise RevocationError(
+            f"{number[:60]!r} is not the number of a sheet; it is printed there, as 1/123456"
+        )
+    return Status(int(found[2]), found[1])
+
+
+def revoke(connection: Connection, record: str, only: Status | None = None) -> int:
+    """Set every entry of `record`, or `only` one; how many were not set before.
+
+    It is never unset: who is green again gets codes with another entry.
+    Raises RevocationError when there is no such record or entry.
+    """
+    c = status_bits.c
+    mine = c.record == record
+    if only is not None:
+        mine &= (c.list == int(only.listed)) & (c.bit == only.bit)
+    known = connection.execute(sa.select(c.bit).where(mine).limit(1)).first()
+    if known is None and (only is not None or not _exists(connection, record)):
+        raise RevocationError(
+            f"there is no record {record[:60]!r}; enrol prints a record's name"
+            if only is None
+            else f"record {record[:60]!r} has no code with the number {only.listed}/{only.bit}; "
+            f"leave the number out to take back all that the record has"
+        )
+    return connection.execute(
+        status_bits.update().where(mine, c.revoked.is_(False)).values(revoked=True)
+    ).rowcount
+
+
+def free(connection: Connection, now_s: int) -> int:
+    """Forget the entries whose codes have long expired; how many."""
+    return connection.execute(
+        status_bits.delete().where(status_bits.c.until_day <= now_s // DAY_S)
+    ).rowcount
+
+
+def set_entries(connection: Connection, issuer: str) -> dict[int, list[int]]:
+    """The set entries of each list of `issuer`, from list 1 to the last one in use."""
+    c = status_bits.c
+    last = connection.execute(sa.select(sa.func.max(c.list)).where(c.issuer == issuer)).scalar()
+    found: dict[int, list[int]] = {number: [] for number in range(1, (last or 1) + 1)}
+    # The very words of the index: SQLite would not see otherwise that it fits.
+    wanted = sa.select(c.list, c.bit).where(c.issuer == issuer, sa.text("revoked"))
+    for row in connection.execute(wanted):
+        found[row.list].append(row.bit)
+    return found
+
+
+def _until_day(day: int, life_s: int) -> int:
+    """From when an entry is free that codes of `life_s` may name which are made on `day`."""
+    last_exp_s = (day + 1) * DAY_S + life_s
+    return -(-last_exp_s // DAY_S) + MARGIN_DAYS
+
+
+def _issuer_of(connection: Connection, record: str, colour: Colour) -> str | None:
+    """None if the record has not this colour; else it keeps it until the transaction ends."""
+    row = connection.execute(
+        sa.select(records.c.issuer, records.c.colour)
+        .where(records.c.record == record)
+        .with_for_update()
+    ).first()
+    return str(row.issuer) if row and row.colour == colour else None
+
+
+def _exists(connection: Connection, record: str) -> bool:
+    wanted = sa.select(records.c.record).where(records.c.record == record)
+    return connection.execute(wanted).first() is not None
+
+
+def _draw(
+    connection: Connection, issuer: str, record: str, day: int | None, until_day: int
+) -> Status:
+    """Take a random free entry: of the first list, unless that seems full."""
+    for number in range(1, _LISTS_MAX + 1):
+        for _ in range(_DRAWS):
+            bit = secrets.randbelow(COUNT)
+            try:
+                with connection.begin_nested():
+                    connection.execute(
+                        status_bits.insert().values(
+                            issuer=issuer,
+                            list=number,
+                            bit=bit,
+                            record=record,
+                            day=day,
+                            until_day=until_day,
+                            revoked=False,
+                        )
+                    )
+            except sa.exc.IntegrityError:  # somebody has it
+                continue
+            return Status(bit, str(number))
+    raise RevocationError("all status lists are full; let codes live shorter")
