@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.wire import cbor, keys, status
+from edge.wire import keys, status
 from edge.wire.status import Standing
 from edge.wire.trust import TrustError
 
@@ -82,7 +82,7 @@ TWO_BITS = [1, 2, 0, 3, 0, 1, 0, 1, 1, 2, 3, 3]  # the appendix on two bits
     ("name", "statuses"), [("encoding", ONE_BIT), ("encoding2", TWO_BITS)], ids=["1 bit", "2 bits"]
 )
 def test_the_drafts_short_lists(name: str, statuses: list[int]) -> None:
-    structure = cbor.read(example(f"status_list_{name}_cbor"))
+    structure = cbor2.loads(example(f"status_list_{name}_cbor"))
     found = listed(structure)
     assert [found.revoked(n) for n in range(len(statuses))] == [bool(s) for s in statuses]
     assert found.revoked(len(statuses)) is None
@@ -103,12 +103,12 @@ def test_the_drafts_long_lists_of_a_million() -> None:
         ("encoding2_long", 2, LONG),
         ("encoding4", 4, LONG_4),
     ):
-        found = listed(cbor.read(example(f"status_list_{name}_cbor")))
+        found = listed(cbor2.loads(example(f"status_list_{name}_cbor")))
         assert found.width == width
         assert set_entries(found) == wanted
         assert found.revoked(2**20 - 1) is False
         assert found.revoked(2**20) is None
-    eight = listed(cbor.read(example("status_list_encoding8_cbor")))
+    eight = listed(cbor2.loads(example("status_list_encoding8_cbor")))
     assert set_entries(eight) >= SOME_OF_LONG_8
     assert eight.revoked(233478) is False  # its number 0
     assert len(set_entries(eight)) == 255
@@ -120,7 +120,7 @@ def test_we_pack_as_the_draft_does() -> None:
         ("encoding", 16, {n for n, s in enumerate(ONE_BIT) if s}),
         ("encoding1_long", 2**20, LONG),
     ):
-        theirs = cbor.read(example(f"status_list_{name}_cbor"))["lst"]
+        theirs = cbor2.loads(example(f"status_list_{name}_cbor"))["lst"]
         ours = status.write(bits, count, NAME, IAT_S, KEY)
         assert zlib.decompress(theirs) == status.read(ours, [KEY.public], NAME).entries
         assert theirs in ours
@@ -132,8 +132,8 @@ def test_the_drafts_token_is_ours_but_for_its_key() -> None:
     data = example("status_list_cwt")
     with pytest.raises(TrustError, match="not signed with Ed25519"):
         status.read(data, [KEY.public], "https://example.com/statuslists/1")
-    protected, unprotected, payload, _ = cbor.read(data[1:])
-    header = cbor.read(protected) | {1: -19}
+    protected, unprotected, payload, _ = cbor2.loads(data[1:])
+    header = cbor2.loads(protected) | {1: -19}
     again = signed(payload, header, unprotected)
     found = status.read(again, [KEY.public], "https://example.com/statuslists/1")
     assert (found.iat_s, found.exp_s) == (1686920170, 2291720170)
@@ -253,10 +253,10 @@ GOOD = zlib.compress(b"\xb9\xa3", 9)
 BOMB = zlib.compress(bytes(2**26), 9)
 NO_DICTIONARY = zlib.compressobj(zdict=b"menshen")
 REFUSED = {
-    "empty": (b"", "holds CBOR that|is not CBOR"),
+    "empty": (b"", "parts are not CBOR"),
     "a code": (b"DC1:ABC", "CBOR"),
-    "another tag": (signed(claims(), tag=b"\xd8\x3d"), "CBOR that is not used"),
-    "two tags": (signed(claims(), tag=b"\xd2\xd2"), "CBOR that is not used"),
+    "another tag": (signed(claims(), tag=b"\xd8\x3d"), "hold CBOR that no"),
+    "two tags": (signed(claims(), tag=b"\xd2\xd2"), "hold CBOR that no"),
     "no array": (cbor2.dumps({1: 2}), "not a COSE_Sign1"),
     "five parts": (cbor2.dumps([b"", {}, b"", b"", b""]), "not a COSE_Sign1"),
     "a list without a signature": (cbor2.dumps({"bits": 1, "lst": GOOD}), "not a COSE_Sign1"),
@@ -328,16 +328,16 @@ REFUSED = {
     ),
     "an indefinite map": (
         signed(b"\xbf" + cbor2.dumps(claims())[1:] + b"\xff"),
-        "CBOR that is not used",
+        "hold CBOR that no",
     ),
     "something behind the claims": (signed(cbor2.dumps(claims()) + b"\x00"), "shortest form"),
     "something behind the list": (signed(claims()) + b"\x00", "shortest form"),
     "a date": (
         signed(claims(iat=cbor2.CBORTag(1, IAT_S))),
-        "CBOR that is not used",
+        "hold CBOR that no",
     ),
-    "a float": (signed(claims(iat=1.5)), "CBOR that is not used"),
-    "a truth": (signed(claims(iat=True)), "CBOR that is not used"),
+    "a float": (signed(claims(iat=1.5)), "hold CBOR that no"),
+    "a truth": (signed(claims(iat=True)), "hold CBOR that no"),
     "a nested list": (b"\x81" * 100_000 + b"\x00", "CBOR"),
 }
 

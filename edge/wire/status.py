@@ -95,6 +95,10 @@ def standing(
     return Standing.CLEAR
 
 
+class _WrongError(ValueError):
+    """What is wrong with a list; a clause for people."""
+
+
 def read(data: bytes, publics: Sequence[bytes], name: str) -> StatusList:
     """Verify and read the file of list `name`, signed by one of `publics` (32 bytes each).
 
@@ -102,9 +106,8 @@ def read(data: bytes, publics: Sequence[bytes], name: str) -> StatusList:
     """
     wrong = f"the status list {name!r} cannot be believed: "
     try:
-        payload = _verified(data, publics)
-        found = _claims(cbor.read(payload))
-    except cbor.CborError as error:
+        found = _claims(_read("claims", _verified(data, publics)))
+    except _WrongError as error:
         raise TrustError(f"{wrong}{error}") from None
     if found.name != name:
         raise TrustError(f"{wrong}it is the list {found.name[:60]!r}")
@@ -133,14 +136,14 @@ def write(
     claims[_LIST] = {"lst": zlib.compress(_packed(set_bits, count), 9), "bits": 1}
     if ttl_s is not None:
         claims[_TTL] = ttl_s
-    payload = cbor.dumps(claims)
+    payload = cbor.encode(claims)
     try:
-        _claims(cbor.read(payload))
-    except cbor.CborError as error:
+        _claims(_read("claims", payload))
+    except _WrongError as error:
         raise ValueError(f"this status list cannot be written: {error}") from None
-    protected = cbor.dumps({_ALG: _ED25519, _KID: signer.kid, _TYP: TYPE})
+    protected = cbor.encode({_ALG: _ED25519, _KID: signer.kid, _TYP: TYPE})
     signature = signer.sign(_message(protected, payload))
-    return _TAG + cbor.dumps([protected, {}, payload, signature])
+    return _TAG + cbor.encode([protected, {}, payload, signature])
 
 
 def _packed(set_bits: Iterable[int], count: int) -> bytes:
@@ -154,61 +157,75 @@ def _packed(set_bits: Iterable[int], count: int) -> bytes:
 
 
 def _verified(data: bytes, publics: Sequence[bytes]) -> bytes:
-    """The payload of a COSE_Sign1 (RFC 9052), tagged or not. Raises CborError."""
+    """The payload of a COSE_Sign1 (RFC 9052), tagged or not. Raises _WrongError."""
     if len(data) > FILE_LEN_MAX:
-        raise cbor.CborError("it is larger than any status list")
-    parts = cbor.read(data.removeprefix(_TAG))
+        raise _WrongError("it is larger than any status list")
+    parts = _read("parts", data.removeprefix(_TAG))
     if type(parts) is not list or [type(part) for part in parts] != [bytes, dict, bytes, bytes]:
-        raise cbor.CborError("it is not a COSE_Sign1")
+        raise _WrongError("it is not a COSE_Sign1")
     protected, unprotected, payload, signature = parts
-    header = cbor.read(protected)
+    header = _read("headers", protected)
     if type(header) is not dict or not header.keys() <= {_ALG, _KID, _TYP}:
-        raise cbor.CborError("its protected header holds what is not known here")
+        raise _WrongError("its protected header holds what is not known here")
     if not unprotected.keys() <= {_KID} or (_KID in unprotected and _KID in header):
-        raise cbor.CborError("its unprotected header holds more than the name of a key")
+        raise _WrongError("its unprotected header holds more than the name of a key")
     kid = header.get(_KID, unprotected.get(_KID, b""))
     if type(kid) is not bytes:
-        raise cbor.CborError("its key is not named by bytes")
+        raise _WrongError("its key is not named by bytes")
     if header.get(_TYP) != TYPE:
-        raise cbor.CborError(f"its type is not {TYPE}")
+        raise _WrongError(f"its type is not {TYPE}")
     if header.get(_ALG) not in (_ED25519, _EDDSA):
-        raise cbor.CborError("it is not signed with Ed25519")
+        raise _WrongError("it is not signed with Ed25519")
     message = _message(protected, payload)
     if not any(keys.verify(public, message, signature) for public in publics):
-        raise cbor.CborError("it is not signed by a key that is trusted for it")
+        raise _WrongError("it is not signed by a key that is trusted for it")
     return bytes(payload)
+
+
+def _read(what: str, data: bytes) -> Any:
+    """The one item that fills `data`, in its shortest form; the order of a map's keys is free.
+
+    So a key that is named twice and anything behind the item are settled too. Raises _WrongError.
+    """
+    try:
+        value = cbor.decode(data)
+    except cbor.NotPlain as error:
+        raise _WrongError(f"its {what} {error}") from None
+    if cbor.encode(value) != data:
+        raise _WrongError(f"its {what} are not in their shortest form")
+    return value
 
 
 def _message(protected: bytes, payload: bytes) -> bytes:
     """The Sig_structure of RFC 9052 section 4.4, without external data."""
-    return cbor.dumps(["Signature1", protected, b"", payload])
+    return cbor.encode(["Signature1", protected, b"", payload])
 
 
 def _claims(claims: object) -> StatusList:
-    """Raises CborError."""
+    """Raises _WrongError."""
     if type(claims) is not dict or not claims.keys() <= _CLAIMS:
-        raise cbor.CborError("its claims hold what is not known here")
+        raise _WrongError("its claims hold what is not known here")
     name, iat_s, exp_s, ttl_s = (claims.get(label) for label in (_SUB, _IAT, _EXP, _TTL))
     if type(name) is not str:
-        raise cbor.CborError("it does not say which list it is (sub)")
+        raise _WrongError("it does not say which list it is (sub)")
     if not _is_time(iat_s):
-        raise cbor.CborError("it does not say when it was issued (iat)")
+        raise _WrongError("it does not say when it was issued (iat)")
     if exp_s is not None and not (_is_time(exp_s) and iat_s < exp_s):
-        raise cbor.CborError("its end (exp) is not after its beginning (iat)")
+        raise _WrongError("its end (exp) is not after its beginning (iat)")
     if ttl_s is not None and not (_is_time(ttl_s) and ttl_s > 0):
-        raise cbor.CborError("its time to live (ttl) is not a number of seconds")
+        raise _WrongError("its time to live (ttl) is not a number of seconds")
     return StatusList(name, iat_s, exp_s, *_entries(claims.get(_LIST)))
 
 
 def _entries(said: object) -> tuple[int, bytes]:
-    """Width and bytes of a StatusList structure, {"bits", "lst"}. Raises CborError."""
+    """Width and bytes of a StatusList structure, {"bits", "lst"}. Raises _WrongError."""
     if type(said) is not dict or not {"bits", "lst"} <= said.keys() <= _LIST_KEYS:
-        raise cbor.CborError("it holds no entries (status_list), or more than is known here")
+        raise _WrongError("it holds no entries (status_list), or more than is known here")
     width, packed = said["bits"], said["lst"]
     if type(width) is not int or width not in (1, 2, 4, 8):
-        raise cbor.CborError("its entries are not of 1, 2, 4 or 8 bits")
+        raise _WrongError("its entries are not of 1, 2, 4 or 8 bits")
     if type(packed) is not bytes or type(said.get("aggregation_uri", "")) is not str:
-        raise cbor.CborError("its entries (lst) are not bytes")
+        raise _WrongError("its entries (lst) are not bytes")
     return width, _unpacked(packed)
 
 
@@ -216,16 +233,16 @@ _LIST_KEYS = {"bits", "lst", "aggregation_uri"}
 
 
 def _unpacked(packed: bytes) -> bytes:
-    """The zlib stream that `packed` is, never more than LIST_LEN_MAX of it. Raises CborError."""
+    """The zlib stream that `packed` is, never more than LIST_LEN_MAX of it. Raises _WrongError."""
     stream = zlib.decompressobj()
     try:
         entries = stream.decompress(packed, LIST_LEN_MAX + 1)
     except zlib.error:
-        raise cbor.CborError("its entries (lst) are not a zlib stream") from None
+        raise _WrongError("its entries (lst) are not a zlib stream") from None
     if len(entries) > LIST_LEN_MAX:
-        raise cbor.CborError(f"its entries (lst) unpack to more than {LIST_LEN_MAX} bytes")
+        raise _WrongError(f"its entries (lst) unpack to more than {LIST_LEN_MAX} bytes")
     if not stream.eof or stream.unused_data:
-        raise cbor.CborError("its entries (lst) are cut off, or something follows them")
+        raise _WrongError("its entries (lst) are cut off, or something follows them")
     return entries
 
 
