@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.wire import keys, status
-from edge.wire.status import Standing
 from edge.wire.trust import TrustError
 
 SHARED = Path(__file__).parents[2] / "shared" / "vectors" / "status-list"
@@ -388,46 +387,3 @@ def test_a_bomb_never_unpacks() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 3 * status.LIST_LEN_MAX  # zlib's buffer grows by copying
-
-
-# What a list says of one code
-
-
-NOW = {"earliest_s": IAT_S + 100, "latest_s": IAT_S + 110, "kept_s": 10.0, "old_s": 3600}
-GREEN, RED = 1, 3  # entries: clear, set
-
-
-def stand(bit: int, exp_s: int = IAT_S + 86400, **changes: object) -> Standing:
-    data = status.write({RED}, 8, NAME, IAT_S, KEY, exp_s=IAT_S + 7200)
-    found = status.read(data, [KEY.public], NAME)
-    return status.standing(found, bit, exp_s, **NOW | changes)  # type: ignore[arg-type]
-
-
-def test_a_clear_entry_is_clear_until_its_list_is_old() -> None:
-    assert stand(GREEN) is Standing.CLEAR
-    assert stand(GREEN, earliest_s=IAT_S + 3600) is Standing.CLEAR
-    assert stand(GREEN, earliest_s=IAT_S + 3601) is Standing.OLD
-    assert stand(GREEN, kept_s=3601.0) is Standing.OLD
-    assert stand(GREEN, old_s=10**6, earliest_s=IAT_S + 7199) is Standing.CLEAR
-    assert stand(GREEN, old_s=10**6, earliest_s=IAT_S + 7200) is Standing.OLD
-
-
-def test_a_set_entry_refuses_however_old_its_list_is() -> None:
-    for changes in ({}, {"earliest_s": 2**32}, {"kept_s": 1e9}, {"latest_s": 0}):
-        assert stand(RED, **changes) is Standing.SET
-
-
-def test_what_the_list_does_not_hold_is_unknown() -> None:
-    assert stand(8) is Standing.UNKNOWN
-    assert status.standing(None, 0, IAT_S + 1, **NOW) is Standing.UNKNOWN  # type: ignore[arg-type]
-
-
-def test_a_list_from_the_future_says_nothing_good() -> None:
-    assert stand(GREEN, earliest_s=0, latest_s=IAT_S - 1) is Standing.UNKNOWN
-    assert stand(GREEN, earliest_s=0, latest_s=IAT_S) is Standing.CLEAR
-
-
-def test_a_code_that_expired_before_its_list_was_signed_is_past() -> None:
-    """Its entry may be another code's by now, though this door's clock is behind."""
-    assert stand(GREEN, exp_s=IAT_S, earliest_s=0) is Standing.PAST
-    assert stand(GREEN, exp_s=IAT_S + 1, earliest_s=0) is Standing.CLEAR

@@ -7,7 +7,6 @@ that has a `status`, zero for a good one. A look-up costs the same however many 
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Protocol, TypeGuard
 
 from edge.wire import cbor, keys
@@ -53,46 +52,6 @@ class StatusList:
         if not 0 <= at < len(self.entries):
             return None
         return bool(self.entries[at] >> place * self.width & (1 << self.width) - 1)
-
-
-class Standing(Enum):
-    """What is known of one code's status; `SET` outranks all, for it is never taken back."""
-
-    CLEAR = "clear"
-    SET = "set"
-    OLD = "old"  # clear, in a list that is too old to say so
-    PAST = "past"  # the code expired before the list was signed: its entry may be another's now
-    UNKNOWN = "unknown"  # no list, no such entry, or a list from the future
-
-
-def standing(
-    listed: StatusList | None,
-    bit: int,
-    exp_s: int,
-    *,
-    earliest_s: int,
-    latest_s: int,
-    kept_s: float,
-    old_s: int,
-) -> Standing:
-    """What `listed`, the newest list of that name, says of a code with this `bit` and `exp_s`.
-
-    `earliest_s`, `latest_s`: the time, Unix seconds UTC. `kept_s`: powered-on seconds since the
-    list was accepted. `old_s`: from which age on a clear entry is not believed.
-    """
-    entry = None if listed is None else listed.revoked(bit)
-    if listed is None or entry is None:
-        return Standing.UNKNOWN
-    if entry:
-        return Standing.SET
-    if listed.iat_s > latest_s:
-        return Standing.UNKNOWN
-    if exp_s <= listed.iat_s:
-        return Standing.PAST
-    age_s = max(earliest_s - listed.iat_s, kept_s)
-    if age_s > old_s or (listed.exp_s is not None and listed.exp_s <= earliest_s):
-        return Standing.OLD
-    return Standing.CLEAR
 
 
 class _WrongError(ValueError):
