@@ -1,5 +1,7 @@
 """Status lists: the draft's own examples, ours both ways, and everything that must be refused."""
 
+import contextlib
+import io
 import random
 import re
 import tracemalloc
@@ -387,3 +389,36 @@ def test_a_bomb_never_unpacks() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 3 * status.LIST_LEN_MAX  # zlib's buffer grows by copying
+
+
+# The page
+
+
+PAGE = (Path(__file__).parents[1] / "edge" / "wire" / "status.md").read_text(encoding="utf-8")
+
+
+def block(info: str) -> str:
+    (found,) = re.findall(rf"^```{info}\n(.*?)\n```$", PAGE, re.M | re.S)
+    return str(found)
+
+
+def test_the_pages_example_is_what_we_write() -> None:
+    shown = bytes.fromhex("".join(line.partition("#")[0] for line in block("bytes").splitlines()))
+    seed, public = re.findall(r"`h'([0-9a-f]{64})'`", PAGE)
+    signer = keys.private_key(bytes.fromhex(seed))
+    assert signer.public.hex() == public
+    assert shown == status.write({3, 9}, 16, NAME, IAT_S, signer, ttl_s=3600)
+    assert set_entries(status.read(shown, [signer.public], NAME)) == {3, 9}
+
+
+def test_the_pages_sizes_are_measured() -> None:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(block("python"), {})  # noqa: S102 -- our own page
+    assert printed.getvalue().rstrip("\n") == block("output")
+
+
+def test_the_pages_bounds_are_the_programs() -> None:
+    assert f"at most {status.LIST_LEN_MAX >> 20} MiB: {status.LIST_LEN_MAX * 8:,} codes" in PAGE
+    assert f"2 MiB and {(status.FILE_LEN_MAX - status.LIST_LEN_MAX) >> 10} KiB" in PAGE
+    assert f"`{status.TYPE}`" in PAGE
