@@ -140,8 +140,8 @@ def paper(
     said, key = Estate(estate).issuer(name)
     sheet = paper.make(said, key, store, record, hours * 3600, int(time.time()), out)
     print(f"sheet   {out}")
-    print(f"number  {sheet.number}")
-    print(f"lost?   menshen-server revoke {record} --number {sheet.number}")
+    print(f"number  {sheet.entry}")
+    print(f"lost?   menshen-server revoke {record} --number {sheet.entry}")
 
 
 @app.command()

@@ -95,7 +95,7 @@ class Renewal:
 def _renew(
     folder: Path, issuer: str, number: int, entries: list[int], key: keys.PrivateKey, now_s: int
 ) -> Written:
-    path, name = folder / f"{number}.cwt", f"{issuer}/{number}"
+    path, name = folder / f"{number}.cwt", revocation.list_name(issuer, number)
     data = status.write(entries, revocation.COUNT, name, now_s, key, ttl_s=FRESH_S)
     before = path.read_bytes() if path.exists() else b""
     renewed = not _still_good(before, data, name, key, now_s)

@@ -14,9 +14,10 @@ import segno
 import sqlalchemy as sa
 
 from edge.wire import code, keys
-from edge.wire.code import Code, Colour, Status
+from edge.wire.code import Code, Colour
 from server_stub import records, revocation, store
 from server_stub.estate import IssuerFile
+from server_stub.revocation import Entry
 
 LIFE_S = 24 * 3600
 
@@ -32,12 +33,7 @@ class Sheet:
     issuer: str
     text: str
     exp_s: int  # Unix seconds UTC, exclusive
-    status: Status
-
-    @property
-    def number(self) -> str:
-        """What to name when this sheet alone is to be taken back."""
-        return f"{self.status.listed}/{self.status.bit}"
+    entry: Entry  # what to name when this sheet alone is to be taken back
 
 
 def make(
@@ -78,7 +74,7 @@ def svg(sheet: Sheet) -> str:
                 nl=False, omitsize=True)  # fmt: skip
     until = datetime.datetime.fromtimestamp(sheet.exp_s, datetime.UTC)
     lines = [
-        (6, f"{sheet.issuer} · {sheet.number}"),
+        (6, f"{sheet.issuer} · {sheet.entry}"),
         (5, f"until {until:%Y-%m-%d %H:%M} UTC"),
         (4, "Whoever holds this sheet can use it. If it is lost,"),
         (4, "say so at once: it is then refused at every door."),
@@ -88,7 +84,9 @@ def svg(sheet: Sheet) -> str:
     for size, line in lines:
         top += size * 1.6
         texts.append(f'<text x="45" y="{top:g}" font-size="{size}">{html.escape(line)}</text>')
-    inner = picture.getvalue().decode().replace("<svg", '<svg x="5" y="2" width="80" height="80"', 1)
+    inner = (
+        picture.getvalue().decode().replace("<svg", '<svg x="5" y="2" width="80" height="80"', 1)
+    )
     height = top + 6
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="90mm" height="{height:g}mm" '
@@ -111,7 +109,7 @@ def _sheet(
             f"record {record} is {holder.colour.name.lower()}, and a sheet would say so for all "
             f"its life; make one when it is green"
         )
-    entry = revocation.status_for_paper(connection, record, holder.colour, life_s, now_s)
+    entry = revocation.entry_for_paper(connection, record, holder.colour, life_s, now_s)
     if entry is None:
         raise PaperError(f"record {record} has changed its colour just now; try again")
     signed = Code(
@@ -121,7 +119,7 @@ def _sheet(
         exp_s=now_s + life_s,
         aud=holder.aud,
         scope=holder.scope,
-        status=entry,
+        status=entry.status(issuer),
     )
     return Sheet(issuer, code.encode(signed, key), signed.exp_s, entry)
 

@@ -7,6 +7,7 @@ record's name is the entry, the day of a phone's codes, and the day from which t
 
 import re
 import secrets
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -25,6 +26,25 @@ class RevocationError(ValueError):
     """Nothing can be taken back, or no entry be given; one sentence that says what is wrong."""
 
 
+class Entry(NamedTuple):
+    """Entry `bit` of list `number`, of the issuer that is meant."""
+
+    number: int
+    bit: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.bit}"
+
+    def status(self, issuer: str) -> Status:
+        """As a code names it."""
+        return Status(self.bit, list_name(issuer, self.number))
+
+
+def list_name(issuer: str, number: int) -> str:
+    """What codes call the list, and what the list calls itself."""
+    return f"{issuer}/{number}"
+
+
 def known_status(connection: Connection, record: str, life_s: int, now_s: int) -> Status | None:
     """The entry that a phone's codes of today name already; None: ask `status_for`.
 
@@ -33,11 +53,11 @@ def known_status(connection: Connection, record: str, life_s: int, now_s: int) -
     day = now_s // DAY_S
     c = status_bits.c
     row = connection.execute(
-        sa.select(c.list, c.bit)
+        sa.select(c.issuer, c.list, c.bit)
         .where(c.record == record, c.day == day, c.until_day >= _until_day(day, life_s))
         .where(c.revoked.is_(False))
     ).first()
-    return Status(row.bit, str(row.list)) if row else None
+    return Entry(row.list, row.bit).status(row.issuer) if row else None
 
 
 def status_for(
@@ -53,12 +73,14 @@ def status_for(
         return None
     known = known_status(connection, record, life_s, now_s)
     day = now_s // DAY_S
-    return known or _draw(connection, issuer, record, day, _until_day(day, life_s))
+    if known:
+        return known
+    return _draw(connection, issuer, record, day, _until_day(day, life_s)).status(issuer)
 
 
-def status_for_paper(
+def entry_for_paper(
     connection: Connection, record: str, colour: Colour, life_s: int, now_s: int
-) -> Status | None:
+) -> Entry | None:
     """Like `status_for`, for one sheet of paper: an entry of its own."""
     issuer = _issuer_of(connection, record, colour)
     if issuer is None:
@@ -66,17 +88,17 @@ def status_for_paper(
     return _draw(connection, issuer, record, None, _until_day(now_s // DAY_S, life_s))
 
 
-def entry(number: str) -> Status:
+def entry(number: str) -> Entry:
     """The entry that a sheet of paper shows, as `1/123456`. Raises RevocationError."""
     found = re.fullmatch(r"([1-9]\d{0,3})/(\d{1,9})", number.strip(), re.ASCII)
     if not found:
         raise RevocationError(
             f"{number[:60]!r} is not the number of a sheet; it is printed there, as 1/123456"
         )
-    return Status(int(found[2]), found[1])
+    return Entry(int(found[1]), int(found[2]))
 
 
-def revoke(connection: Connection, record: str, only: Status | None = None) -> int:
+def revoke(connection: Connection, record: str, only: Entry | None = None) -> int:
     """Set every entry of `record`, or `only` one; how many were not set before.
 
     It is never unset: who is green again gets codes with another entry.
@@ -85,13 +107,13 @@ def revoke(connection: Connection, record: str, only: Status | None = None) -> i
     c = status_bits.c
     mine = c.record == record
     if only is not None:
-        mine &= (c.list == int(only.listed)) & (c.bit == only.bit)
+        mine &= (c.list == only.number) & (c.bit == only.bit)
     known = connection.execute(sa.select(c.bit).where(mine).limit(1)).first()
     if known is None and (only is not None or not _exists(connection, record)):
         raise RevocationError(
             f"there is no record {record[:60]!r}; enrol prints a record's name"
             if only is None
-            else f"record {record[:60]!r} has no code with the number {only.listed}/{only.bit}; "
+            else f"record {record[:60]!r} has no code with the number {only}; "
             f"leave the number out to take back all that the record has"
         )
     return connection.execute(
@@ -141,7 +163,7 @@ def _exists(connection: Connection, record: str) -> bool:
 
 def _draw(
     connection: Connection, issuer: str, record: str, day: int | None, until_day: int
-) -> Status:
+) -> Entry:
     """Take a random free entry: of the first list, unless that seems full."""
     for number in range(1, _LISTS_MAX + 1):
         for _ in range(_DRAWS):
@@ -161,5 +183,5 @@ def _draw(
                     )
             except sa.exc.IntegrityError:  # somebody has it
                 continue
-            return Status(bit, str(number))
+            return Entry(number, bit)
     raise RevocationError("all status lists are full; let codes live shorter")

@@ -14,6 +14,7 @@ RATIOS = {
     "cwt_by_libsodium",
     "hc1_by_es256",
     "hc1_keys",
+    "many_by_few",
     "frame_code_by_zxing",
     "frame_code_by_zbar",
     "frame_empty_by_zxing",
@@ -24,6 +25,7 @@ RATIOS = {
 BOUNDED = {
     "check_by_libsodium": 1.6,
     "hc1_keys": 1.1,
+    "many_by_few": 1.1,
     "frame_empty_by_zxing": 1.25,
     "pin_by_peer": 1,
     "pin_p95_slow_ms": 300,

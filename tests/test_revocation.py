@@ -19,7 +19,7 @@ from edge.wire import code, keys, status, trust
 from edge.wire.code import Colour, Status
 from server_stub import lists, paper, records, revocation, store
 from server_stub.estate import Estate, EstateError
-from server_stub.revocation import COUNT, DAY_S
+from server_stub.revocation import COUNT, DAY_S, Entry
 from tests import centre
 from tests.centre import ISSUER, SITE, Program, running
 
@@ -61,9 +61,9 @@ def entry_for(engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int =
     return given
 
 
-def sheet_for(engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int = NOW_S) -> Status:
+def sheet_for(engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int = NOW_S) -> Entry:
     with store.writing(engine) as connection:
-        given = revocation.status_for_paper(connection, record, Colour.GREEN, life_s, now_s)
+        given = revocation.entry_for_paper(connection, record, Colour.GREEN, life_s, now_s)
     assert given is not None
     return given
 
@@ -73,7 +73,7 @@ def known(engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int = NOW
         return revocation.known_status(connection, record, life_s, now_s)
 
 
-def revoke(engine: sa.Engine, record: str, only: Status | None = None) -> int:
+def revoke(engine: sa.Engine, record: str, only: Entry | None = None) -> int:
     with store.writing(engine) as connection:
         return revocation.revoke(connection, record, only)
 
@@ -104,7 +104,7 @@ def test_a_phones_codes_of_a_day_share_an_entry_and_paper_has_its_own(engine: sa
     assert entry_for(engine, record, now_s=start_s + DAY_S - 1) == entry
     assert known(engine, record, now_s=start_s + DAY_S) is None
     assert known(engine, other) is None
-    sheets = {sheet_for(engine, record) for _ in range(3)}
+    sheets = {sheet_for(engine, record).status(ISSUER) for _ in range(3)}
     tomorrow = entry_for(engine, record, now_s=start_s + DAY_S)
     assert len({entry, tomorrow, entry_for(engine, other), *sheets}) == 6
 
@@ -126,11 +126,11 @@ def test_where_a_list_is_full_the_next_one_is_used(
     monkeypatch.setattr(revocation, "COUNT", 2)  # a list so small that it is full at once
     given = [sheet_for(engine, record) for _ in range(12)]
     assert len(set(given)) == 12
-    assert {entry.listed for entry in given} >= {"1", "2", "3", "4", "5", "6"}
+    assert {entry.number for entry in given} >= {1, 2, 3, 4, 5, 6}
     revoke(engine, record)
     found = set_entries(engine)
     assert {(n, bit) for n, bits in found.items() for bit in bits} == {
-        (int(entry.listed), entry.bit) for entry in given
+        (entry.number, entry.bit) for entry in given
     }
 
 
@@ -141,7 +141,7 @@ def test_a_code_of_an_old_colour_gets_no_entry(engine: sa.Engine) -> None:
     recolour(engine, record, Colour.RED)
     assert known(engine, record) is None
     with store.writing(engine) as connection:
-        for give in (revocation.status_for, revocation.status_for_paper):
+        for give in (revocation.status_for, revocation.entry_for_paper):
             assert give(connection, record, Colour.GREEN, HOUR_S, NOW_S) is None
             assert give(connection, "nobody", Colour.GREEN, HOUR_S, NOW_S) is None
         red = revocation.status_for(connection, record, Colour.RED, HOUR_S, NOW_S)
@@ -188,7 +188,7 @@ def test_what_is_not_there_is_told(engine: sa.Engine) -> None:
     assert revoke(engine, other) == 0
     with pytest.raises(revocation.RevocationError, match="no record 'nobody'"):
         revoke(engine, "nobody")
-    with pytest.raises(revocation.RevocationError, match=f"number {mine.listed}/{mine.bit}"):
+    with pytest.raises(revocation.RevocationError, match=f"number {mine}"):
         revoke(engine, other, mine)
     assert set_entries(engine) == {1: []}
 
@@ -197,7 +197,8 @@ def test_what_is_not_there_is_told(engine: sa.Engine) -> None:
 def test_a_number_that_is_none_is_told(number: str) -> None:
     with pytest.raises(revocation.RevocationError, match="is not the number of a sheet"):
         revocation.entry(number)
-    assert revocation.entry(" 1/123456\n") == Status(123456, "1")
+    assert revocation.entry(" 1/123456\n") == Entry(1, 123456)
+    assert Entry(1, 123456).status(ISSUER) == Status(123456, f"{ISSUER}/1")
 
 
 def test_the_entries_of_one_issuer_are_not_the_others(engine: sa.Engine) -> None:
@@ -341,7 +342,7 @@ def judged(estate: Estate, text: str, now_s: int, lists_known: bool = True) -> o
     believed = verdict.Believed(
         trust.read((site / "issuers.json").read_bytes(), public),
         ages=age.Ages(status_s=2 * HOUR_S),
-        lists={(ISSUER, "1"): listed(estate)} if lists_known else {},
+        lists={(ISSUER, f"{ISSUER}/1"): listed(estate)} if lists_known else {},
         signed_s=NOW_S,
         until_s=clock.NEVER_S,
     )
@@ -371,7 +372,7 @@ def test_a_sheet_passes_until_it_is_taken_back(
     assert isinstance(old, Unsure)
     assert old.reason is Reason.STATUS_OLD
 
-    revoke(engine, record, revocation.entry(lost.number))
+    revoke(engine, record, lost.entry)
     assert isinstance(judged(estate, lost.text, NOW_S + 60), Genuine)  # the list must come first
     lists.publish(estate, ISSUER, engine, NOW_S + 60)
     for now_s in (NOW_S + 60, NOW_S + 3 * HOUR_S):  # also in a list that is old
@@ -395,14 +396,14 @@ def test_a_sheet_says_what_its_record_says(
     assert isinstance(signed, code.Signed)
     assert (signed.code.colour, signed.code.aud) == (Colour.GREEN, (SITE,))
     assert (signed.code.iat_s, signed.code.exp_s) == (NOW_S, NOW_S + DAY_S)
-    assert signed.code.status == made.status
+    assert signed.code.status == made.entry.status(ISSUER)
     again = code.decode(sheet(estate, url, record, tmp_path / "2.svg").text.encode())
     assert isinstance(again, code.Signed)
     assert again.code.sub == signed.code.sub  # one holder, one day
     path = tmp_path / "sheet.svg"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert read_symbol(path.read_text()) == made.text
-    assert f"city · {made.number}" in path.read_text()
+    assert f"city · {made.entry}" in path.read_text()
     assert record not in path.read_text()
 
 
