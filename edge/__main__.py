@@ -71,9 +71,8 @@ def run(
     with _world(unit) as world:
         loop = Loop(
             world,
-            Believed(trust, version=trust.version, signed_s=trust.signed_s),
+            Believed(trust, _rules(unit), version=trust.version, signed_s=trust.signed_s),
             _place(unit),
-            _rules(unit),
             _settings(unit),
             random.SystemRandom(),
             _show if show else None,

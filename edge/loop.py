@@ -15,7 +15,6 @@ from edge.replay import InView
 from edge.tally import Tally, first_cells
 from edge.verdict import Believed, Place, Verdict, verify
 from edge.wire import report
-from edge.wire.rules import DoorRules
 
 log = logging.getLogger("menshen")
 
@@ -46,6 +45,7 @@ class World:
     door: ports.Door
     store: ports.Store
     uplink: ports.Uplink | None
+    trust: ports.TrustSource | None = None
 
 
 class Loop:
@@ -56,7 +56,6 @@ class Loop:
         world: World,
         believed: Believed,
         place: Place,
-        rules: DoorRules,
         settings: Settings,
         rng: random.Random,
         told: Callable[[Verdict, Decision], None] | None = None,
@@ -71,7 +70,6 @@ class Loop:
         self._believed = believed
         self._floors = Floors()
         self._place = place
-        self._rules = rules
         self._settings = settings
         self._rng = rng
         self._told = told
@@ -91,7 +89,14 @@ class Loop:
     def tick(self) -> None:
         """One turn. It takes what is there and waits for nothing."""
         now = self._world.clock.read()
-        for step in (self._examine, self._look, self._close_cells, self._probe, self._report):
+        for step in (
+            self._examine,
+            self._take,
+            self._look,
+            self._close_cells,
+            self._probe,
+            self._report,
+        ):
             try:
                 step(now)
             except ports.WorldFailure as failure:
@@ -110,6 +115,12 @@ class Loop:
         self._examined_s = now.monotonic_s
         self._works("verifier")
 
+    def _take(self, now: Now) -> None:
+        """Newer trust documents, verified and understood by whoever brings them."""
+        newer = self._world.trust.latest() if self._world.trust else None
+        if newer is not None:
+            self._believed = newer
+
     def _look(self, now: Now) -> None:
         if "verifier" in self._failures:
             return
@@ -127,7 +138,7 @@ class Loop:
                 continue
             if verdict.dated is not None:
                 self._floors.raised(*verdict.dated, now.interval)
-            decision = decide(verdict, self._rules, now)
+            decision = decide(verdict, self._believed.rules, now)
             if self._in_view.still(verdict.subject, decision.category, now.monotonic_s):
                 continue
             if not self._world.door.resting():  # one after the other

@@ -4,7 +4,6 @@ A failing world is an exception from here, caught once in the loop: signal *not 
 at rest. No port waits: each call returns at once with what there is.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from edge.clock import Now
 from edge.door import DoorAction
 from edge.health import Part
 from edge.tally import Cell, Closed
+from edge.verdict import Believed
 from edge.wire import report
 
 Luma = npt.NDArray[np.uint8]
@@ -159,20 +159,8 @@ class Uplink(Protocol):
         """Say goodbye."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """Verified trust documents of one generation; nothing in them has been understood yet."""
-
-    documents: Mapping[str, bytes]  # by target path: "issuers.json", "site/campus.json"
-    keys: Mapping[str, tuple[bytes, ...]]  # by target path: the raw keys of the role that signed it
-    version: int  # of the timestamp metadata
-    signed_s: int  # Unix seconds UTC, when the timestamp was signed: nothing newer existed then
-    until_s: int  # Unix seconds UTC, the first expiry among the offline roles
-    accepted_s: float  # Now.powered_s when this unit accepted it
-
-
 class TrustSource(Protocol):
     """What keeps the documents that a unit believes, and brings newer ones."""
 
-    def latest(self) -> Bundle | None:
-        """A bundle newer than the last one asked for; None: nothing new. Never waits or raises."""
+    def latest(self) -> Believed | None:
+        """What is newer than what was asked for last; None: nothing. Never waits, never raises."""

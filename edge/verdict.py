@@ -11,6 +11,7 @@ from edge.clock import Floors, Interval, Now
 from edge.wire import code, holder, keys
 from edge.wire.code import Code, Colour, Malformed, Signed
 from edge.wire.holder import Held
+from edge.wire.rules import PLAIN, DoorRules
 from edge.wire.trust import Trust, TrustedKey
 
 
@@ -148,6 +149,7 @@ class Believed:
     """All that a unit believes, understood. Made by `edge.belief` of verified documents."""
 
     trust: Trust
+    rules: DoorRules = PLAIN
     holder: HolderTerms = HolderTerms()
     ages: Ages = field(default_factory=Ages)
     lists: Mapping[tuple[str, str], Listed] = field(default_factory=dict)  # by issuer, list

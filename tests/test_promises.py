@@ -8,6 +8,7 @@ import importlib
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from edge import BUILT_S
 from edge.clock import Floors, Interval, Now, interval
 from edge.door import Signal
 from edge.tally import Cell
-from edge.verdict import Believed, Genuine, Place, Refused, verify
-from edge.wire import holder, keys, trust, unit
+from edge.verdict import Believed, Genuine, Listed, Place, Refused, verify
+from edge.wire import holder, keys, status, trust, unit
 from edge.wire.code import Code, Colour, Status, encode
 from tests.conftest import CITY, issuers
 from tests.keeper import keeper
@@ -30,11 +31,13 @@ PHONE = keys.private_key(bytes(32))
 GREEN = Code(colour=Colour.GREEN, sub="AAAAAAAAAAA", iat_s=NOW_S, exp_s=NOW_S + 600)
 
 
-def judged(code: Code, now: Interval | None = None) -> object:
+def judged(
+    code: Code, now: Interval | None = None, lists: Mapping[tuple[str, str], Listed] | None = None
+) -> object:
     believed = trust.Trust(issuers(NOW_S))
     return verify(
         encode(code, CITY).encode(),
-        Believed(believed, signed_s=NOW_S),
+        Believed(believed, lists=lists or {}, signed_s=NOW_S),
         HERE,
         Now(now or interval(NOW_S + 60), 0),
         Floors(),
@@ -90,9 +93,12 @@ def test_2_a_replayed_code_does_not_open_again(tmp_path: Path) -> None:
     assert shown(street, "green", text=text) == 0
 
 
-@pytest.mark.xfail(reason="missing: status lists, so a revoked code is unsure and not refused")
 def test_2_a_revoked_code_is_refused() -> None:
-    assert isinstance(judged(replace(GREEN, status=Status(7, "city/2027"))), Refused)
+    lister = keys.private_key(bytes(range(32)))
+    data = status.write([7], 100, "city/2027", NOW_S, lister)
+    lists = {("city", "city/2027"): status.read(data, [lister.public], "city/2027")}
+    assert isinstance(judged(replace(GREEN, status=Status(7, "city/2027")), lists=lists), Refused)
+    assert isinstance(judged(replace(GREEN, status=Status(8, "city/2027")), lists=lists), Genuine)
 
 
 @pytest.mark.xfail(
@@ -236,7 +242,8 @@ def test_7_a_hung_kernel_a_fire_alarm_and_a_power_failure_are_wired_for() -> Non
 def test_the_street_itself_can_fail(tmp_path: Path) -> None:
     """A relay that pulses for a red code is noticed: the checks are not decoration."""
     street = Street(1, tmp_path, kinds={"red": (1, "red")}, per_hour=3000)
-    street.loop._rules = replace(street.loop._rules, opens=frozenset(Colour))
+    street.rules = replace(street.rules, opens=frozenset(Colour))
+    street.power_cut()
     with pytest.raises(AssertionError, match="pulsed for a red code"):
         street.run(60)
 

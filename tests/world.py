@@ -154,6 +154,7 @@ class Street:
         self.actions: list[tuple[float, Signal]] = []
         self.centre = Centre(self)
         self.camera_lost = self.door_lost = False
+        self.rules = PLAIN
         self.boots = 0
         self.known_answers: Callable[[], str | None] = selftest.wrong
         document = trust.Issuers(
@@ -187,9 +188,8 @@ class Street:
         settings = Settings(UNLOCK_MS, PERIOD_S, K, 60, self.centre.key.public)
         self.loop = Loop(
             world,
-            Believed(self.trust, version=1, signed_s=START_S - 86400),
+            Believed(self.trust, self.rules, version=1, signed_s=START_S - 86400),
             Place(GROUPS),
-            PLAIN,
             settings,
             rng,
             self.told,

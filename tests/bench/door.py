@@ -17,7 +17,6 @@ from edge.adapters.symbols import Symbols
 from edge.clock import Now, interval
 from edge.loop import Loop, Settings, World
 from edge.verdict import Believed, Place
-from edge.wire.rules import PLAIN
 from edge.wire.trust import Trust
 from edge.wire.unit import Pins
 from tests.bench.check import sub, text
@@ -82,7 +81,6 @@ def figures(rounds: int, at_s: int) -> list[Figure]:
             World(clock, camera, Symbols("zxing-cpp"), door, store, None),
             Believed(Trust(issuers(at_s)), signed_s=at_s),
             Place(frozenset({"campus"})),
-            PLAIN,
             Settings(unlock_ms=UNLOCK_MS, period_s=900, k=10, report_s=60),
             random.Random(SEED),
         )
