@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from edge import ports
-from edge.adapters import systemd
+from edge.adapters import board, systemd
 from edge.adapters.systemclock import SystemClock
 from edge.clock import Floors, Now, interval
 from edge.decision import Decision, decide
@@ -67,6 +67,8 @@ def run(
 ) -> None:
     """Run the door of UNIT_TOML until it is stopped."""
     unit = unit_file.read(unit_toml)
+    if board.bind(Path(unit.state), unit.board, board.serial()):
+        logging.getLogger("menshen").info("this card belongs to this board from now on")
     trust = _trust(unit)
     with _world(unit) as world:
         loop = Loop(
@@ -78,6 +80,14 @@ def run(
             _show if show else None,
         )
         _until_stopped(loop, world.clock, 1 / unit.camera.frames_per_s, seconds)
+
+
+@app.command()
+def rebind(unit_toml: UnitFile = Path("unit.toml")) -> None:
+    """Say that the board was replaced: the card of UNIT_TOML belongs to this one from now on."""
+    unit = unit_file.read(unit_toml)
+    board.rebind(Path(unit.state), unit.board, board.serial())
+    print(f"The card of {unit.site}/{unit.name} belongs to the board {board.serial()} now.")
 
 
 @app.command()

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from edge import BUILT_S
+from edge.adapters import board
 from edge.clock import Floors, Interval, Now, interval
 from edge.door import Signal
 from edge.tally import Cell
@@ -132,9 +133,10 @@ def test_2_a_cut_cable_opens_nothing() -> None:
     importlib.import_module("edge.adapters.osdp")
 
 
-@pytest.mark.xfail(reason="missing: a card is not bound to the board that it was made for")
-def test_2_a_card_from_another_door_opens_nothing() -> None:
-    assert "board" in unit.Unit.__struct_fields__, "unit.toml names no board"
+def test_2_a_card_from_another_door_opens_nothing(tmp_path: Path) -> None:
+    board.bind(tmp_path, None, "10000000deadbeef")
+    with pytest.raises(unit.ConfigError, match="put it back"):
+        board.bind(tmp_path, None, "1000000012345678")
 
 
 @pytest.mark.parametrize(

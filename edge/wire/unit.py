@@ -106,6 +106,7 @@ class Unit(_Table, frozen=True, kw_only=True):
     door: Door
     state: FileName = "state"  # the folder for what must outlive a power cut
     decoder: Literal["zxing-cpp", "pyzbar", "both"] = "zxing-cpp"
+    board: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z]{1,32}(?!\n)$")] | None = None
     camera: Camera = Camera()
     counts: Counts = Counts()
     broker: Broker | None = None
