@@ -11,6 +11,7 @@ from rich.progress import Progress
 from edge.wire.unit import Camera
 from provisioning import authority as authorities
 from provisioning import batch, inventory, sites
+from provisioning import foreign as foreign_keys
 from provisioning import issuers as issuer_folders
 from provisioning import rules as site_rules
 from provisioning import units as cards
@@ -191,6 +192,26 @@ def units(
     if len(new) < len(made):
         out.print(f"Already there, kept: {_count(made[len(new) :], 'card')}.")
     _next("copy each unit's folder to its unit, and there: menshen-edge run unit.toml")
+
+
+@app.command()
+def foreign(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="The key list: keys/ISSUER.json.")],
+    certificates: Annotated[
+        list[Path], typer.Argument(metavar="CERTIFICATE...", help="DER, PEM or base64, one a file.")
+    ],
+    illegible: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What a certificate may sign that does not say it legibly: vaccination, test or "
+            "recovery; say it again for more.  [default: such a certificate stops this step]"
+        ),
+    ] = None,
+) -> None:
+    """Make the key list of an issuer of EU certificates from published ones."""
+    made = foreign_keys.make(out, certificates, illegible or [])
+    print(f"{out} has {made} key{'' if made == 1 else 's'}.")
+    _next("make sure that each certificate is its state's own, then sign the list into the estate.")
 
 
 @app.command()

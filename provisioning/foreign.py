@@ -1,8 +1,10 @@
 """Key lists of foreign issuers: the EU's published certificates made into keys/<issuer>.json."""
 
 import base64
+import binascii
 import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 
 import msgspec
 from cryptography import x509
@@ -13,6 +15,7 @@ from cryptography.x509.oid import NameOID
 from edge.wire import hc1
 from edge.wire.code import TIME_S_MAX
 from edge.wire.hc1 import Evidence
+from provisioning.files import ProvisioningError
 
 # The EU's extended key usages. Certificates of the first weeks have a 0 too many in them, and
 # every reader of the EU's takes both.
@@ -24,15 +27,52 @@ _USAGE = {
 }
 
 
-class CertificateError(ValueError):
+class CertificateError(ProvisioningError):
     """A certificate that gives no key; one sentence for people."""
 
 
-def key(der: bytes, evidence: tuple[Evidence, ...] | None = None) -> hc1.Key:
+def make(out: Path, files: Iterable[Path], illegible: Iterable[str] = ()) -> int:
+    """Write the key list of the certificates in `files` to `out`; how many keys it has.
+
+    What is there is kept. Raises ProvisioningError, and OSError for files.
+    """
+    words = set(illegible)
+    if not words <= set(hc1.EVIDENCE):
+        raise ProvisioningError(f"--illegible is one of {', '.join(hc1.EVIDENCE)}")
+    certificates = [read(path) for path in files]
+    data = write(key_list(certificates, tuple(e for e in hc1.EVIDENCE if e in words)))
+    if out.exists():
+        if out.read_bytes() != data:
+            raise ProvisioningError(
+                f"{out} is there and differs from what this step would write; it was kept: "
+                "name another file"
+            )
+    else:
+        with out.open("xb") as file:
+            file.write(data)
+    return len(set(certificates))
+
+
+def read(path: Path) -> bytes:
+    """The DER of one certificate: a file of DER, of PEM, or of base64 as the gateways give it."""
+    data = path.read_bytes()
+    if data[:1] == b"\x30":
+        return data
+    lines = data.splitlines()
+    text = b"".join(line.strip() for line in lines if not line.startswith(b"-----"))
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise CertificateError(
+            f"{path} holds no certificate: DER, PEM or base64 was expected"
+        ) from None
+
+
+def key(der: bytes, illegible: tuple[Evidence, ...] = ()) -> hc1.Key:
     """The list's entry for one Document Signer Certificate, DER.
 
-    `evidence`: what it may sign, said by whoever asks; None: what its extended key usages say, and
-    where they name none of the EU's, everything, as the EU's rules have it.
+    It may sign what its extended key usages say and, where they name none of the EU's, everything,
+    as the EU's rules have it. `illegible`: what one may sign whose usages cannot be read.
     Raises CertificateError.
     """
     name = hashlib.sha256(der).hexdigest()[:16]
@@ -62,7 +102,7 @@ def key(der: bytes, evidence: tuple[Evidence, ...] | None = None) -> hc1.Key:
         "from_s": int(certificate.not_valid_before_utc.timestamp()),
         # RFC 5280 section 4.1.2.5: a certificate is valid in its last second too.
         "until_s": min(int(certificate.not_valid_after_utc.timestamp()) + 1, TIME_S_MAX),
-        "evidence": evidence or _evidence(certificate, name),
+        "evidence": _evidence(certificate, name, illegible),
     }
     try:
         return msgspec.convert(said, hc1.Key)
@@ -70,9 +110,9 @@ def key(der: bytes, evidence: tuple[Evidence, ...] | None = None) -> hc1.Key:
         raise CertificateError(f"certificate {name} gives no key: {error}") from None
 
 
-def key_list(certificates: Iterable[bytes]) -> hc1.KeyList:
+def key_list(certificates: Iterable[bytes], illegible: tuple[Evidence, ...] = ()) -> hc1.KeyList:
     """One entry a certificate, the same one once. Raises CertificateError."""
-    entries = {der: key(der) for der in certificates}
+    entries = {der: key(der, illegible) for der in certificates}
     return hc1.KeyList(
         tuple(sorted(entries.values(), key=lambda entry: (entry.country, entry.kid)))
     )
@@ -83,15 +123,19 @@ def write(document: hc1.KeyList) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=1)
 
 
-def _evidence(certificate: x509.Certificate, name: str) -> tuple[Evidence, ...]:
+def _evidence(
+    certificate: x509.Certificate, name: str, illegible: tuple[Evidence, ...]
+) -> tuple[Evidence, ...]:
     try:
         usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         return hc1.EVIDENCE
     except ValueError as error:
+        if illegible:
+            return illegible
         raise CertificateError(
             f"certificate {name} does not say legibly what it may sign ({error}); "
-            "look at it, and name its evidence yourself"
+            "look at it, and say its evidence with --illegible"
         ) from None
     named = {_USAGE[o.dotted_string] for o in usages if o.dotted_string in _USAGE}
     return tuple(e for e in hc1.EVIDENCE if e in named) or hc1.EVIDENCE

@@ -1,8 +1,12 @@
 """The EU certificate: 182 published files, the mapping, and what happens to a hurt one."""
 
+import base64
 import dataclasses
 import json
 import re
+import ssl
+import subprocess
+import sys
 import tracemalloc
 import zlib
 from collections import Counter
@@ -113,8 +117,6 @@ TOLD = {
     "refused:no-evidence": 32,
 }  # what the shipped mapping says of those that the widest takes, each at its clock
 
-ILLEGIBLE = {"FI", "common_CO15"}  # their usages cannot be read; they may sign everything
-
 
 @pytest.fixture(scope="module")
 def keys() -> KeyList:
@@ -124,9 +126,8 @@ def keys() -> KeyList:
     for file in published():
         if file.certificate in found:
             continue
-        by_hand = EVIDENCE if {file.name, file.name[:2]} & ILLEGIBLE else None
         try:
-            found[file.certificate] = foreign.key(file.certificate, by_hand)
+            found[file.certificate] = foreign.key(file.certificate, illegible=EVIDENCE)
         except foreign.CertificateError as error:
             assert "another kind than P-256" in str(error)
             left_out.add(file.name)
@@ -491,11 +492,52 @@ def test_a_published_certificate_says_what_its_key_may_sign() -> None:
     assert foreign.key(der["PL_1.3.0_4"]).country == "PL"
     both = foreign.key_list([der["PL_1.3.0_4"], der["DK_1"], der["PL_1.3.0_4"]])
     assert [entry.country for entry in both.keys] == ["DK", "PL"]
-    for name, told in (("ES_401", "another kind"), ("FI_1", "name its evidence yourself")):
+    for name, told in (("ES_401", "another kind"), ("FI_1", "say its evidence with --illegible")):
         with pytest.raises(foreign.CertificateError, match=told):
             foreign.key(der[name])
+    assert foreign.key(der["FI_1"], illegible=("test",)).evidence == ("test",)
+    assert foreign.key(der["PL_1.3.0_1"], illegible=("test",)).evidence == ("vaccination",)
     with pytest.raises(foreign.CertificateError, match="cannot be read"):
         foreign.key(b"no certificate")
+
+
+def provision(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "provisioning", "foreign", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_the_command_makes_a_key_list_of_published_certificates(tmp_path: Path) -> None:
+    der = {file.name: file.certificate for file in published()}
+    out, poland, denmark, finland = (tmp_path / n for n in ("eu.json", "pl", "dk.pem", "fi.txt"))
+    poland.write_bytes(der["PL_1.3.0_4"])
+    denmark.write_text(ssl.DER_cert_to_PEM_cert(der["DK_1"]))
+    finland.write_bytes(base64.b64encode(der["FI_1"]))
+    told = provision(out, poland, finland)
+    assert told.returncode == 2
+    assert "with --illegible" in told.stderr
+    assert len(told.stderr.splitlines()) == 1
+    assert not out.exists()
+    arguments = (out, poland, denmark, finland, "--illegible", "test", "--illegible", "recovery")
+    told = provision(*arguments)
+    assert told.returncode == 0, told.stderr
+    assert "3 keys" in told.stdout
+    written = read_keys(out.read_bytes(), "eu").keys
+    assert [(k.country, k.evidence) for k in written] == [
+        ("DK", EVIDENCE),
+        ("FI", ("test", "recovery")),
+        ("PL", ("test",)),
+    ]
+    assert provision(*arguments).returncode == 0
+    assert "is one of vaccination" in provision(out, poland, "--illegible", "visa").stderr
+    told = provision(out, poland)
+    assert told.returncode == 2
+    assert "it was kept" in told.stderr
+    assert len(read_keys(out.read_bytes(), "eu").keys) == 3
+    (tmp_path / "words").write_text("no certificate at all")
+    for wrong, why in ((tmp_path / "words", "holds no certificate"), (tmp_path / "gone", "gone")):
+        told = provision(tmp_path / "new.json", wrong)
+        assert (told.returncode, len(told.stderr.splitlines())) == (2, 1)
+        assert why in told.stderr
 
 
 # -- names ----------------------------------------------------------------------------------------
