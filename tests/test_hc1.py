@@ -5,6 +5,7 @@ import dataclasses
 import json
 import re
 import ssl
+import struct
 import subprocess
 import sys
 import tracemalloc
@@ -292,6 +293,9 @@ def test_the_first_row_that_fits_and_is_current_gives_the_colour() -> None:
     assert said(judged(symbol, TAKEN_S + 72 * HOUR_S, rows=rows)) == "genuine:yellow"
     assert said(judged(symbol, TAKEN_S + 7 * DAY_S, rows=rows)) == "refused:expired"
     assert said(judged(positive, TAKEN_S, rows=rows)) == "genuine:red"
+    later = Row("test", "green", (COVID,), results=("260415000",), starts=Span(days=30))
+    both = (EXAMPLE[3], later, EXAMPLE[3])
+    assert said(judged(symbol, TAKEN_S + 7 * DAY_S, rows=both)) == "refused:not-yet"
 
 
 # -- time, place, keys ----------------------------------------------------------------------------
@@ -699,6 +703,11 @@ def test_what_wraps_it_may_change_and_what_is_signed_not() -> None:
         check(symbol)
 
 
+def as_double(claims: bytes, value: str) -> bytes:
+    """`claims` with `exp` as a double, which cbor2 would shorten."""
+    return claims.replace(cbor2.dumps(ENDS_S), b"\xfb" + struct.pack(">d", float(value)), 1)
+
+
 @pytest.mark.parametrize(
     "symbol",
     [
@@ -715,6 +724,9 @@ def test_what_wraps_it_may_change_and_what_is_signed_not() -> None:
         b"HC1:" + base45_encode(zlib.compress(RAW)[2:-4]),
         pack(RAW.replace(b"\xa0\x59", b"\xa2\x04\x41\x00\x04\x41\x00\x59")),
         pack(RAW.replace(b"\x84\x4d", b"\x9f\x4d", 1) + b"\xff"),
+        wrap(cose(payload("v", VACCINATION), unprotected={33: b""})),
+        wrap(cose(as_double(payload("v", VACCINATION), "nan"))),
+        wrap(cose(as_double(payload("v", VACCINATION), "inf"))),
         wrap(cose(payload("v", VACCINATION), {1: -7, 4: eudcc.KID, 2: [33]})),
         wrap(cose(payload("v", VACCINATION), {4: eudcc.KID})),
         wrap(cose(payload("v", VACCINATION), {1: -7})),
@@ -754,8 +766,22 @@ def test_the_other_signature_of_the_same_content_is_the_same_certificate() -> No
     other = wrap([*parts[:3], parts[3][:32] + (n - s).to_bytes(32, "big")])
     assert other != wrap(parts)
     check(other)
-    zero = wrap([*parts[:3], bytes(64)])
-    assert said(DOOR.judge(zero, PLACE, at(day("2022-01-02")))) == "refused:bad-signature"
+    for broken in (bytes(64), parts[3][:32] + b"\x00" + parts[3][32:], parts[3][:63], b""):
+        symbol = wrap([*parts[:3], broken])
+        assert said(DOOR.judge(symbol, PLACE, at(day("2022-01-02")))) == "refused:bad-signature"
+
+
+def test_the_header_must_name_the_keys_own_algorithm() -> None:
+    for algorithm in (-37, -8, -35, 0):
+        symbol = wrap(cose(payload("v", VACCINATION), {1: algorithm, 4: eudcc.KID}))
+        assert said(DOOR.judge(symbol, PLACE, at(day("2022-01-02")))) == "refused:bad-signature"
+
+
+def test_floats_for_times_as_some_write_them() -> None:
+    for written, last_s in ((f"{ENDS_S}.9", ENDS_S), (f"{ENDS_S}.0", ENDS_S)):
+        symbol = wrap(cose(as_double(payload("v", VACCINATION), written)))
+        assert said(DOOR.judge(symbol, PLACE, at(last_s))) == "genuine:green"
+        assert said(DOOR.judge(symbol, PLACE, at(last_s + 1))) == "refused:expired"
 
 
 def test_a_bomb_is_bounded() -> None:

@@ -150,7 +150,7 @@ def _fact(statement: dict[Any, Any]) -> tuple[Fact, bytes]:
         taken_s = _moment(_text(entry, "sc"))
         fact = Fact(evidence, disease, taken_s, kind=_text(entry, "tt"), result=_text(entry, "tr"))
     else:
-        until_s = min(_day(entry, "du") + _DAY_S, TIME_S_MAX)
+        until_s = _day(entry, "du") + _DAY_S
         first_s, from_s = _day(entry, "fr"), _day(entry, "df")
         fact = Fact(evidence, disease, first_s, from_s=from_s, until_s=until_s)
     return fact, identifier
@@ -231,15 +231,13 @@ def _cbor(data: bytes) -> Any:
 
 
 def _item(data: bytes, at: int, depth: int) -> tuple[Any, int]:
-    """The item that begins at `at`, and where it ends. IndexError: it is cut."""
+    """The item at `at`, and where it ends: beyond `data` (or IndexError) if it is cut."""
     major, length = data[at] >> 5, data[at] & 31
     at += 1
     if length > 27 or depth == 0:
         raise Torn("its CBOR has what no certificate has")  # indefinite lengths among it
     if length > 23:
         size = 1 << (length - 24)
-        if at + size > len(data):
-            raise IndexError
         head = data[at : at + size]
         at += size
         if major == 7:
@@ -250,8 +248,6 @@ def _item(data: bytes, at: int, depth: int) -> tuple[Any, int]:
     if major == 1:
         return -1 - length, at
     if major in (2, 3):
-        if at + length > len(data):
-            raise IndexError
         piece, at = data[at : at + length], at + length
         return (piece if major == 2 else piece.decode("utf-8")), at
     if major == 4:
