@@ -159,9 +159,12 @@ def revoke(
     from server_stub import revocation
     from server_stub import store as stores
 
-    only = None if number is None else revocation.entry(number)
+    sheet = None if number is None else revocation.entry(number)
     with stores.changing(store) as connection:
-        revoked = revocation.revoke(connection, record, only)
+        if sheet:
+            revoked = revocation.revoke_sheet(connection, record, sheet)
+        else:
+            revoked = revocation.revoke(connection, record)
     print(f"taken back: {revoked}; doors know it with the next status list")
 
 

@@ -103,15 +103,13 @@ def _sheet(
     life_s: int,
     now_s: int,
 ) -> Sheet:
+    entry = revocation.entry_for_paper(connection, record, life_s, now_s)  # holds the record
     holder = records.on_paper(connection, record, issuer, now_s)
     if holder.colour is not Colour.GREEN:
         raise PaperError(
             f"record {record} is {holder.colour.name.lower()}, and a sheet would say so for all "
             f"its life; make one when it is green"
         )
-    entry = revocation.entry_for_paper(connection, record, holder.colour, life_s, now_s)
-    if entry is None:
-        raise PaperError(f"record {record} has changed its colour just now; try again")
     signed = Code(
         colour=holder.colour,
         sub=holder.sub,

@@ -48,7 +48,7 @@ def list_name(issuer: str, number: int) -> str:
 def known_status(connection: Connection, record: str, life_s: int, now_s: int) -> Status | None:
     """The entry that a phone's codes of today name already; None: ask `status_for`.
 
-    Read the colour that the code will say before, never after: a changed colour has no entry.
+    Read the colour that the code will say before, never after: a change of colour sets the entry.
     """
     day = now_s // DAY_S
     c = status_bits.c
@@ -62,30 +62,26 @@ def known_status(connection: Connection, record: str, life_s: int, now_s: int) -
 
 def status_for(
     connection: Connection, record: str, colour: Colour, life_s: int, now_s: int
-) -> Status | None:
+) -> Status:
     """The entry for a phone's code of `life_s` seconds from now, which says `colour`.
 
-    None: the record has another colour by now; read it again. To be called in `store.writing`.
+    If the record has another colour by now, the entry is set from the beginning: a code that says
+    what is no longer true is born taken back. To be called in `store.writing`.
     Raises RevocationError.
     """
-    issuer = _issuer_of(connection, record, colour)
-    if issuer is None:
-        return None
-    known = known_status(connection, record, life_s, now_s)
+    issuer, current = _held(connection, record)
     day = now_s // DAY_S
-    if known:
+    known = known_status(connection, record, life_s, now_s)
+    if known and current == colour:
         return known
-    return _draw(connection, issuer, record, day, _until_day(day, life_s)).status(issuer)
+    until_day, revoked = _until_day(day, life_s), current != colour
+    return _draw(connection, issuer, record, day, until_day, revoked).status(issuer)
 
 
-def entry_for_paper(
-    connection: Connection, record: str, colour: Colour, life_s: int, now_s: int
-) -> Entry | None:
-    """Like `status_for`, for one sheet of paper: an entry of its own."""
-    issuer = _issuer_of(connection, record, colour)
-    if issuer is None:
-        return None
-    return _draw(connection, issuer, record, None, _until_day(now_s // DAY_S, life_s))
+def entry_for_paper(connection: Connection, record: str, life_s: int, now_s: int) -> Entry:
+    """An entry for one sheet of paper. To be called in `store.writing`. Raises RevocationError."""
+    issuer, _ = _held(connection, record)
+    return _draw(connection, issuer, record, None, _until_day(now_s // DAY_S, life_s), False)
 
 
 def entry(number: str) -> Entry:
@@ -98,27 +94,33 @@ def entry(number: str) -> Entry:
     return Entry(int(found[1]), int(found[2]))
 
 
-def revoke(connection: Connection, record: str, only: Entry | None = None) -> int:
-    """Set every entry of `record`, or `only` one; how many were not set before.
+def revoke(connection: Connection, record: str) -> int:
+    """Set every entry of `record`; how many were not set before.
 
-    It is never unset: who is green again gets codes with another entry.
-    Raises RevocationError when there is no such record or entry.
+    An entry is never unset: who is green again gets codes with another one.
+    Raises RevocationError when there is no such record.
     """
+    _held(connection, record)
+    return _set(connection, status_bits.c.record == record)
+
+
+def revoke_phone(connection: Connection, record: str) -> int:
+    """Set the entries of the codes on a lost phone; sheets of paper stay. Raises as `revoke`."""
+    _held(connection, record)
     c = status_bits.c
-    mine = c.record == record
-    if only is not None:
-        mine &= (c.list == only.number) & (c.bit == only.bit)
-    known = connection.execute(sa.select(c.bit).where(mine).limit(1)).first()
-    if known is None and (only is not None or not _exists(connection, record)):
+    return _set(connection, (c.record == record) & c.day.is_not(None))
+
+
+def revoke_sheet(connection: Connection, record: str, entry: Entry) -> int:
+    """Set the entry of one lost sheet. Raises RevocationError when `record` has no such sheet."""
+    c = status_bits.c
+    mine = (c.record == record) & (c.list == entry.number) & (c.bit == entry.bit)
+    if connection.execute(sa.select(c.bit).where(mine)).first() is None:
         raise RevocationError(
-            f"there is no record {record[:60]!r}; enrol prints a record's name"
-            if only is None
-            else f"record {record[:60]!r} has no code with the number {only}; "
-            f"leave the number out to take back all that the record has"
+            f"record {record[:60]!r} has no sheet with the number {entry}; leave the number out "
+            f"to take back all that the record has"
         )
-    return connection.execute(
-        status_bits.update().where(mine, c.revoked.is_(False)).values(revoked=True)
-    ).rowcount
+    return _set(connection, mine)
 
 
 def free(connection: Connection, now_s: int) -> int:
@@ -146,23 +148,31 @@ def _until_day(day: int, life_s: int) -> int:
     return -(-last_exp_s // DAY_S) + MARGIN_DAYS
 
 
-def _issuer_of(connection: Connection, record: str, colour: Colour) -> str | None:
-    """None if the record has not this colour; else it keeps it until the transaction ends."""
+def _held(connection: Connection, record: str) -> tuple[str, int]:
+    """Issuer and colour of `record`, which stay so until the transaction ends."""
     row = connection.execute(
         sa.select(records.c.issuer, records.c.colour)
         .where(records.c.record == record)
         .with_for_update()
     ).first()
-    return str(row.issuer) if row and row.colour == colour else None
+    if row is None:
+        raise RevocationError(f"there is no record {record[:60]!r}; enrol prints a record's name")
+    return row.issuer, row.colour
 
 
-def _exists(connection: Connection, record: str) -> bool:
-    wanted = sa.select(records.c.record).where(records.c.record == record)
-    return connection.execute(wanted).first() is not None
+def _set(connection: Connection, which: sa.ColumnElement[bool]) -> int:
+    return connection.execute(
+        status_bits.update().where(which, status_bits.c.revoked.is_(False)).values(revoked=True)
+    ).rowcount
 
 
 def _draw(
-    connection: Connection, issuer: str, record: str, day: int | None, until_day: int
+    connection: Connection,
+    issuer: str,
+    record: str,
+    day: int | None,
+    until_day: int,
+    revoked: bool,
 ) -> Entry:
     """Take a random free entry: of the first list, unless that seems full."""
     for number in range(1, _LISTS_MAX + 1):
@@ -178,7 +188,7 @@ def _draw(
                             record=record,
                             day=day,
                             until_day=until_day,
-                            revoked=False,
+                            revoked=revoked,
                         )
                     )
             except sa.exc.IntegrityError:  # somebody has it

@@ -56,16 +56,12 @@ def enrol(engine: sa.Engine, colour: Colour = Colour.GREEN, issuer: str = ISSUER
 
 def entry_for(engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int = NOW_S) -> Status:
     with store.writing(engine) as connection:
-        given = revocation.status_for(connection, record, Colour.GREEN, life_s, now_s)
-    assert given is not None
-    return given
+        return revocation.status_for(connection, record, Colour.GREEN, life_s, now_s)
 
 
 def sheet_for(engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int = NOW_S) -> Entry:
     with store.writing(engine) as connection:
-        given = revocation.entry_for_paper(connection, record, Colour.GREEN, life_s, now_s)
-    assert given is not None
-    return given
+        return revocation.entry_for_paper(connection, record, life_s, now_s)
 
 
 def known(engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int = NOW_S) -> object:
@@ -75,7 +71,9 @@ def known(engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int = NOW
 
 def revoke(engine: sa.Engine, record: str, only: Entry | None = None) -> int:
     with store.writing(engine) as connection:
-        return revocation.revoke(connection, record, only)
+        if only:
+            return revocation.revoke_sheet(connection, record, only)
+        return revocation.revoke(connection, record)
 
 
 def recolour(engine: sa.Engine, record: str, colour: Colour) -> None:
@@ -134,18 +132,29 @@ def test_where_a_list_is_full_the_next_one_is_used(
     }
 
 
-def test_a_code_of_an_old_colour_gets_no_entry(engine: sa.Engine) -> None:
-    """Whoever read green before the change must read again, or a green code would stay good."""
+def test_a_code_of_an_old_colour_is_born_taken_back(engine: sa.Engine) -> None:
+    """Whoever read green before the change may still sign it; no door believes it for long."""
     record = enrol(engine)
-    entry = entry_for(engine, record)
+    before = entry_for(engine, record)
     recolour(engine, record, Colour.RED)
     assert known(engine, record) is None
+    after = entry_for(engine, record)  # it asks for a green code
+    assert after != before
+    assert set(set_entries(engine)[1]) == {before.bit, after.bit}
     with store.writing(engine) as connection:
-        for give in (revocation.status_for, revocation.entry_for_paper):
-            assert give(connection, record, Colour.GREEN, HOUR_S, NOW_S) is None
-            assert give(connection, "nobody", Colour.GREEN, HOUR_S, NOW_S) is None
         red = revocation.status_for(connection, record, Colour.RED, HOUR_S, NOW_S)
-    assert red not in (None, entry)
+        assert revocation.known_status(connection, record, HOUR_S, NOW_S) == red
+    assert red.bit not in set_entries(engine)[1]
+    again = entry_for(engine, record)
+    assert again != red
+    assert again.bit in set_entries(engine)[1]
+
+
+def test_nobody_gets_no_entry(engine: sa.Engine) -> None:
+    with pytest.raises(revocation.RevocationError, match="no record 'nobody'"):
+        entry_for(engine, "nobody")
+    with pytest.raises(revocation.RevocationError, match="no record 'nobody'"):
+        sheet_for(engine, "nobody")
 
 
 def test_a_longer_life_gets_an_entry_that_rests_longer(engine: sa.Engine) -> None:
@@ -180,6 +189,17 @@ def test_one_lost_sheet_is_taken_back_alone(engine: sa.Engine) -> None:
     assert set_entries(engine) == {1: [lost.bit]}
     assert revoke(engine, record) == 2
     assert set(set_entries(engine)[1]) == {phone.bit, lost.bit, kept.bit}
+
+
+def test_a_lost_phone_leaves_the_sheets(engine: sa.Engine) -> None:
+    record = enrol(engine)
+    phone, sheet = entry_for(engine, record), sheet_for(engine, record)
+    with store.writing(engine) as connection:
+        assert revocation.revoke_phone(connection, record) == 1
+    assert set_entries(engine) == {1: [phone.bit]}
+    assert entry_for(engine, record) not in (phone, sheet.status(ISSUER))
+    with pytest.raises(revocation.RevocationError), store.writing(engine) as connection:
+        revocation.revoke_phone(connection, "nobody")
 
 
 def test_what_is_not_there_is_told(engine: sa.Engine) -> None:
@@ -424,6 +444,9 @@ def read_symbol(picture: str) -> str:
     return str(symbol.text)
 
 
+REFUSED = (paper.PaperError, records.RecordError, revocation.RevocationError)
+
+
 @pytest.mark.parametrize("why", ["yellow", "longer", "there", "nowhere", "nobody", "another's"])
 def test_where_no_sheet_is_made_no_entry_is_taken(
     estate: Estate, engine: sa.Engine, url: str, tmp_path: Path, why: str
@@ -441,7 +464,7 @@ def test_where_no_sheet_is_made_no_entry_is_taken(
         "nobody": "no record",
         "another's": "no record",
     }[why]
-    with pytest.raises((paper.PaperError, records.RecordError), match=told):
+    with pytest.raises(REFUSED, match=told):
         sheet(estate, url, "nobody" if why == "nobody" else record, path,
               10**8 if why == "longer" else DAY_S)  # fmt: skip
     with engine.connect() as connection:
