@@ -7,12 +7,14 @@ record's name is the entry, the day of a phone's codes, and the day from which t
 
 import re
 import secrets
-from typing import NamedTuple
+import time
+from typing import NamedTuple, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from edge.wire.code import Colour, Status
+from server_stub import store
 from server_stub.store import records, status_bits
 
 COUNT = 2**20  # entries of one list, whether used or not
@@ -51,13 +53,17 @@ def known_status(connection: Connection, record: str, life_s: int, now_s: int) -
     Read the colour that the code will say before, never after: a change of colour sets the entry.
     """
     day = now_s // DAY_S
-    c = status_bits.c
-    row = connection.execute(
-        sa.select(c.issuer, c.list, c.bit)
-        .where(c.record == record, c.day == day, c.until_day >= _until_day(day, life_s))
-        .where(c.revoked.is_(False))
-    ).first()
+    asked = {"record": record, "day": day, "until_day": _until_day(day, life_s)}
+    row = connection.execute(_KNOWN, asked).first()
     return Entry(row.list, row.bit).status(row.issuer) if row else None
+
+
+_KNOWN = sa.select(status_bits.c.issuer, status_bits.c.list, status_bits.c.bit).where(
+    status_bits.c.record == sa.bindparam("record"),
+    status_bits.c.day == sa.bindparam("day"),
+    status_bits.c.until_day >= sa.bindparam("until_day"),
+    status_bits.c.revoked.is_(False),
+)
 
 
 def status_for(
@@ -76,6 +82,46 @@ def status_for(
         return known
     until_day, revoked = _until_day(day, life_s), current != colour
     return _draw(connection, issuer, record, day, until_day, revoked).status(issuer)
+
+
+class Holder(Protocol):
+    """For whom a code is signed, read from the store before it is."""
+
+    @property
+    def record(self) -> str:
+        """The record's name."""
+
+    @property
+    def colour(self) -> Colour:
+        """What the code will say."""
+
+
+class Statuses:
+    """The entry that each code of a phone names, for an issuer that signs many."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._reading: Connection | None = None
+
+    def __call__(self, holder: Holder, exp_s: int) -> Status:
+        """The entry for a code that is signed now and expires at `exp_s`, Unix seconds UTC.
+
+        Raises SQLAlchemyError when the store fails, RevocationError; and works again after it.
+        """
+        now_s = int(time.time())
+        life_s = exp_s - now_s
+        if self._reading is None:
+            self._reading = store.reading(self._engine)
+        try:
+            known = known_status(self._reading, holder.record, life_s, now_s)
+        except sa.exc.SQLAlchemyError:
+            self._reading.close()
+            self._reading = None
+            raise
+        if known:
+            return known
+        with store.writing(self._engine) as connection:  # the first of its day
+            return status_for(connection, holder.record, holder.colour, life_s, now_s)
 
 
 def entry_for_paper(connection: Connection, record: str, life_s: int, now_s: int) -> Entry:

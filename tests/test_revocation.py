@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,34 @@ def test_nobody_gets_no_entry(engine: sa.Engine) -> None:
         entry_for(engine, "nobody")
     with pytest.raises(revocation.RevocationError, match="no record 'nobody'"):
         sheet_for(engine, "nobody")
+
+
+@dataclass
+class Phone:
+    """For whom the issuer signs."""
+
+    record: str
+    colour: Colour = Colour.GREEN
+
+
+def test_an_issuer_asks_for_each_code_and_survives_a_failure(engine: sa.Engine) -> None:
+    status_of = revocation.Statuses(engine)
+    phone, exp_s = Phone(enrol(engine)), int(time.time()) + 12 * HOUR_S
+    entry = status_of(phone, exp_s)
+    assert status_of(phone, exp_s + 1) == entry or int(time.time()) % DAY_S < 10  # midnight
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE status_bits RENAME TO gone"))
+    with pytest.raises(sa.exc.SQLAlchemyError):
+        status_of(phone, exp_s)
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE gone RENAME TO status_bits"))
+    assert status_of(phone, exp_s) == entry or int(time.time()) % DAY_S < 10
+    recolour(engine, phone.record, Colour.RED)
+    assert status_of(phone, exp_s) != entry
+    with store.writing(engine) as connection:
+        connection.execute(sa.delete(store.records))
+    with pytest.raises(revocation.RevocationError):
+        status_of(Phone("nobody"), exp_s)
 
 
 def test_a_longer_life_gets_an_entry_that_rests_longer(engine: sa.Engine) -> None:
