@@ -81,7 +81,9 @@ def _doors(site: Site) -> Iterator[tuple[str, ...]]:
 def _week(site: Site, groups: tuple[str, ...]) -> Table:
     door = rules.for_door(site, groups)
     title = f"A door in {', '.join(groups)}"
-    table = Table("who", "signed by", "when", "closed days", title=title, caption=_about(door))
+    table = Table("who", "signed by", title=title, caption=_about(door))
+    table.add_column("when", no_wrap=True)
+    table.add_column("closed days", no_wrap=True)
     alike: dict[tuple[rules.Way, ...], list[str]] = {}
     for grant, ways in door.ways.items():
         alike.setdefault(ways, []).append(grant)
@@ -96,9 +98,9 @@ def _week(site: Site, groups: tuple[str, ...]) -> Table:
 
 
 def _hours(table: Timetable) -> tuple[str, str]:
-    """`mon-fri  07:30-08:30, 11:30-12:30`, a line for each run of days that are alike."""
+    """`mon-fri  07:30-08:30`, a paragraph for each run of days that are alike."""
     days = [
-        ", ".join(
+        f"\n{'':9}".join(
             f"{_clock(stretch.from_min)}-{_clock(stretch.until_min)}"
             for stretch in table.week
             if stretch.weekday == weekday
@@ -129,7 +131,7 @@ def _about(door: DoorRules) -> str:
     unsure = [kind for kind, does in msgspec.structs.asdict(door.unsure).items() if does == "open"]
     said = [
         f"opens for {', '.join(colours)}" if colours else "opens for nobody",
-        f"also unsure of {', '.join(unsure)}" if unsure else "never when unsure",
+        f"also when unsure of {', '.join(unsure)}" if unsure else "never when unsure",
         f"again after {door.passback_s} s" if door.passback_s else "again at once",
     ]
     if door.inside_max is not None:

@@ -343,8 +343,8 @@ def hospital() -> Told:
             "main": door("main"),
             "night": door("night"),
             "emergency": door("emergency"),
-            "ward-3": door("ward", "ward-3"),
-            "intensive": door("ward", "intensive"),
+            "ward-3": door("ward", "ward/3"),
+            "intensive": door("ward", "ward/intensive"),
         },
         {
             "a doctor": Who("staff:hospital", issuer="hospital"),
