@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.clock import NEVER_S, Floors, Interval, Now
 from edge.decision import Decision, decide
@@ -480,3 +482,28 @@ def test_the_fever_clinic_does_not_wait_for_a_clock() -> None:
 def test_every_example_has_a_day_here(path: Path) -> None:
     story = f"test_a_day_at_{'' if path.stem == 'home' else 'the_'}{path.stem.replace('-', '_')}"
     assert story in globals()
+
+
+HURT = ["null", "0", "-1", "[]", "{}", '""', '"open"', '"24:00"', '"UTC"', '["a"]', "1e9", "true"]
+
+
+@given(st.sampled_from(sorted(EXAMPLES.glob("*.json"))), st.data())
+def test_a_hurt_document_is_rules_or_a_sentence(path: Path, data: st.DataObject) -> None:
+    """One value of an example becomes something else, or a piece is cut out of it."""
+    text = path.read_text(encoding="utf-8")
+    if data.draw(st.booleans()):
+        values = list(re.finditer(r'"[^"]*"(?!:)|\d+|true|false|null', text))
+        found = data.draw(st.sampled_from(values))
+        text = text[: found.start()] + data.draw(st.sampled_from(HURT)) + text[found.end() :]
+    else:
+        at = data.draw(st.integers(0, len(text)))
+        text = text[:at] + text[at + data.draw(st.integers(1, 40)) :]
+    try:
+        site = rules.parse(text.encode())
+    except trust.TrustError as error:
+        assert "\n" not in str(error)
+        return
+    groups = [*{group for entry in site.doors for group in entry.groups}, "x"]
+    for group in groups:
+        here = rules.for_door(site, [group])
+        assert certainly(here.when("staff:acme", "city"), 0, 60) in (True, False, None)
