@@ -14,7 +14,7 @@ from edge.wire.rules import DoorRules, Site
 from edge.wire.trust import TrustError
 from provisioning.files import ProvisioningError
 
-EXAMPLES = Path(__file__).parent / "examples"
+EXAMPLES = Path(__file__).parent / "examples" / "sites"
 WORDS_SHOWN = 4  # of a company list that may have thousands
 DOORS_SHOWN = 12
 

@@ -13,7 +13,7 @@ from provisioning import __main__ as command
 from provisioning import rules
 from provisioning.files import ProvisioningError
 
-EXAMPLES = Path(__file__).parents[1] / "provisioning" / "examples"
+EXAMPLES = Path(__file__).parents[1] / "provisioning" / "examples" / "sites"
 
 
 def shown(site: wire.Site, *groups: str) -> tuple[str, list[str]]:

@@ -24,7 +24,7 @@ from edge.wire import code, holder, keys, rules, trust
 from edge.wire.code import Code, Colour, Status
 from edge.wire.hours import certainly
 
-EXAMPLES = Path(__file__).parents[1] / "provisioning" / "examples"
+EXAMPLES = Path(__file__).parents[1] / "provisioning" / "examples" / "sites"
 NAMES = ("city", "acme", "bolt", "cobalt", "delta", "hospital", "clinic", "shop")
 ISSUERS = {name: keys.private_key(name.encode().ljust(32)) for name in (*NAMES, "nobody")}
 PHONE = keys.private_key(b"phone".ljust(32))
