@@ -95,7 +95,7 @@ class Told:
         ]
         believed = Believed(
             trust.Trust(trust.Issuers(version=1, signed_s=at_s, issuers=issuers)),
-            terms,
+            holder=terms,
             signed_s=at_s - trust_age_s,
         )
         interval = Interval(at_s, at_s if clock else NEVER_S, "system")
