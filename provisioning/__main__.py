@@ -13,7 +13,7 @@ from provisioning import authority as authorities
 from provisioning import batch, inventory, sites
 from provisioning import foreign as foreign_keys
 from provisioning import issuers as issuer_folders
-from provisioning import rules as site_rules
+from provisioning import rules as rule_files
 from provisioning import units as cards
 from provisioning.files import Folder, ProvisioningError
 
@@ -237,8 +237,8 @@ def rules(
     ] = None,
 ) -> None:
     """Say what is wrong with a site's rules; show each door's week."""
-    site = site_rules.read(file)
-    tables, notes = site_rules.show(site, group or [])
+    site = rule_files.read(file)
+    tables, notes = rule_files.show(site, group or [])
     out.print(f"{file} can be used: version {site.version} of {site.site}, hours of {site.zone}.")
     for shown in tables:
         out.print(shown)
