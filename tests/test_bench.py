@@ -12,6 +12,8 @@ from tests.bench.figure import Figure, race, ratio
 RATIOS = {
     "check_by_libsodium",
     "cwt_by_libsodium",
+    "pyseto_by_libsodium",
+    "holder_by_libsodium",
     "hc1_by_es256",
     "hc1_keys",
     "many_by_few",
@@ -24,6 +26,7 @@ RATIOS = {
 }
 BOUNDED = {
     "check_by_libsodium": 1.6,
+    "holder_by_libsodium": 3.3,
     "hc1_keys": 1.1,
     "many_by_few": 1.1,
     "frame_empty_by_zxing": 1.25,
