@@ -210,6 +210,15 @@ def test_several_grants_open_what_each_of_them_does() -> None:
     assert certainly(door(**said).when("early", "city"), noon_s - 5, noon_s + 5) is None
 
 
+def test_two_entries_for_one_grant_open_what_each_of_them_does() -> None:
+    shifts = [("06:00", "14:00"), ("14:00", "22:00")]
+    twice = [{"grants": ["crew"], "hours": [{"from": a, "until": b}]} for a, b in shifts]
+    crew = door(grants=twice).when("crew", "city")
+    for clock, is_open in {"05:59": False, "06:00": True, "14:00": True, "22:00": False}.items():
+        moment_s = at("UTC", f"2027-03-01 {clock}")
+        assert certainly(crew, moment_s, moment_s) is is_open
+
+
 @pytest.mark.parametrize(
     ("scope", "issuer", "shut"),
     [
@@ -245,6 +254,12 @@ def test_office_hours_from_the_first_second_to_the_last() -> None:
     assert certainly(office, shuts_s, shuts_s) is False
     saturday_s = at("UTC", "2027-03-06 08:00")
     assert certainly(office, saturday_s, saturday_s) is False
+
+
+def test_an_hour_within_another_takes_nothing_away() -> None:
+    day = staff({"from": "08:00", "until": "18:00"}, {"from": "09:00", "until": "10:00"})
+    noon_s = at("UTC", "2027-03-01 12:00")
+    assert certainly(day, noon_s - 4 * 3600, noon_s + 6 * 3600 - 1) is True
 
 
 def test_between_is_not_known() -> None:

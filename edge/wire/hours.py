@@ -83,9 +83,9 @@ def stretches(tables: Iterable[Timetable], earliest_s: int, latest_s: int) -> li
 
 
 def _around(table: Timetable, earliest_s: int, latest_s: int) -> Iterator[tuple[int, int]]:
-    """Every stretch that begins from the day before the interval to the day after it."""
+    """Every stretch that begins from the day before the interval on; none is longer than a day."""
     first = datetime.fromtimestamp(earliest_s, table.zone).date().toordinal() - 1
-    last = datetime.fromtimestamp(latest_s, table.zone).date().toordinal() + 1
+    last = datetime.fromtimestamp(latest_s, table.zone).date().toordinal()
     for ordinal in range(first, last + 1):
         yield from _of_day(table, ordinal)
 
