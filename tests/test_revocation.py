@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 import zxingcpp
 from PIL import Image
 
-from edge import age, clock, verdict
+from edge import belief, clock, verdict
 from edge.verdict import Genuine, Reason, Refused, Unsure
-from edge.wire import code, keys, status, trust
+from edge.wire import code, keys, rules, status, trust
 from edge.wire.code import Colour, Status
 from server_stub import lists, paper, records, revocation, store
 from server_stub.estate import Estate, EstateError
@@ -385,17 +386,27 @@ def until(true: Callable[[], bool], seconds: float = 10) -> None:
 
 
 def judged(estate: Estate, text: str, now_s: int, lists_known: bool = True) -> object:
-    """What a door of the site says that has the issuer's list (or has none)."""
+    """What a door says that was brought the issuer's folder as it is (or without its lists)."""
     site = estate.root / "sites" / SITE
     public = keys.public_from_pem((site / "site.pub").read_text())
-    believed = verdict.Believed(
-        trust.read((site / "issuers.json").read_bytes(), public),
-        ages=age.Ages(status_s=2 * HOUR_S),
-        lists={(ISSUER, f"{ISSUER}/1"): listed(estate)} if lists_known else {},
+    known = trust.open_document((site / "issuers.json").read_bytes(), public)
+    here = rules.Site(site=SITE, version=1, signed_s=NOW_S, ages=rules.Ages(status_h=2))
+    documents = {
+        "issuers.json": msgspec.json.encode(known),
+        f"site/{SITE}.json": rules.encode(here),
+    }
+    brought = sorted(estate.status_folder(ISSUER).glob("*.cwt")) if lists_known else []
+    of_lists = {f"status/{ISSUER}/{path.name}": path.read_bytes() for path in brought}
+    bundle = belief.Bundle(
+        documents | of_lists,
+        dict.fromkeys(of_lists, (estate.status_key(ISSUER).public,)),
+        version=1,
         signed_s=NOW_S,
         until_s=clock.NEVER_S,
+        accepted_s=0.0,
     )
     place = verdict.Place(frozenset({SITE}), SITE, "north-1")
+    believed = belief.read(bundle, SITE, place.groups)
     now = clock.Now(clock.interval(now_s), 0)
     return verdict.verify(text.encode(), believed, place, now, clock.Floors())
 
