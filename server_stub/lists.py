@@ -1,6 +1,7 @@
 """The issuer's status lists as files: signed, renewed every minute while somebody needs them.
 
-A list is written anew when an entry has changed, and once an hour so that doors know it as fresh.
+A list is written anew when an entry has changed, and every six hours so that doors know it as fresh:
+not oftener, for a city has thousands of issuers and each list goes to every door.
 """
 
 import fcntl
@@ -22,7 +23,7 @@ from server_stub import revocation, store
 from server_stub.estate import Estate
 
 RENEW_S = 60.0
-FRESH_S = 3600
+FRESH_S = 6 * 3600
 
 _log = logging.getLogger("menshen.lists")
 
