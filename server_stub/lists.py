@@ -1,7 +1,7 @@
-"""The issuer's status lists as files: signed, renewed every minute while somebody needs them.
+"""The issuer's status lists as files: signed, and brought up to date every minute.
 
-A list is written anew when an entry has changed, and every six hours so that doors know it as fresh:
-not oftener, for a city has thousands of issuers and each list goes to every door.
+A list is written anew when an entry has changed, and else every six hours so that doors know it
+as fresh; not oftener, for a city has thousands of issuers and each list goes to every door.
 """
 
 import fcntl
