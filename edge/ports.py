@@ -108,6 +108,9 @@ class Door(Protocol):
         Raises DoorLost while a pin cannot be set; each call tries to bring it to rest.
         """
 
+    def turned(self) -> tuple[int, int]:
+        """Turns in and turns out since the last call; (0, 0) where no sensor is wired."""
+
     def close(self) -> None:
         """Everything at rest; safe to call twice."""
 
@@ -141,6 +144,16 @@ class Store(Protocol):
 
     def acknowledged(self, ack: report.Ack) -> bool:
         """Forget what the collector has stored; False when `ack` does not fit what is kept."""
+
+
+class Memory(Protocol):
+    """What outlives a restart of the program and not a power cut: marks of who passed."""
+
+    def load(self) -> bytes | None:
+        """What was saved last in this boot of the computer; None after a power cut."""
+
+    def save(self, data: bytes) -> None:
+        """Keep `data` in the place of what was there. Raises StoreLost."""
 
 
 class Uplink(Protocol):
