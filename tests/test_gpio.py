@@ -7,7 +7,7 @@ import pytest
 from gpiozero.pins.mock import MockFactory, MockPin
 
 from edge import door
-from edge.adapters.gpio import GpioDoor
+from edge.adapters.gpio import BOUNCE_S, GpioDoor
 from edge.door import Signal
 from edge.ports import DoorLost
 from edge.wire.unit import Pins
@@ -184,4 +184,52 @@ def test_two_openings_are_two_pulses(factory: Any, pins: Pins) -> None:
     door_.apply(door.action(Signal.OPEN, 200))
     wait(lambda: relay(factory).state)
     assert [state.state for state in relay(factory).states] == [False, True, False, True]
+    door_.close()
+
+
+def turn(pin: MockPin) -> None:
+    """The contact closes to ground while the arms move, and opens again."""
+    pin.drive_low()
+    pin.drive_high()
+
+
+def test_turns_are_counted_each_way_and_told_once(factory: Any) -> None:
+    both = Pins(green=22, red=27, buzzer=12, relay=17, turn=23, turn_out=26)
+    door_ = GpioDoor(both, factory)
+    assert door_.turned() == (0, 0)
+    turn(factory.pin(23))
+    turn(factory.pin(23))
+    turn(factory.pin(26))
+    assert door_.turned() == (2, 1)
+    assert door_.turned() == (0, 0)
+    factory.pin(23).drive_low()  # between the arms, and still there
+    assert door_.turned() == (1, 0)
+    assert door_.turned() == (0, 0)
+    door_.close()
+
+
+def test_a_contact_that_is_closed_at_the_start_is_no_turn(factory: Any) -> None:
+    def stuck(pin: MockPin) -> None:
+        pin._set_pull = lambda value: setattr(pin, "_pull", value)
+        pin._state = False
+
+    stuck(factory.pin(23))
+    door_ = GpioDoor(Pins(green=22, red=27, buzzer=12, relay=17, turn=23), factory)
+    assert door_.turned() == (0, 0)
+    door_.close()
+
+
+def test_a_turn_contact_is_pulled_up_and_debounced(factory: Any) -> None:
+    door_ = GpioDoor(Pins(green=22, red=27, buzzer=12, relay=17, turn=23), factory)
+    assert factory.pin(23).pull == "up"
+    assert factory.pin(23).bounce == BOUNCE_S
+    assert factory.pin(26).pull == "floating", "a pin that nobody wired is touched"
+    door_.close()
+    turn(factory.pin(23))
+    assert door_.turned() == (0, 0), "a closed door still listens"
+
+
+def test_without_a_sensor_nobody_turns(factory: Any, pins: Pins) -> None:
+    door_ = GpioDoor(pins, factory)
+    assert door_.turned() == (0, 0)
     door_.close()

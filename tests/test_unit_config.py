@@ -117,6 +117,12 @@ def test_a_pin_used_twice_is_told(tmp_path: Path, second: str) -> None:
     )
 
 
+def test_a_way_out_without_a_way_in_is_told(tmp_path: Path) -> None:
+    refused(tmp_path, wanted(door={"pins": PINS | {"turn_out": 26}}), "turn_out is wired and turn")
+    both = wanted(door={"pins": PINS | {"turn": 23, "turn_out": 26}})
+    assert unit.read(write(tmp_path, both)).door.pins.turn_out == 26
+
+
 @pytest.mark.parametrize("pin", [-1, 0, 1, 28, "17", 5.5, True])
 def test_a_pin_that_the_header_does_not_have(tmp_path: Path, pin: Any) -> None:
     refused(tmp_path, wanted(door={"pins": PINS | {"relay": pin}}), r"\$\.door\.pins\.relay")

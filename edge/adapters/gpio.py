@@ -21,6 +21,10 @@ REST_S = 0.25
 """How long the relay is off between two pulses, as `firmware/guard.py` has it: the one-shot behind
 the pin wants a low before each edge."""
 
+BOUNCE_S = 0.02
+"""A level must hold this long to count as a turn: contacts bounce for a few milliseconds, and a
+turnstile holds its contact while the arms move, for a tenth of a second and more."""
+
 _REST = Step(0, False, False, False)
 
 
@@ -30,6 +34,7 @@ class GpioDoor:
     def __init__(self, pins: Pins, pin_factory: Any = None) -> None:
         """`pin_factory`: gpiozero's; None takes gpiozero's default, lgpio on a Pi."""
         self._opened: list[Any] = []
+        self._inputs: list[Any] = []
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", gpiozero.PinFactoryFallback)
@@ -37,6 +42,8 @@ class GpioDoor:
                 self._green = self._output(pins.green, pin_factory)
                 self._red = self._output(pins.red, pin_factory)
                 self._buzzer = self._output(pins.buzzer, pin_factory)
+                self._turns_in = Turns(self._turn_input(pins.turn, pin_factory))
+                self._turns_out = Turns(self._turn_input(pins.turn_out, pin_factory))
         except Exception as error:  # each backend has classes of its own (lgpio.error)
             self._close_pins()
             raise DoorLost(
@@ -72,6 +79,10 @@ class GpioDoor:
             if self._lost is not None:
                 self._mend()
             return self._resting()
+
+    def turned(self) -> tuple[int, int]:
+        """Turns in and out since the last call."""
+        return self._turns_in.taken(), self._turns_out.taken()
 
     def close(self) -> None:
         """Everything at rest."""
@@ -146,6 +157,16 @@ class GpioDoor:
         self._opened.append(device)
         return device
 
+    def _turn_input(self, pin: int | None, pin_factory: Any) -> Any:
+        """A contact to ground (hardware/pins.toml); None where nothing is wired."""
+        if pin is None:
+            return None
+        device = gpiozero.DigitalInputDevice(
+            pin, pull_up=True, bounce_time=BOUNCE_S, pin_factory=pin_factory
+        )
+        self._inputs.append(device)
+        return device
+
     @staticmethod
     def _set(device: Any, level: bool) -> None:
         if bool(device.value) != level:
@@ -156,6 +177,30 @@ class GpioDoor:
             _quietly(device.off)
             _quietly(device.close)
         self._opened.clear()
+        for device in self._inputs:
+            _quietly(device.close)
+        self._inputs.clear()
+
+
+class Turns:
+    """Counts what one contact does, from gpiozero's thread, until it is asked."""
+
+    def __init__(self, device: Any) -> None:
+        """`device`: a gpiozero input, or None: then there is nothing to count."""
+        self._lock = threading.Lock()
+        self._count = 0
+        if device is not None:
+            device.when_activated = self._one_more
+
+    def taken(self) -> int:
+        """How many since the last call."""
+        with self._lock:
+            count, self._count = self._count, 0
+            return count
+
+    def _one_more(self) -> None:
+        with self._lock:
+            self._count += 1
 
 
 _NEVER_S = float("inf")

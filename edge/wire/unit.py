@@ -58,6 +58,7 @@ class Pins(_Table, frozen=True, kw_only=True):
     relay: Bcm
     illuminator: Bcm | None = None
     turn: Bcm | None = None
+    turn_out: Bcm | None = None
     contact: Bcm | None = None
     exit_button: Bcm | None = None
     fire: Bcm | None = None
@@ -136,6 +137,10 @@ def _check(unit: Unit, path: Path) -> None:
                 f"give each its own, as hardware/pins.toml does"
             )
         taken[pin] = use
+    if unit.door.pins.turn_out is not None and unit.door.pins.turn is None:
+        raise ConfigError(
+            f"{path}: turn_out is wired and turn is not; who is inside is known from both or not"
+        )
     if not unit.counts.demo and unit.counts.k < K_MIN:
         raise ConfigError(f"{path}: counts.k is below {K_MIN}; only a demo site may do that")
     if not unit.counts.demo and unit.counts.period_s < PERIOD_S_MIN:
