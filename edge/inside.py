@@ -26,8 +26,3 @@ class Inside:
         before = self._people
         self._people = min(max(0, before + came - left), INSIDE_MAX)
         return self._people != before
-
-
-def full(inside: int, expected: int, people: int, inside_max: int | None) -> bool:
-    """Whether `people` more are too many, with `expected` let in and not through yet."""
-    return inside_max is not None and inside + expected + people > inside_max

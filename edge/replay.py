@@ -1,46 +1,271 @@
-"""The same code again. Now: a code that stays in view is answered once and then met with silence.
+"""The same code again: still in view, used already, or shown before this unit started (DESIGN 7).
 
-Held in memory only, as keyed hashes that nobody can turn back. Passback time and proofs that work
-once will live here.
+Held in memory only, as keyed hashes that nobody can turn back, and no longer than needed. What
+must outlive a restart of the program leaves as `Saved` for a file in RAM (`adapters/ram.py`); a
+power cut forgets it, and for a while what was issued before the start is `Unsure`.
 """
 
 import hashlib
+from dataclasses import dataclass, replace
+from typing import Annotated, TypeVar
+
+import msgspec
+
+from edge.clock import Now
+from edge.verdict import Genuine, HolderTerms, Proof, Reason, Refused, Unsure, Verdict
+
+T = TypeVar("T")
 
 GONE_S = 3.0
 """A code not read for this long has left: one frame in two is read, so a gap means little."""
 
 KEPT_MAX = 256
 
+PASSES_MAX = 8192
+"""Codes remembered after an opening. Only an opening enters one, and a lane lets 30 people a
+minute through at most (PERCo TTR-04, technical data): full after four and a half hours of that
+without a pause, so no passback time below it is ever cut short. Beyond, the oldest opening goes."""
+
+PROOFS_MAX = 8192
+"""Phones remembered, likewise one an opening; the longest window (two hours and MARGIN_S) ends
+before that many have passed."""
+
+MARGIN_S = 30
+"""A used proof is kept so much longer than its window: time may have been set meanwhile."""
+
+CLOCK_S = 15.0
+"""Within this time a phone that makes its codes itself has shown the next one."""
+
+PHONES_MAX = 64
+
 
 class InView:
     """What has been answered and is still being shown."""
 
     def __init__(self, key: bytes) -> None:
-        """`key`: 16 to 64 random bytes, made anew at every start."""
+        """`key`: 16 to 64 random bytes."""
         self._key = key
-        self._last_s: dict[bytes, float] = {}
+        self._seen: dict[bytes, tuple[float, frozenset[str]]] = {}  # last read, outcomes told
 
     def excuse(self, unseen_s: float) -> None:
         """Nobody looked for `unseen_s` seconds: that time says nothing about who has left."""
-        self._last_s = {mark: last_s + unseen_s for mark, last_s in self._last_s.items()}
+        self._seen = {mark: (at_s + unseen_s, told) for mark, (at_s, told) in self._seen.items()}
 
     def still(self, subject: bytes, outcome: str, at_s: float) -> bool:
         """Whether this was answered with this outcome and has not left since; keeps it in view."""
-        mark = self._mark(subject, outcome)
-        last_s = self._last_s.get(mark)
-        if last_s is None or at_s - last_s > GONE_S:
+        mark = _mark(self._key, b"view", subject)
+        last_s, told = self._seen.get(mark, (float("-inf"), frozenset[str]()))
+        if at_s - last_s > GONE_S:
             return False
-        self._last_s[mark] = at_s
-        return True
+        self._seen[mark] = (at_s, told)
+        return outcome in told
 
     def answered(self, subject: bytes, outcome: str, at_s: float) -> None:
         """Remember it. The longest unseen goes when there are too many."""
-        self._last_s = {m: s for m, s in self._last_s.items() if at_s - s <= GONE_S}
-        while len(self._last_s) >= KEPT_MAX:
-            del self._last_s[min(self._last_s, key=self._last_s.__getitem__)]
-        self._last_s[self._mark(subject, outcome)] = at_s
+        mark = _mark(self._key, b"view", subject)
+        self._seen = {m: seen for m, seen in self._seen.items() if at_s - seen[0] <= GONE_S}
+        while len(self._seen) >= KEPT_MAX and mark not in self._seen:
+            del self._seen[min(self._seen, key=lambda m: self._seen[m][0])]
+        told = self._seen[mark][1] if mark in self._seen else frozenset[str]()
+        self._seen[mark] = (at_s, told | {outcome})
 
-    def _mark(self, subject: bytes, outcome: str) -> bytes:
-        return hashlib.blake2b(
-            outcome.encode() + b"/" + subject, key=self._key, digest_size=16
-        ).digest()
+    def opened(self, subject: bytes, outcome: str, at_s: float) -> None:
+        """As `answered`. Who still holds up the code that let them in is not told "used"."""
+        self.answered(subject, outcome, at_s)
+        self.answered(subject, "used", at_s)
+
+
+Mark = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+
+
+class Pass(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What is remembered of a code after an opening."""
+
+    at_s: float  # monotonic, the last opening
+    left: Annotated[int, msgspec.Meta(ge=0, le=9)] = 0  # turns that its party still has
+    given_back: bool = False  # nobody walked through once: that is forgiven once
+
+
+class Used(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The newest proof of one phone that opened this door."""
+
+    iat_s: int  # Unix seconds by the phone's clock
+    until_s: float  # monotonic; from then on its age alone refuses it
+
+
+class Saved(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """All that `Passed` knows."""
+
+    key: Annotated[bytes, msgspec.Meta(min_length=16, max_length=64)]
+    started_s: float  # monotonic, the start with an empty memory
+    passes: dict[Mark, Pass]  # the oldest opening first
+    proofs: dict[Mark, Used]
+
+
+def nothing(key: bytes, now: Now) -> Saved:
+    """The empty memory of a unit that starts; `key`: 16 to 64 random bytes."""
+    return Saved(key, now.monotonic_s, {}, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the site's rules say about repeats."""
+
+    passback_s: int  # 0: a bearer code opens as often as it is shown
+    holder: HolderTerms = HolderTerms()
+
+    @property
+    def window_s(self) -> int:
+        """For how long a proof that has opened this door could do so again."""
+        return self.holder.back_s + self.holder.ahead_s + MARGIN_S
+
+
+class Passed:
+    """Who has passed. Before each pulse `opened` or `spent`; then save; then the relay."""
+
+    def __init__(self, saved: Saved) -> None:
+        """`saved`: of this boot, or `nothing` after a power cut."""
+        self._key = saved.key
+        self._started_s = saved.started_s
+        self._passes = dict(saved.passes)
+        self._proofs = dict(saved.proofs)
+
+    def saved(self) -> Saved:
+        """For the file in RAM."""
+        return Saved(self._key, self._started_s, dict(self._passes), dict(self._proofs))
+
+    def mark(self, subject: bytes) -> bytes:
+        """What stands for `subject` in memory: 16 bytes, worthless without the key."""
+        return _mark(self._key, b"code", subject)
+
+    def judge(self, verdict: Verdict, limits: Limits, now: Now) -> Verdict:
+        """Refuse what was used; doubt what may have been used before a power cut.
+
+        A party that has turns left comes back with as many people. Refused outranks unsure,
+        unsure outranks genuine.
+        """
+        if isinstance(verdict, Refused):
+            return verdict
+        proof = verdict.proof if isinstance(verdict, Genuine) else None
+        done = self._within(self.mark(verdict.subject), limits, now)
+        if (proof and self._used(proof, now)) or (done and done.left == 0):
+            return Refused(Reason.USED, verdict.subject, verdict.dated)
+        if isinstance(verdict, Unsure):
+            return verdict
+        if self._before_start(verdict, limits, now):
+            return Unsure(Reason.JUST_STARTED, verdict.subject, verdict.dated)
+        if done and done.left < verdict.code.party:
+            return replace(verdict, code=replace(verdict.code, party=done.left))
+        return verdict
+
+    def opened(
+        self, verdict: Genuine | Unsure, people: int, turns: bool, limits: Limits, now: Now
+    ) -> None:
+        """This door opens now for `people`. `verdict`: as `verify` gave it, so with its proof.
+
+        `turns`: a sensor tells one turn from the next, so this pulse is for the first person
+        alone. Without one a pulse is for all of them.
+        """
+        self.forget(limits, now)
+        if isinstance(verdict, Genuine) and verdict.proof:
+            holder = _mark(self._key, b"proof", verdict.proof.holder)
+            used = Used(verdict.proof.iat_s, now.monotonic_s + limits.window_s)
+            _enter(self._proofs, holder, used, PROOFS_MAX)
+        if limits.passback_s:
+            mark = self.mark(verdict.subject)
+            before = self._passes.get(mark, Pass(0.0))
+            left = people - 1 if turns else 0
+            done = Pass(now.monotonic_s, left, before.given_back)
+            _enter(self._passes, mark, done, PASSES_MAX)
+
+    def spent(self, mark: bytes, now: Now) -> None:
+        """One turn fewer is left: the next of a party is let through, or a late turn came."""
+        done = self._passes.get(mark)
+        if done and done.left:
+            done = msgspec.structs.replace(done, left=done.left - 1, at_s=now.monotonic_s)
+            _enter(self._passes, mark, done, PASSES_MAX)
+
+    def may_give_back(self, mark: bytes) -> bool:
+        """Whether this code has not been forgiven a turn yet."""
+        done = self._passes.get(mark)
+        return done is not None and not done.given_back
+
+    def give_back(self, mark: bytes) -> None:
+        """Nobody walked through: the code has that turn again, once. Used proofs stay used."""
+        done = self._passes.get(mark)
+        if done and not done.given_back:
+            self._passes[mark] = msgspec.structs.replace(done, left=done.left + 1, given_back=True)
+
+    def forget(self, limits: Limits, now: Now) -> bool:
+        """Drop what no longer counts; whether there was any."""
+        before = len(self._passes) + len(self._proofs)
+        self._passes = {m: p for m, p in self._passes.items() if self._within(m, limits, now)}
+        self._proofs = {m: u for m, u in self._proofs.items() if now.monotonic_s < u.until_s}
+        return len(self._passes) + len(self._proofs) < before
+
+    def _within(self, mark: bytes, limits: Limits, now: Now) -> Pass | None:
+        done = self._passes.get(mark)
+        return done if done and now.monotonic_s - done.at_s < limits.passback_s else None
+
+    def _used(self, proof: Proof, now: Now) -> bool:
+        used = self._proofs.get(_mark(self._key, b"proof", proof.holder))
+        return used is not None and now.monotonic_s < used.until_s and proof.iat_s <= used.iat_s
+
+    def _before_start(self, genuine: Genuine, limits: Limits, now: Now) -> bool:
+        """Whether this code may have opened this door before its memory began.
+
+        The latest that the start can have been is reckoned back from now: it becomes known as
+        soon as the time does, and without a bound everything may have been before it. A phone may
+        be ahead, so its proofs count as older by that much.
+        """
+        running_s = now.monotonic_s - self._started_s
+        start_latest_s = now.interval.latest_s - int(running_s)
+        if genuine.proof:
+            iat_s, until_s = genuine.proof.iat_s - limits.holder.ahead_s, limits.window_s
+        else:
+            iat_s, until_s = genuine.code.iat_s, limits.passback_s
+        return running_s < until_s and iat_s <= start_latest_s
+
+
+class Phones:
+    """A proof that is too old: a picture of a code, or a phone that is alive and late.
+
+    Only a phone that makes its codes itself shows a newer one, newer by about the time between.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        """`key`: 16 to 64 random bytes."""
+        self._key = key
+        self._first: dict[bytes, tuple[int, float]] = {}  # iat, monotonic
+        self._alive: dict[bytes, float] = {}  # until when its clock is what is wrong
+
+    def judge(self, verdict: Verdict, now: Now) -> Verdict:
+        """PROOF_OLD becomes PHONE_CLOCK where the phone was seen to go on; all else stays."""
+        if not isinstance(verdict, Refused) or verdict.reason is not Reason.PROOF_OLD:
+            return verdict
+        proof = verdict.proof
+        if proof is None:
+            return verdict
+        at_s, mark = now.monotonic_s, _mark(self._key, b"phone", proof.holder)
+        iat_s, first_s = self._first.get(mark, (proof.iat_s, float("-inf")))
+        passed_s, newer_s = at_s - first_s, proof.iat_s - iat_s
+        if passed_s > CLOCK_S:
+            _enter(self._first, mark, (proof.iat_s, at_s), PHONES_MAX)
+        elif 0 < newer_s <= passed_s + CLOCK_S:
+            _enter(self._alive, mark, at_s + CLOCK_S, PHONES_MAX)
+        if at_s < self._alive.get(mark, float("-inf")):
+            return replace(verdict, reason=Reason.PHONE_CLOCK)
+        return verdict
+
+
+def _enter(kept: dict[bytes, T], mark: bytes, value: T, most: int) -> None:
+    """Put `value` last; the first goes when there are too many."""
+    kept.pop(mark, None)
+    while len(kept) >= most:
+        del kept[next(iter(kept))]
+    kept[mark] = value
+
+
+def _mark(key: bytes, what: bytes, subject: bytes) -> bytes:
+    """One key, and what differs by its use has nothing in common."""
+    return hashlib.blake2b(subject, key=key, digest_size=16, person=what).digest()

@@ -1,10 +1,9 @@
 """People inside: a figure for the door alone."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.inside import INSIDE_MAX, Inside, full
+from edge.inside import INSIDE_MAX, Inside
 
 MOVES = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=50)
 
@@ -57,23 +56,3 @@ def test_a_sensor_gone_mad_stays_within_what_a_file_may_hold() -> None:
     hall = Inside(INSIDE_MAX)
     hall.moved(5, 0)
     assert hall.people == INSIDE_MAX
-
-
-@pytest.mark.parametrize(
-    ("inside", "expected", "people", "inside_max", "is_full"),
-    [
-        (0, 0, 1, None, False),
-        (10**6, 9, 9, None, False),
-        (9, 0, 1, 10, False),
-        (10, 0, 1, 10, True),
-        (8, 1, 1, 10, False),
-        (9, 1, 1, 10, True),  # somebody has been let in and is still turning
-        (7, 0, 4, 10, True),  # a party goes in as one or not at all
-        (6, 0, 4, 10, False),
-        (0, 0, 2, 1, True),
-    ],
-)
-def test_full_is_with_everybody_who_would_be_inside(
-    inside: int, expected: int, people: int, inside_max: int | None, is_full: bool
-) -> None:
-    assert full(inside, expected, people, inside_max) is is_full

@@ -95,13 +95,13 @@ def test_a_file_without_end_is_not_read(computer: Computer) -> None:
 
 def test_a_folder_on_a_disk_is_refused(computer: Computer) -> None:
     computer.mounts.write_text(DISK)
-    with pytest.raises(StoreLost, match="is on ext4, which would keep who passed.*in RAM"):
+    with pytest.raises(StoreLost, match=r"is on ext4, which would keep who passed.*in RAM"):
         computer.start()
 
 
 def test_no_folder_is_one_sentence(computer: Computer) -> None:
     computer.runtime.rmdir()
-    with pytest.raises(StoreLost, match="No such file.*start the unit as the service"):
+    with pytest.raises(StoreLost, match=r"No such file.*start the unit as the service"):
         computer.start()
     computer.runtime.write_text("")
     with pytest.raises(StoreLost, match="it is no folder"):
