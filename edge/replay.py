@@ -112,7 +112,7 @@ class Limits:
     """What the site's rules say about repeats."""
 
     passback_s: int  # 0: a bearer code opens as often as it is shown
-    holder: HolderTerms = HolderTerms()
+    holder: HolderTerms  # the window of a proof
 
     @property
     def window_s(self) -> int:

@@ -133,9 +133,9 @@ def test_memory_of_what_is_in_view_is_bounded_and_holds_no_code() -> None:
     view = InView(b"k" * 32)
     for n in range(3 * KEPT_MAX):
         view.answered(b"subject %d" % n, "green", n / 1000)
-    assert len(view._last_s) <= KEPT_MAX
+    assert len(view._seen) <= KEPT_MAX
     assert view.still(b"subject %d" % (3 * KEPT_MAX - 1), "green", 1.0)
-    assert not any(b"subject" in mark for mark in view._last_s)
+    assert not any(b"subject" in mark for mark in view._seen)
 
 
 def now(at_s: float, wall_s: int | None = None) -> Now:
