@@ -92,7 +92,7 @@ class Lane:
         return self._passed.judge(verdict, limits, now)
 
     def opening(self, verdict: Genuine | Unsure, people: int, limits: Limits, now: Now) -> Opening:
-        """The relay is about to pulse for `people`. `verdict`: as `verify` gave it."""
+        """The relay is about to pulse for `people`."""
         passed = Passed(self._passed.saved())
         mark = passed.mark(verdict.subject)
         passed.opened(verdict, people, self._passage is not None, limits, now)

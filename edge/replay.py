@@ -52,7 +52,10 @@ class InView:
         self._seen = {mark: (at_s + unseen_s, told) for mark, (at_s, told) in self._seen.items()}
 
     def still(self, subject: bytes, outcome: str, at_s: float) -> bool:
-        """Whether this was answered with this outcome and has not left since; keeps it in view."""
+        """Whether this was answered with this outcome and has not left since; keeps it in view.
+
+        `outcome`: the decision's `why`.
+        """
         mark = _mark(self._key, b"view", subject)
         last_s, told = self._seen.get(mark, (float("-inf"), frozenset[str]()))
         if at_s - last_s > GONE_S:
@@ -70,9 +73,9 @@ class InView:
         self._seen[mark] = (at_s, told | {outcome})
 
     def opened(self, subject: bytes, outcome: str, at_s: float) -> None:
-        """As `answered`. Who still holds up the code that let them in is not told "used"."""
+        """As `answered`. Who still holds up the code that let them in is not told *used*."""
         self.answered(subject, outcome, at_s)
-        self.answered(subject, "used", at_s)
+        self.answered(subject, Reason.USED.value, at_s)
 
 
 Mark = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
@@ -146,30 +149,26 @@ class Passed:
         """
         if isinstance(verdict, Refused):
             return verdict
-        proof = verdict.proof if isinstance(verdict, Genuine) else None
+        genuine = _otherwise(verdict)
+        proof = genuine.proof if genuine else None
         done = self._within(self.mark(verdict.subject), limits, now)
         if (proof and self._used(proof, now)) or (done and done.left == 0):
-            return Refused(Reason.USED, verdict.subject, verdict.dated)
-        if isinstance(verdict, Unsure):
-            return verdict
-        if self._before_start(verdict, limits, now):
-            return Unsure(Reason.JUST_STARTED, verdict.subject, verdict.dated)
-        if done and done.left < verdict.code.party:
-            return replace(verdict, code=replace(verdict.code, party=done.left))
-        return verdict
+            return Refused(Reason.USED, verdict.subject, verdict.dated, proof)
+        return self._doubted(verdict, done.left if done else None, limits, now)
 
     def opened(
         self, verdict: Genuine | Unsure, people: int, turns: bool, limits: Limits, now: Now
     ) -> None:
-        """This door opens now for `people`. `verdict`: as `verify` gave it, so with its proof.
+        """This door opens now for `people`.
 
         `turns`: a sensor tells one turn from the next, so this pulse is for the first person
         alone. Without one a pulse is for all of them.
         """
         self.forget(limits, now)
-        if isinstance(verdict, Genuine) and verdict.proof:
-            holder = _mark(self._key, b"proof", verdict.proof.holder)
-            used = Used(verdict.proof.iat_s, now.monotonic_s + limits.window_s)
+        genuine = _otherwise(verdict)
+        if genuine and genuine.proof:
+            holder = _mark(self._key, b"proof", genuine.proof.holder)
+            used = Used(genuine.proof.iat_s, now.monotonic_s + limits.window_s)
             _enter(self._proofs, holder, used, PROOFS_MAX)
         if limits.passback_s:
             mark = self.mark(verdict.subject)
@@ -206,6 +205,20 @@ class Passed:
     def _within(self, mark: bytes, limits: Limits, now: Now) -> Pass | None:
         done = self._passes.get(mark)
         return done if done and now.monotonic_s - done.at_s < limits.passback_s else None
+
+    def _doubted(
+        self, verdict: Genuine | Unsure, left: int | None, limits: Limits, now: Now
+    ) -> Genuine | Unsure:
+        """`verdict` for the turns that are `left`, with our own doubt below all others."""
+        if isinstance(verdict, Unsure):
+            if verdict.otherwise is None:
+                return verdict
+            return replace(verdict, otherwise=self._doubted(verdict.otherwise, left, limits, now))
+        if left is not None and left < verdict.code.party:
+            verdict = replace(verdict, code=replace(verdict.code, party=left))
+        if self._before_start(verdict, limits, now):
+            return Unsure(Reason.JUST_STARTED, verdict.subject, verdict.dated, verdict)
+        return verdict
 
     def _used(self, proof: Proof, now: Now) -> bool:
         used = self._proofs.get(_mark(self._key, b"proof", proof.holder))
@@ -256,6 +269,14 @@ class Phones:
         if at_s < self._alive.get(mark, float("-inf")):
             return replace(verdict, reason=Reason.PHONE_CLOCK)
         return verdict
+
+
+def _otherwise(verdict: Genuine | Unsure) -> Genuine | None:
+    """What the code is, doubts aside; None where nobody can say."""
+    inner: Genuine | Unsure | None = verdict
+    while isinstance(inner, Unsure):
+        inner = inner.otherwise
+    return inner
 
 
 def _enter(kept: dict[bytes, T], mark: bytes, value: T, most: int) -> None:

@@ -11,7 +11,7 @@ from edge.clock import Interval, Now
 from edge.lane import Lane, Sensors
 from edge.passage import LATCH_S, LATE_S, TURNLESS_MAX, Passage, Saved
 from edge.replay import GONE_S, InView, Limits
-from edge.verdict import Genuine, HolderTerms, Proof
+from edge.verdict import Genuine, HolderTerms, Proof, Reason
 from edge.wire.code import Code, Colour
 
 START_S = 1_800_000_000
@@ -79,7 +79,7 @@ class Lock:
         self.tick()
         judged = self.lane.judge(verdict, LIMITS, self.now)
         opens = isinstance(judged, Genuine)
-        outcome = "green" if opens else "used"
+        outcome = "green" if opens else Reason.USED.value
         if self.view.still(verdict.subject, outcome, self.s):
             return False
         if self.s < self.resting_from_s or (opens and self.lane.busy):

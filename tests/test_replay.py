@@ -114,11 +114,39 @@ def test_refused_stays_refused_and_unsure_unsure() -> None:
 def test_who_was_let_in_unsure_is_let_in_once() -> None:
     """A site may open when it is not sure; that is no way around passback."""
     passed = awake()
-    doubtful = Unsure(Reason.STATUS_UNKNOWN, b"city/a")
+    doubtful = Unsure(Reason.STATUS_UNKNOWN, b"city/a", None, bearer())
     passed.opened(doubtful, 1, False, LIMITS, at(0))
     assert why(passed.judge(doubtful, LIMITS, at(10))) is Reason.USED
     assert why(passed.judge(bearer(), LIMITS, at(10))) is Reason.USED
-    assert passed.judge(doubtful, LIMITS, at(301)) is doubtful
+    assert passed.judge(doubtful, LIMITS, at(301)) == doubtful
+
+
+def test_a_proof_that_opened_when_unsure_is_used() -> None:
+    passed = awake()
+    doubtful = Unsure(
+        Reason.TRUST_OLD, b"city/a", None, Unsure(Reason.STATUS_OLD, b"city/a", None, held(0))
+    )
+    passed.opened(doubtful, 1, False, OFF, at(0))
+    for again in (doubtful, held(0)):
+        assert why(passed.judge(again, OFF, at(1))) is Reason.USED
+
+
+def test_our_own_doubt_lies_below_the_others() -> None:
+    """A site that opens for one kind of not knowing does not open for two of them."""
+    passed = awake(started=0)
+    doubtful = Unsure(Reason.STATUS_UNKNOWN, b"city/a", None, bearer(party=3))
+    judged = passed.judge(doubtful, LIMITS, at(20))
+    started = Unsure(Reason.JUST_STARTED, b"city/a", None, bearer(party=3))
+    assert judged == replace(doubtful, otherwise=started)
+    passed.opened(judged, 3, True, LIMITS, at(20))
+    judged = passed.judge(doubtful, LIMITS, at(40))
+    assert judged == replace(doubtful, otherwise=replace(started, otherwise=bearer(party=2)))
+
+
+def test_a_doubt_that_nobody_can_lift_stays_as_it_is() -> None:
+    passed = awake(started=0)
+    stranger = Unsure(Reason.UNKNOWN_ISSUER, b"kid-a")
+    assert passed.judge(stranger, LIMITS, at(20)) is stranger
 
 
 def test_nothing_but_openings_takes_room() -> None:
@@ -385,14 +413,14 @@ def test_the_code_that_opened_is_met_with_silence_while_it_is_held_up() -> None:
     view = InView(KEY)
     view.opened(b"a", "green", 0.0)
     for s in range(1, 400):  # past passback time too: a code taped to the glass opens once
-        assert view.still(b"a", "used" if s < 300 else "green", s)
+        assert view.still(b"a", Reason.USED.value if s < 300 else "green", s)
     assert not view.still(b"a", "green", 399 + GONE_S + 0.1)
 
 
 def test_who_comes_back_with_a_used_code_is_told() -> None:
     view = InView(KEY)
     view.opened(b"a", "green", 0.0)
-    assert not view.still(b"a", "used", GONE_S + 0.1)
+    assert not view.still(b"a", Reason.USED.value, GONE_S + 0.1)
 
 
 def test_an_outcome_is_told_once_however_it_swings() -> None:
