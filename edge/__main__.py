@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import random
 import signal
 import sys
@@ -21,6 +22,7 @@ from edge.adapters.systemclock import SystemClock
 from edge.clock import Floors, Now, interval
 from edge.decision import Decision, decide
 from edge.door import Signal, action
+from edge.lane import Sensors
 from edge.loop import Loop, Settings, World
 from edge.ports import CameraLost, WorldFailure
 from edge.verdict import Believed, Genuine, Place, Verdict, verify
@@ -226,6 +228,7 @@ def _settings(unit: Unit) -> Settings:
         k=unit.counts.k,
         report_s=unit.counts.report_s,
         collector_key=keys.public_from_text(collector) if collector else b"",
+        sensors=Sensors(unit.door.pins.turn is not None, unit.door.pins.turn_out is not None),
     )
 
 
@@ -242,6 +245,7 @@ def _world(unit: Unit) -> Iterator[World]:
         try:
             store = DiskStore(Path(unit.state), f"{unit.site}/{unit.name}", random.SystemRandom())
             opened.callback(store.close)
+            memory = _memory()
             camera = _camera(unit.camera)
             opened.callback(camera.close)
         except WorldFailure:  # systemd starts us again: this is the flash every three seconds
@@ -256,7 +260,15 @@ def _world(unit: Unit) -> Iterator[World]:
             uplink = MqttUplink(unit, unit.broker, store.installation, store.session)
             opened.callback(uplink.close)
         opened.callback(door.close)  # the first to go; a second call does nothing
-        yield World(SystemClock(), camera, Symbols(unit.decoder), door, store, uplink)
+        yield World(SystemClock(), camera, Symbols(unit.decoder), door, store, uplink, memory)
+
+
+def _memory() -> ports.Memory:
+    """The folder in RAM that systemd made for us; started by hand, a restart forgets."""
+    from edge.adapters.ram import ProcessMemory, RamFile
+
+    folders = os.environ.get("RUNTIME_DIRECTORY", "")
+    return RamFile(Path(folders.split(":")[0])) if folders else ProcessMemory()
 
 
 def _camera(camera: unit_file.Camera) -> ports.Camera:

@@ -5,15 +5,16 @@ Pi, in the demo and in the simulated street; only the ports differ.
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge import door, health, ports, selftest
 from edge.clock import Floors, Now
 from edge.decision import Decision, decide
 from edge.door import Signal
-from edge.replay import InView
+from edge.lane import Lane, Sensors
+from edge.replay import InView, Limits, Phones
 from edge.tally import Tally, first_cells
-from edge.verdict import Believed, Place, Verdict, verify
+from edge.verdict import Believed, Place, Refused, Verdict, verify
 from edge.wire import report
 
 log = logging.getLogger("menshen")
@@ -22,6 +23,12 @@ PROBE_S = 60.0  # how often disk and pins are tried, whoever comes by
 HEALTH_S = 60.0
 HEALTH_JITTER_S = 5.0
 BLIND_S = 1.0  # longer between two looks, and what was in view is given that time
+
+_SENSOR_FAULT = (
+    "the turn sensor has seen nobody at several openings in a row; check its cable. "
+    "Until it turns, nothing is given back and nobody waits for a turn"
+)
+_SENSOR_WELL = "the turn sensor turns again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,7 @@ class Settings:
     k: int
     report_s: float
     collector_key: bytes = b""  # 32 bytes; empty: no way to the centre
+    sensors: Sensors = field(default_factory=Sensors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,7 @@ class World:
     door: ports.Door
     store: ports.Store
     uplink: ports.Uplink | None
+    memory: ports.Memory
     trust: ports.TrustSource | None = None
 
 
@@ -76,7 +85,11 @@ class Loop:
         self._known_answers = known_answers
         self._examined_s = float("-inf")
         self._in_view = InView(rng.randbytes(32))
+        self._phones = Phones(rng.randbytes(32))
         now = world.clock.read()
+        self._lane = Lane(rng.randbytes(32), now, settings.sensors, world.memory.load())
+        self._unlock_ms = settings.unlock_ms  # of the last opening: a party's pulses are alike
+        self._sensor_fault = False  # as it was when last tried
         world.store.begin(first_cells(now, settings.period_s, settings.k, rng))
         self._tally = Tally(world.store.cells(), settings.period_s, settings.k, rng)
         self._failures: dict[health.Part, str] = {}  # what does not work now, and the sentence
@@ -92,6 +105,7 @@ class Loop:
         for step in (
             self._examine,
             self._take,
+            self._pass,
             self._look,
             self._close_cells,
             self._probe,
@@ -121,6 +135,18 @@ class Loop:
         if newer is not None:
             self._believed = newer
 
+    def _pass(self, now: Now) -> None:
+        """Who has turned, whom nobody saw go, and whether the next of a party may."""
+        if not self._settings.sensors.turn:
+            return
+        resting = self._world.door.resting()
+        self._works("door")
+        moved = self._lane.tick(self._world.door.turned(), resting, self._limits, now)
+        if moved.changed:
+            self._world.memory.save(self._lane.saved())
+        if moved.pulse and "verifier" not in self._failures:
+            self._world.door.apply(door.action(Signal.OPEN, self._unlock_ms))
+
     def _look(self, now: Now) -> None:
         if "verifier" in self._failures:
             return
@@ -138,24 +164,38 @@ class Loop:
                 continue
             if verdict.dated is not None:
                 self._floors.raised(*verdict.dated, now.interval)
-            decision = decide(verdict, self._believed.rules, now)
-            if self._in_view.still(verdict.subject, decision.category, now.monotonic_s):
+            verdict = self._phones.judge(self._lane.judge(verdict, self._limits, now), now)
+            decision = decide(verdict, self._believed.rules, now, self._lane.inside)
+            if self._in_view.still(verdict.subject, decision.why, now.monotonic_s):
                 continue
             if not self._world.door.resting():  # one after the other
+                continue
+            if decision.opens and self._lane.busy:
                 continue
             self._works("door")
             self._act(verdict, decision, now)
             return  # what else is in view has its turn in the next frame
 
     def _act(self, verdict: Verdict, decision: Decision, now: Now) -> None:
-        """Count durably, then move: a crash between is an opening with its passage unknown."""
+        """Remember, count durably, then move: a crash between is an opening with its passage
+        unknown, and the code that had it is used.
+        """
+        opening = None
+        if decision.opens and not isinstance(verdict, Refused):
+            opening = self._lane.opening(verdict, decision.people, self._limits, now)
+            self._world.memory.save(self._lane.saved(opening))
         cell = self._tally.count(decision.category, verdict.subject, now)
         self._world.store.count(cell)
         self._works("store")
         self._tally.keep(cell)
-        self._in_view.answered(verdict.subject, decision.category, now.monotonic_s)
-        unlock_ms = max(self._settings.unlock_ms, decision.at_least_ms) if decision.opens else 0
-        self._world.door.apply(door.action(decision.signal, unlock_ms))
+        if opening is None:
+            self._in_view.answered(verdict.subject, decision.why, now.monotonic_s)
+            self._world.door.apply(door.action(decision.signal))
+        else:
+            self._in_view.opened(verdict.subject, decision.why, now.monotonic_s)
+            self._lane.keep(opening)
+            self._unlock_ms = max(self._settings.unlock_ms, decision.at_least_ms)
+            self._world.door.apply(door.action(decision.signal, self._unlock_ms))
         if self._told is not None:
             self._told(verdict, decision)
 
@@ -206,6 +246,8 @@ class Loop:
             return
         self._probe_due_s += PROBE_S * ((now.monotonic_s - self._probe_due_s) // PROBE_S + 1)
         try:
+            self._lane.forget(self._limits, now)
+            self._world.memory.save(self._lane.saved())
             self._world.store.probe()
             self._works("store")
         except ports.StoreLost as failure:
@@ -215,7 +257,14 @@ class Loop:
             self._works("door")
         except ports.DoorLost as failure:
             self._failed(failure, now)
+        if self._sensor_fault != self._lane.sensor_fault:
+            self._sensor_fault = self._lane.sensor_fault
+            log.warning("%s", _SENSOR_FAULT if self._sensor_fault else _SENSOR_WELL)
         self._probed = frozenset(self._failures)
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self._believed.rules.passback_s, self._believed.holder)
 
     def _acknowledged(self, payload: bytes) -> None:
         try:

@@ -22,6 +22,7 @@ from edge.tally import Cell
 from edge.verdict import Believed, Genuine, Listed, Place, Refused, verify
 from edge.wire import holder, keys, status, trust, unit
 from edge.wire.code import Code, Colour, Status, encode
+from edge.wire.rules import PLAIN
 from tests.conftest import CITY, issuers
 from tests.keeper import keeper
 from tests.world import KINDS, Street, Troubles, Visit, ledger
@@ -86,12 +87,18 @@ def test_2_a_crashed_program_opens_nothing_when_it_starts_again(tmp_path: Path) 
     assert len(street.pulses) == before
 
 
-@pytest.mark.xfail(reason="missing: passback across minutes (edge/replay.py keeps what is in view)")
 def test_2_a_replayed_code_does_not_open_again(tmp_path: Path) -> None:
     street = Street(1, tmp_path)
     text = street.people.text("green", 1, int(street.wall_s))
     assert shown(street, "green", text=text) == 1
     assert shown(street, "green", text=text) == 0
+    street.restart()
+    assert shown(street, "green", text=text) == 0
+    street.power_cut()
+    assert shown(street, "green", text=text) == 0
+    assert street.decisions[-1][1] == "unsure-start"
+    street.run(PLAIN.passback_s)
+    assert shown(street, "green", text=text) == 1
 
 
 def test_2_a_revoked_code_is_refused() -> None:

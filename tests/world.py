@@ -15,9 +15,11 @@ import numpy as np
 
 from edge import BUILT_S, selftest
 from edge.adapters.disk import DiskStore
+from edge.adapters.ram import ProcessMemory
 from edge.clock import Now, interval
 from edge.decision import Decision
 from edge.door import DoorAction, Signal
+from edge.lane import Lane, Sensors
 from edge.loop import Loop, Settings, World
 from edge.ports import CameraLost, DoorLost, Frame, Luma, Symbol
 from edge.verdict import Believed, Place, Verdict
@@ -58,6 +60,8 @@ class Visit:
     text: bytes
     from_s: float
     until_s: float
+    who: int = -1  # of the street's people; -1: a test's own
+    again: bool = False  # was let in just before
 
 
 @dataclass
@@ -65,6 +69,7 @@ class Troubles:
     """How often the world fails, per simulated hour."""
 
     power_cuts: float = 0.0
+    restarts: float = 0.0  # of the program
     broker_outages: float = 0.0
     lost_acks: float = 0.1  # the share of acknowledgements that never arrive
     repeats: float = 0.1  # the share of messages that arrive twice
@@ -149,6 +154,7 @@ class Street:
         self.visit: Visit | None = None
         self.next_visit_s = self.monotonic_s + 1
         self.visits: list[Visit] = []
+        self.opened_s: dict[int, float] = {}  # who was let in, and when last
         self.decisions: list[tuple[float, str, bool]] = []  # (when, category, opened)
         self.pulses: list[tuple[float, int]] = []
         self.actions: list[tuple[float, Signal]] = []
@@ -175,15 +181,24 @@ class Street:
             ],
         )
         self.trust = trust.Trust(document)
+        self.memory = ProcessMemory()
+        long_ago = Now(interval(self.wall_s), self.monotonic_s - PLAIN.passback_s)
+        self.memory.save(Lane(bytes(32), long_ago, Sensors(), None).saved())
         self.boot()
 
     def boot(self) -> None:
-        """Power on: everything in memory is new, the disk is what it was."""
+        """The program starts: the disk is what it was, and so is the file in RAM."""
         self.boots += 1
         rng = random.Random(f"unit {self.seed} {self.boots}")
         self.store = DiskStore(self.folder, f"{SITE}/{UNIT}", rng)
         world = World(
-            Watch(self), self, Eyes(self), self, self.store, Line(self) if self.wired else None
+            Watch(self),
+            self,
+            Eyes(self),
+            self,
+            self.store,
+            Line(self) if self.wired else None,
+            self.memory,
         )
         settings = Settings(UNLOCK_MS, PERIOD_S, K, 60, self.centre.key.public)
         self.loop = Loop(
@@ -198,9 +213,16 @@ class Street:
 
     def power_cut(self) -> None:
         """Nothing is said goodbye to; what was committed is there again after the start."""
+        self.memory = ProcessMemory()
+        self.opened_s = {}  # nobody can know any more; older codes are unsure instead
         self.store.close()
         self.monotonic_s += 20
         self.wall_s += 20
+        self.boot()
+
+    def restart(self) -> None:
+        """The program ends and starts again; the power stays."""
+        self.store.close()
         self.boot()
 
     def run(self, seconds: float) -> "Street":
@@ -230,9 +252,9 @@ class Street:
             kind = self.rng.choices(list(self.kinds), [n for n, _ in self.kinds.values()])[0]
             who = self.rng.randrange(500)
             text = self.people.text(kind, who, int(self.wall_s))
-            self.visit = Visit(
-                kind, text, self.monotonic_s, self.monotonic_s + self.rng.uniform(1, 5)
-            )
+            until_s = self.monotonic_s + self.rng.uniform(1, 5)
+            again = self.just_passed(who)
+            self.visit = Visit(kind, text, self.monotonic_s, until_s, who, again)
             self.visits.append(self.visit)
         self._go_wrong()
         self.centre.pass_time()
@@ -241,6 +263,8 @@ class Street:
         often = self.troubles
         if self._happens(often.power_cuts):
             self.power_cut()
+        if self._happens(often.restarts):
+            self.restart()
         if self._happens(often.broker_outages):
             self.centre.down_until_s = self.monotonic_s + self.rng.uniform(10, 3600)
         if self._happens(often.clock_steps):
@@ -254,14 +278,21 @@ class Street:
         elif self.door_lost and self.rng.random() < 0.1:
             self.door_lost = False
 
+    def just_passed(self, who: int) -> bool:
+        """Whether this door has let `who` in within passback time."""
+        return self.monotonic_s - self.opened_s.get(who, float("-inf")) < PLAIN.passback_s
+
     def _happens(self, per_hour: float) -> bool:
         return per_hour > 0 and self.rng.random() < per_hour * TICK_S / 3600
 
     def _check(self, pulses: list[tuple[float, int]]) -> None:
-        for _at_s, unlock_ms in pulses:
+        for at_s, unlock_ms in pulses:
             assert self.visit is not None, "the relay pulsed with nobody in view"
             assert self.visit.kind in OPENING, f"the relay pulsed for a {self.visit.kind} code"
             assert unlock_ms == UNLOCK_MS, f"a pulse of {unlock_ms} ms"
+            assert not self.just_passed(self.visit.who), "a code has opened twice"
+            if self.visit.who >= 0:
+                self.opened_s[self.visit.who] = at_s
         if len(self.pulses) >= 2:
             apart_s = self.pulses[-1][0] - self.pulses[-2][0]
             assert apart_s >= UNLOCK_MS / 1000, "two pulses overlap"
@@ -285,6 +316,9 @@ class Street:
         if self.door_lost:
             raise DoorLost("the pins are gone")
         return not self.pulses or self.monotonic_s - self.pulses[-1][0] > UNLOCK_MS / 1000
+
+    def turned(self) -> tuple[int, int]:
+        return 0, 0  # no sensor is wired
 
     def close(self) -> None:
         """Nothing to give back."""

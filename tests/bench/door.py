@@ -13,6 +13,7 @@ from gpiozero.pins.mock import MockFactory, MockPin
 from edge import ports
 from edge.adapters.disk import DiskStore
 from edge.adapters.gpio import GpioDoor
+from edge.adapters.ram import ProcessMemory
 from edge.adapters.symbols import Symbols
 from edge.clock import Now, interval
 from edge.loop import Loop, Settings, World
@@ -78,7 +79,7 @@ def figures(rounds: int, at_s: int) -> list[Figure]:
         door = GpioDoor(PINS, factory)
         relay = factory.pin(PINS.relay)
         loop = Loop(
-            World(clock, camera, Symbols("zxing-cpp"), door, store, None),
+            World(clock, camera, Symbols("zxing-cpp"), door, store, None, ProcessMemory()),
             Believed(Trust(issuers(at_s)), signed_s=at_s),
             Place(frozenset({"campus"})),
             Settings(unlock_ms=UNLOCK_MS, period_s=900, k=10, report_s=60),
