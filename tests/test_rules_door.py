@@ -9,8 +9,7 @@ import pytest
 from edge.door import Signal
 from edge.wire import rules
 from edge.wire.rules import DoorRules, Pass, Site
-from tests.test_world import ledger
-from tests.world import SITE, UNLOCK_MS, Street
+from tests.world import SITE, UNLOCK_MS, Street, ledger
 
 
 def street(folder: Path, here: DoorRules, scope: str) -> Street:

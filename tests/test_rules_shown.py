@@ -2,9 +2,9 @@
 
 import io
 import sys
+from datetime import date
 from pathlib import Path
 
-import msgspec
 import pytest
 from rich.console import Console
 
@@ -71,7 +71,7 @@ def test_what_may_not_be_meant_is_noted() -> None:
         signed_s=0,
         grants=[wire.Pass(grants=["guard"])],
         suspended=["acme"],
-        closed=[msgspec.convert("2020-01-01", wire.date)],
+        closed=[date(2020, 1, 1)],
     )
     _, notes = shown(site)
     assert any("any issuer may grant guard" in note for note in notes)
