@@ -20,7 +20,7 @@ TESTS = (
 BROKEN = {  # what is broken: the file, what it says, what it says then
     "answers a code in view again and again": (
         "edge/loop.py",
-        "if self._in_view.still(verdict.subject, decision.category, now.monotonic_s):",
+        "if self._in_view.still(verdict.subject, decision.why, now.monotonic_s):",
         "if False:",
     ),
     "opens before the opening is counted": (
@@ -31,8 +31,8 @@ BROKEN = {  # what is broken: the file, what it says, what it says then
     ),
     "opens for every decision": (
         "edge/loop.py",
-        "max(self._settings.unlock_ms, decision.at_least_ms) if decision.opens else 0",
-        "self._settings.unlock_ms",
+        "if decision.opens and not isinstance(verdict, Refused):",
+        "if not isinstance(verdict, Refused):",
     ),
     "forgets what it has counted": ("edge/loop.py", "        self._tally.keep(cell)\n", ""),
     "closes cells and keeps none": (
