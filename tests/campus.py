@@ -25,6 +25,7 @@ from edge.wire import keys, unit
 from provisioning import authority, issuers, sites, units
 from tests.centre import ISSUER, SITE, Program, free_port
 from tests.keeper import Link, keeper, ledger
+from tests.runtime import runtime, within
 
 Luma = npt.NDArray[np.uint8]
 
@@ -41,12 +42,14 @@ class Door:
     socket: Path
     ledger: Path
     link: Link
+    runtime: Path
     shown: int = 0
 
     def command(self, *more: str) -> list[str]:
         """The unit's own command, on kept pins."""
         run = ["run", str(self.card / "unit.toml"), *more]
-        return [sys.executable, "-m", "tests.keeper.door", str(self.socket), "--", *run]
+        program = [sys.executable, "-m", "tests.keeper.door", str(self.socket)]
+        return [*within(self.runtime), *program, "--", *run]
 
     def show(self, luma: Luma) -> None:
         """The next thing that its camera sees (uint8, height x width)."""
@@ -179,7 +182,8 @@ class Campus:
         card = units.unit(self.estate, SITE, order).path
         socket, book = self.folder / f"{name}.pins", self.folder / f"{name}.relay"
         link = self._opened.enter_context(keeper(socket, book))
-        self.doors[name] = Door(name, card, frames, socket, book, link)
+        folder = self._opened.enter_context(runtime())
+        self.doors[name] = Door(name, card, frames, socket, book, link, folder)
 
 
 def put_frame(folder: Path, number: int, luma: Luma) -> None:

@@ -34,6 +34,16 @@ BROKEN = {  # what is broken: the file, what it says, what it says then
         "if decision.opens and not isinstance(verdict, Refused):",
         "if not isinstance(verdict, Refused):",
     ),
+    "forgets who has passed": (
+        "edge/loop.py",
+        "            self._lane.keep(opening)\n",
+        "            pass\n",
+    ),
+    "remembers who has passed only as long as the program runs": (
+        "edge/loop.py",
+        "self._world.memory.save(self._lane.saved(opening))",
+        "pass",
+    ),
     "forgets what it has counted": ("edge/loop.py", "        self._tally.keep(cell)\n", ""),
     "closes cells and keeps none": (
         "edge/loop.py",

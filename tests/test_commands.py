@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,10 +14,12 @@ import pytest
 from PIL import Image
 
 from edge import BUILT_S
+from edge.adapters import ram
 from edge.wire.code import Code, Colour, encode
 from tests.campus import put_frame, symbol
 from tests.conftest import CITY, write_unit
 from tests.keeper import keeper
+from tests.runtime import runtime, within
 
 NOW_S = BUILT_S + 10**6
 
@@ -128,18 +131,55 @@ def test_a_door_opens_by_its_own_command(tmp_path: Path) -> None:
     unit = write_unit(tmp_path, int(time.time()))
     picture(tmp_path / "frames" / "1.png", code(at_s=int(time.time())))
     (tmp_path / "frames" / "1.png").rename(tmp_path / "1.png")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "edge", "run", str(unit), "--show", "--seconds", "6"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"GPIOZERO_PIN_FACTORY": "mock"},
-    )
-    time.sleep(2)
-    for number in range(20):
-        (tmp_path / "frames" / f"{number:03d}.png").write_bytes((tmp_path / "1.png").read_bytes())
-        time.sleep(0.05)
-    said, _ = process.communicate(timeout=30)
+    with runtime() as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edge", "run", str(unit), "--show", "--seconds", "6"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"GPIOZERO_PIN_FACTORY": "mock", "RUNTIME_DIRECTORY": str(folder)},
+        )
+        time.sleep(2)
+        for number in range(20):
+            frame = tmp_path / "frames" / f"{number:03d}.png"
+            frame.write_bytes((tmp_path / "1.png").read_bytes())
+            time.sleep(0.05)
+        said, _ = process.communicate(timeout=30)
     assert said.splitlines() == ["green: opens, genuine, current and green"]
+
+
+def test_a_killed_door_knows_who_has_passed_and_after_a_power_cut_that_it_does_not(
+    tmp_path: Path,
+) -> None:
+    """The same code before three programs; before the third the RAM is new."""
+    now_s = int(time.time())
+    unit = write_unit(tmp_path, now_s)
+    said = []
+    with runtime() as folder:
+        for cut in (False, False, True):
+            if cut:
+                (folder / ram.FILE).unlink()
+            process = subprocess.Popen(
+                [sys.executable, "-m", "edge", "run", str(unit), "--show"],
+                stdout=subprocess.PIPE,
+                text=True,
+                env=os.environ | {"GPIOZERO_PIN_FACTORY": "mock", "RUNTIME_DIRECTORY": str(folder)},
+            )
+            assert process.stdout
+            showing = threading.Thread(target=keep_showing, args=(tmp_path, process, now_s))
+            showing.start()
+            said.append(process.stdout.readline().split(":")[0])
+            process.kill()
+            process.wait(10)
+            showing.join()
+    assert said == ["green", "used", "unsure-start"]
+
+
+def keep_showing(folder: Path, process: subprocess.Popen[str], issued_s: int) -> None:
+    for number in range(1, 1000):
+        put_frame(folder / "frames", number, symbol(code(at_s=issued_s)))
+        time.sleep(0.05)
+        if process.poll() is not None:
+            return
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -147,9 +187,10 @@ def test_a_signal_in_mid_pulse_brings_all_to_rest(number: int, tmp_path: Path) -
     now_s = int(time.time())
     pins = {"green": 23, "red": 24, "buzzer": 25, "relay": 17}
     unit = write_unit(tmp_path, now_s, door={"unlock_ms": 5000, "pins": pins})
-    with keeper(tmp_path / "pins", tmp_path / "ledger") as link:
+    with keeper(tmp_path / "pins", tmp_path / "ledger") as link, runtime() as folder:
         command = [sys.executable, "-m", "tests.keeper.door", str(tmp_path / "pins"), "--"]
-        process = subprocess.Popen([*command, "run", str(unit)], stderr=subprocess.DEVNULL)
+        command = [*within(folder), *command, "run", str(unit)]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         until_s = time.monotonic() + 20
         for number_of in range(1, 400):
             put_frame(tmp_path / "frames", number_of, symbol(code(at_s=now_s)))

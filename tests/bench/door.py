@@ -13,7 +13,7 @@ from gpiozero.pins.mock import MockFactory, MockPin
 from edge import ports
 from edge.adapters.disk import DiskStore
 from edge.adapters.gpio import GpioDoor
-from edge.adapters.ram import ProcessMemory
+from edge.adapters.ram import RamFile
 from edge.adapters.symbols import Symbols
 from edge.clock import Now, interval
 from edge.loop import Loop, Settings, World
@@ -24,6 +24,7 @@ from tests.bench.check import sub, text
 from tests.bench.figure import Figure, median, ratio
 from tests.bench.frames import legible, zxing
 from tests.conftest import issuers
+from tests.runtime import runtime
 
 SEED = 5
 PINS = Pins(green=23, red=24, buzzer=25, relay=17)
@@ -46,7 +47,7 @@ class _Clock:
     """Time that passes only between two people."""
 
     def __init__(self, at_s: int) -> None:
-        self.now = Now(interval(at_s), 0.0)
+        self.now = Now(interval(at_s), time.monotonic())
 
     def read(self) -> Now:
         return self.now
@@ -73,13 +74,14 @@ def figures(rounds: int, at_s: int) -> list[Figure]:
     decode: list[float] = []
     commit: list[float] = []
     factory = MockFactory(pin_class=_Pin)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, runtime() as opened:
         clock, camera = _Clock(at_s + 10), _Camera()
         store = DiskStore(Path(folder) / "state", "campus/bench", random.Random(SEED))
         door = GpioDoor(PINS, factory)
         relay = factory.pin(PINS.relay)
+        memory = RamFile(opened)
         loop = Loop(
-            World(clock, camera, Symbols("zxing-cpp"), door, store, None, ProcessMemory()),
+            World(clock, camera, Symbols("zxing-cpp"), door, store, None, memory),
             Believed(Trust(issuers(at_s)), signed_s=at_s),
             Place(frozenset({"campus"})),
             Settings(unlock_ms=UNLOCK_MS, period_s=900, k=10, report_s=60),

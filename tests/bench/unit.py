@@ -22,6 +22,7 @@ from tests.bench.figure import Figure, median, race, ratio
 from tests.bench.frames import legible
 from tests.centre import ISSUER, SITE, free_port, running
 from tests.keeper import keeper
+from tests.runtime import runtime, within
 
 SEED = 7
 FRAMES_PER_S = 15
@@ -85,14 +86,14 @@ def _site(folder: Path) -> Iterator[tuple[Path, Path, keys.PrivateKey]]:
 @contextmanager
 def _door(pins: Path, unit_toml: Path) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "tests.keeper.door", str(pins), "--"]
-    door = subprocess.Popen(
-        [*command, "run", str(unit_toml), "--show"], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        yield door
-    finally:
-        door.terminate()
-        door.wait(10)
+    command += ["run", str(unit_toml), "--show"]
+    with runtime() as folder:
+        door = subprocess.Popen([*within(folder), *command], stdout=subprocess.PIPE, text=True)
+        try:
+            yield door
+        finally:
+            door.terminate()
+            door.wait(10)
 
 
 def _decided(door: subprocess.Popen[str]) -> None:
