@@ -334,6 +334,15 @@ def test_a_list_is_renewed_when_it_changes_and_when_it_gets_old(
     assert [p.name for p in estate.status_folder(ISSUER).iterdir()] == ["1.cwt"]
 
 
+def test_what_has_long_expired_leaves_the_list(estate: Estate, engine: sa.Engine) -> None:
+    record = enrol(engine)
+    entry = entry_for(engine, record)
+    revoke(engine, record)
+    for days, still in ((0, True), (revocation.MARGIN_DAYS + 1, True), (10, False)):
+        lists.publish(estate, ISSUER, engine, NOW_S + days * DAY_S)
+        assert listed(estate).revoked(entry.bit) is still
+
+
 def test_the_codes_key_cannot_sign_a_list(estate: Estate, engine: sa.Engine) -> None:
     (one,) = lists.publish(estate, ISSUER, engine, NOW_S)
     _, codes_key = estate.issuer(ISSUER)
