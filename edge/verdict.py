@@ -233,8 +233,12 @@ def _foreign(text: bytes, believed: Believed, place: Place, now: Now) -> Verdict
     for recogniser in believed.foreign:
         if text.startswith(recogniser.prefix):
             said = recogniser.judge(text, place, now.interval)
+            if isinstance(said, Refused) or (isinstance(said, Unsure) and not said.otherwise):
+                return said
+            if believed.holder.required:  # no phone signs one
+                return Refused(Reason.PROOF_MISSING, said.subject)
             step = believed.step(now)
-            if isinstance(said, Genuine) and step >= Step.OLD:  # all of them live long
+            if step >= Step.OLD:  # all of them live long
                 why = Reason.TRUST_EXPIRED if step is Step.EXPIRED else Reason.TRUST_OLD
                 return Unsure(why, said.subject, None, said)
             return said

@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 import edge.foreign
 from edge.clock import Floors, Interval, Now
 from edge.foreign import formats, recognisers
-from edge.verdict import Believed, Genuine, Place, Reason, Refused, Unsure, verify
+from edge.verdict import Believed, Genuine, HolderTerms, Place, Reason, Refused, Unsure, verify
 from edge.wire import hc1, keys, trust
 from edge.wire.code import Colour
 from edge.wire.hc1 import KeyList
@@ -95,8 +96,8 @@ def believed(issuers: list[Issuer], documents: dict[str, bytes]) -> Believed:
     return Believed(trust=told, foreign=found, signed_s=AT_S - 3600)
 
 
-def judge(text: bytes, beliefs: Believed) -> object:
-    now = Now(Interval(AT_S - 5, AT_S + 5, "system"), 0.0)
+def judge(text: bytes, beliefs: Believed, at_s: int = AT_S) -> object:
+    now = Now(Interval(at_s - 5, at_s + 5, "system"), 0.0)
     return verify(text, beliefs, PLACE, now, Floors())
 
 
@@ -196,3 +197,32 @@ def test_our_own_issuers_are_passed_by(caplog: pytest.LogCaptureFixture) -> None
     assert own.format == trust.DC1 != hc1.FORMAT
     assert recognisers([own], {}) == ()
     assert caplog.text == ""
+
+
+def test_time_and_trust_unsure_at_once_are_both_told() -> None:
+    """A site that opens when it knows one of them must still ask about the other."""
+    beliefs = believed([eudcc.issuer()], EU_KEYS)
+    last_s = eudcc.ENDS_S - 2
+    symbol = eudcc.text("v", eudcc.VACCINATION)
+    verdict = judge(symbol, replace(beliefs, signed_s=last_s), last_s)
+    assert isinstance(verdict, Unsure)
+    assert verdict.reason is Reason.TIME_UNKNOWN
+    assert isinstance(verdict.otherwise, Genuine)
+    assert verdict.otherwise.colour is Colour.GREEN
+    old = judge(symbol, replace(beliefs, signed_s=last_s - 8 * 86400), last_s)
+    assert isinstance(old, Unsure)
+    assert old.reason is Reason.TRUST_OLD
+    assert old.otherwise == verdict
+    unknown = judge(symbol, replace(believed([eudcc.issuer()], {}), signed_s=0), last_s)
+    assert isinstance(unknown, Unsure)
+    assert unknown.reason is Reason.UNKNOWN_ISSUER
+
+
+def test_where_the_site_wants_a_phones_signature_a_certificate_does_not_pass() -> None:
+    beliefs = replace(believed([eudcc.issuer()], EU_KEYS), holder=HolderTerms(required=True))
+    verdict = judge(eudcc.text("v", eudcc.VACCINATION), beliefs)
+    assert isinstance(verdict, Refused)
+    assert verdict.reason is Reason.PROOF_MISSING
+    expired = judge(eudcc.text("v", eudcc.VACCINATION), beliefs, eudcc.ENDS_S + 60)
+    assert isinstance(expired, Refused)
+    assert expired.reason is Reason.EXPIRED

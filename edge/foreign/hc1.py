@@ -119,15 +119,15 @@ class _Hc1:
         try:
             said = hcert.decode(text)
         except Torn:
-            return Refused(Reason.MALFORMED, hashlib.sha256(text).digest(), None)
+            return Refused(Reason.MALFORMED, hashlib.sha256(text).digest())
         claimed = said.kid + said.sub.encode()
         candidates = self._keys.get(said.kid, ())
         if not candidates:
-            return Unsure(Reason.UNKNOWN_ISSUER, claimed, None)
+            return Unsure(Reason.UNKNOWN_ISSUER, claimed)
         for key in candidates:  # kids may collide
             if key.algorithm == said.algorithm and key.signed(said.message, said.signature):
                 return _current(said, key, place, now)
-        return Refused(Reason.BAD_SIGNATURE, claimed, None)
+        return Refused(Reason.BAD_SIGNATURE, claimed)
 
 
 def _current(said: Certificate, key: TrustedKey, place: Place, now: Interval) -> Verdict:
@@ -136,32 +136,32 @@ def _current(said: Certificate, key: TrustedKey, place: Place, now: Interval) ->
     subject = f"{issuer.name}/{said.sub}".encode()
     exp_s = min(said.exp_s + 1, key.until_s)
     if fact.evidence not in key.evidence:  # a test laboratory's key signs no vaccination
-        return Refused(Reason.BAD_SIGNATURE, subject, None)
+        return Refused(Reason.BAD_SIGNATURE, subject)
     if not key.from_s <= said.iat_s < key.until_s:
-        return Refused(Reason.KEY_WINDOW, subject, None)
+        return Refused(Reason.KEY_WINDOW, subject)
     if said.exp_s - said.iat_s > issuer.longest_life_s:
-        return Refused(Reason.LIFE_TOO_LONG, subject, None)
+        return Refused(Reason.LIFE_TOO_LONG, subject)
     if issuer.sites and place.site not in issuer.sites:
-        return Refused(Reason.NOT_HERE, subject, None)
+        return Refused(Reason.NOT_HERE, subject)
     if issuer.groups and place.groups.isdisjoint(issuer.groups):
-        return Refused(Reason.NOT_HERE, subject, None)
+        return Refused(Reason.NOT_HERE, subject)
     if exp_s <= now.earliest_s:
-        return Refused(Reason.EXPIRED, subject, None)
+        return Refused(Reason.EXPIRED, subject)
     if said.iat_s > now.latest_s:
-        return Refused(Reason.NOT_YET, subject, None)
+        return Refused(Reason.NOT_YET, subject)
 
     found = _row(fact, key.rows, now)
     if isinstance(found, Reason):
-        return Refused(found, subject, None)
+        return Refused(found, subject)
     row, starts_s, ends_s = found
     if row.colour not in issuer.colours:
-        return Refused(Reason.COLOUR_NOT_ALLOWED, subject, None)
-    exp_s = min(exp_s, ends_s)
-    if exp_s <= now.latest_s or starts_s > now.earliest_s:
-        return Unsure(Reason.TIME_UNKNOWN, subject, None)
-    colour = Colour[row.colour.upper()]
+        return Refused(Reason.COLOUR_NOT_ALLOWED, subject)
+    exp_s, colour = min(exp_s, ends_s), Colour[row.colour.upper()]
     code = Code(colour=colour, sub=said.sub, iat_s=said.iat_s, exp_s=exp_s)
-    return Genuine(code, colour, subject, issuer.name, None, None)
+    sure = Genuine(code, colour, subject, issuer.name)
+    if exp_s <= now.latest_s or starts_s > now.earliest_s:
+        return Unsure(Reason.TIME_UNKNOWN, subject, otherwise=sure)
+    return sure
 
 
 def _row(fact: Fact, rows: tuple[Row, ...], now: Interval) -> tuple[Row, int, int] | Reason:
