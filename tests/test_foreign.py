@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 
 import edge.foreign
+from edge import belief
 from edge.clock import Floors, Interval, Now
+from edge.decision import decide
 from edge.foreign import formats, recognisers
 from edge.verdict import Believed, Genuine, HolderTerms, Place, Reason, Refused, Unsure, verify
 from edge.wire import hc1, keys, trust
 from edge.wire.code import Colour
 from edge.wire.hc1 import KeyList
+from edge.wire.rules import Site, encode
 from edge.wire.trust import Issuer, Issuers, Trust, TrustError
 from provisioning import foreign
 from tests import eudcc
@@ -65,6 +68,7 @@ def recogniser(issuers):
     return Toy([(Known(f.issuer), keys.public_from_text(json.loads(f.keys))) for f in issuers])
 '''
 
+EXAMPLES = Path(__file__).parents[1] / "provisioning" / "examples"
 SIGNER = keys.private_key(bytes(range(32)))
 AT_S = eudcc.ISSUED_S + 86400
 PLACE = Place(groups=frozenset({"campus/north"}), site="campus", unit="north-1")
@@ -226,3 +230,35 @@ def test_where_the_site_wants_a_phones_signature_a_certificate_does_not_pass() -
     expired = judge(eudcc.text("v", eudcc.VACCINATION), beliefs, eudcc.ENDS_S + 60)
     assert isinstance(expired, Refused)
     assert expired.reason is Reason.EXPIRED
+
+
+def test_the_shipped_mapping_in_an_issuers_document_opens_a_door() -> None:
+    """From the bytes of the documents to what the door does: nothing of it is put together here."""
+    mapping = (EXAMPLES / "eu-mapping.json").read_text(encoding="utf-8")
+    issuers = f"""{{"version": 1, "signed_s": {AT_S}, "issuers": [{{"name": "eu", "keys": [],
+        "longest_life_s": 63072000, "format": "hc1", "terms": {mapping}}}]}}"""
+    site = Site(site="campus", version=1, signed_s=AT_S)
+    documents = {"issuers.json": issuers.encode(), "site/campus.json": encode(site)} | EU_KEYS
+    beliefs = belief.read(belief.Bundle(documents, {}, 1, AT_S, 2**40, 0), "campus", PLACE.groups)
+    door, now = beliefs.rules, Now(Interval(AT_S - 5, AT_S + 5, "system"), 0.0)
+    told = {}
+    for name, kind, entry in (
+        ("vaccinated in December", "v", eudcc.VACCINATION),
+        ("one dose of two", "v", eudcc.VACCINATION | {"dn": 1}),
+        ("tested yesterday", "t", eudcc.TEST),
+        ("positive", "t", eudcc.TEST | {"tr": "260373001"}),
+        ("tested last year", "t", eudcc.TEST | {"sc": "2021-12-20T06:00:00Z"}),
+        ("recovered", "r", eudcc.RECOVERY),
+    ):
+        verdict = verify(eudcc.text(kind, entry), beliefs, PLACE, now, Floors())
+        assert verdict is not None
+        decision = decide(verdict, door, now)
+        told[name] = (decision.opens, decision.category)
+    assert told == {
+        "vaccinated in December": (True, "green"),
+        "one dose of two": (False, "not-recognised"),
+        "tested yesterday": (True, "green"),
+        "positive": (False, "not-recognised"),
+        "tested last year": (False, "expired"),
+        "recovered": (True, "green"),
+    }
