@@ -43,6 +43,8 @@ SEEDS = {
     "hospital": seed("hospital"),  # for other groups only
     "twin": TWIN_SEED,
     "stranger": seed("stranger"),  # no issuer of this site
+    "phone": seed("phone"),  # a holder's
+    "other-phone": seed("other-phone"),  # another holder's
 }
 KEYS = {name: Ed25519PrivateKey.from_private_bytes(s) for name, s in SEEDS.items()}
 PUBLIC = {name: key.public_key().public_bytes_raw() for name, key in KEYS.items()}
@@ -145,6 +147,46 @@ def cose(
 ) -> bytes:
     """An untagged COSE_Sign1."""
     header = protected(KID[key]) if header is None else header
+    if signature is None:
+        signature = KEYS[key].sign(to_sign(header, content, aad, context))
+    return b"\x84" + bstr(header) + unprotected + bstr(content) + bstr(signature)
+
+
+HOLDER_AAD = b"menshen-holder-1"
+DOOR = "campus/north-1"  # what this door's label says
+
+
+def cnf(key: str = "phone") -> Any:
+    return {1: {1: 1, -1: 6, -2: PUBLIC[key]}}
+
+
+def proof(iat: Any = NOW_S - 2, door: Any = None) -> bytes:
+    """What the phone says: when, and at which door. A value of bytes is taken for CBOR already."""
+    said = [(3, door), (6, iat)]
+    return joined(
+        [(cbor(k), v if type(v) is bytes else cbor(v)) for k, v in said if v is not None]
+    )
+
+
+def holder_protected(inner: bytes, alg: int = -19) -> bytes:
+    """alg, and kcwt (13): the issuer's whole COSE_Sign1, an array, in no byte string."""
+    return b"\xa2\x01" + cbor(alg) + b"\x0d" + inner
+
+
+def wrapped(
+    inner: bytes,
+    content: bytes | None = None,
+    key: str = "phone",
+    *,
+    header: bytes | None = None,
+    unprotected: bytes = b"\xa0",
+    signature: bytes | None = None,
+    aad: bytes = HOLDER_AAD,
+    context: str = "Signature1",
+) -> bytes:
+    """A holder code: the phone's COSE_Sign1 around the issuer's."""
+    content = proof() if content is None else content
+    header = holder_protected(inner) if header is None else header
     if signature is None:
         signature = KEYS[key].sign(to_sign(header, content, aad, context))
     return b"\x84" + bstr(header) + unprotected + bstr(content) + bstr(signature)

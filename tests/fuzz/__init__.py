@@ -1,0 +1,1 @@
+"""Codes that were valid, hurt in every way we know, against the real verifier: `make fuzz`."""
