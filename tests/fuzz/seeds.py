@@ -41,9 +41,7 @@ class Seed:
 
     def inner(self) -> bytes:
         """The issuer's COSE_Sign1."""
-        return cose(
-            joined(list(self.claims)), self.key, header=protected(KID[self.key], self.alg)
-        )
+        return cose(joined(list(self.claims)), self.key, header=protected(KID[self.key], self.alg))
 
     def raw(self) -> bytes:
         inner = self.inner()

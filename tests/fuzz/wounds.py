@@ -8,6 +8,7 @@ under a signature that was made before. *Text* wounds hurt the symbol's characte
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -109,17 +110,11 @@ def loose(item: bytes, rng: Rng) -> bytes:
     if major in (4, 5):
         ways.append(bytes((major << 5 | 31,)) + rest + b"\xff")
     if major == 0 and value < 2**24:
-        ways.append(b"\xfa" + _float(value))
+        ways.append(b"\xfa" + struct.pack(">f", value))
     if major == 0:
         size = max(1, (value.bit_length() + 7) // 8)
         ways.append(b"\xc2" + bstr(value.to_bytes(size, "big")))  # a bignum
     return rng.choice(ways)
-
-
-def _float(value: int) -> bytes:
-    import struct
-
-    return struct.pack(">f", value)
 
 
 def hurt_map(entries: Entries, rng: Rng) -> bytes:
@@ -315,7 +310,9 @@ def wrapped_around_a_bearer_code(seed: Seed, rng: Rng) -> bytes:
 
 def cnf_changed_after_signing(seed: Seed, rng: Rng) -> bytes:
     """The thief's key in the place of the holder's, under the issuer's old signature."""
-    thief = rng.choice([name for name in ("phone", "other-phone", "stranger") if name != seed.phone])
+    thief = rng.choice(
+        [name for name in ("phone", "other-phone", "stranger") if name != seed.phone]
+    )
     claims = [(k, cbor(cnf(thief)) if k == cbor(8) else v) for k, v in seed.claims]
     header = protected(KID[seed.key], seed.alg)
     inner = cose(joined(claims), seed.key, header=header, signature=seed.inner()[-64:])
@@ -518,7 +515,7 @@ def lower_case(text: bytes, rng: Rng) -> bytes:
 
 def white_space(text: bytes, rng: Rng) -> bytes:
     space = rng.choice(SPACES)
-    return rng.choice((space + text, text + space, text[:4] + space + text[4:], text * 1 + space * 9))
+    return rng.choice((space + text, text + space, text[:4] + space + text[4:], text + space * 9))
 
 
 def prefix_replaced(text: bytes, rng: Rng) -> bytes:

@@ -40,15 +40,15 @@ CASES: dict[str, dict[str, Any]] = {}
 
 
 def case(name: str, why: str, expect: str, what: str | bytes, **more: Any) -> None:
-    """One file. `more`: now_s, clock, repeat, claims, key."""
+    """One file. `more`: now_s, clock, door, repeat, claims, key, holder."""
     assert name not in CASES, name
     shown = {"text": what} if isinstance(what, str) else {"base64": base64.b64encode(what).decode()}
     CASES[name] = {"why": why, "expect": expect, "now_s": NOW_S, **more, **shown}
 
 
 def good(name: str, why: str, expect: str, key: str = "city", /, **claims: Any) -> None:
-    """Well formed and well signed, whatever the verdict; `now_s` and `clock` go to the file."""
-    more = {k: claims.pop(k) for k in ("now_s", "clock") if k in claims}
+    """Well formed and well signed, whatever the verdict; what is no claim goes to the file."""
+    more = {k: claims.pop(k) for k in ("now_s", "clock", "door") if k in claims}
     said = {"sub": SUB, "exp": NOW_S + 300, "iat": NOW_S - 60, "colour": GREEN, **claims}
     shown = {k: v.hex() if type(v) is bytes else v for k, v in said.items()}
     if "cnf" in said:
@@ -233,6 +233,14 @@ def time_codes() -> None:
         clock="unset",
         aud="lab",
     )
+    good(
+        "clock-unset-turn-red-to-come",
+        "a turn for the worse may have come as well",
+        "unsure:time-unknown",
+        now_s=NOW_S - DAY_S,
+        clock="unset",
+        turns=[RED, NOW_S + 30],
+    )
 
 
 def place_and_issuer_codes() -> None:
@@ -343,6 +351,71 @@ def place_and_issuer_codes() -> None:
         status=[1234, "city/2027"],
         aud="lab",
     )
+
+    good("colour-of-a-green-issuer", "the one colour it may say", "genuine:green", "shop")
+    good(
+        "colour-not-allowed",
+        "its issuer may say green only",
+        "refused:colour-not-allowed",
+        "shop",
+        colour=YELLOW,
+    )
+    good(
+        "colour-not-allowed-red",
+        "its issuer may say green only, and nothing worse either",
+        "refused:colour-not-allowed",
+        "shop",
+        colour=RED,
+    )
+    good(
+        "colour-not-allowed-after-its-turn",
+        "its issuer may not even announce another colour",
+        "refused:colour-not-allowed",
+        "shop",
+        turns=[YELLOW, NOW_S + 100],
+    )
+    good(
+        "colour-not-allowed-before-its-turn",
+        "yellow until half a minute ago, by an issuer that may say green only",
+        "refused:colour-not-allowed",
+        "shop",
+        colour=YELLOW,
+        turns=[GREEN, NOW_S - 30],
+    )
+    good("issuer-for-this-site", "an issuer for two sites, this one too", "genuine:green", "shop",
+         scope="staff:shop")  # fmt: skip
+    good(
+        "issuer-for-another-site",
+        "its issuer signs for the harbour",
+        "refused:not-here",
+        "harbour",
+    )
+    good(
+        "issuer-for-another-site-says-here",
+        "what the code says of itself does not widen it",
+        "refused:not-here",
+        "harbour",
+        aud=HERE,
+    )
+
+
+def age_codes() -> None:
+    """What a door believes was last confirmed some time ago: the site says what then."""
+    hour = {"exp": NOW_S - 60 + 3600}
+    good("trust-old", "old documents still do for a code of an hour", "genuine:green",
+         door="cellar-1", **hour)  # fmt: skip
+    good("trust-old-long-life", "an hour and a second is long there", "unsure:trust-old",
+         door="cellar-1", exp=NOW_S - 59 + 3600)  # fmt: skip
+    good("trust-old-long-life-expired", "refused outranks unsure", "refused:expired", "office",
+         door="cellar-1", iat=NOW_S - 80_000, exp=NOW_S - 60)  # fmt: skip
+    good("trust-old-and-perhaps-expired", "how old the documents are is said first",
+         "unsure:trust-old", "office", door="cellar-1",
+         iat=NOW_S - 80_000, exp=NOW_S)  # fmt: skip
+    good("trust-expired", "too old for any code", "unsure:trust-expired", door="attic-1", **hour)
+    good("trust-expired-red", "too old for any code", "unsure:trust-expired", door="attic-1",
+         colour=RED)  # fmt: skip
+    good("trust-expired-not-here", "refused outranks unsure", "refused:not-here", door="attic-1",
+         aud="lab")  # fmt: skip
 
 
 def torn_claims() -> None:
@@ -801,18 +874,14 @@ def torn_texts() -> None:
     foreign("cose-bare", "the signed bytes without a text", raw)
 
 
-def all_cases() -> dict[str, dict[str, Any]]:
-    """Every case by its name."""
-    CASES.clear()
-    for group in (
-        genuine_codes,
-        time_codes,
-        place_and_issuer_codes,
-        torn_claims,
-        torn_cbor,
-        torn_cose,
-        forged_signatures,
-        torn_texts,
-    ):
-        group()
-    return CASES
+GROUPS = (
+    genuine_codes,
+    time_codes,
+    place_and_issuer_codes,
+    age_codes,
+    torn_claims,
+    torn_cbor,
+    torn_cose,
+    forged_signatures,
+    torn_texts,
+)

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.vectors.cases import all_cases
+from tests.vectors import cases, held
 from tests.vectors.parts import world
 
 FOLDER = Path(__file__).parent
@@ -16,7 +16,10 @@ FOLDER = Path(__file__).parent
 def files() -> dict[str, str]:
     """Every file by its path below this folder."""
     written: dict[str, Any] = {"world.json": world()}
-    written |= {f"codes/{name}.json": content for name, content in all_cases().items()}
+    cases.CASES.clear()
+    for group in cases.GROUPS + held.GROUPS:
+        group()
+    written |= {f"codes/{name}.json": content for name, content in cases.CASES.items()}
     return {path: json.dumps(content, indent=1) + "\n" for path, content in written.items()}
 
 

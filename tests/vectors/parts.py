@@ -16,6 +16,8 @@ CLOCK_ERROR_S = 5
 DAY_S = 86_400
 HERE = "campus/north"
 LIFE_S_MAX = DAY_S
+SIGNED_S = NOW_S - 3600  # when the documents of the world were signed
+BACK_S, AHEAD_S = 90, 60  # how far from ours a holder's time may be
 
 L = 2**252 + 27742317777372353535851937790883648493  # the order of Ed25519's group
 IDENTITY = b"\x01" + bytes(31)  # a point of order one
@@ -42,7 +44,9 @@ SEEDS = {
     "office": seed("office"),  # for this door's group among others
     "hospital": seed("hospital"),  # for other groups only
     "twin": TWIN_SEED,
-    "stranger": seed("stranger"),  # no issuer of this site
+    "shop": seed("shop"),  # may say green only
+    "harbour": seed("harbour"),  # for another site
+    "stranger": seed("stranger"),  # no issuer at all
     "phone": seed("phone"),  # a holder's
     "other-phone": seed("other-phone"),  # another holder's
 }
@@ -57,35 +61,60 @@ def kid_of(public: bytes) -> bytes:
 KID = {name: kid_of(public) for name, public in PUBLIC.items()}
 
 
+DOORS = {  # `heard_s`: when it was last said that these documents are the newest
+    "north-1": {"site": "campus", "unit": "north-1", "groups": [HERE], "heard_s": SIGNED_S},
+    # Its site wants a holder code, and one that names this very door.
+    "ward-1": {"site": "ward", "unit": "ward-1", "groups": [HERE], "heard_s": SIGNED_S},
+    # Nothing new has reached these two for eight days, and for 31; an hour is a long life here.
+    "cellar-1": {
+        "site": "cellar",
+        "unit": "cellar-1",
+        "groups": [HERE],
+        "heard_s": NOW_S - DAY_S * 8,
+    },
+    "attic-1": {
+        "site": "cellar",
+        "unit": "attic-1",
+        "groups": [HERE],
+        "heard_s": NOW_S - DAY_S * 31,
+    },
+}
+
+
 def world() -> dict[str, Any]:
-    def issuer(name: str, *keys: tuple[bytes, int, int], groups: tuple[str, ...] = ()) -> Any:
+    """What the doors believe, by the paths of the documents, and which doors there are."""
+
+    def issuer(name: str, *keys: tuple[bytes, int, int], **terms: Any) -> Any:
         listed = [
             {"public": base64.b64encode(p).decode(), "from_s": a, "until_s": b} for p, a, b in keys
         ]
-        return {"name": name, "keys": listed, "longest_life_s": LIFE_S_MAX, "groups": list(groups)}
+        return {"name": name, "keys": listed, "longest_life_s": LIFE_S_MAX, **terms}
+
+    def site(name: str, **rules: Any) -> Any:
+        return {"site": name, "version": 1, "signed_s": SIGNED_S, **rules}
 
     begin_s, change_s, end_s = NOW_S - 30 * DAY_S, NOW_S - 3600, NOW_S + 3600
     now = (begin_s, end_s)
+    issuers = [
+        issuer("city", (PUBLIC["city-old"], begin_s, change_s), (PUBLIC["city"], change_s, end_s)),
+        issuer("office", (PUBLIC["office"], *now), groups=[HERE, "campus/east"]),
+        issuer("hospital", (PUBLIC["hospital"], *now), groups=["hospital/main"]),
+        issuer("shop", (PUBLIC["shop"], *now), sites=["campus", "ward"], colours=["green"]),
+        issuer("harbour", (PUBLIC["harbour"], *now), sites=["harbour"]),
+        issuer("namesake", (TWIN_OTHER, *now)),
+        issuer("twin", (PUBLIC["twin"], *now)),
+        issuer("weak", (IDENTITY, *now)),
+    ]
     return {
-        "why": "What one door believes. The seeds are published: never trust these keys.",
+        "why": "What some doors believe. The seeds are published: never trust these keys.",
         "clock_error_s": CLOCK_ERROR_S,
-        "groups": [HERE],
+        "doors": DOORS,
         "seeds": {name: s.hex() for name, s in SEEDS.items()},
-        "issuers": {
-            "version": 1,
-            "signed_s": begin_s,
-            "issuers": [
-                issuer(
-                    "city",
-                    (PUBLIC["city-old"], begin_s, change_s),
-                    (PUBLIC["city"], change_s, end_s),
-                ),
-                issuer("office", (PUBLIC["office"], *now), groups=(HERE, "campus/east")),
-                issuer("hospital", (PUBLIC["hospital"], *now), groups=("hospital/main",)),
-                issuer("namesake", (TWIN_OTHER, *now)),
-                issuer("twin", (PUBLIC["twin"], *now)),
-                issuer("weak", (IDENTITY, *now)),
-            ],
+        "documents": {
+            "issuers.json": {"version": 1, "signed_s": SIGNED_S, "issuers": issuers},
+            "site/campus.json": site("campus"),
+            "site/cellar.json": site("cellar", ages={"long_life_s": 3600}),
+            "site/ward.json": site("ward", holder={"required": True, "door_named": True}),
         },
     }
 
@@ -163,9 +192,7 @@ def cnf(key: str = "phone") -> Any:
 def proof(iat: Any = NOW_S - 2, door: Any = None) -> bytes:
     """What the phone says: when, and at which door. A value of bytes is taken for CBOR already."""
     said = [(3, door), (6, iat)]
-    return joined(
-        [(cbor(k), v if type(v) is bytes else cbor(v)) for k, v in said if v is not None]
-    )
+    return joined([(cbor(k), v if type(v) is bytes else cbor(v)) for k, v in said if v is not None])
 
 
 def holder_protected(inner: bytes, alg: int = -19) -> bytes:

@@ -1,0 +1,115 @@
+"""Our own verifier at the doors of world.json: what it says of a file, or of any text there."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from edge.age import Ages
+
+from edge.clock import NEVER_S, Floors, Interval, Now
+from edge.verdict import Believed, Genuine, HolderTerms, Place, Refused, Unsure, Verdict, verify
+from edge.wire import code
+from edge.wire.trust import Issuers, Trust
+
+FOLDER = Path(__file__).parent
+WORLD = json.loads((FOLDER / "world.json").read_text(encoding="utf-8"))
+DOCUMENTS = WORLD["documents"]
+TRUST = Trust(msgspec.convert(DOCUMENTS["issuers.json"], Issuers))
+NAMES = sorted(path.stem for path in (FOLDER / "codes").glob("*.json"))
+FIRST = "north-1"
+
+
+class Case(msgspec.Struct, forbid_unknown_fields=True):
+    """A file. `text` (or `base64`) is followed by `repeat`; the clock's error is the world's."""
+
+    why: str
+    expect: str
+    now_s: int
+    text: str = ""
+    base64: str = ""
+    repeat: dict[str, Any] = {}
+    clock: str = "set"
+    door: str = FIRST
+    claims: dict[str, Any] = {}
+    key: str = ""
+    holder: dict[str, Any] = {}
+
+    def data(self) -> bytes:
+        begin = self.text.encode() + base64.b64decode(self.base64, validate=True)
+        return begin + self.repeat.get("text", "").encode() * self.repeat.get("times", 0)
+
+    def now(self) -> Interval:
+        if self.clock == "unset":
+            return Interval(self.now_s, NEVER_S, "unset")
+        error_s = WORLD["clock_error_s"]
+        return Interval(self.now_s - error_s, self.now_s + error_s, "system")
+
+    def code(self) -> code.Code:
+        return code_of(self.claims)
+
+    def judged(self) -> Verdict | None:
+        return judge(self.data(), self.now(), self.door)
+
+
+def case(name: str) -> Case:
+    """One of the files."""
+    return msgspec.json.decode((FOLDER / "codes" / f"{name}.json").read_bytes(), type=Case)
+
+
+def code_of(claims: dict[str, Any]) -> code.Code:
+    """A file's `claims`."""
+    get = claims.get
+    aud, status, turns, cnf = (get(name) for name in ("aud", "status", "turns", "cnf"))
+    return code.Code(
+        colour=code.Colour(claims["colour"]),
+        sub=claims["sub"],
+        iat_s=claims["iat"],
+        exp_s=claims["exp"],
+        nbf_s=get("nbf"),
+        aud=(aud,) if isinstance(aud, str) else tuple(aud or ()),
+        scope=get("scope"),
+        party=get("party", 1),
+        turns=code.Turn(code.Colour(turns[0]), turns[1]) if turns else None,
+        status=code.Status(*status) if status else None,
+        cnf=bytes.fromhex(cnf) if cnf else None,
+    )
+
+
+def place(door: dict[str, Any]) -> Place:
+    return Place(frozenset(door["groups"]), door["site"], door["unit"])
+
+
+def believed(door: dict[str, Any], documents: dict[str, Any], trust: Trust) -> Believed:
+    """What a door of these documents believes."""
+    site = documents[f"site/{door['site']}.json"]
+    ages = {key: value for key, value in site.get("ages", {}).items() if key.endswith("_s")}
+    return Believed(
+        trust,
+        HolderTerms(**site.get("holder", {})),
+        Ages(**ages),
+        signed_s=door["heard_s"],
+        version=documents["issuers.json"]["version"],
+    )
+
+
+PLACES = {name: place(door) for name, door in WORLD["doors"].items()}
+BELIEVED = {name: believed(door, DOCUMENTS, TRUST) for name, door in WORLD["doors"].items()}
+
+
+def judge(text: bytes, now: Interval, door: str = FIRST) -> Verdict | None:
+    """What our verifier says of `text` at a door of world.json that has seen nothing before."""
+    return verify(text, BELIEVED[door], PLACES[door], Now(now, 0.0), Floors())
+
+
+def told(said: Verdict | None) -> str:
+    """As the files' `expect` has it."""
+    match said:
+        case None:
+            return "not-a-door-code"
+        case Genuine():
+            return f"genuine:{said.colour.name.lower()}"
+        case Refused() | Unsure():
+            kind = type(said).__name__.lower()
+            return f"{kind}:{said.reason.name.lower().replace('_', '-')}"
