@@ -4,9 +4,11 @@ PYTHON ?= /usr/bin/python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 SECONDS ?=
+MUTANTS ?= 1000000
+MINUTES ?= 10
 CAMERA ?=
 
-.PHONY: demo test check bench pictures lock clean
+.PHONY: demo test check bench fuzz pictures lock clean
 
 demo: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CAMERA),--camera $(CAMERA))
@@ -21,6 +23,10 @@ check: $(VENV)/ready
 
 bench: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.bench
+
+# MUTANTS of valid codes, then MINUTES of atheris; what is found lies in .cache/fuzz.
+fuzz: $(VENV)/ready
+	$(BIN)/python -m tests.fuzz --mutants $(MUTANTS) --minutes $(MINUTES)
 
 pictures: $(VENV)/ready .cache/apt-demo .cache/apt-test
 	@mkdir -p .cache/pictures

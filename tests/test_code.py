@@ -12,7 +12,7 @@ from edge.verdict import Believed, Genuine, Place, Unsure, verify
 from edge.wire import code, keys
 from edge.wire.code import Code, Colour, Malformed, Signed, Status, Turn
 from edge.wire.trust import Issuer, IssuerKey, Issuers, Trust
-from tests.test_vectors import case
+from tests.vectors.door import case
 
 NOW_S = 1_800_000_000
 SIGNER = keys.private_key(bytes(range(32)))

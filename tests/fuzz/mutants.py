@@ -7,13 +7,13 @@ import base64
 import random
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 
 from edge.clock import Interval
-from edge.verdict import Genuine
+from edge.verdict import Genuine, Verdict
 from tests.fuzz import wounds
 from tests.fuzz.wounds import Mutant
 from tests.vectors.door import judge, told
@@ -57,13 +57,21 @@ class Tally:
         self.found += other.found[: FOUND_MAX - len(self.found)]
 
 
-def wrong(mutant: Mutant, tally: Tally) -> str | None:
+Verify = Callable[[bytes], Verdict | None]
+
+
+def ours(text: bytes) -> Verdict | None:
+    """The verifier that is tried."""
+    return judge(text, NOW)
+
+
+def wrong(mutant: Mutant, tally: Tally, verify: Verify = ours) -> str | None:
     """What is wrong with what the verifier says of it; None: all is well."""
+    tally.mutants += 1
     try:
-        said = judge(mutant.text, NOW)
+        said = verify(mutant.text)
     except Exception:  # the very thing that is looked for
         return "raises " + traceback.format_exc(limit=-2).strip()
-    tally.mutants += 1
     tally.verdicts[told(said)] += 1
     if mutant.text in ORIGINALS:
         tally.unhurt += 1
@@ -71,13 +79,13 @@ def wrong(mutant: Mutant, tally: Tally) -> str | None:
     return "is believed" if isinstance(said, Genuine) else None
 
 
-def block(number: int) -> Tally:
+def block(number: int, verify: Verify = ours) -> Tally:
     """A thousand mutants, the same ones each time."""
     rng, tally = random.Random(f"mutants {number}"), Tally()
     for _ in range(BLOCK):
         mutant = wounds.mutant(rng)
         tally.wounds.update(mutant.wounds)
-        why = wrong(mutant, tally)
+        why = wrong(mutant, tally, verify)
         if why is not None and len(tally.found) < FOUND_MAX:
             tally.found.append(Finding(number, mutant, why))
     return tally

@@ -64,13 +64,12 @@ def mutant(rng: Rng) -> Mutant:
         deep = rng.choice(SIGNED_HELD if seed.held and rng.random() < 0.7 else SIGNED)
         raw = deep(seed, rng)
         wounds.append(deep.__name__)
-    if not wounds or rng.random() < 0.1:
-        if dice < 0.7 or rng.random() < 0.1:
-            for _ in range(rng.choice((1, 1, 1, 2, 3))):
-                wound = rng.choice(RAW)
-                raw = wound(raw, rng)
-                wounds.append(wound.__name__)
-    text = TEXTS[which] if raw is RAWS[which] else b"DC1:" + base45(raw).encode()
+    if 0.35 <= dice < 0.7 or rng.random() < 0.1:
+        for _ in range(rng.choice((1, 1, 1, 2, 3))):
+            wound = rng.choice(RAW)
+            raw = wound(raw, rng)
+            wounds.append(wound.__name__)
+    text = b"DC1:" + base45(raw).encode() if wounds else TEXTS[which]
     if not wounds or rng.random() < 0.05:
         for _ in range(rng.choice((1, 1, 1, 2, 3))):
             hurt = rng.choice(TEXT)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from edge.age import Ages
 
+from edge.age import Ages
 from edge.clock import NEVER_S, Floors, Interval, Now
 from edge.verdict import Believed, Genuine, HolderTerms, Place, Refused, Unsure, Verdict, verify
 from edge.wire import code
