@@ -1,0 +1,50 @@
+"""Our own reader, issuer and wallet as programs of the kit: `... -m tests.conformance.ours reader`.
+
+Also a short example of what such a program has to do.
+"""
+
+import base64
+import json
+import sys
+from typing import Any
+
+import msgspec
+
+from edge.clock import NEVER_S, Floors, Interval, Now
+from edge.verdict import verify
+from edge.wire import code, holder, keys
+from edge.wire.trust import Issuers, Trust
+from tests.vectors.door import believed, code_of, place, told
+
+
+def reader(asked: dict[str, Any]) -> dict[str, Any]:
+    text = asked["text"].encode() if "text" in asked else base64.b64decode(asked["base64"])
+    documents, door, time = asked["documents"], asked["door"], asked["time"]
+    trust = Trust(msgspec.convert(documents["issuers.json"], Issuers))
+    latest_s = NEVER_S if time["latest_s"] is None else time["latest_s"]
+    now = Now(Interval(time["earliest_s"], latest_s, "system"), 0.0)
+    said = verify(text, believed(door, documents, trust), place(door), now, Floors())
+    verdict, _, more = told(said).partition(":")
+    return {"verdict": verdict, "colour" if verdict == "genuine" else "reason": more or None}
+
+
+def issuer(asked: dict[str, Any]) -> dict[str, Any]:
+    try:
+        signer = keys.private_key(bytes.fromhex(asked["seed"]))
+        return {"text": code.encode(code_of(asked["claims"]), signer)}
+    except (ValueError, KeyError, TypeError) as error:
+        return {"refused": str(error)}
+
+
+def wallet(asked: dict[str, Any]) -> dict[str, Any]:
+    signer = keys.private_key(bytes.fromhex(asked["seed"]))
+    return {"text": holder.encode(asked["code"], asked["iat"], asked.get("door"), signer)}
+
+
+def main(answer: Any) -> None:
+    for line in sys.stdin:
+        print(json.dumps(answer(json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main({"reader": reader, "issuer": issuer, "wallet": wallet}[sys.argv[1]])
