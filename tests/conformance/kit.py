@@ -56,7 +56,13 @@ def _shown(case: dict[str, Any]) -> dict[str, Any]:
     what = (
         {"text": data.decode()} if data.isascii() else {"base64": base64.b64encode(data).decode()}
     )
-    return {**what, "time": time, "door": door, "documents": WORLD["documents"]}
+    return {
+        **what,
+        "time": time,
+        "door": door,
+        "documents": WORLD["documents"],
+        "keys": WORLD["keys"],
+    }
 
 
 def _verdict(answer: dict[str, Any]) -> str:

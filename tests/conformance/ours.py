@@ -23,7 +23,8 @@ def reader(asked: dict[str, Any]) -> dict[str, Any]:
     trust = Trust(msgspec.convert(documents["issuers.json"], Issuers))
     latest_s = NEVER_S if time["latest_s"] is None else time["latest_s"]
     now = Now(Interval(time["earliest_s"], latest_s, "system"), 0.0)
-    said = verify(text, believed(door, documents, trust), place(door), now, Floors())
+    beliefs = believed(door, documents, asked["keys"], trust)
+    said = verify(text, beliefs, place(door), now, Floors())
     verdict, _, more = told(said).partition(":")
     return {"verdict": verdict, "colour" if verdict == "genuine" else "reason": more or None}
 

@@ -399,6 +399,45 @@ def place_and_issuer_codes() -> None:
     )
 
 
+def status_codes() -> None:
+    """Codes that may have been taken back, and lists that may be too old to deny it."""
+    good("status-clear", "its entry is zero", "genuine:green", status=[4, "city/1"])
+    good("status-clear-last", "the last entry but one", "genuine:green", status=[2006, "city/1"])
+    good("status-clear-of-two-bits", "entries of two bits", "genuine:green",
+         status=[3, "city/of-two-bits"])  # fmt: skip
+    good("status-revoked", "its entry is set", "refused:revoked", status=[5, "city/1"])
+    good("status-revoked-last", "the last entry", "refused:revoked", status=[2007, "city/1"])
+    good("status-revoked-red", "colours do not matter", "refused:revoked", status=[5, "city/1"],
+         colour=RED)  # fmt: skip
+    for entry, value in ((4, "invalid"), (5, "suspended"), (6, "what the issuer likes")):
+        good(f"status-revoked-{entry}-of-two-bits", f"{value}: all but zero counts as set",
+             "refused:revoked", status=[entry, "city/of-two-bits"])  # fmt: skip
+    good("status-revoked-in-an-old-list", "a set bit counts however old its list is",
+         "refused:revoked", status=[5, "city/old"])  # fmt: skip
+    good("status-revoked-in-an-ended-list", "a set bit counts however old its list is",
+         "refused:revoked", status=[5, "city/ended"])  # fmt: skip
+    good("status-revoked-and-trust-expired", "refused outranks unsure", "refused:revoked",
+         door="attic-1", status=[5, "city/1"])  # fmt: skip
+    good("status-revoked-and-perhaps-expired", "refused outranks unsure", "refused:revoked",
+         status=[5, "city/1"], exp=NOW_S)  # fmt: skip
+    good("status-revoked-and-expired", "what is said first is that it has expired",
+         "refused:expired", status=[5, "city/1"], exp=NOW_S - CLOCK_ERROR_S)  # fmt: skip
+    good("status-old", "a clear bit in a list of three days", "unsure:status-old",
+         status=[4, "city/old"])  # fmt: skip
+    good("status-ended", "a clear bit in a list that has ended", "unsure:status-old",
+         status=[4, "city/ended"])  # fmt: skip
+    good("status-perhaps-ended", "a list that may have ended", "unsure:status-old",
+         status=[4, "city/ending"])  # fmt: skip
+    good("status-beyond-the-list", "the list does not go so far", "unsure:status-unknown",
+         status=[2008, "city/1"])  # fmt: skip
+    good("status-of-another-issuer", "the office's list says nothing of the city's codes",
+         "unsure:status-unknown", status=[5, "office/1"])  # fmt: skip
+    good("status-of-its-own-issuer", "the same entry, of the office's own code",
+         "refused:revoked", "office", status=[5, "office/1"])  # fmt: skip
+    good("status-shorter-name", "lists are called by their whole name", "unsure:status-unknown",
+         status=[5, "1"])  # fmt: skip
+
+
 def age_codes() -> None:
     """What a door believes was last confirmed some time ago: the site says what then."""
     hour = {"exp": NOW_S - 60 + 3600}
@@ -878,6 +917,7 @@ GROUPS = (
     genuine_codes,
     time_codes,
     place_and_issuer_codes,
+    status_codes,
     age_codes,
     torn_claims,
     torn_cbor,

@@ -10,7 +10,7 @@ import msgspec
 from edge.age import Ages
 from edge.clock import NEVER_S, Floors, Interval, Now
 from edge.verdict import Believed, Genuine, HolderTerms, Place, Refused, Unsure, Verdict, verify
-from edge.wire import code
+from edge.wire import code, status
 from edge.wire.trust import Issuers, Trust
 
 FOLDER = Path(__file__).parent
@@ -61,7 +61,7 @@ def case(name: str) -> Case:
 def code_of(claims: dict[str, Any]) -> code.Code:
     """A file's `claims`."""
     get = claims.get
-    aud, status, turns, cnf = (get(name) for name in ("aud", "status", "turns", "cnf"))
+    aud, listed, turns, cnf = (get(name) for name in ("aud", "status", "turns", "cnf"))
     return code.Code(
         colour=code.Colour(claims["colour"]),
         sub=claims["sub"],
@@ -72,7 +72,7 @@ def code_of(claims: dict[str, Any]) -> code.Code:
         scope=get("scope"),
         party=get("party", 1),
         turns=code.Turn(code.Colour(turns[0]), turns[1]) if turns else None,
-        status=code.Status(*status) if status else None,
+        status=code.Status(*listed) if listed else None,
         cnf=bytes.fromhex(cnf) if cnf else None,
     )
 
@@ -81,21 +81,32 @@ def place(door: dict[str, Any]) -> Place:
     return Place(frozenset(door["groups"]), door["site"], door["unit"])
 
 
-def believed(door: dict[str, Any], documents: dict[str, Any], trust: Trust) -> Believed:
-    """What a door of these documents believes."""
+def believed(
+    door: dict[str, Any], documents: dict[str, Any], signers: dict[str, list[str]], trust: Trust
+) -> Believed:
+    """What a door of these documents believes; `signers` are the keys in base64, by path."""
     site = documents[f"site/{door['site']}.json"]
     ages = {key: value for key, value in site.get("ages", {}).items() if key.endswith("_s")}
+    lists = {}
+    for path, publics in signers.items():
+        name = path.removeprefix("status/").removesuffix(".cwt")
+        data = base64.b64decode(documents[path]["base64"])
+        listed = status.read(data, [base64.b64decode(public) for public in publics], name)
+        lists[(name.partition("/")[0], name)] = listed
     return Believed(
         trust,
         HolderTerms(**site.get("holder", {})),
         Ages(**ages),
+        lists,
         signed_s=door["heard_s"],
         version=documents["issuers.json"]["version"],
     )
 
 
 PLACES = {name: place(door) for name, door in WORLD["doors"].items()}
-BELIEVED = {name: believed(door, DOCUMENTS, TRUST) for name, door in WORLD["doors"].items()}
+BELIEVED = {
+    name: believed(door, DOCUMENTS, WORLD["keys"], TRUST) for name, door in WORLD["doors"].items()
+}
 
 
 def judge(text: bytes, now: Interval, door: str = FIRST) -> Verdict | None:

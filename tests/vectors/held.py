@@ -91,6 +91,7 @@ def genuine_holders() -> None:
         party=2,
         turns=[GREEN, NOW_S + 60],
     )
+    held("holder-status-clear", "not taken back", "genuine:green", status=[4, "city/1"])
     held("holder-of-the-office", "an issuer for some groups", "genuine:green", "office")
     held(
         "holder-turned-to-green",
@@ -197,6 +198,9 @@ def refused_holders() -> None:
         "stranger",
     )
     held("holder-inner-perhaps-expired", "perhaps expired", "unsure:time-unknown", exp=NOW_S)
+    held("holder-inner-revoked", "taken back", "refused:revoked", status=[5, "city/1"])
+    held("holder-inner-status-old", "a list of three days", "unsure:status-old",
+         status=[4, "city/old"])  # fmt: skip
     good(
         "holder-stripped",
         "the phone's signature is taken off",

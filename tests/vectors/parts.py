@@ -6,6 +6,7 @@ itself, so that each can be put wrong. Source: edge/wire/README.md, sections 2 t
 
 import base64
 import hashlib
+import zlib
 from typing import Any
 
 import cbor2
@@ -47,6 +48,7 @@ SEEDS = {
     "shop": seed("shop"),  # may say green only
     "harbour": seed("harbour"),  # for another site
     "stranger": seed("stranger"),  # no issuer at all
+    "city-status": seed("city-status"),  # signs the city's status lists, and nothing else
     "phone": seed("phone"),  # a holder's
     "other-phone": seed("other-phone"),  # another holder's
 }
@@ -85,9 +87,7 @@ def world() -> dict[str, Any]:
     """What the doors believe, by the paths of the documents, and which doors there are."""
 
     def issuer(name: str, *keys: tuple[bytes, int, int], **terms: Any) -> Any:
-        listed = [
-            {"public": base64.b64encode(p).decode(), "from_s": a, "until_s": b} for p, a, b in keys
-        ]
+        listed = [{"public": base64_of(p), "from_s": a, "until_s": b} for p, a, b in keys]
         return {"name": name, "keys": listed, "longest_life_s": LIFE_S_MAX, **terms}
 
     def site(name: str, **rules: Any) -> Any:
@@ -115,8 +115,40 @@ def world() -> dict[str, Any]:
             "site/campus.json": site("campus"),
             "site/cellar.json": site("cellar", ages={"long_life_s": 3600}),
             "site/ward.json": site("ward", holder={"required": True, "door_named": True}),
+            **{f"status/{name}.cwt": status_list(name, **said) for name, said in LISTS.items()},
         },
+        "keys": {f"status/{name}.cwt": [base64_of(PUBLIC["city-status"])] for name in LISTS},
     }
+
+
+LISTS: dict[str, dict[str, Any]] = {  # `set`: entry -> what it is, of `count` entries
+    "city/1": {"set": {5: 1, 2007: 1}},
+    "city/of-two-bits": {"set": {4: 1, 5: 2, 6: 3}, "bits": 2},
+    "city/old": {"set": {5: 1}, "iat": NOW_S - 3 * DAY_S},
+    "city/ended": {"set": {5: 1}, "exp": NOW_S - 60},
+    "city/ending": {"set": {}, "exp": NOW_S},
+    "office/1": {"set": {5: 1}},
+}
+
+
+def status_list(
+    name: str, set: dict[int, int], bits: int = 1, iat: int = SIGNED_S, exp: int | None = None
+) -> Any:
+    """A Token Status List (status.md) of 2008 entries, as a document of the world."""
+    entries = bytearray(2008 * bits // 8)
+    for entry, value in set.items():
+        entries[entry * bits // 8] |= value << entry * bits % 8
+    claims: dict[int, Any] = {2: name} | ({} if exp is None else {4: exp}) | {6: iat}
+    size = len(entries)  # one stored block: each zlib would compress it to other bytes
+    block = b"\x01" + size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little")
+    packed = b"\x78\x01" + block + bytes(entries) + zlib.adler32(entries).to_bytes(4, "big")
+    claims[65533] = {"lst": packed, "bits": bits}
+    header = cbor({1: -19, 4: KID["city-status"], 16: "application/statuslist+cwt"})
+    return {"base64": base64_of(b"\xd2" + cose(cbor(claims), "city-status", header=header))}
+
+
+def base64_of(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def head(major: int, n: int) -> bytes:
