@@ -85,6 +85,7 @@ BEARERS = (
     seed("of the office", "office"),
     seed("of a key with a twin", "twin"),
     seed("alg -8", alg=-8),
+    seed("status", status=[4, "city/1"]),
 )
 HELD = (
     held(BEARERS[0]),
