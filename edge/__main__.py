@@ -75,7 +75,7 @@ def run(
     with _world(unit) as world:
         loop = Loop(
             world,
-            Believed(trust, _rules(unit), version=trust.version, signed_s=trust.signed_s),
+            Believed(trust, rules=_rules(unit), version=trust.version, signed_s=trust.signed_s),
             _place(unit),
             _settings(unit),
             random.SystemRandom(),

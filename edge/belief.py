@@ -45,15 +45,15 @@ def read(bundle: Bundle, site: str, groups: frozenset[str]) -> Believed:
             lists[(issuer, name)] = status.read(data, bundle.keys[path], name)
     return Believed(
         known,
-        here,
-        holder_terms(here),
-        ages(here),
-        lists,
-        recognisers(issuers.issuers, bundle.documents),
-        bundle.version,
-        bundle.signed_s,
-        bundle.until_s,
-        bundle.accepted_s,
+        rules=here,
+        holder=holder_terms(here),
+        ages=ages(here),
+        lists=lists,
+        foreign=recognisers(issuers.issuers, bundle.documents),
+        version=bundle.version,
+        signed_s=bundle.signed_s,
+        until_s=bundle.until_s,
+        accepted_s=bundle.accepted_s,
     )
 
 

@@ -1,7 +1,7 @@
 """Is this code true, here and now? The one place that decides trust."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -149,6 +149,7 @@ class Believed:
     """All that a unit believes, understood. Made by `edge.belief` of verified documents."""
 
     trust: Trust
+    _: KW_ONLY
     rules: DoorRules = PLAIN
     holder: HolderTerms = HolderTerms()
     ages: Ages = field(default_factory=Ages)

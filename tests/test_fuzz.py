@@ -88,7 +88,7 @@ def anywhere(text: bytes) -> Verdict | None:
     place = PLACES["north-1"]
     if isinstance(held, holder.Held) and held.door:
         place = type(place)(place.groups, *held.door.split("/"))
-    believed = Believed(TRUST, terms, signed_s=BELIEVED["north-1"].signed_s)
+    believed = Believed(TRUST, holder=terms, signed_s=BELIEVED["north-1"].signed_s)
     return verify(text, believed, place, Now(mutants.NOW, 0.0), Floors())
 
 

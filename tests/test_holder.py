@@ -35,7 +35,7 @@ BARE = code.encode(SAID, CITY)
 
 
 def shown(text: str, at_s: int, terms: HolderTerms | None = None, error_s: int = 0) -> Verdict:
-    believed = Believed(Trust(issuers(NOW_S)), terms or HolderTerms(), signed_s=NOW_S)
+    believed = Believed(Trust(issuers(NOW_S)), holder=terms or HolderTerms(), signed_s=NOW_S)
     now = Now(Interval(at_s - error_s, at_s + error_s, "system"), 0)
     said = verify(text.encode(), believed, PLACE, now, Floors())
     assert said is not None
@@ -114,7 +114,7 @@ def test_a_site_may_ask_for_the_door_and_for_holders_only() -> None:
 
 def test_a_holders_clock_moves_no_floor() -> None:
     floors = Floors()
-    believed = Believed(Trust(issuers(NOW_S)), HolderTerms(ahead_s=10**6), signed_s=NOW_S)
+    believed = Believed(Trust(issuers(NOW_S)), holder=HolderTerms(ahead_s=10**6), signed_s=NOW_S)
     now = Now(Interval(NOW_S, NOW_S, "system"), 0)
     said = verify(held(NOW_S + 10**5).encode(), believed, PLACE, now, floors)
     assert isinstance(said, Genuine)

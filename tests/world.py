@@ -203,7 +203,7 @@ class Street:
         settings = Settings(UNLOCK_MS, PERIOD_S, K, 60, self.centre.key.public)
         self.loop = Loop(
             world,
-            Believed(self.trust, self.rules, version=1, signed_s=START_S - 86400),
+            Believed(self.trust, rules=self.rules, version=1, signed_s=START_S - 86400),
             Place(GROUPS),
             settings,
             rng,

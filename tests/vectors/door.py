@@ -95,9 +95,9 @@ def believed(
         lists[(name.partition("/")[0], name)] = listed
     return Believed(
         trust,
-        HolderTerms(**site.get("holder", {})),
-        Ages(**ages),
-        lists,
+        holder=HolderTerms(**site.get("holder", {})),
+        ages=Ages(**ages),
+        lists=lists,
         signed_s=door["heard_s"],
         version=documents["issuers.json"]["version"],
     )
