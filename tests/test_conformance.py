@@ -1,6 +1,7 @@
 """The conformance kit: our own programs pass it, and deliberately wrong ones fail by name."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.vectors.parts import KID, PUBLIC
 
 OURS = [sys.executable, "-m", "tests.conformance.ours"]
 PYTHON = sys.executable
+ROOT = Path(__file__).parents[1]
 
 
 def conform(
@@ -22,6 +24,8 @@ def conform(
         [PYTHON, "-m", "tests.conformance", what, *options, "--", *command],
         capture_output=True,
         text=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},  # a program to be tested may lie anywhere
     )
     return ran, " ".join(ran.stdout.split())
 
