@@ -125,9 +125,9 @@ class Lane:
                     self._passed.give_back(mark)
         return Moved(pulse, changed or self._passage.saved() != before)
 
-    def forget(self, limits: Limits, now: Now) -> bool:
-        """Drop marks whose time is over; whether there were any. At fixed times."""
-        return self._passed.forget(limits, now)
+    def forget(self, limits: Limits, now: Now) -> None:
+        """Drop marks whose time is over."""
+        self._passed.forget(limits, now)
 
     def saved(self, opening: Opening | None = None) -> bytes:
         """The memory, with `opening` in it: MessagePack, 0.6 MB at most."""

@@ -28,7 +28,11 @@ _SENSOR_FAULT = (
     "the turn sensor has seen nobody at several openings in a row; check its cable. "
     "Until it turns, nothing is given back and nobody waits for a turn"
 )
-_SENSOR_WELL = "the turn sensor turns again"
+_SENSORS_WELL = "the turn sensors serve again"
+_INSIDE_UNSEEN = (
+    "the site limits how many people are inside and this unit does not see both directions; "
+    "wire turn and turn_out, or take inside_max from this door's rules"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ class Loop:
         now = world.clock.read()
         self._lane = Lane(rng.randbytes(32), now, settings.sensors, world.memory.load())
         self._unlock_ms = settings.unlock_ms  # of the last opening: a party's pulses are alike
-        self._sensor_fault = False  # as it was when last tried
+        self._sensors_wrong: str | None = None  # as it was when last tried
         world.store.begin(first_cells(now, settings.period_s, settings.k, rng))
         self._tally = Tally(world.store.cells(), settings.period_s, settings.k, rng)
         self._failures: dict[health.Part, str] = {}  # what does not work now, and the sentence
@@ -257,10 +261,18 @@ class Loop:
             self._works("door")
         except ports.DoorLost as failure:
             self._failed(failure, now)
-        if self._sensor_fault != self._lane.sensor_fault:
-            self._sensor_fault = self._lane.sensor_fault
-            log.warning("%s", _SENSOR_FAULT if self._sensor_fault else _SENSOR_WELL)
+        self._tell_sensors()
         self._probed = frozenset(self._failures)
+
+    def _tell_sensors(self) -> None:
+        """At fixed times too: a fault shows itself while somebody passes."""
+        sensors, limit = self._settings.sensors, self._believed.rules.inside_max
+        wrong = _SENSOR_FAULT if self._lane.sensor_fault else None
+        if limit is not None and not (sensors.turn and sensors.turn_out):
+            wrong = _INSIDE_UNSEEN
+        if wrong != self._sensors_wrong:
+            self._sensors_wrong = wrong
+            log.warning("%s", wrong or _SENSORS_WELL)
 
     @property
     def _limits(self) -> Limits:

@@ -3,12 +3,14 @@
 import logging
 import sqlite3
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from edge.door import Signal
+from edge.loop import PROBE_S
 from edge.ports import StoreLost
 from edge.replay import GONE_S
 from edge.tally import Cell
@@ -187,6 +189,41 @@ def test_health_of_the_store_moves_with_no_passage(tmp_path: Path) -> None:
         said.append([(m.at_s, report.decode_health(m.payload).store) for m in health])
     assert said[0] == said[1]
     assert {store for _, store in said[0]} == {"ok", "full"}
+
+
+def test_a_cut_sensor_is_told_at_a_fixed_time_and_stops_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not in the moment of the passage that showed it: that would be a trace of somebody."""
+    street = Street(6, tmp_path, per_hour=900, kinds={"green": (1, "green")}, turnstile=True)
+    street.run(600)
+    assert not [said for said in caplog.messages if "turn sensor" in said]
+    opened = len(street.pulses)
+    started_s = street.monotonic_s
+    street.cable_cut = True
+    told_s = []
+    while street.monotonic_s < started_s + 600:
+        before = len(caplog.messages)
+        street.tick()
+        told_s += [street.monotonic_s] * any("turn sensor" in m for m in caplog.messages[before:])
+    (told,) = told_s
+    assert (told - 1000) % PROBE_S < 1
+    assert street.loop._lane.sensor_fault
+    assert len(street.pulses) - opened > 40
+    street.cable_cut = False
+    street.run(120)
+    assert "the turn sensors serve again" in caplog.messages
+
+
+def test_a_limit_of_people_that_nobody_counts_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    street = Street(6, tmp_path)
+    believed = street.loop._believed
+    street.loop._believed = replace(believed, rules=replace(believed.rules, inside_max=5))
+    street.run(130)
+    told = [said for said in caplog.messages if "does not see both directions" in said]
+    assert len(told) == 1
 
 
 def test_a_forged_acknowledgement_frees_nothing(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ SITE, UNIT = "campus", "north-1"
 GROUPS = frozenset({"campus", "campus/north-1"})
 START_S = BUILT_S + 30 * 86400 + 7 * 3600
 TICK_S = 0.25
+TURN_S = 1.5  # from the pulse on
 READ_RATE = 0.6  # of the frames that show a code, as at a real door
 UNLOCK_MS = 3000
 K = 10
@@ -140,6 +141,7 @@ class Street:
         troubles: Troubles | None = None,
         kinds: dict[str, tuple[int, str | None]] | None = None,
         wired: bool = True,
+        turnstile: bool = False,
     ) -> None:
         self.seed = seed
         self.rng = random.Random(f"street {seed}")
@@ -154,6 +156,9 @@ class Street:
         self.visit: Visit | None = None
         self.next_visit_s = self.monotonic_s + 1
         self.visits: list[Visit] = []
+        self.turnstile = turnstile  # with a turn sensor
+        self.turns = 0
+        self.cable_cut = False
         self.opened_s: dict[int, float] = {}  # who was let in, and when last
         self.decisions: list[tuple[float, str, bool]] = []  # (when, category, opened)
         self.pulses: list[tuple[float, int]] = []
@@ -200,7 +205,9 @@ class Street:
             Line(self) if self.wired else None,
             self.memory,
         )
-        settings = Settings(UNLOCK_MS, PERIOD_S, K, 60, self.centre.key.public)
+        settings = Settings(
+            UNLOCK_MS, PERIOD_S, K, 60, self.centre.key.public, Sensors(turn=self.turnstile)
+        )
         self.loop = Loop(
             world,
             Believed(self.trust, rules=self.rules, version=1, signed_s=START_S - 86400),
@@ -245,6 +252,8 @@ class Street:
     def _pass_time(self) -> None:
         self.monotonic_s += TICK_S
         self.wall_s += TICK_S
+        if self.turnstile and not self.cable_cut and self.pulses:
+            self.turns += self.monotonic_s - self.pulses[-1][0] == TURN_S
         if self.visit and self.monotonic_s >= self.visit.until_s:
             self.visit = None
             self.next_visit_s = self.monotonic_s + self.rng.expovariate(self.per_hour / 3600)
@@ -318,7 +327,8 @@ class Street:
         return not self.pulses or self.monotonic_s - self.pulses[-1][0] > UNLOCK_MS / 1000
 
     def turned(self) -> tuple[int, int]:
-        return 0, 0  # no sensor is wired
+        turns, self.turns = self.turns, 0
+        return turns, 0
 
     def close(self) -> None:
         """Nothing to give back."""
