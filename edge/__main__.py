@@ -18,6 +18,8 @@ import typer
 
 from edge import ports
 from edge.adapters import board, systemd
+from edge.adapters.rtc import SysfsRtc
+from edge.adapters.slots import Slots
 from edge.adapters.systemclock import SystemClock
 from edge.clock import Floors, Now, interval
 from edge.decision import Decision, decide
@@ -222,6 +224,7 @@ def _rules(unit: Unit) -> DoorRules:
 
 def _settings(unit: Unit) -> Settings:
     collector = unit.broker.collector_key if unit.broker else ""
+    time_key = unit.broker.time_key if unit.broker else ""
     return Settings(
         unlock_ms=unit.door.unlock_ms,
         period_s=unit.counts.period_s,
@@ -229,6 +232,9 @@ def _settings(unit: Unit) -> Settings:
         report_s=unit.counts.report_s,
         collector_key=keys.public_from_text(collector) if collector else b"",
         sensors=Sensors(unit.door.pins.turn is not None, unit.door.pins.turn_out is not None),
+        site=unit.site,
+        unit=unit.name,
+        time_key=keys.public_from_text(time_key) if time_key else b"",
     )
 
 
@@ -245,6 +251,8 @@ def _world(unit: Unit) -> Iterator[World]:
         try:
             store = DiskStore(Path(unit.state), f"{unit.site}/{unit.name}", random.SystemRandom())
             opened.callback(store.close)
+            clock = _clock(unit)
+            opened.callback(clock.close)
             memory = _memory()
             camera = _camera(unit.camera)
             opened.callback(camera.close)
@@ -257,10 +265,12 @@ def _world(unit: Unit) -> Iterator[World]:
         if unit.broker:
             from edge.adapters.mqtt import MqttUplink
 
-            uplink = MqttUplink(unit, unit.broker, store.installation, store.session)
+            uplink = MqttUplink(
+                unit, unit.broker, store.installation, store.session, clock.interval
+            )
             opened.callback(uplink.close)
         opened.callback(door.close)  # the first to go; a second call does nothing
-        yield World(SystemClock(), camera, Symbols(unit.decoder), door, store, uplink, memory)
+        yield World(clock, camera, Symbols(unit.decoder), door, store, uplink, memory)
 
 
 def _memory() -> ports.Memory:
@@ -269,6 +279,11 @@ def _memory() -> ports.Memory:
 
     folders = os.environ.get("RUNTIME_DIRECTORY", "")
     return RamFile(Path(folders.split(":")[0])) if folders else ProcessMemory()
+
+
+def _clock(unit: Unit) -> SystemClock:
+    slots = Slots(Path(unit.state))
+    return SystemClock(slots, SysfsRtc(Path(unit.clock.rtc)), unit.clock.rtc_ppm, unit.clock.system)
 
 
 def _camera(camera: unit_file.Camera) -> ports.Camera:

@@ -36,6 +36,7 @@ def message(
         trust_version=trust_version,
         trust_age_d=max(0, at_s - trust_signed_s) // 86400,
         clock=now.interval.source,
+        rtc=now.rtc,
         camera="lost" if "camera" in failed else "ok",
         door="lost" if "door" in failed else "ok",
         store="full" if "store" in failed else "ok",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from edge import door, health, ports, selftest
+from edge.asking import Asking
 from edge.clock import Floors, Now
 from edge.decision import Decision, decide
 from edge.door import Signal
@@ -44,6 +45,9 @@ class Settings:
     k: int
     report_s: float
     collector_key: bytes = b""  # 32 bytes; empty: no way to the centre
+    site: str = ""
+    unit: str = ""
+    time_key: bytes = b""  # 32 bytes; empty: nobody is asked for the time
     sensors: Sensors = field(default_factory=Sensors)
 
 
@@ -88,6 +92,9 @@ class Loop:
         self._told = told
         self._known_answers = known_answers
         self._examined_s = float("-inf")
+        self._asking = Asking(
+            settings.site, settings.unit, world.store.session, settings.time_key, rng
+        )
         self._in_view = InView(rng.randbytes(32))
         self._phones = Phones(rng.randbytes(32))
         now = world.clock.read()
@@ -167,7 +174,7 @@ class Loop:
             if verdict is None:  # a poster, a ticket: none of our business
                 continue
             if verdict.dated is not None:
-                self._floors.raised(*verdict.dated, now.interval)
+                self._floors.raised(*verdict.dated, now)
             verdict = self._phones.judge(self._lane.judge(verdict, self._limits, now), now)
             decision = decide(verdict, self._believed.rules, now, self._lane.inside)
             if self._in_view.still(verdict.subject, decision.why, now.monotonic_s):
@@ -217,7 +224,13 @@ class Loop:
         for leaf, payload in uplink.received():
             if leaf == "ack":
                 self._acknowledged(payload)
-        if not uplink.connected():
+            elif leaf == "answer":
+                self._answered(payload)
+        connected = uplink.connected()
+        question = self._asking.message(connected, now) if self._settings.time_key else None
+        if question is not None:
+            uplink.send("ask", question)
+        if not connected:
             return
         if now.monotonic_s >= self._counts_due_s:
             # On a grid: a tick that took long must not move the messages after it.
@@ -286,6 +299,17 @@ class Loop:
             return
         if not self._world.store.acknowledged(ack):
             log.warning("an acknowledgement does not fit what this unit keeps; its cells stay")
+
+    def _answered(self, payload: bytes) -> None:
+        try:
+            # The answer came in this tick: a reading from before it would not hold its time.
+            sync = self._asking.answered(payload, self._world.clock.read())
+        except report.ReportError as error:
+            log.warning("%s", error)
+            return
+        if sync is not None:
+            self._world.clock.synced(sync)
+            self._floors.synced(self._world.clock.read())
 
     def _failed(self, failure: ports.WorldFailure, now: Now) -> None:
         """Say it once; *not ready* is shown until that part has worked again."""

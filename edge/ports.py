@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edge.clock import Now
+from edge.clock import Now, Sync
 from edge.door import DoorAction
 from edge.health import Part
 from edge.tally import Cell, Closed
@@ -74,6 +74,9 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
+
+    def synced(self, sync: Sync) -> None:
+        """Take an authenticated sync; what it contradicts is told in the log."""
 
 
 class Camera(Protocol):
@@ -160,7 +163,10 @@ class Uplink(Protocol):
     """The way to the centre; may be down for days."""
 
     def send(self, leaf: report.Leaf, payload: bytes) -> None:
-        """Hand over a message; what cannot be sent now is dropped and told by `connected`."""
+        """Hand over a message; what cannot be sent now is dropped and told by `connected`.
+
+        `ask` is sent at most once: a late one would be answered in vain.
+        """
 
     def received(self) -> list[tuple[report.Leaf, bytes]]:
         """What came down since the last call; a bounded queue, the oldest dropped."""

@@ -201,7 +201,7 @@ def verify(
         if said.cnf is None or not keys.verify(said.cnf, held.message, held.signature):
             return Refused(Reason.BAD_PROOF, subject, dated)
         proof = Proof(said.cnf, held.iat_s)
-    time = floors.of(key.public, now.interval)
+    time = floors.of(key.public, now)
     certain = (
         _allowed(said, key, place)
         or _proven(said, held, believed.holder, place)

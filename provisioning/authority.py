@@ -50,6 +50,7 @@ def authority(estate: Path, hosts: Sequence[str] = ()) -> list[Folder]:
             )
         vouch.certificate(server, "collector", COLLECTOR, ExtendedKeyUsageOID.CLIENT_AUTH)
         server.signing_key("collector-sign")
+        server.signing_key("time")
     return [own, server]
 
 

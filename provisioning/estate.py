@@ -4,6 +4,7 @@ authority/   ca.pem, ca.key                           vouches for broker, collec
 server/      broker.pem, .key                         the broker's certificate
              collector.pem, .key                      the collector's certificate
              collector-sign.pub, .key                 signs acknowledgements
+             time.pub, .key                           signs the time for units that ask
 issuers/ISSUER/   issuer.pub, .key, .toml             signs codes
                   status.pub, .key                    signs which codes were taken back
                   status/LIST.cwt                     the lists, by menshen-server

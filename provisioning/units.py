@@ -116,6 +116,11 @@ def _broker(estate: Path, order: Order) -> Broker:
             f"unit {order.name!r} would refuse it; name one of those with --broker-host"
         )
     collector = files.public_key(places.server(estate) / "collector-sign.pub")
+    time = places.server(estate) / "time.pub"
+    if not time.exists():  # an estate from before units asked for the time
+        raise ProvisioningError(
+            f"{time} is missing; make it with: menshen-provision authority {estate}"
+        )
     return Broker(
         host=host,
         port=order.broker_port,
@@ -123,6 +128,7 @@ def _broker(estate: Path, order: Order) -> Broker:
         certificate="unit.pem",
         key="unit.key",
         collector_key=keys.public_to_text(collector),
+        time_key=keys.public_to_text(files.public_key(time)),
     )
 
 

@@ -51,13 +51,18 @@ def collector(
     store: StoreUrl,
     broker_host: Annotated[str, typer.Option(help="A name in its certificate.")] = "localhost",
     broker_port: Annotated[int, typer.Option(min=1, max=65535)] = 8883,
+    clock_error_ms: Annotated[
+        int, typer.Option(min=1, max=60_000, help="How far this machine's clock may be off.")
+    ] = 1000,
 ) -> None:
-    """Take the units' messages into the store and acknowledge what is stored."""
+    """Take the units' messages into the store, acknowledge what is stored, tell them the time."""
     from server_stub import collector
     from server_stub import store as stores
     from server_stub.estate import Estate
 
-    collector.run(Estate(estate), stores.open_store(store), broker_host, broker_port)
+    collector.run(
+        Estate(estate), stores.open_store(store), broker_host, broker_port, clock_error_ms
+    )
 
 
 @app.command()

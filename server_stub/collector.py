@@ -27,6 +27,7 @@ from edge.wire import keys, report
 from edge.wire.trust import Name
 from edge.wire.unit import K_MIN
 from server_stub import serving, store
+from server_stub.answerer import ERROR_MS, Answerer
 from server_stub.estate import Estate, EstateError
 
 CLIENT = "collector"  # fixed, so the broker keeps what comes while we are away
@@ -36,6 +37,7 @@ TOLD_LEN_MAX = 10_000  # alarms kept in mind
 RETRY_S_MAX = 30.0
 KEEPALIVE_S = 30
 LEAVES = ("state", "health", "counts")
+ASK = "ask"
 
 _NEW_INSTALLATION = (
     "Stop the unit's program, move its state/counts.db* away and start it again: that begins a "
@@ -172,9 +174,15 @@ class Sorter:
 class Collector:
     """One broker, one store."""
 
-    def __init__(self, estate: Estate, engine: sa.Engine, host: str, port: int) -> None:
-        """Raises EstateError, CollectorError."""
+    def __init__(
+        self, estate: Estate, engine: sa.Engine, host: str, port: int, error_ms: int = ERROR_MS
+    ) -> None:
+        """`error_ms`: how far this machine's clock may be off.
+
+        Raises EstateError, CollectorError.
+        """
         self._engine = engine
+        self._answerer = Answerer(estate.time_key(), error_ms)
         self._key: keys.PrivateKey = estate.collector_sign_key()
         self._alarms = Alarms()
         self._sorter = Sorter(estate, self._alarms)
@@ -303,7 +311,9 @@ class Collector:
             return
         self._connection += 1
         self._told = ""
-        client.subscribe([(f"{report.ROOT}/+/+/{leaf}", 1) for leaf in LEAVES])
+        # Questions are not kept while we are away: a late answer would be none.
+        wanted = [*((leaf, 1) for leaf in LEAVES), (ASK, 0)]
+        client.subscribe([(f"{report.ROOT}/+/+/{leaf}", qos) for leaf, qos in wanted])
 
     def _on_subscribe(self, *_: Any) -> None:
         if self._connection == 1:
@@ -327,6 +337,9 @@ class Collector:
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         try:
+            if message.topic.endswith(f"/{ASK}"):
+                self._answer(message)
+                return
             self._queue.put_nowait(
                 Message(
                     message.topic,
@@ -341,6 +354,15 @@ class Collector:
             self._tell(f"more comes than can be stored: {self._full} messages left to come again")
         except UnicodeDecodeError:
             self._tell("dropped a message whose topic is not text")
+
+    def _answer(self, message: mqtt.MQTTMessage) -> None:
+        """At once, from the network's thread: what waits behind a commit is late."""
+        try:
+            topic, answer = self._answerer.answer(message.topic, bytes(message.payload))
+        except report.ReportError as error:
+            self._tell(f"left a question for the time unanswered: {str(error)[:200]!r}")
+            return
+        self._client.publish(topic, answer, 0)
 
     def _tell(self, sentence: str) -> None:
         """The same trouble is told once until something else happens."""
@@ -358,9 +380,10 @@ def run(
     engine: sa.Engine,
     host: str,
     port: int,
+    error_ms: int = ERROR_MS,
 ) -> None:
     """Collect until SIGTERM or SIGINT. Raises EstateError, CollectorError."""
-    collector = Collector(estate, engine, host, port)
+    collector = Collector(estate, engine, host, port, error_ms)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: collector.stop())
     collector.run()

@@ -51,6 +51,10 @@ class Estate:
         """What acknowledgements are signed with. Raises EstateError."""
         return self._private_key("server/collector-sign.key")
 
+    def time_key(self) -> keys.PrivateKey:
+        """What answers to "what time is it" are signed with. Raises EstateError."""
+        return self._private_key("server/time.key")
+
     def issuer(self, name: str) -> tuple[IssuerFile, keys.PrivateKey]:
         """An issuer and its signing key. Raises EstateError."""
         said = self._toml(f"issuers/{name}/issuer.toml", IssuerFile)

@@ -86,7 +86,7 @@ def _health(door: Door, language: Language) -> str:
             bad=f"{part}-{health[part]}" in door.problems,
         )
         for part in PARTS
-        if part in health
+        if health.get(part, "none") != "none"
     ]
     age = say(language, "trust-of", version=health["trust_version"], days=health["trust_age_d"])
     items.append(_item(say(language, "trust"), age, bad="trust-old" in door.problems))

@@ -7,6 +7,8 @@ import msgspec
 import pytest
 from hypothesis import settings
 
+from edge.adapters.slots import Slots
+from edge.clock import Kept, Relation
 from edge.wire import keys, trust, unit
 
 # A busy machine is slow, not wrong; a failure prints what repeats it.
@@ -49,6 +51,19 @@ def write_unit(folder: Path, at_s: int, **changes: object) -> Path:
     path = folder / "unit.toml"
     path.write_bytes(msgspec.toml.encode(config))
     return path
+
+
+def related(unit_toml: Path, at_s: int) -> Path:
+    """Give that unit an RTC which a sync has related to `at_s`; it stands still, so for some
+    seconds only (`tests.campus.BatteryClock` is one that runs).
+    """
+    card = unit_toml.parent
+    (card / "rtc").write_text("1000\n")
+    (card / "state").mkdir()
+    Slots(card / "state").save(Kept(at_s - 60, 60, Relation(1000, (at_s - 1000) * 1000, 1000)))
+    with unit_toml.open("a") as file:
+        file.write('\n[clock]\nrtc = "rtc"\n')
+    return unit_toml
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from edge import BUILT_S
 from edge.adapters import ram
 from edge.wire.code import Code, Colour, encode
 from tests.campus import put_frame, symbol
-from tests.conftest import CITY, write_unit
+from tests.conftest import CITY, related, write_unit
 from tests.keeper import keeper
 from tests.runtime import runtime, within
 
@@ -128,7 +128,8 @@ def test_check_before_the_build_is_unsure(tmp_path: Path) -> None:
 
 def test_a_door_opens_by_its_own_command(tmp_path: Path) -> None:
     """`run` on mock pins: a green code before the camera opens, once, and is counted."""
-    unit = write_unit(tmp_path, int(time.time()))
+    now_s = int(time.time())
+    unit = related(write_unit(tmp_path, now_s), now_s)
     picture(tmp_path / "frames" / "1.png", code(at_s=int(time.time())))
     (tmp_path / "frames" / "1.png").rename(tmp_path / "1.png")
     with runtime() as folder:
@@ -186,7 +187,8 @@ def keep_showing(folder: Path, process: subprocess.Popen[str], issued_s: int) ->
 def test_a_signal_in_mid_pulse_brings_all_to_rest(number: int, tmp_path: Path) -> None:
     now_s = int(time.time())
     pins = {"green": 23, "red": 24, "buzzer": 25, "relay": 17}
-    unit = write_unit(tmp_path, now_s, door={"unlock_ms": 5000, "pins": pins})
+    door = {"unlock_ms": 5000, "pins": pins}
+    unit = related(write_unit(tmp_path, now_s, door=door), now_s)
     with keeper(tmp_path / "pins", tmp_path / "ledger") as link, runtime() as folder:
         command = [sys.executable, "-m", "tests.keeper.door", str(tmp_path / "pins"), "--"]
         command = [*within(folder), *command, "run", str(unit)]
@@ -255,7 +257,8 @@ def test_unusable_certificates_are_one_sentence(tmp_path: Path) -> None:
         "ca": "ca.pem",
         "certificate": "unit.pem",
         "key": "unit.key",
-        "collector_key": msgspec.json.decode(b'"' + b"A" * 43 + b'="'),
+        "collector_key": "A" * 43 + "=",
+        "time_key": "A" * 43 + "=",
     }
     unit = write_unit(tmp_path, int(time.time()), broker=broker)
     assert "certificates of this unit cannot be used" in one_sentence(edge("run", unit))

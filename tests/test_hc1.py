@@ -335,7 +335,7 @@ def test_an_evidence_that_may_not_have_begun_is_unsure() -> None:
 def test_what_is_certainly_refused_is_not_unsure() -> None:
     symbol = text("t", entry(TEST, tr="260373001"))
     door = recogniser(KeyList((key(),)), EXAMPLE)
-    unset = Interval(ISSUED_S, NEVER_S, "unset")
+    unset = Interval(ISSUED_S, NEVER_S, "floor")
     assert said(door.judge(symbol, PLACE, unset)) == "refused:no-evidence"
 
 

@@ -90,7 +90,7 @@ def test_an_unsure_door_says_so_and_does_not_blame_the_phone() -> None:
     assert isinstance(said, Unsure)
     assert said.reason is Reason.TIME_UNKNOWN
     believed = Believed(Trust(issuers(NOW_S)), signed_s=NOW_S)
-    blind = Now(Interval(NOW_S, NEVER_S, "unset"), 0)
+    blind = Now(Interval(NOW_S, NEVER_S, "floor"), 0)
     assert why(verify(held(NOW_S).encode(), believed, PLACE, blind, Floors()) or said) is (
         Reason.TIME_UNKNOWN
     )

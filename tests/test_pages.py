@@ -159,9 +159,9 @@ def test_an_unheard_door_is_not_said_to_hold(filler: Filler) -> None:
         (
             True,
             NOW_S,
-            {"clock": "unset", "trust_age_d": 30},
+            {"clock": "floor", "rtc": "broken", "trust_age_d": 30},
             "online",
-            ("clock-unset", "trust-old"),
+            ("clock-floor", "rtc-broken", "trust-old"),
         ),
     ],
 )

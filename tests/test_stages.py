@@ -267,8 +267,8 @@ def test_counts_add_up_whatever_comes() -> None:
 
 
 def test_a_clock_before_the_build_is_no_clock() -> None:
-    assert interval(0) == Interval(BUILT_S, NEVER_S, "unset")
-    assert interval(BUILT_S - 1).source == "unset"
+    assert interval(0) == Interval(BUILT_S, NEVER_S, "build")
+    assert interval(BUILT_S - 1).source == "build"
     set_clock = interval(BUILT_S + 100)
     assert set_clock.earliest_s < BUILT_S + 100 < set_clock.latest_s
 

@@ -17,6 +17,7 @@ BROKER = {
     "certificate": "unit.pem",
     "key": "/elsewhere/unit.key",
     "collector_key": KEY,
+    "time_key": KEY,
 }
 
 
@@ -148,6 +149,10 @@ def test_no_count_below_k_leaves_a_real_site(tmp_path: Path) -> None:
         ({"groups": ["a"] * 17}, r"\$\.groups"),
         ({"trust_key": "AAAA"}, "is not a public key"),
         ({"broker": BROKER | {"collector_key": "AAAA"}}, "is not a public key"),
+        ({"broker": BROKER | {"time_key": "AAAA"}}, "is not a public key"),
+        ({"broker": {k: v for k, v in BROKER.items() if k != "time_key"}}, "`time_key`"),
+        ({"clock": {"rtc_ppm": 0}}, ">= 0.1"),
+        ({"clock": {"ntp": True}}, "unknown field `ntp`"),
         ({"broker": BROKER | {"port": 0}}, r"\$\.broker\.port"),
         ({"broker": {"host": "a"}}, "missing required field"),
         ({"door": {"pins": PINS, "unlock_ms": 10_001}}, r"\$\.door\.unlock_ms"),

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from edge import BUILT_S
 from edge.adapters.mqtt import MqttUplink
+from edge.clock import NEVER_S, Interval
 from edge.wire import report, unit
 from tests.campus import Campus
 from tests.centre import collector_client
 
 pytestmark = pytest.mark.system
+UNKNOWN = Interval(BUILT_S, NEVER_S, "build")
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def campus(tmp_path: Path) -> Iterator[Campus]:
 def uplink(campus: Campus, session: int = 1) -> MqttUplink:
     config = unit.read(campus.doors["north"].card / "unit.toml")
     assert config.broker
-    return MqttUplink(config, config.broker, "0" * 16, session)
+    return MqttUplink(config, config.broker, "0" * 16, session, lambda: UNKNOWN)
 
 
 def wait(condition: Callable[[], object], most_s: float = 15) -> None:

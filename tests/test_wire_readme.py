@@ -169,7 +169,7 @@ def test_the_configuration(tmp_path: Path) -> None:
 def test_the_configuration_shows_the_defaults() -> None:
     shown = tomllib.loads(block(11, "toml"))
     full = msgspec.convert(shown, unit.Unit)
-    for table in ("camera", "counts", "state", "decoder"):
+    for table in ("camera", "counts", "clock", "state", "decoder"):
         del shown[table]
     for key in ("kind", "unlock_ms", "opens"):
         del shown["door"][key]

@@ -16,7 +16,7 @@ import numpy as np
 from edge import BUILT_S, selftest
 from edge.adapters.disk import DiskStore
 from edge.adapters.ram import ProcessMemory
-from edge.clock import Now, interval
+from edge.clock import Now, Sync, interval
 from edge.decision import Decision
 from edge.door import DoorAction, Signal
 from edge.lane import Lane, Sensors
@@ -348,6 +348,9 @@ class Watch:
 
     def sleep(self, seconds: float) -> None:
         """Time passes in `tick` alone."""
+
+    def synced(self, sync: Sync) -> None:
+        """This street's unit knows the time already."""
 
 
 @dataclass

@@ -4,9 +4,11 @@
     menshen/1/<site>/<unit>/health   every minute
     menshen/1/<site>/<unit>/counts   every `report_s`: the oldest unacknowledged cells, or none
     menshen/1/<site>/<unit>/ack      down: the collector's signed watermark
+    menshen/1/<site>/<unit>/ask      a nonce: what time is it? (edge/wire/time.md)
+    menshen/1/<site>/<unit>/answer   down: the time, signed over that nonce
 
-Payloads are JSON. `counts` and `health` have one size each, filled up with blanks behind the
-JSON text (which RFC 8259 allows), so their length says nothing.
+Payloads are JSON. `counts`, `health` and `ask` have one size each, filled up with blanks behind
+the JSON text (which RFC 8259 allows), so their length says nothing.
 """
 
 import hashlib
@@ -20,10 +22,19 @@ from edge.wire.trust import Name, Seconds
 ROOT = "menshen/1"
 COUNTS_LEN = 2048  # bytes of every counts message
 HEALTH_LEN = 512  # bytes of every health message
+ASK_LEN = 128  # bytes of every question for the time
 CELLS_MAX = 8  # cells in one counts message
 ACK_KIND = "application/vnd.menshen.ack.1+json"
+ANSWER_KIND = "application/vnd.menshen.time.1+json"
 
-Leaf = Literal["state", "health", "counts", "ack"]
+Leaf = Literal["state", "health", "counts", "ack", "ask", "answer"]
+
+Source = Literal["sync", "system", "rtc", "floor", "build"]
+"""Where a unit's time comes from. With `floor` and `build` it only knows what is certainly past."""
+
+Rtc = Literal["ok", "unrelated", "broken", "none"]
+"""A unit's battery clock. `unrelated`: no sync has told yet how what it shows relates to true time.
+"""
 
 Category = Literal[
     "green",
@@ -56,6 +67,10 @@ Number = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 Bounded = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 Installation = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}(?!\n)$")]
 """Made with a unit's store and never again: numbers restart only under a new one."""
+
+
+Nonce = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}(?!\n)$")]
+"""16 random bytes in hex."""
 
 
 class ReportError(ValueError):
@@ -99,7 +114,8 @@ class Health(_Message, frozen=True, kw_only=True):
     uptime_h: Bounded
     trust_version: Bounded
     trust_age_d: Bounded
-    clock: Literal["system", "unset"]
+    clock: Source
+    rtc: Rtc = "none"
     camera: Literal["ok", "lost"]
     door: Literal["ok", "lost"]
     store: Literal["ok", "full"]
@@ -116,6 +132,23 @@ class Ack(_Message, frozen=True, kw_only=True):
     first: Number
     last: Number
     digest: str
+
+
+class Ask(_Message, frozen=True, kw_only=True):
+    """What time is it? The nonce is new each time and ties the answer to this question."""
+
+    session: Number
+    nonce: Nonce
+
+
+class Answer(_Message, frozen=True, kw_only=True):
+    """It was `time_ms` (Unix, UTC) ± `error_ms` while the question was here."""
+
+    site: Name
+    unit: Name
+    nonce: Nonce
+    time_ms: Annotated[int, msgspec.Meta(ge=0, le=1000 * 2**32)]
+    error_ms: Annotated[int, msgspec.Meta(ge=0, le=3_600_000)]
 
 
 class Address(NamedTuple):
@@ -147,10 +180,10 @@ def digest(cell: Cell) -> str:
     return hashlib.sha256(msgspec.json.encode(cell)).hexdigest()
 
 
-def encode(message: State | Counts | Health) -> bytes:
+def encode(message: State | Counts | Health | Ask) -> bytes:
     """JSON, filled up to the message's one size. Raises ReportError if it does not fit."""
     data = msgspec.json.encode(message)
-    size = {Counts: COUNTS_LEN, Health: HEALTH_LEN}.get(type(message), len(data))
+    size = {Counts: COUNTS_LEN, Health: HEALTH_LEN, Ask: ASK_LEN}.get(type(message), len(data))
     if len(data) > size:
         raise ReportError(f"a {type(message).__name__} message of {len(data)} bytes is too long")
     return data.ljust(size)
@@ -191,6 +224,24 @@ def verify_ack(data: bytes, collector: bytes) -> Ack:
     if ack.first > ack.last:
         raise ReportError("an acknowledgement ends before it begins")
     return ack
+
+
+def decode_ask(data: bytes) -> Ask:
+    """Raises ReportError."""
+    return _decode(data, Ask)
+
+
+def sign_answer(answer: Answer, time_key: keys.PrivateKey) -> bytes:
+    """The time, signed by a key that signs nothing else."""
+    return envelope.sign(msgspec.json.encode(answer), ANSWER_KIND, time_key)
+
+
+def verify_answer(data: bytes, time_key: bytes) -> Answer:
+    """Raises ReportError when it is torn or not signed by `time_key` (32 bytes)."""
+    try:
+        return _decode(envelope.verify(data, ANSWER_KIND, time_key), Answer)
+    except envelope.EnvelopeError as error:
+        raise ReportError(f"a time is not believed: {error}") from None
 
 
 def _decode(data: bytes, kind: type[_M]) -> _M:

@@ -84,6 +84,15 @@ class Counts(_Table, frozen=True, kw_only=True):
     demo: bool = False
 
 
+class Clock(_Table, frozen=True, kw_only=True):
+    """What the unit may learn the time from, beside its broker's signed answers (time.md)."""
+
+    rtc: FileName = "/sys/class/rtc/rtc0/since_epoch"  # not there: no RTC
+    rtc_ppm: Annotated[float, msgspec.Meta(ge=0.1, le=500)] = 10.0
+    """Maxim's DS3231: ±3.5 ppm from -40 to 85 °C and ±5 ppm of ageing in ten years (19-5170)."""
+    system: bool = False  # only where chrony with NTS keeps the system's clock
+
+
 class Broker(_Table, frozen=True, kw_only=True):
     """The way to the centre. Without it a unit decides just the same and keeps its counts."""
 
@@ -92,6 +101,7 @@ class Broker(_Table, frozen=True, kw_only=True):
     certificate: FileName
     key: FileName
     collector_key: str  # base64 of the 32 bytes that acknowledgements are verified with
+    time_key: str  # base64 of the 32 bytes that answers to "what time is it" are verified with
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8883
     keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 60
 
@@ -110,6 +120,7 @@ class Unit(_Table, frozen=True, kw_only=True):
     board: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z]{1,32}(?!\n)$")] | None = None
     camera: Camera = Camera()
     counts: Counts = Counts()
+    clock: Clock = Clock()
     broker: Broker | None = None
 
 
@@ -149,7 +160,8 @@ def _check(unit: Unit, path: Path) -> None:
         )
     if unit.camera.kind != "picamera" and not unit.camera.source:
         raise ConfigError(f"{path}: camera.kind {unit.camera.kind!r} needs camera.source")
-    for key in (unit.trust_key, unit.broker.collector_key if unit.broker else unit.trust_key):
+    broker_keys = (unit.broker.collector_key, unit.broker.time_key) if unit.broker else ()
+    for key in (unit.trust_key, *broker_keys):
         try:
             keys.public_from_text(key)
         except keys.KeyFileError as error:
@@ -161,7 +173,8 @@ def _absolute(unit: Unit, base: Path) -> Unit:
         return str(base / name)
 
     replace = msgspec.structs.replace
-    unit = replace(unit, trust=full(unit.trust), state=full(unit.state))
+    clock = replace(unit.clock, rtc=full(unit.clock.rtc))
+    unit = replace(unit, trust=full(unit.trust), state=full(unit.state), clock=clock)
     if unit.camera.kind == "pictures":
         unit = replace(unit, camera=replace(unit.camera, source=full(unit.camera.source)))
     if unit.broker:

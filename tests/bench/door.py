@@ -15,7 +15,7 @@ from edge.adapters.disk import DiskStore
 from edge.adapters.gpio import GpioDoor
 from edge.adapters.ram import RamFile
 from edge.adapters.symbols import Symbols
-from edge.clock import Now, interval
+from edge.clock import Now, Sync, interval
 from edge.loop import Loop, Settings, World
 from edge.verdict import Believed, Place
 from edge.wire.trust import Trust
@@ -54,6 +54,9 @@ class _Clock:
 
     def sleep(self, seconds: float) -> None:
         self.now = Now(self.now.interval, self.now.monotonic_s + seconds)
+
+    def synced(self, sync: Sync) -> None:
+        """Nobody is asked here."""
 
 
 class _Camera:
