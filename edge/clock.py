@@ -6,7 +6,7 @@ date) and adds the monotonic time passed, with its drift. Rules: edge/wire/time.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge import BUILT_S
 from edge.wire.report import Rtc, Source
@@ -24,6 +24,10 @@ RTC_READ_S = 0.1
 
 RTC_JUMP_S = 2.0
 """More than its drift and the grain of its seconds (one at each end) is a jump."""
+
+SETTLED_S = 300.0
+"""From so long after power-on a relation may be kept. An RTC whose battery is dead begins anew with
+the power: a program that starts sooner then reads less than was kept, and knows it is broken."""
 
 SYSTEM_ERROR_S = 5.0
 """How far a system clock may be off that its owner vouches for: chrony stays well below 1 s."""
@@ -75,6 +79,7 @@ class Relation:
     rtc_s: int
     offset_ms: int
     error_ms: int
+    seen_s: int  # the newest that it showed, and was still believed
 
     def span(self, reading: RtcReading, ppm: float) -> "Span":
         """The true time when the RTC showed `reading`; it may have drifted by `ppm` meanwhile."""
@@ -123,6 +128,7 @@ class Reckoning:
     def __init__(
         self, kept: Kept, rtc: RtcReading | None, monotonic_s: float, rtc_ppm: float
     ) -> None:
+        """`monotonic_s` and what every method takes as such are seconds since power-on."""
         self.rtc: Rtc = "none"
         self.told: str | None = None  # what was wrong at the start
         self._kept = kept
@@ -148,8 +154,11 @@ class Reckoning:
 
     def kept(self, monotonic_s: float) -> Kept:
         """What to write down now, against a power cut."""
+        relation = self._relation
+        if relation is not None and monotonic_s < SETTLED_S:
+            relation = self._kept.relation
         earliest_s = max(BUILT_S, self.at(monotonic_s).earliest_s)
-        return Kept(earliest_s, int(self.powered_s(monotonic_s)), self._relation)
+        return Kept(earliest_s, int(self.powered_s(monotonic_s)), relation)
 
     def seen(self, rtc: RtcReading | None) -> str | None:
         """Hold the RTC against the monotonic clock, and let it narrow the interval.
@@ -201,15 +210,16 @@ class Reckoning:
         middle_s, error_s = (now.earliest_s + now.latest_s) / 2, now.latest_s - now.earliest_s
         error_ms = math.ceil(500 * error_s + 1000 * (0.5 + RTC_READ_S)) + 1  # 1: rounding
         offset_ms = round(1000 * (middle_s - rtc.rtc_s - 0.5))
-        self._relation = Relation(rtc.rtc_s, offset_ms, error_ms)
+        self._relation = Relation(rtc.rtc_s, offset_ms, error_ms, rtc.rtc_s)
         self._first = rtc
         self.rtc = "ok"
 
     def _ask_rtc(self, rtc: RtcReading) -> str | None:
         if self._relation is None:
             return None
-        if rtc.rtc_s < self._relation.rtc_s:
-            return self._broken("it went back")
+        if rtc.rtc_s < self._relation.seen_s:
+            return self._broken("it went back; is its battery empty")
+        self._relation = replace(self._relation, seen_s=rtc.rtc_s)
         narrowed = self._span.narrowed(self._relation.span(rtc, self._ppm))
         if narrowed is None:
             return self._broken("it contradicts what this unit knows of the time")

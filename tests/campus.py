@@ -215,7 +215,8 @@ class BatteryClock(threading.Thread):
 
     def relation(self) -> Relation:
         """What a sync tells a unit of it; the file may be late by a second on a busy machine."""
-        return Relation(int(time.time()) - self.BEHIND_S, self.BEHIND_S * 1000, 2000)
+        shown_s = int(self.path.read_text())
+        return Relation(shown_s, self.BEHIND_S * 1000, 2000, shown_s)
 
     def run(self) -> None:
         while not self._stopped.wait(0.1):

@@ -60,7 +60,9 @@ def related(unit_toml: Path, at_s: int) -> Path:
     card = unit_toml.parent
     (card / "rtc").write_text("1000\n")
     (card / "state").mkdir()
-    Slots(card / "state").save(Kept(at_s - 60, 60, Relation(1000, (at_s - 1000) * 1000, 1000)))
+    Slots(card / "state").save(
+        Kept(at_s - 60, 60, Relation(1000, (at_s - 1000) * 1000, 1000, 1000))
+    )
     with unit_toml.open("a") as file:
         file.write('\n[clock]\nrtc = "rtc"\n')
     return unit_toml

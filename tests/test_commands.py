@@ -9,7 +9,6 @@ import threading
 import time
 from pathlib import Path
 
-import msgspec
 import pytest
 from PIL import Image
 

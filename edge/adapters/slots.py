@@ -6,6 +6,7 @@ checksum, and JSON filled up with blanks, overwritten in place. Source: edge/wir
 
 import hashlib
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,7 @@ class _Relation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rtc_s: _Count
     offset_ms: _Integer
     error_ms: _Count
+    seen_s: _Count
 
 
 class _Slot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,13 +63,12 @@ class Slots:
         if slot is None:
             return Kept()
         said = slot.relation
-        relation = Relation(said.rtc_s, said.offset_ms, said.error_ms) if said else None
+        relation = Relation(**msgspec.structs.asdict(said)) if said else None
         return Kept(slot.floor_s, slot.powered_s, relation)
 
     def save(self, kept: Kept) -> None:
         """Durable when this returns. Raises SlotsLost; the newer slot stays what it was."""
-        said = kept.relation
-        relation = _Relation(said.rtc_s, said.offset_ms, said.error_ms) if said else None
+        relation = _Relation(**asdict(kept.relation)) if kept.relation else None
         slot = _Slot(self._number + 1, kept.floor_s, kept.powered_s, relation)
         path = self._paths[self._next]
         try:
@@ -92,12 +93,16 @@ def _checksum(data: bytes) -> bytes:
 
 
 def _read(path: Path) -> _Slot | None:
-    """None: not there, torn, or nothing of ours."""
+    """The slot in a file; None: not there, torn, or nothing of ours."""
     try:
         with path.open("rb") as file:
             content = file.read(SLOT_LEN + 1)
     except OSError:
         return None
+    return _decode(content)
+
+
+def _decode(content: bytes) -> _Slot | None:
     checksum, _, data = content.partition(b" ")
     if len(content) != SLOT_LEN or checksum != _checksum(data.rstrip()):
         return None
