@@ -53,17 +53,18 @@ def unit_b(estate: Path, port: int) -> Iterator[Client]:
 
 
 def test_a_unit_writes_its_own_branch_and_only_that(collector: Client, unit_a: Client) -> None:
-    for leaf in ("state", "health", "counts"):
+    for leaf in ("state", "health", "counts", "ask", "answer"):
         assert collector.subscribe(f"menshen/1/+/+/{leaf}")
     others = [
-        *(report.topic(SITE, B, leaf) for leaf in ("state", "health", "counts", "ack")),
+        *(report.topic(SITE, B, leaf) for leaf in ("state", "health", "counts", "ack", "ask")),
+        *(report.topic(SITE, unit, "answer") for unit in (A, B)),
         *(report.topic("elsewhere", A, leaf) for leaf in ("state", "counts")),
         f"menshen/1/{SITE}/{A}/deeper/counts",
         f"menshen/1/{A}/counts",
     ]
     for topic in others:
         unit_a.publish(topic)
-    own = [report.topic(SITE, A, leaf) for leaf in ("state", "health", "counts")]
+    own = [report.topic(SITE, A, leaf) for leaf in ("state", "health", "counts", "ask")]
     for topic in own:
         unit_a.publish(topic)
     assert [collector.next().topic for _ in own] == own  # in order: the others would be before
@@ -71,11 +72,12 @@ def test_a_unit_writes_its_own_branch_and_only_that(collector: Client, unit_a: C
         collector.next(0.2)
 
 
-def test_a_unit_reads_its_own_acks_and_only_those(
-    collector: Client, unit_a: Client, unit_b: Client
+@pytest.mark.parametrize("leaf", ["ack", "answer"])
+def test_a_unit_reads_its_own_orders_and_only_those(
+    leaf: report.Leaf, collector: Client, unit_a: Client, unit_b: Client
 ) -> None:
-    own, others = report.topic(SITE, A, "ack"), report.topic(SITE, B, "ack")
-    for topic in (own, others, "menshen/1/+/+/ack", "#", report.topic(SITE, B, "counts")):
+    own, others = report.topic(SITE, A, leaf), report.topic(SITE, B, leaf)
+    for topic in (own, others, f"menshen/1/+/+/{leaf}", "#", report.topic(SITE, B, "counts")):
         unit_a.subscribe(topic)  # Mosquitto grants and then delivers nothing
     unit_b.publish(report.topic(SITE, B, "counts"))
     collector.publish(others, b"for b")

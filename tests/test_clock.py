@@ -2,7 +2,9 @@
 
 import math
 import random
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -178,9 +180,7 @@ def test_a_related_rtc_brings_the_time_through_a_power_cut() -> None:
     cut = related()
     cut.loses_power(30 * DAY_S)
     assert (interval(cut).source, cut.clock.rtc) == ("rtc", "ok")
-    assert (
-        2 * 30 * 86400 * PPM * 1e-6 <= width_s(cut) < 60
-    )  # its drift in thirty days, and little more
+    assert 51 <= width_s(cut) < 60  # its drift in thirty days, and little more
 
 
 def test_an_rtc_that_no_sync_has_related_is_not_believed() -> None:
@@ -249,6 +249,31 @@ def test_an_rtc_that_jumps_is_not_believed_until_the_next_sync(jump_s: int) -> N
     assert interval(jumped).source == "rtc"
 
 
+def test_a_jump_within_a_wide_interval_is_noticed_against_the_quartz() -> None:
+    jumped = related()
+    jumped.loses_power(900 * DAY_S)
+    assert width_s(jumped) > 1500  # so wide that the RTC would not contradict it
+    jumped.rtc_count += 60
+    assert "it jumped" in (jumped.clock.seen(jumped.reading()) or "")
+    jumped.check()
+
+
+@given(st.floats(0, 0.999), st.floats(0, 0.999), st.floats(0, RTC_READ_S), st.floats(0, RTC_READ_S))
+def test_whole_seconds_cost_a_relation_no_truth(
+    first: float, then: float, late_s: float, late_then_s: float
+) -> None:
+    """A perfect sync, a perfect RTC: what is left is the grain of its seconds and slow reading."""
+    count, start_s = 10**9 + first, BUILT_S + 5000.0
+    clock = Reckoning(Kept(), None, 400.0, PPM)
+    clock.synced(Sync(start_s, 0.0, 400.0), RtcReading(int(count - late_s), 400.0))
+    relation = clock.kept(400.0).relation
+    assert relation is not None
+    passed_s = 50 + then
+    span = relation.span(RtcReading(int(count + passed_s - late_then_s), 450.0), 0.0)
+    assert span.earliest_s <= start_s + passed_s <= span.latest_s
+    assert span.latest_s - span.earliest_s < 2.5
+
+
 def test_an_rtc_that_walks_away_slowly_is_noticed_too() -> None:
     walking = related()
     for _ in range(20):
@@ -289,9 +314,8 @@ def test_two_syncs_that_agree_narrow_and_a_later_one_wins() -> None:
     assert clock.synced(Sync(start_s, 0.1, 30.0), None) is None
     assert clock.synced(Sync(start_s + 13, 6.0, 40.0), None) is None  # a slow line
     assert clock.at(40.0) == Interval(BUILT_S + 5009, BUILT_S + 5011, "sync")
-    assert "behind; it has been put right" in (
-        clock.synced(Sync(start_s + 900, 1.0, 50.0), None) or ""
-    )
+    told = clock.synced(Sync(start_s + 900, 1.0, 50.0), None)
+    assert "behind; it has been put right" in (told or "")
     assert clock.at(50.0) == Interval(BUILT_S + 5899, BUILT_S + 5901, "sync")
 
 
@@ -310,6 +334,18 @@ def test_powered_on_time_adds_up_over_starts() -> None:
     kept = first.kept(1020.0)
     assert kept.powered_s == 1000
     assert Reckoning(kept, None, 5.0, PPM).powered_s(65.0) == 1060
+
+
+def test_nobody_in_a_unit_asks_the_systems_date_but_two_that_say_so() -> None:
+    asked = re.compile(r"\btime\.(time|time_ns|localtime|gmtime|ctime)\(|\.(now|utcnow|today)\(")
+    edge = Path(__file__).parents[1] / "edge"
+    files = {
+        p.relative_to(edge).as_posix() for p in edge.rglob("*.py") if asked.search(p.read_text())
+    }
+    assert files == {
+        "__main__.py",  # `check`, at a desk
+        "adapters/kernelclock.py",  # where unit.toml says so
+    }
 
 
 # Floors per issuer key.
