@@ -188,7 +188,7 @@ def test_a_card_opens_no_other_door(estate: Path) -> None:
     units.unit(estate, "campus", Order(name="north-2"))
     on_card = [p.read_bytes() for p in first.iterdir()]
     secret = [p for p in estate.rglob("*.key") if p.parent != first]
-    assert len(secret) == 10
+    assert len(secret) == 11
     for path in secret:
         body = path.read_bytes().splitlines()[1]
         assert not any(body in data for data in on_card), path
