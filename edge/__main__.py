@@ -21,7 +21,7 @@ from edge.adapters import board, systemd
 from edge.adapters.rtc import SysfsRtc
 from edge.adapters.slots import Slots
 from edge.adapters.systemclock import SystemClock
-from edge.clock import Floors, Now, interval
+from edge.clock import NEVER_S, Floors, Now, interval
 from edge.decision import Decision, decide
 from edge.door import Signal, action
 from edge.lane import Sensors
@@ -75,6 +75,11 @@ def run(
         logging.getLogger("menshen").info("this card belongs to this board from now on")
     trust = _trust(unit)
     with _world(unit) as world:
+        if unit.broker is None and world.clock.read().interval.latest_s == NEVER_S:
+            logging.warning(
+                "this door has no broker and no RTC that a sync has related: it is unsure of the "
+                "time; fit an RTC, and connect the unit to its broker once"
+            )
         loop = Loop(
             world,
             Believed(trust, rules=_rules(unit), version=trust.version, signed_s=trust.signed_s),
@@ -282,8 +287,16 @@ def _memory() -> ports.Memory:
 
 
 def _clock(unit: Unit) -> SystemClock:
-    slots = Slots(Path(unit.state))
-    return SystemClock(slots, SysfsRtc(Path(unit.clock.rtc)), unit.clock.rtc_ppm, unit.clock.system)
+    said = unit.clock
+    clock = SystemClock(
+        Slots(Path(unit.state)), SysfsRtc(Path(said.rtc)), said.rtc_ppm, said.system
+    )
+    if unit.broker is None and clock.interval().latest_s == NEVER_S:
+        logging.getLogger("menshen").warning(
+            "this door has no broker and no RTC that a sync has related: it is unsure of the time; "
+            "fit an RTC, and connect the unit to its broker once"
+        )
+    return clock
 
 
 def _camera(camera: unit_file.Camera) -> ports.Camera:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge.adapters.ram import RamFile
+from edge.adapters.systemclock import monotonic_s
 from edge.clock import Now, interval
 from edge.lane import Lane, Sensors
 from edge.wire.rules import PLAIN
@@ -24,7 +25,7 @@ def runtime() -> Iterator[Path]:
     """
     folder = Path(tempfile.mkdtemp(prefix="menshen-", dir=RAM))
     try:
-        long_ago = Now(interval(time.time()), time.monotonic() - PLAIN.passback_s)
+        long_ago = Now(interval(time.time()), monotonic_s() - PLAIN.passback_s)
         memory = Lane(os.urandom(32), long_ago, Sensors(), None)
         RamFile(folder).save(memory.saved())
         yield folder

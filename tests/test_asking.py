@@ -4,16 +4,19 @@ import base64
 import itertools
 import json
 import random
-from typing import Any
+import re
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge import BUILT_S
+from edge import BUILT_S, clock
+from edge.adapters import slots, systemclock
 from edge.asking import AGAIN_S, ANSWER_S_MAX, EVERY_S, JITTER, Asking
 from edge.clock import NEVER_S, Interval, Now
-from edge.wire import envelope, keys, report
+from edge.wire import envelope, keys, report, unit
 from server_stub.answerer import Answerer
 
 TIME_KEY = keys.private_key(b"time".ljust(32))
@@ -241,3 +244,56 @@ def test_an_answer_to_a_neighbour_with_my_nonce_is_not_mine() -> None:
 def test_what_is_no_question_gets_no_answer(topic: str, payload: bytes) -> None:
     with pytest.raises(report.ReportError):
         Answerer(TIME_KEY).answer(topic, payload)
+
+
+# edge/wire/time.md is the law.
+
+PAGE = (Path(__file__).parents[1] / "edge" / "wire" / "time.md").read_text(encoding="utf-8")
+
+
+def block(info: str) -> bytes:
+    (found,) = re.findall(rf"^```json {info}\n(.*?)\n```$", PAGE, re.M | re.S)
+    return str(found).encode()
+
+
+def test_the_pages_messages_are_ours() -> None:
+    assert report.encode(report.decode_ask(block("ask"))).rstrip() == block("ask")
+    signed = envelope.sign(block("answer"), report.ANSWER_KIND, TIME_KEY)
+    said = report.verify_answer(signed, TIME_KEY.public)
+    assert report.sign_answer(said, TIME_KEY) == signed
+    assert said.nonce == report.decode_ask(block("ask")).nonce
+
+
+def test_the_pages_slot_is_ours(tmp_path: Path) -> None:
+    data = block("slot")
+    line = slots._checksum(data) + b" " + data.ljust(slots.SLOT_LEN - 18) + b"\n"
+    (tmp_path / slots.NAMES[0]).write_bytes(line)
+    kept = slots.Slots(tmp_path).load()
+    assert (kept.floor_s, kept.powered_s) == (1_800_000_000, 431_700)
+    assert kept.relation is not None
+    slots.Slots(tmp_path).save(kept)
+    assert (tmp_path / slots.NAMES[1]).read_bytes()[17:].rstrip() == data.replace(b"1441", b"1442")
+
+
+def test_the_pages_numbers_are_the_programs() -> None:
+    said = " ".join(PAGE.split())
+    assert f"taken as {clock.DRIFT_PPM:.0f} ppm" in said
+    assert f"{clock.DRIFT_PPM * 86400 / 1e6:.2f} s a day" in said
+    assert f"off by {clock.DRIFT_PPM * 3600 / 1e6:.2f} s more" in said
+    assert f"widens by {2 * clock.DRIFT_PPM * 86400 / 1e6:.0f} s a day" in said
+    assert f"`rtc_ppm` is {unit.Clock().rtc_ppm:.0f} by default" in said
+    assert f"more than {clock.RTC_JUMP_S + clock.RTC_READ_S:.1f} s beside" in said
+    assert f"{clock.RTC_READ_S} s of reading" in said
+    assert f"Every {systemclock.LOOK_EVERY_S:.0f} s it is held" in said
+    assert f"no earlier than {clock.SETTLED_S:.0f} s after power-on" in said
+    assert f"Written every {systemclock.SAVE_EVERY_S:.0f} s" in said
+    assert (systemclock.SAVE_EVERY_S + systemclock.WORTH_S) / 60 == 6
+    assert f"± {clock.SYSTEM_ERROR_S:.0f} s or the kernel's" in said
+    assert f"Each has {slots.SLOT_LEN} bytes" in said
+    assert f"{report.ASK_LEN} bytes, filled" in said
+    assert f"again after {AGAIN_S:.0f} s" in said
+    assert f"within {ANSWER_S_MAX:.0f} s of the question" in said
+    assert f"about hourly (± {JITTER:.0%}".replace("%", " %") in said
+    assert f"`{report.ANSWER_KIND}`" in said
+    for word in (*get_args(report.Source), *get_args(report.Rtc)):
+        assert f"`{word}`" in PAGE.partition("## 7.")[2]

@@ -152,7 +152,7 @@ def test_a_killed_door_knows_who_has_passed_and_after_a_power_cut_that_it_does_n
 ) -> None:
     """The same code before three programs; before the third the RAM is new."""
     now_s = int(time.time())
-    unit = write_unit(tmp_path, now_s)
+    unit = related(write_unit(tmp_path, now_s), now_s)
     said = []
     with runtime() as folder:
         for cut in (False, False, True):
@@ -180,6 +180,15 @@ def keep_showing(folder: Path, process: subprocess.Popen[str], issued_s: int) ->
         time.sleep(0.05)
         if process.poll() is not None:
             return
+
+
+def test_a_door_that_can_never_know_the_time_says_so(tmp_path: Path) -> None:
+    unit = write_unit(tmp_path, int(time.time()))
+    picture(tmp_path / "frames" / "1.png", code(at_s=int(time.time())))
+    done = edge("run", unit, "--show", "--seconds", "3")
+    assert done.returncode == 0
+    assert "fit an RTC" in done.stderr
+    assert done.stdout.startswith("unsure-time: stays shut")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

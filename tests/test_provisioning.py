@@ -204,7 +204,7 @@ def test_a_card_opens_no_other_door(estate: Path) -> None:
 def test_private_keys_are_for_their_owner_alone(estate: Path) -> None:
     units.unit(estate, "campus", Order(name="north-1"))
     private = list(estate.rglob("*.key"))
-    assert len(private) == 10
+    assert len(private) == 11
     for path in private:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700, path.parent
@@ -310,6 +310,7 @@ def test_a_step_cut_off_anywhere_is_finished_by_repeating_it(
 LOST = [
     ("authority", "authority/ca.key", "ca.key is missing"),
     ("authority", "server/collector-sign.key", "collector-sign.key is missing"),
+    ("authority", "server/time.key", "time.key is missing"),
     ("issuer", "issuers/police/issuer.key", "issuer.key is missing"),
     ("site", "sites/campus/site.key", "site.key is missing"),
     ("unit", "sites/campus/units/north-1/unit.key", "unit.key is missing"),

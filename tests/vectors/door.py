@@ -42,7 +42,7 @@ class Case(msgspec.Struct, forbid_unknown_fields=True):
 
     def now(self) -> Interval:
         if self.clock == "unset":
-            return Interval(self.now_s, NEVER_S, "unset")
+            return Interval(self.now_s, NEVER_S, "floor")
         error_s = WORLD["clock_error_s"]
         return Interval(self.now_s - error_s, self.now_s + error_s, "system")
 
