@@ -4,10 +4,13 @@ import logging
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from server_stub import records
 
 app = typer.Typer(
     help="The central side of Menshen: broker, collector, issuer, operators' page.",
@@ -27,6 +30,7 @@ StoreUrl = Annotated[
         help="The store, as sqlite:////var/lib/menshen/menshen.db",
     ),
 ]
+WalletUrl = Annotated[str, typer.Option(help="Where phones reach the wallet page.")]
 ColourName = Literal["green", "yellow", "red"]
 Host = Annotated[str, typer.Option(help="The address to serve at.")]
 
@@ -72,14 +76,25 @@ def issuer(
     store: StoreUrl,
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free one.")] = 8080,
-    life_s: Annotated[int, typer.Option(help="How many seconds a code lives.")] = 600,
+    life_s: Annotated[int, typer.Option(help="How many seconds a bearer code lives.")] = 600,
+    holder_life_s: Annotated[
+        int | None,
+        typer.Option(
+            help="How many seconds a code lives that works only with the phone's own key. "
+            "[default: 12 hours, or the issuer's longest life if that is shorter]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Sign codes over HTTP for unlocked records, and serve the wallet page."""
+    """Sign codes over HTTP for unlocked records, and serve the wallet page.
+
+    Put TLS in front of it: a phone keeps a key and works offline only on an https:// page.
+    """
     from server_stub import issuer
     from server_stub import store as stores
     from server_stub.estate import Estate
 
-    issuer.run(Estate(estate), name, stores.open_store(store), host, port, life_s)
+    issuer.run(Estate(estate), name, stores.open_store(store), host, port, life_s, holder_life_s)
 
 
 @app.command()
@@ -90,9 +105,7 @@ def enrol(
     colour: Annotated[ColourName, typer.Option(help="The colour to begin with.")] = "green",
     aud: Annotated[list[str] | None, typer.Option(help="A door group; may be repeated.")] = None,
     scope: Annotated[str | None, typer.Option(help='Grants, as "staff:acme slow".')] = None,
-    url: Annotated[str, typer.Option(help="Where phones reach the wallet page.")] = (
-        "http://127.0.0.1:8080/"
-    ),
+    url: WalletUrl = "http://127.0.0.1:8080/",
 ) -> None:
     """Make a record and print its activation secret: once, it is stored nowhere."""
     from edge.wire.code import Colour
@@ -105,9 +118,7 @@ def enrol(
         made = records.enrol(
             connection, name, Colour[colour.upper()], tuple(aud or ()), scope or None
         )
-    print(f"record  {made.record}")
-    print(f"secret  {made.secret}")
-    print(f"page    {url.rstrip('/')}/#{made.secret}")
+    _print_enrolled(made, url)
 
 
 @app.command()
@@ -191,6 +202,24 @@ def status_list(
 
 
 @app.command()
+def replace(
+    record: Annotated[str, typer.Argument(help="The record, as enrol printed it.")],
+    store: StoreUrl,
+    url: WalletUrl = "http://127.0.0.1:8080/",
+) -> None:
+    """Print a new activation secret for a record whose phone is lost; the old phone is out.
+
+    Its codes of hours are taken back; doors know it with the next status list.
+    """
+    from server_stub import records
+    from server_stub import store as stores
+
+    with stores.changing(store) as connection:
+        made = records.replace(connection, record)
+    _print_enrolled(made, url)
+
+
+@app.command()
 def page(
     store: StoreUrl,
     host: Host = "127.0.0.1",
@@ -201,6 +230,12 @@ def page(
     from server_stub import store as stores
 
     page.serve(stores.open_store(store), host, port)
+
+
+def _print_enrolled(made: "records.Enrolled", url: str) -> None:
+    print(f"record  {made.record}")
+    print(f"secret  {made.secret}")
+    print(f"page    {url.rstrip('/')}/#{made.secret}")
 
 
 def main() -> None:

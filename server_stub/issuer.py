@@ -1,59 +1,50 @@
 """The issuer: signs codes over HTTP for records that were unlocked, and serves the wallet page.
 
-    POST /v1/activate  {"secret": …, "token": …}    -> {"token": …}
-    POST /v1/code      Authorization: Bearer TOKEN  -> {"text", "iat_s", "exp_s", "colour", "svg"}
+    POST /v1/activate  {"secret": …, "token": …, "key": …}        -> {"token": …}
+    POST /v1/code      Authorization: Bearer TOKEN, {"key": …}    -> a code, see `Answer`
 
 The phone makes its token (32 random bytes, base64url) and keeps it before it asks: a secret
 unlocks one token only, and that one again, so an answer may get lost. Without a token in the
 request the issuer makes one, and its answer must arrive.
-`/v1/code?svg=no` leaves the picture out, for who draws it: it costs hundreds of signatures.
+
+`key` is the phone's own Ed25519 key: base64 of its 32 raw bytes. A phone that has one gets
+**holder codes**: they live for hours, for they work only with proofs that the phone makes itself.
+A phone without one sends no key and gets **bearer codes** of minutes. The first key that a token
+brings is the record's: from then on it gets no other key's code and no bearer code, until
+`menshen-server replace` makes a new secret.
+
 A refusal is {"error": word, "say": sentence}. The signing path is plain ASGI.
 """
 
-import io
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import msgspec
-import segno
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from edge.wire import code, keys
-from edge.wire.code import Code
-from server_stub import lists, records, serving, store
+from edge.wire.code import Code, Status
+from server_stub import assets, lists, records, revocation, serving, store
+from server_stub.assets import Receive, Scope, Send
 from server_stub.estate import Estate, IssuerFile
-from server_stub.records import Refusal
+from server_stub.records import Holder, Refusal
+from server_stub.revocation import RevocationError
 
 LIFE_S = 600
+HOLDER_LIFE_S = 12 * 3600
 BODY_LEN_MAX = 1024
 TELL_EVERY_S = 60.0  # how often the log says that the store fails
 
-_HERE = Path(__file__).parent
-_PAGES = {
-    "/": ("wallet.html", "text/html; charset=utf-8"),
-    "/wallet.js": ("wallet.js", "text/javascript; charset=utf-8"),
-    "/wallet.css": ("wallet.css", "text/css; charset=utf-8"),
-}
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'"
-)
-_GUARDED = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"content-security-policy", _POLICY.encode()),
-]
+StatusOf = Callable[[Holder, int], Status | None]
+"""Where the revocation bit is of a code for this holder that expires at that Unix second.
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+May raise SQLAlchemyError or RevocationError: then nothing is signed.
+"""
 
 
 class IssuerError(ValueError):
@@ -61,13 +52,13 @@ class IssuerError(ValueError):
 
 
 class Answer(msgspec.Struct):
-    """What a phone gets: the code, when it was signed and until when it works, its picture."""
+    """What a phone gets: the code, when it was signed and until when it works."""
 
     text: str
-    iat_s: int  # Unix seconds UTC
+    iat_s: int  # Unix seconds UTC; the issuer's clock as it answers
     exp_s: int  # Unix seconds UTC, exclusive
     colour: str
-    svg: str | None = None
+    again_s: int  # a phone with a network asks again after this long: a colour may have changed
 
 
 class Problem(msgspec.Struct):
@@ -80,21 +71,45 @@ class Problem(msgspec.Struct):
 class _Activation(msgspec.Struct):
     secret: str
     token: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{43}(?!\n)$")] | None = None
+    key: str | None = None
+
+
+class _Wanted(msgspec.Struct):
+    key: str | None = None
 
 
 _ANSWER, _ACTIVATION = msgspec.json.Encoder(), msgspec.json.Decoder(_Activation)
+_WANTED = msgspec.json.Decoder(_Wanted)
 _NO_TOKEN = Problem("token", "This phone is not unlocked here; ask for a new activation secret.")
 _WINDOW = Problem("window", "This issuer's key is not in use at this time; ask who runs it.")
 _BODY = Problem(
     "body",
-    'Send JSON as {"secret": "XXXX-XXXX-XXXX-XXXX", "token": 43 letters of base64url}.',
+    'Send JSON as {"secret": "XXXX-XXXX-XXXX-XXXX", "token": 43 letters of base64url, "key": the '
+    "32 bytes of the phone's Ed25519 key as base64}; the last two may be left out.",
+)
+_KEY_BODY = Problem(
+    "body",
+    'Send nothing, or JSON as {"key": the 32 bytes of the phone\'s Ed25519 key as base64}.',
+)
+_OTHER_KEY = Problem(
+    "key",
+    "This record belongs to a key that this phone does not have; ask for a new activation secret.",
 )
 _STORE = Problem("store", "The issuer's store fails, and nothing was changed; try again later.")
 _REFUSED = {
     Refusal.UNKNOWN: Problem("unknown", "No record has this activation secret."),
     Refusal.USED: Problem("used", "This activation secret was used already."),
+    Refusal.OTHER_KEY: _OTHER_KEY,
 }
-_STATUS = {"body": 400, "token": 401, "unknown": 404, "used": 409, "window": 503, "store": 503}
+_STATUS = {
+    "body": 400,
+    "token": 401,
+    "unknown": 404,
+    "used": 409,
+    "key": 409,
+    "window": 503,
+    "store": 503,
+}
 
 _log = logging.getLogger("menshen.issuer")
 
@@ -103,15 +118,24 @@ class Issuer:
     """One issuer's key over one store."""
 
     def __init__(
-        self, said: IssuerFile, key: keys.PrivateKey, engine: sa.Engine, life_s: int = LIFE_S
+        self,
+        said: IssuerFile,
+        key: keys.PrivateKey,
+        engine: sa.Engine,
+        life_s: int = LIFE_S,
+        holder_life_s: int | None = None,
+        status: StatusOf | None = None,
     ) -> None:
-        """Raises IssuerError when its codes would be refused at every door."""
+        """`status`: asked for each holder code. Raises IssuerError when doors would refuse all."""
         now_s = int(time.time())
-        if not 1 <= life_s <= said.longest_life_s:
-            raise IssuerError(
-                f"codes of issuer {said.name} may live 1 to {said.longest_life_s} seconds, not "
-                f"{life_s}; name another --life-s"
-            )
+        if holder_life_s is None:
+            holder_life_s = min(HOLDER_LIFE_S, said.longest_life_s)
+        for option, value in (("--life-s", life_s), ("--holder-life-s", holder_life_s)):
+            if not 1 <= value <= said.longest_life_s:
+                raise IssuerError(
+                    f"codes of issuer {said.name} may live 1 to {said.longest_life_s} seconds, "
+                    f"not {value}; name another {option}"
+                )
         if not said.from_s <= now_s < said.until_s:
             raise IssuerError(
                 f"the key of issuer {said.name} is not in use at this time (it is {now_s}, the "
@@ -121,20 +145,27 @@ class Issuer:
         self._key = key
         self._engine = engine
         self._life_s = life_s
+        self._holder_life_s = holder_life_s
+        self._status = status
         self._reading: Connection | None = None
         self._tell_from_s = 0.0  # by the monotonic clock
 
-    def code(self, token: str, now_s: int) -> Answer | Problem:
-        """Sign a code for who holds `token`."""
+    def code(self, token: str, now_s: int, key: bytes | None = None) -> Answer | Problem:
+        """Sign a code for who holds `token`: a holder code if it brings its 32-byte `key`."""
         if not self._said.from_s <= now_s < self._said.until_s:
             return _WINDOW
         try:
             holder = self._holder(token, now_s)
-        except sa.exc.SQLAlchemyError as error:
+            if holder and holder.key is None and key is not None:
+                holder = self._bound(token, now_s, key)
+            if holder is None:
+                return _NO_TOKEN
+            if holder.key != key:
+                return _OTHER_KEY
+            exp_s = now_s + (self._life_s if key is None else self._holder_life_s)
+            status = self._status(holder, exp_s) if self._status and key is not None else None
+        except (sa.exc.SQLAlchemyError, RevocationError) as error:
             return self._failed(error)
-        if holder is None:
-            return _NO_TOKEN
-        exp_s = now_s + self._life_s
         signed = Code(
             colour=holder.colour,
             sub=holder.sub,
@@ -142,10 +173,18 @@ class Issuer:
             exp_s=exp_s,
             aud=holder.aud,
             scope=holder.scope,
+            cnf=key,
+            status=status,
         )
-        return Answer(code.encode(signed, self._key), now_s, exp_s, holder.colour.name.lower())
+        return Answer(
+            code.encode(signed, self._key),
+            now_s,
+            exp_s,
+            holder.colour.name.lower(),
+            min(self._life_s, exp_s - now_s) // 2,
+        )
 
-    def _holder(self, token: str, now_s: int) -> records.Holder | None:
+    def _holder(self, token: str, now_s: int) -> Holder | None:
         if self._reading is None:
             self._reading = store.reading(self._engine)
         known = records.holder(self._reading, self._said.name, token, now_s)
@@ -155,47 +194,61 @@ class Issuer:
             records.renew_day(connection, self._said.name, token, now_s)
             return records.holder(connection, self._said.name, token, now_s)
 
-    def activate(self, secret: str, token: str) -> Problem | None:
-        """Unlock a record for `token`; None: it is unlocked."""
+    def _bound(self, token: str, now_s: int, key: bytes) -> Holder | None:
+        with store.writing(self._engine) as connection:  # unlocked before it had a key
+            records.bind(connection, self._said.name, token, key)
+            return records.holder(connection, self._said.name, token, now_s)
+
+    def activate(self, secret: str, token: str, key: bytes | None = None) -> Problem | None:
+        """Unlock a record for `token` and the phone's 32-byte `key`; None: it is unlocked."""
         try:
             with store.writing(self._engine) as connection:
-                refusal = records.activate(connection, self._said.name, secret, token)
+                refusal = records.activate(connection, self._said.name, secret, token, key)
         except sa.exc.SQLAlchemyError as error:
             return self._failed(error)
         return _REFUSED[refusal] if refusal else None
 
-    def _failed(self, error: sa.exc.SQLAlchemyError) -> Problem:
+    def _failed(self, error: sa.exc.SQLAlchemyError | RevocationError) -> Problem:
         if self._reading is not None:
             self._reading.close()
             self._reading = None
         now_s = time.monotonic()
         if now_s >= self._tell_from_s:  # not for each person who asks
-            _log.error("the store fails (%.200s); who asks is told", store.reason(error))
+            why = "no entry of a status list could be taken"
+            if isinstance(error, sa.exc.SQLAlchemyError):
+                why = store.reason(error)
+            _log.error("the store fails (%.200s); who asks is told", why)
             self._tell_from_s = now_s + TELL_EVERY_S
         return _STORE
 
 
-def web(issuer: Issuer) -> Starlette:
-    """The issuer as an ASGI application."""
-    pages = [Route(path, _Page(*page), methods=["GET"]) for path, page in _PAGES.items()]
+def web(issuer: Issuer, pages: Sequence[BaseRoute] | None = None) -> Starlette:
+    """The issuer as an ASGI application; `pages`: the wallet's, unless others are served."""
     return Starlette(
         routes=[
             Route("/v1/code", _CodeEndpoint(issuer), methods=["POST"]),
             Route("/v1/activate", _ActivateEndpoint(issuer), methods=["POST"]),
-            *pages,
+            *(assets.routes() if pages is None else pages),
         ]
     )
 
 
 def run(
-    estate: Estate, name: str, engine: sa.Engine, host: str, port: int, life_s: int = LIFE_S
+    estate: Estate,
+    name: str,
+    engine: sa.Engine,
+    host: str,
+    port: int,
+    life_s: int = LIFE_S,
+    holder_life_s: int | None = None,
 ) -> None:
     """Serve and renew the status lists until told to end.
 
     Raises EstateError, IssuerError, ListsError, PortError.
     """
     said, key = estate.issuer(name)
-    served = web(Issuer(said, key, engine, life_s))
+    status = revocation.Statuses(engine)
+    served = web(Issuer(said, key, engine, life_s, holder_life_s, status))
     renewal = lists.Renewal(estate, name, engine)
     renewal.start()
     try:
@@ -204,25 +257,21 @@ def run(
         renewal.stop()
 
 
-def svg(text: str) -> str:
-    """The QR symbol of a code: alphanumeric, EC level M, its quiet zone white in any theme."""
-    symbol = segno.make_qr(text, error="m", mode="alphanumeric", boost_error=False)
-    picture = io.BytesIO()
-    symbol.save(picture, kind="svg", border=4, light="#fff", xmldecl=False, omitsize=True)
-    return picture.getvalue().decode().strip()
-
-
 class _CodeEndpoint:
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = self._issuer.code(_bearer(scope), int(time.time()))
+        try:
+            body = await _body(receive)
+            key = _key(_WANTED.decode(body).key) if body else None
+        except ValueError:  # torn JSON, torn UTF-8, no key
+            await _send_problem(send, _KEY_BODY)
+            return
+        answer = self._issuer.code(_bearer(scope), int(time.time()), key)
         if isinstance(answer, Problem):
             await _send_problem(send, answer)
             return
-        if scope["query_string"] != b"svg=no":
-            answer.svg = svg(answer.text)
         await _send_json(send, 200, answer)
 
 
@@ -233,24 +282,16 @@ class _ActivateEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             wanted = _ACTIVATION.decode(await _body(receive))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+            key = _key(wanted.key)
+        except ValueError:  # torn JSON, torn UTF-8, no key
             await _send_problem(send, _BODY)
             return
         token = wanted.token or records.new_token()
-        problem = self._issuer.activate(wanted.secret, token)
+        problem = self._issuer.activate(wanted.secret, token, key)
         if problem:
             await _send_problem(send, problem)
             return
         await _send_json(send, 200, {"token": token})
-
-
-class _Page:
-    def __init__(self, name: str, media: str) -> None:
-        self._body = (_HERE / name).read_bytes()
-        self._media = media
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await _send(send, 200, self._body, self._media, b"no-cache")
 
 
 def _bearer(scope: Scope) -> str:
@@ -260,14 +301,19 @@ def _bearer(scope: Scope) -> str:
     return ""
 
 
+def _key(text: str | None) -> bytes | None:
+    """Raises KeyFileError, a ValueError, when `text` is no 32 bytes of base64."""
+    return None if text is None else keys.public_from_text(text)
+
+
 async def _body(receive: Receive) -> bytes:
-    """The request's body; empty when it is longer than any that we read."""
+    """The request's body. Raises ValueError when it is longer than any that we read."""
     body = b""
     while True:
         message = await receive()
         body += bytes(message.get("body", b""))
         if len(body) > BODY_LEN_MAX or message["type"] != "http.request":
-            return b""
+            raise ValueError("the body is too long, or was never finished")
         if not message.get("more_body", False):
             return body
 
@@ -277,15 +323,4 @@ async def _send_problem(send: Send, problem: Problem) -> None:
 
 
 async def _send_json(send: Send, status: int, value: object) -> None:
-    await _send(send, status, _ANSWER.encode(value), "application/json", b"no-store")
-
-
-async def _send(send: Send, status: int, body: bytes, media: str, cache: bytes) -> None:
-    headers = [
-        (b"content-type", media.encode()),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", cache),
-        *_GUARDED,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await assets.answer(send, status, _ANSWER.encode(value), b"application/json", b"no-store")

@@ -1,7 +1,7 @@
 """The issuer's records: for whom it signs, unlocked once by a secret, known after by a token.
 
-Nothing here says who somebody is, when they came or where they went: hashes, a colour, and the
-handle of one day.
+Nothing here says who somebody is, when they came or where they went: hashes, a colour, the handle
+of one day, and the public key that the phone made for this.
 """
 
 import base64
@@ -36,6 +36,7 @@ class Refusal(Enum):
 
     UNKNOWN = "unknown"
     USED = "used"
+    OTHER_KEY = "key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Holder:
     sub: str  # day handle, 11 characters
     aud: tuple[str, ...]
     scope: str | None
+    key: bytes | None  # the phone's Ed25519 key, 32 bytes; None: it never showed one
 
 
 def enrol(
@@ -70,7 +72,7 @@ def enrol(
         code.encode(trial, keys.private_key())
     except ValueError as error:
         raise RecordError(f"no record was made: {error}") from None
-    letters = "".join(secrets.choice(_LETTERS) for _ in range(_SECRET_LEN))
+    letters = _letters()
     record = secrets.token_hex(6)
     connection.execute(
         records.insert().values(
@@ -82,7 +84,25 @@ def enrol(
             secret_hash=_hash(letters),
         )
     )
-    return Enrolled(record, "-".join(letters[i : i + 4] for i in range(0, _SECRET_LEN, 4)))
+    return Enrolled(record, _in_fours(letters))
+
+
+def replace(connection: Connection, record: str) -> Enrolled:
+    """A new activation secret for a record whose phone is lost. Raises RecordError.
+
+    The old phone gets no further code, and its codes of hours are taken back; sheets of paper stay.
+    The day handle stays too: a new phone is no second passage.
+    """
+    letters = _letters()
+    changed = connection.execute(
+        records.update()
+        .where(records.c.record == record)
+        .values(secret_hash=_hash(letters), token_hash=None, holder_key=None)
+    )
+    if not changed.rowcount:
+        raise _no_record(record)
+    revocation.revoke_phone(connection, record)
+    return Enrolled(record, _in_fours(letters))
 
 
 def recolour(connection: Connection, record: str, colour: Colour) -> None:
@@ -94,14 +114,16 @@ def recolour(connection: Connection, record: str, colour: Colour) -> None:
     mine = connection.execute(sa.select(c.colour).where(c.record == record).with_for_update())
     known = mine.first()
     if known is None:
-        raise RecordError(f"there is no record {record[:60]!r}; enrol prints a record's name")
+        raise _no_record(record)
     if known.colour != colour:
         connection.execute(records.update().where(c.record == record).values(colour=int(colour)))
         revocation.revoke(connection, record)
 
 
-def activate(connection: Connection, issuer: str, secret: str, token: str) -> Refusal | None:
-    """Unlock a record for the phone that made `token`; None: it is unlocked.
+def activate(
+    connection: Connection, issuer: str, secret: str, token: str, key: bytes | None = None
+) -> Refusal | None:
+    """Unlock a record for the phone that made `token` and `key`; None: it is unlocked.
 
     The same secret with the same token unlocks again, for an answer may get lost on its way.
     """
@@ -114,14 +136,30 @@ def activate(connection: Connection, issuer: str, secret: str, token: str) -> Re
     if known is None:
         return Refusal.UNKNOWN
     if known.token_hash == wanted:
-        return None
+        return None if key is None else bind(connection, issuer, token, key)
     taken = connection.execute(sa.select(c.record).where(c.token_hash == wanted)).first()
     if taken or known.token_hash is not None:
         return Refusal.USED
     unlocked = connection.execute(
-        records.update().where(mine, c.token_hash.is_(None)).values(token_hash=wanted)
+        records.update()
+        .where(mine, c.token_hash.is_(None))
+        .values(token_hash=wanted, holder_key=key)
     )
     return None if unlocked.rowcount else Refusal.USED
+
+
+def bind(connection: Connection, issuer: str, token: str, key: bytes) -> Refusal | None:
+    """Keep the 32-byte `key` of the phone that holds `token`; None: it is the record's key now.
+
+    The first key stays: another one comes only with a new activation (`replace`).
+    """
+    c = records.c
+    mine = (c.token_hash == _hash(token)) & (c.issuer == issuer)
+    connection.execute(records.update().where(mine, c.holder_key.is_(None)).values(holder_key=key))
+    known = connection.execute(sa.select(c.holder_key).where(mine)).first()
+    if known is None:
+        return Refusal.UNKNOWN
+    return None if known.holder_key == key else Refusal.OTHER_KEY
 
 
 def new_token() -> str:
@@ -168,14 +206,30 @@ def on_paper(connection: Connection, record: str, issuer: str, now_s: int) -> Ho
 
 
 def _holder(row: sa.Row[Any]) -> Holder:
-    return Holder(row.record, Colour(row.colour), row.sub, tuple(row.aud), row.scope)
+    return Holder(
+        row.record, Colour(row.colour), row.sub, tuple(row.aud), row.scope, row.holder_key
+    )
 
 
-_SAID = [records.c[name] for name in ("record", "colour", "aud", "scope", "day", "sub")]
+_SAID = [
+    records.c[name] for name in ("record", "colour", "aud", "scope", "day", "sub", "holder_key")
+]
 _BY_TOKEN = sa.select(*_SAID).where(
     records.c.token_hash == sa.bindparam("token"),
     records.c.issuer == sa.bindparam("issuer"),
 )
+
+
+def _letters() -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(_SECRET_LEN))
+
+
+def _in_fours(letters: str) -> str:
+    return "-".join(letters[i : i + 4] for i in range(0, _SECRET_LEN, 4))
+
+
+def _no_record(record: str) -> RecordError:
+    return RecordError(f"there is no record {record[:60]!r}; enrol prints a record's name")
 
 
 def _hash(text: str) -> bytes:

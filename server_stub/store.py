@@ -67,8 +67,9 @@ records = sa.Table(
     sa.Column("token_hash", sa.LargeBinary(32), unique=True),
     sa.Column("day", sa.Integer),  # days since 1970 UTC, of `sub`
     sa.Column("sub", sa.String(11)),
+    sa.Column("holder_key", sa.LargeBinary(32)),  # public, made by the phone for this record
 )
-"""For whom an issuer signs. No name, no time, no door: only hashes, a colour, today's handle."""
+"""For whom an issuer signs. No name, no time, no door: hashes, a colour, today's handle, a key."""
 
 status_bits = sa.Table(
     "status_bits",

@@ -13,16 +13,16 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import sqlalchemy as sa
-import zxingcpp
-from PIL import Image
+from httpx import Response
 from starlette.testclient import TestClient
 
 from edge import clock, verdict
 from edge.wire import code, keys, trust
-from edge.wire.code import Colour
-from server_stub import issuer, records, store
+from edge.wire.code import Code, Colour
+from server_stub import assets, issuer, records, revocation, store
 from server_stub.estate import Estate
 from tests import centre
 from tests.centre import ISSUER, SITE, Program, running
@@ -93,33 +93,6 @@ def test_a_door_of_the_site_believes_the_code(
     assert answer.code.exp_s - answer.code.iat_s == issuer.LIFE_S
     assert said["exp_s"] == answer.code.exp_s
     assert abs(answer.code.iat_s - time.time()) < 5
-
-
-def test_the_picture_is_the_code_and_small(engine: sa.Engine, web: TestClient) -> None:
-    said = code_of(web, token_of(web, enrol(engine)))
-    picture = str(said["svg"])
-    size = int(re.search(r'viewBox="0 0 (\d+) \1"', picture).group(1))  # type: ignore[union-attr]
-    assert size == 45 + 8  # version 7 and a quiet zone of four modules
-    found = zxingcpp.read_barcodes(rendered(picture, size))
-    assert [symbol.bytes.decode() for symbol in found] == [said["text"]]
-
-
-def rendered(picture: str, size: int) -> Image.Image:
-    """Draw the one path of strokes that segno writes: M, m and h commands in module units."""
-    path = re.search(r'd="([^"]+)"', picture.split("stroke", 1)[1]).group(1)  # type: ignore[union-attr]
-    image = Image.new("L", (size, size), 255)
-    x = y = 0.0
-    for kind, numbers in re.findall(r"([Mmh])([^Mmh]+)", path):
-        values = [float(n) for n in re.findall(r"-?[\d.]+", numbers)]
-        if kind == "M":
-            x, y = values
-        elif kind == "m":
-            x, y = x + values[0], y + values[1]
-        else:
-            for i in range(int(values[0])):
-                image.putpixel((int(x) + i, int(y)), 0)
-            x += values[0]
-    return image.resize((size * 8, size * 8), Image.Resampling.NEAREST)
 
 
 def test_a_secret_works_once(engine: sa.Engine, web: TestClient) -> None:
@@ -269,11 +242,181 @@ def test_outside_its_keys_window_nothing_is_signed(
 
 
 @pytest.mark.parametrize("life_s", [0, -1, 10**9])
+@pytest.mark.parametrize("option", ["life_s", "holder_life_s"])
 def test_a_life_that_doors_refuse_is_not_begun(
-    estate: Path, engine: sa.Engine, life_s: int
+    estate: Path, engine: sa.Engine, option: str, life_s: int
 ) -> None:
-    with pytest.raises(issuer.IssuerError, match="--life-s"):
-        issuer.Issuer(*Estate(estate).issuer(ISSUER), engine, life_s)
+    with pytest.raises(issuer.IssuerError, match="--" + option.replace("_", "-")):
+        issuer.Issuer(*Estate(estate).issuer(ISSUER), engine, **{option: life_s})
+
+
+# Holder codes: for a phone that has a key.
+
+KEYS = [keys.private_key(bytes([n]) * 32) for n in range(3)]
+
+
+def key_text(n: int) -> str:
+    return keys.public_to_text(KEYS[n].public)
+
+
+def asked(web: TestClient, token: str, n: int | None) -> Response:
+    body = {} if n is None else {"key": key_text(n)}
+    return web.post("/v1/code", headers={"authorization": f"Bearer {token}"}, json=body)
+
+
+def claims(answer: Response) -> Code:
+    assert answer.status_code == 200, answer.text
+    signed = code.decode(answer.json()["text"].encode())
+    assert isinstance(signed, code.Signed)
+    return signed.code
+
+
+def test_a_phone_with_a_key_gets_a_code_of_hours_for_that_key(
+    estate: Path, engine: sa.Engine, web: TestClient
+) -> None:
+    wanted = {"secret": enrol(engine).secret, "token": TOKENS[0], "key": key_text(0)}
+    assert web.post("/v1/activate", json=wanted).status_code == 200
+    answer = asked(web, TOKENS[0], 0)
+    found = claims(answer)
+    assert found.cnf == KEYS[0].public
+    assert found.exp_s - found.iat_s == issuer.HOLDER_LIFE_S == 12 * 3600
+    assert found.status is None
+    assert answer.json()["again_s"] == issuer.LIFE_S // 2  # a change of colour is soon seen
+    assert len(answer.json()["text"]) < 300
+    bare = judged(estate, answer.json()["text"])
+    assert isinstance(bare, verdict.Refused)  # worth nothing without the phone's proof
+    assert web.post("/v1/activate", json=wanted).status_code == 200  # a lost answer
+
+
+def test_the_first_key_stays_and_no_weaker_code_is_signed(
+    engine: sa.Engine, web: TestClient
+) -> None:
+    made = enrol(engine)
+    wanted = {"secret": made.secret, "token": TOKENS[0]}
+    assert web.post("/v1/activate", json=wanted).is_success
+    assert claims(asked(web, TOKENS[0], None)).cnf is None  # a phone without WebCrypto Ed25519
+    assert claims(asked(web, TOKENS[0], 1)).cnf == KEYS[1].public  # it has got one
+    for n in (None, 0, 2):
+        refused = asked(web, TOKENS[0], n)
+        assert (refused.status_code, refused.json()["error"]) == (409, "key")
+    again = web.post("/v1/activate", json={**wanted, "key": key_text(0)})
+    assert (again.status_code, again.json()["error"]) == (409, "key")
+    assert claims(asked(web, TOKENS[0], 1)).cnf == KEYS[1].public
+
+
+def test_a_lost_phone_is_replaced_and_gets_nothing_more(engine: sa.Engine, web: TestClient) -> None:
+    made = enrol(engine)
+    first = {"secret": made.secret, "token": TOKENS[0], "key": key_text(0)}
+    assert web.post("/v1/activate", json=first).is_success
+    handle = claims(asked(web, TOKENS[0], 0)).sub
+    with store.writing(engine) as connection:
+        again = records.replace(connection, made.record)
+        with pytest.raises(records.RecordError, match="no record"):
+            records.replace(connection, "nobody")
+    assert again.record == made.record
+    assert asked(web, TOKENS[0], 0).status_code == 401
+    assert web.post("/v1/activate", json=first).status_code == 404
+    second = {"secret": again.secret, "token": TOKENS[1], "key": key_text(1)}
+    assert web.post("/v1/activate", json=second).is_success
+    found = claims(asked(web, TOKENS[1], 1))
+    assert found.cnf == KEYS[1].public
+    assert found.sub == handle  # a new phone is no second passage
+    assert asked(web, TOKENS[1], 0).status_code == 409
+
+
+def test_a_lost_phones_code_is_taken_back_and_the_new_ones_is_not(
+    estate: Path, engine: sa.Engine
+) -> None:
+    status = revocation.Statuses(engine)
+    signing = issuer.Issuer(*Estate(estate).issuer(ISSUER), engine, status=status)
+    made = enrol(engine)
+    with TestClient(issuer.web(signing)) as web:
+        lost = claims(asked(web, token_of(web, made), 0)).status
+        with store.writing(engine) as connection:
+            again = records.replace(connection, made.record)
+        found = claims(asked(web, token_of(web, again), 1)).status
+    with engine.connect() as connection:
+        taken_back = revocation.set_entries(connection, ISSUER)[1]
+    assert lost
+    assert found
+    assert taken_back == [lost.bit] != [found.bit]
+
+
+def test_no_free_entry_is_no_code(estate: Path, engine: sa.Engine) -> None:
+    def full(holder: records.Holder, exp_s: int) -> code.Status:
+        raise revocation.RevocationError("all status lists are full; let codes live shorter")
+
+    signing = issuer.Issuer(*Estate(estate).issuer(ISSUER), engine, status=full)
+    with TestClient(issuer.web(signing)) as web:
+        token = token_of(web, enrol(engine))
+        answer = asked(web, token, 0)
+        assert (answer.status_code, answer.json()["error"]) == (503, "store")
+
+
+def test_no_code_outlives_what_its_issuer_may_sign(estate: Path, engine: sa.Engine) -> None:
+    said, key = Estate(estate).issuer(ISSUER)
+    short = issuer.Issuer(msgspec.structs.replace(said, longest_life_s=3600), key, engine)
+    with TestClient(issuer.web(short)) as web:
+        found = claims(asked(web, token_of(web, enrol(engine)), 0))
+    assert found.exp_s - found.iat_s == 3600
+
+
+def test_a_holder_code_says_where_its_revocation_bit_is(estate: Path, engine: sa.Engine) -> None:
+    told: list[tuple[str, int]] = []
+
+    def status(holder: records.Holder, exp_s: int) -> code.Status:
+        told.append((holder.record, exp_s))
+        return code.Status(7, "city/2027")
+
+    signing = issuer.Issuer(*Estate(estate).issuer(ISSUER), engine, status=status)
+    made, plain = enrol(engine), enrol(engine)
+    with TestClient(issuer.web(signing)) as web:
+        found = claims(asked(web, token_of(web, made), 0))
+        assert claims(asked(web, token_of(web, plain), None)).status is None  # of minutes
+    assert found.status == code.Status(7, "city/2027")
+    assert told == [(made.record, found.exp_s)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"\xff",
+        b'{"key": 7}',
+        b'{"key": ""}',
+        b'{"key": "AAAA"}',
+        b'{"key": "' + b"A" * 43 + b'"}',
+        b'{"key": "' + b"_" * 43 + b'="}',
+        b'{"key": "' + "密".encode() * 44 + b'"}',
+        b'{"key": "' + b"A" * 2000 + b'"}',
+    ],
+)
+def test_a_key_that_is_none_is_said(engine: sa.Engine, web: TestClient, body: bytes) -> None:
+    made = enrol(engine)
+    token = token_of(web, made)
+    answer = web.post("/v1/code", headers={"authorization": f"Bearer {token}"}, content=body)
+    assert (answer.status_code, answer.json()["error"]) == (400, "body")
+    assert answer.json()["say"].endswith(".")
+    if b'"key": "' in body:
+        key = body[body.index(b'"key"') :]
+        whole = b'{"secret": "' + made.secret.encode() + b'", ' + key
+        answer = web.post("/v1/activate", content=whole)
+        assert (answer.status_code, answer.json()["error"]) == (400, "body")
+    assert claims(asked(web, token, 0)).cnf == KEYS[0].public  # nothing was bound
+
+
+def test_a_store_of_the_time_before_keys_is_brought_up_to_date(
+    estate: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "old.db"
+    made = enrol(store.open_store(f"sqlite:///{path}"))
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE records DROP COLUMN holder_key")
+        connection.execute("UPDATE alembic_version SET version_num = '0003'")
+    signing = issuer.Issuer(*Estate(estate).issuer(ISSUER), store.open_store(f"sqlite:///{path}"))
+    with TestClient(issuer.web(signing)) as web:
+        token = token_of(web, made)
+        assert claims(asked(web, token, 0)).cnf == KEYS[0].public
 
 
 def test_secrets_and_tokens_are_stored_as_hashes_only(
@@ -341,14 +484,18 @@ def test_an_error_of_the_database_names_no_values(engine: sa.Engine) -> None:
     assert "AAAAhandle-" not in str(caught.value)
 
 
-@pytest.mark.parametrize("path", ["/", "/wallet.js", "/wallet.css"])
+PATHS = [route.path for route in assets.routes()]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=[path.rpartition("/")[2] or "/" for path in PATHS])
 def test_the_wallet_page_may_speak_to_its_own_server_only(web: TestClient, path: str) -> None:
     answer = web.get(path)
     assert answer.status_code == 200
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
-    assert not re.search(r"(https?:)?//[a-z]+\.", answer.text)
+    commands = re.sub(r"^\s*//.*|http://www.w3.org/2000/svg", "", answer.text, flags=re.MULTILINE)
+    assert not re.search(r"(https?:)?//[a-z]+\.", commands)
 
 
 @pytest.mark.parametrize(
@@ -365,7 +512,7 @@ def test_a_record_that_no_code_could_say_is_not_made(
 
 def ask(url: str, body: object = None, token: str = "") -> dict[str, object]:
     request = urllib.request.Request(  # noqa: S310 -- loopback
-        url, json.dumps(body).encode(), {"authorization": f"Bearer {token}"}
+        url, json.dumps(body).encode() if body else b"", {"authorization": f"Bearer {token}"}
     )
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
         return dict(json.load(io.TextIOWrapper(answer)))
@@ -385,7 +532,7 @@ def test_the_commands_from_enrolment_to_a_red_code(estate: Path, tmp_path: Path)
         said = ask(f"{url}v1/code", token=token)
         assert isinstance(judged(estate, str(said["text"])), verdict.Genuine)
         assert Program("colour", record, "red", *place).process.wait(20) == 0
-        assert ask(f"{url}v1/code?svg=no", token=token)["colour"] == "red"
+        assert ask(f"{url}v1/code", token=token)["colour"] == "red"
         assert len(program.said) == 1  # no line for any request
 
 
@@ -398,7 +545,12 @@ def test_the_commands_from_enrolment_to_a_red_code(estate: Path, tmp_path: Path)
         (["issuer", "ESTATE", ISSUER, "--store", "STORE", "--host", "192.0.2.1"], "192.0.2.1"),
         (["enrol", "ESTATE", "nobody", "--store", "STORE"], "issuer.toml is missing"),
         (["enrol", "ESTATE", ISSUER, "--store", "STORE", "--aud", "A B"], "no record was made"),
+        (
+            ["issuer", "ESTATE", ISSUER, "--store", "STORE", "--holder-life-s", "0"],
+            "--holder-life-s",
+        ),
         (["colour", "nobody", "red", "--store", "STORE"], "no record"),
+        (["replace", "nobody", "--store", "STORE"], "no record"),
     ],
 )
 def test_bad_input_gets_one_sentence(
