@@ -30,7 +30,7 @@ fuzz: $(VENV)/ready
 
 pictures: $(VENV)/ready .cache/apt-demo .cache/apt-test
 	@mkdir -p .cache/pictures
-	MENSHEN_PICTURES=.cache/pictures $(BIN)/python -m pytest -q tests/test_pages.py
+	MENSHEN_PICTURES=.cache/pictures $(BIN)/python -m pytest -q tests/test_pages.py tests/test_wallet.py
 	cp .cache/pictures/operators.png .cache/pictures/wallet.png server_stub/
 
 lock: $(VENV)/ready

@@ -1,34 +1,23 @@
-"""The operators' page and the wallet, as Chromium shows them over real servers and a real store."""
+"""The operators' page, as Chromium shows it over a real server and a real store."""
 
 import datetime
-import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-import zxingcpp
-from PIL import Image
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
-from edge.wire import code, report
+from edge.wire import report
 from server_stub import markup, store, view
 from server_stub.view import Why
-from tests import centre
-from tests.centre import ISSUER, Program, running
+from tests.centre import running
+from tests.chromium import Watch, chromium, pictures
 
 HOUR_S = 3600
 NOW_S = 1_900_000_000 // HOUR_S * HOUR_S + 1800  # half past some hour
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 # What the page says, without a browser.
@@ -199,34 +188,8 @@ def test_what_a_unit_says_of_itself_cannot_become_markup(filler: Filler) -> None
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(QUIET))
+    with chromium() as browser:
         yield browser
-        browser.close()
-
-
-class Watch:
-    """What a page asked for and complained of."""
-
-    def __init__(self, page: Page, url: str) -> None:
-        self.url, self.foreign, self.complaints = url, [], []  # type: ignore[var-annotated]
-        page.on("request", lambda request: self._ask(request.url))
-        page.on("console", lambda said: self._complain(said.type, said.text))
-        page.on("pageerror", lambda error: self._complain("error", str(error)))
-
-    def _ask(self, url: str) -> None:
-        if not url.startswith((self.url, self.url.replace("http", "ws", 1), "data:", "blob:")):
-            self.foreign.append(url)
-
-    def _complain(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning"):
-            self.complaints.append(text)
-
-
-def pictures(tmp_path: Path) -> Path:
-    folder = Path(os.environ.get("MENSHEN_PICTURES") or tmp_path)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def a_day(filler: Filler, now_s: int) -> None:
@@ -328,133 +291,3 @@ def test_a_broken_store_is_said_on_the_page(browser: Browser, tmp_path: Path) ->
             connection.execute(sa.text("ALTER TABLE gone RENAME TO cells"))
         expect(page.locator(".warning")).to_have_count(0, timeout=10_000)
         page.close()
-
-
-@pytest.fixture(scope="module")
-def estate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return centre.make_estate(tmp_path_factory.mktemp("estate"))
-
-
-@pytest.mark.system
-def test_the_wallet(browser: Browser, estate: Path, tmp_path: Path) -> None:
-    place = ["--store", f"sqlite:///{tmp_path}/menshen.db"]
-    port = centre.free_port()
-    serving = ["issuer", estate, ISSUER, *place, "--port", port, "--life-s", 6]
-    program = Program(*serving)
-    program.wait_for("ready")
-    url = f"http://127.0.0.1:{port}/"
-    try:
-        enrolling = Program("enrol", estate, ISSUER, *place, "--url", url)
-        address = enrolling.wait_for("page").split()[-1]
-        record = enrolling.said[0].split()[-1]
-        page = browser.new_page(
-            locale="en-GB", viewport={"width": 390, "height": 844}, color_scheme="light"
-        )
-        watch = Watch(page, url)
-        page.goto(address)
-        expect(page.locator("#colour")).to_contain_text("Green")
-        expect(page).to_have_url(url)  # the secret is gone from the address
-        symbol = page.locator("#symbol")
-        expect(symbol).to_be_visible()
-        box = symbol.bounding_box()
-        assert box is not None
-        assert box["width"] > 250
-        assert page.evaluate("document.querySelector('#symbol').naturalWidth") > 0
-        folder = pictures(tmp_path)
-        page.screenshot(path=folder / "wallet.png")
-        (seen,) = zxingcpp.read_barcodes(Image.open(folder / "wallet.png"))
-        signed = code.decode(seen.bytes)
-        assert isinstance(signed, code.Signed)
-        assert signed.code.colour == code.Colour.GREEN
-
-        # it renews by itself, and shows a new colour
-        first = symbol.get_attribute("src")
-        assert Program("colour", record, "yellow", *place).process.wait(20) == 0
-        expect(page.locator("#colour")).to_contain_text("Yellow", timeout=15_000)
-        assert symbol.get_attribute("src") != first
-        page.screenshot(path=folder / "wallet-yellow.png")
-        page.get_by_role("button", name="中文").click()
-        expect(page.locator("#colour")).to_contain_text("黄码")
-        page.reload()
-        expect(page.locator("#colour")).to_contain_text("黄码")  # token and language are kept
-        assert watch.complaints == []
-
-        # without its issuer: it says so, until when it works, and then that it has expired
-        program.kill()
-        expect(page.locator("#trouble")).to_contain_text("之前有效", timeout=15_000)
-        page.screenshot(path=folder / "wallet-offline.png")
-        expect(page.locator("#over")).to_be_visible(timeout=15_000)
-        page.emulate_media(color_scheme="dark")
-        page.screenshot(path=folder / "wallet-expired.png")
-        program = Program(*serving)
-        expect(page.locator("#over")).to_be_hidden(timeout=30_000)
-        expect(page.locator("#trouble")).to_have_text("")
-        assert watch.foreign == []
-        page.close()
-
-        # the same secret on another phone, and a wrong one
-        other = browser.new_context(locale="en-GB").new_page()
-        other.goto(address)
-        expect(other.locator("#trouble")).to_contain_text("used already")
-        other.locator("#secret").fill("ABCD")
-        other.get_by_role("button", name="Unlock").click()
-        expect(other.locator("#trouble")).to_contain_text("not known")
-        other.screenshot(path=folder / "wallet-unlock.png")
-        other.close()
-    finally:
-        program.kill()
-
-
-@pytest.mark.system
-def test_a_lost_answer_locks_no_phone_out(browser: Browser, estate: Path, tmp_path: Path) -> None:
-    place = ["--store", f"sqlite:///{tmp_path}/menshen.db"]
-    with running("issuer", estate, ISSUER, *place, "--port", 0) as program:
-        url = program.said[-1].split(" at ")[1]
-        address = (
-            Program("enrol", estate, ISSUER, *place, "--url", url).wait_for("page").split()[-1]
-        )
-        phone = browser.new_context(locale="en-GB")
-        page = phone.new_page()
-        asked: list[str] = []
-
-        def lose(route: Route) -> None:
-            asked.append(route.request.post_data or "")
-            assert route.fetch().ok  # the issuer has unlocked it
-            route.abort()
-
-        page.route("**/v1/activate", lose)
-        page.goto(address)
-        expect(page.locator("#trouble")).to_contain_text("not known yet whether")
-        expect(page).to_have_url(url)
-        expect(page.locator("#card")).to_be_hidden()
-        page.screenshot(path=pictures(tmp_path) / "wallet-lost-answer.png")
-
-        # a proxy's page is no answer, and neither is a store that fails
-        for body, status in (("<html>log in</html>", 200), ('{"error": "store"}', 503)):
-            page.unroute("**/v1/activate")
-            page.route("**/v1/activate", _answering(body, status))
-            page.locator("#secret").fill(address.split("#")[1])
-            page.get_by_role("button", name="Unlock").click()
-            expect(page.locator("#trouble")).to_contain_text("answers with a fault")
-            expect(page.locator("#trouble")).to_contain_text("store" if status == 503 else "200")
-        page.close()
-
-        # opened again without the secret: it asks with what it kept, and no other phone can
-        page = phone.new_page()
-        page.on("request", lambda request: asked.append(request.post_data or ""))
-        page.goto(url)
-        expect(page.locator("#colour")).to_contain_text("Green")
-        activations = {said for said in asked if "secret" in said}
-        assert len(activations) == 1, activations  # the same token each time
-        page.goto(address)  # the link once more
-        expect(page.locator("#colour")).to_contain_text("Green")
-        expect(page.locator("#trouble")).to_have_text("")
-        other = browser.new_context(locale="en-GB").new_page()
-        other.goto(address)
-        expect(other.locator("#trouble")).to_contain_text("used already")
-        other.close()
-        phone.close()
-
-
-def _answering(body: str, status: int) -> Callable[[Route], None]:
-    return lambda route: route.fulfill(body=body, status=status)
