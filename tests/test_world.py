@@ -1,7 +1,5 @@
 """The simulated street: whatever the seed does, what must hold holds."""
 
-import logging
-import sqlite3
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -243,59 +241,6 @@ def test_a_forged_acknowledgement_frees_nothing(tmp_path: Path) -> None:
     street.centre.acks.append((street.monotonic_s, b"torn"))
     street.run(10)
     assert street.store.unacknowledged(report.CELLS_MAX) == kept
-
-
-def _traffic(street: Street) -> list[tuple[float, str, bytes]]:
-    return [(m.at_s, m.leaf, m.payload) for m in street.centre.messages]
-
-
-def _files(street: Street) -> list[bytes]:
-    street.store.close()
-    files = sorted(street.folder.iterdir())
-    dump = "\n".join(sqlite3.connect(street.folder / "counts.db").iterdump()).encode()
-    return [dump, *(path.name.encode() for path in files), *(path.read_bytes() for path in files)]
-
-
-def _lived(people: int, folder: Path, caplog: pytest.LogCaptureFixture, leak: str) -> list[object]:
-    """A street's every trace: messages with their times, files, log lines."""
-    caplog.clear()
-    troubles = Troubles(power_cuts=1, broker_outages=1, camera_losses=2)
-    street = Street(42, folder, people=people, per_hour=600, troubles=troubles)
-    if leak:
-        _plant(street, leak)
-    street.run(HOUR_S)
-    return [_traffic(street), caplog.messages, _files(street)]
-
-
-def _plant(street: Street, leak: str) -> None:
-    def told(verdict: object, decision: object) -> None:
-        subject = getattr(verdict, "subject", b"")
-        if leak == "log":
-            logging.getLogger("menshen").warning("seen %d", subject[-1])
-        elif leak == "file":
-            (street.folder / "last").write_bytes(subject[-1:])
-        elif leak == "message":
-            street.centre.publish("health", subject[-1:])
-
-    street.told = told  # type: ignore[method-assign]
-    street.power_cut()
-
-
-def test_twins_leave_the_same_traces(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Same seed, other people (keys, handles, scopes): every byte that leaves is the same."""
-    ours = _lived(1, tmp_path / "a", caplog, "")
-    theirs = _lived(2, tmp_path / "b", caplog, "")
-    assert len(ours[0]) > 30  # type: ignore[arg-type]
-    assert ours == theirs
-
-
-@pytest.mark.parametrize("leak", ["log", "file", "message"])
-def test_a_planted_leak_is_found(
-    leak: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    ours = _lived(1, tmp_path / "a", caplog, leak)
-    theirs = _lived(2, tmp_path / "b", caplog, leak)
-    assert ours != theirs
 
 
 def test_messages_have_one_size_and_fixed_times(tmp_path: Path) -> None:
