@@ -36,7 +36,8 @@ def edge(*arguments: object, pins: str = "mock") -> subprocess.CompletedProcess[
 def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 2, done
     assert "Traceback" not in done.stderr
-    (line,) = done.stderr.strip().splitlines()
+    *before, line = done.stderr.strip().splitlines()
+    assert all(told.startswith("menshen-edge: ") for told in before), "only log lines before it"
     return line
 
 
