@@ -28,7 +28,7 @@ KINDS = {  # what a visit shows, of a hundred; and what an attentive door says t
     "of another site": (6, "not-here"),
 }
 _RECORDS: dict[str, tuple[int, Colour, tuple[str, ...]]] = {
-    "green": (40, Colour.GREEN, ()),
+    "green": (200, Colour.GREEN, ()),  # nobody twice within passback time: a visit takes a second
     "yellow": (6, Colour.YELLOW, ()),
     "red": (8, Colour.RED, ()),
     "of another site": (6, Colour.GREEN, ("harbour",)),
@@ -83,7 +83,8 @@ class Crowd:
     def _text(self, kind: str) -> str:
         if kind in self._phones:
             phones = self._phones[kind]
-            return phones[self._rng.integers(len(phones))].code()
+            phones.append(phones.pop(0))  # one after the other
+            return phones[-1].code()
         genuine = self._phones["green"][0].code()
         if kind == "cut off":
             return genuine[: -int(self._rng.integers(3, 60))]
