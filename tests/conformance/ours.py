@@ -8,22 +8,18 @@ import json
 import sys
 from typing import Any
 
-import msgspec
-
 from edge.clock import NEVER_S, Floors, Interval, Now
 from edge.verdict import verify
 from edge.wire import code, holder, keys
-from edge.wire.trust import Issuers, Trust
 from tests.vectors.door import believed, code_of, place, told
 
 
 def reader(asked: dict[str, Any]) -> dict[str, Any]:
     text = asked["text"].encode() if "text" in asked else base64.b64decode(asked["base64"])
     documents, door, time = asked["documents"], asked["door"], asked["time"]
-    trust = Trust(msgspec.convert(documents["issuers.json"], Issuers))
     latest_s = NEVER_S if time["latest_s"] is None else time["latest_s"]
     now = Now(Interval(time["earliest_s"], latest_s, "system"), 0.0)
-    beliefs = believed(door, documents, asked["keys"], trust)
+    beliefs = believed(door, documents, asked["keys"])
     said = verify(text, beliefs, place(door), now, Floors())
     verdict, _, more = told(said).partition(":")
     return {"verdict": verdict, "colour" if verdict == "genuine" else "reason": more or None}

@@ -7,16 +7,14 @@ from typing import Any
 
 import msgspec
 
-from edge.age import Ages
+from edge import belief
+from edge.belief import Bundle
 from edge.clock import NEVER_S, Floors, Interval, Now
-from edge.verdict import Believed, Genuine, HolderTerms, Place, Refused, Unsure, Verdict, verify
-from edge.wire import code, status
-from edge.wire.trust import Issuers, Trust
+from edge.verdict import Believed, Genuine, Place, Refused, Unsure, Verdict, verify
+from edge.wire import code
 
 FOLDER = Path(__file__).parent
 WORLD = json.loads((FOLDER / "world.json").read_text(encoding="utf-8"))
-DOCUMENTS = WORLD["documents"]
-TRUST = Trust(msgspec.convert(DOCUMENTS["issuers.json"], Issuers))
 NAMES = sorted(path.stem for path in (FOLDER / "codes").glob("*.json"))
 FIRST = "north-1"
 
@@ -82,31 +80,33 @@ def place(door: dict[str, Any]) -> Place:
 
 
 def believed(
-    door: dict[str, Any], documents: dict[str, Any], signers: dict[str, list[str]], trust: Trust
+    door: dict[str, Any], documents: dict[str, Any], signers: dict[str, list[str]]
 ) -> Believed:
     """What a door of these documents believes; `signers` are the keys in base64, by path."""
-    site = documents[f"site/{door['site']}.json"]
-    ages = {key: value for key, value in site.get("ages", {}).items() if key.endswith("_s")}
-    lists = {}
-    for path, publics in signers.items():
-        name = path.removeprefix("status/").removesuffix(".cwt")
-        data = base64.b64decode(documents[path]["base64"])
-        listed = status.read(data, [base64.b64decode(public) for public in publics], name)
-        lists[(name.partition("/")[0], name)] = listed
-    return Believed(
-        trust,
-        holder=HolderTerms(**site.get("holder", {})),
-        ages=Ages(**ages),
-        lists=lists,
+    bundle = Bundle(
+        {path: _bytes(document) for path, document in documents.items()},
+        {path: tuple(map(base64.b64decode, publics)) for path, publics in signers.items()},
+        version=1,
         signed_s=door["heard_s"],
-        version=documents["issuers.json"]["version"],
+        until_s=NEVER_S,
+        accepted_s=0.0,
     )
+    return belief.read(bundle, door["site"], frozenset(door["groups"]))
+
+
+def _bytes(document: dict[str, Any]) -> bytes:
+    if document.keys() == {"base64"}:
+        return base64.b64decode(document["base64"])
+    return json.dumps(document).encode()
 
 
 PLACES = {name: place(door) for name, door in WORLD["doors"].items()}
 BELIEVED = {
-    name: believed(door, DOCUMENTS, WORLD["keys"], TRUST) for name, door in WORLD["doors"].items()
+    name: believed(door, WORLD["documents"], WORLD["keys"]) for name, door in WORLD["doors"].items()
 }
+
+
+TRUST = BELIEVED[FIRST].trust
 
 
 def judge(text: bytes, now: Interval, door: str = FIRST) -> Verdict | None:
