@@ -17,9 +17,9 @@ from PIL import Image
 
 from edge import belief, clock, verdict
 from edge.verdict import Genuine, Reason, Refused, Unsure
-from edge.wire import code, keys, rules, status, trust
+from edge.wire import code, holder, keys, rules, status, trust
 from edge.wire.code import Colour, Status
-from server_stub import lists, paper, records, revocation, store
+from server_stub import issuer, lists, paper, records, revocation, store
 from server_stub.estate import Estate, EstateError
 from server_stub.revocation import COUNT, DAY_S, Entry
 from tests import centre
@@ -519,6 +519,35 @@ def test_where_no_sheet_is_made_no_entry_is_taken(
     with engine.connect() as connection:
         assert connection.execute(sa.select(store.status_bits)).all() == []
     assert not path.exists() or path.read_text() == "a sheet"
+
+
+@pytest.mark.parametrize("how", ["another colour", "a lost phone"])
+def test_a_phones_code_of_hours_is_taken_back(estate: Estate, engine: sa.Engine, how: str) -> None:
+    said, key = estate.issuer(ISSUER)
+    signing = issuer.Issuer(said, key, engine, status=revocation.Statuses(engine))
+    with store.writing(engine) as connection:
+        made = records.enrol(connection, ISSUER, Colour.GREEN, (SITE,))
+    phone, token = keys.private_key(), records.new_token()
+    assert signing.activate(made.secret, token, phone.public) is None
+    now_s = int(time.time())
+
+    def shown() -> object:
+        return judged(estate, holder.encode(answer.text, now_s, None, phone), now_s)
+
+    answer = signing.code(token, now_s, phone.public)
+    assert isinstance(answer, issuer.Answer)
+    assert answer.exp_s - answer.iat_s == issuer.HOLDER_LIFE_S
+    lists.publish(estate, ISSUER, engine, now_s)
+    assert isinstance(shown(), Genuine)
+    with store.writing(engine) as connection:
+        if how == "another colour":
+            records.recolour(connection, made.record, Colour.YELLOW)
+        else:
+            records.replace(connection, made.record)
+    lists.publish(estate, ISSUER, engine, now_s)
+    refused = shown()
+    assert isinstance(refused, Refused)
+    assert refused.reason is Reason.REVOKED
 
 
 # The commands
