@@ -36,7 +36,7 @@ _INSIDE_UNSEEN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the loop needs of the unit's configuration."""
 

@@ -165,7 +165,7 @@ def test_an_issuer_that_signs_ahead_dates_no_other() -> None:
     )
     believed = Believed(Trust(document), signed_s=NOW_S)
     place, floors = Place(frozenset({"campus"})), Floors()
-    unset = Now(Interval(NOW_S, NEVER_S, "unset"), 0)
+    unset = Now(Interval(NOW_S, NEVER_S, "build"), 0)
 
     def judged(signer: keys.PrivateKey, iat_s: int, now: Now) -> object:
         said = Code(colour=Colour.GREEN, sub="AAECAwQFBgc", iat_s=iat_s, exp_s=iat_s + 3600)
@@ -173,7 +173,7 @@ def test_an_issuer_that_signs_ahead_dates_no_other() -> None:
         if not isinstance(verdict, Genuine | Refused | Unsure):
             return None
         if verdict.dated is not None:  # as the loop does
-            floors.raised(*verdict.dated, now.interval)
+            floors.raised(*verdict.dated, now)
         return Genuine if isinstance(verdict, Genuine) else verdict.reason
 
     assert judged(honest, NOW_S, unset) is Reason.TIME_UNKNOWN
@@ -185,7 +185,7 @@ def test_an_issuer_that_signs_ahead_dates_no_other() -> None:
     assert believed.step(unset) == 0
     # One sync heals it.
     synced = Now(Interval(NOW_S + 9, NOW_S + 11, "sync"), 10)
-    floors.synced(synced.interval)
+    floors.synced(synced)
     assert judged(liar, NOW_S, synced) is Genuine
     assert judged(honest, NOW_S, synced) is Genuine
     assert judged(liar, NOW_S + 33 * DAY_S, synced) is Reason.NOT_YET

@@ -86,6 +86,7 @@ def test_it_is_repeated_once_a_day(tmp_path: Path) -> None:
     street.run(1)
     for _ in range(3):
         street.monotonic_s += selftest.AGAIN_S / 2
+        street.wall_s += selftest.AGAIN_S / 2
         street.run(1)
     assert len(asked) == 2
     assert asked[1] - asked[0] >= selftest.AGAIN_S

@@ -16,15 +16,16 @@ import numpy as np
 from edge import BUILT_S, selftest
 from edge.adapters.disk import DiskStore
 from edge.adapters.ram import ProcessMemory
-from edge.clock import Now, Sync, interval
+from edge.adapters.systemclock import SAVE_EVERY_S
+from edge.clock import Kept, Now, Reckoning, Relation, RtcReading, Sync, interval
 from edge.decision import Decision
 from edge.door import DoorAction, Signal
 from edge.lane import Lane, Sensors
 from edge.loop import Loop, Settings, World
 from edge.ports import CameraLost, DoorLost, Frame, Luma, Symbol
 from edge.verdict import Believed, Place, Verdict
-from edge.wire import keys, report, trust
-from edge.wire.code import Code, Colour, encode
+from edge.wire import holder, keys, report, status, trust
+from edge.wire.code import Code, Colour, Status, encode
 from edge.wire.rules import PLAIN
 
 SITE, UNIT = "campus", "north-1"
@@ -36,6 +37,7 @@ READ_RATE = 0.6  # of the frames that show a code, as at a real door
 UNLOCK_MS = 3000
 K = 10
 PERIOD_S = 900
+RTC_PPM = 5.0
 BLANK = np.zeros((2, 2), np.uint8)
 
 KINDS = {  # what comes by, how often, and what the door must say
@@ -49,8 +51,16 @@ KINDS = {  # what comes by, how often, and what the door must say
     "elsewhere": (5, "not-here"),
     "stranger": (4, "unsure-issuer"),
     "poster": (8, None),
+    "listed": (6, "green"),  # could have been taken back, and was not
+    "revoked": (4, "revoked"),
+    "holder": (20, "green"),
+    "picture": (4, "proof-old"),  # of a holder code, some minutes old
+    "fast-phone": (3, "phone-clock"),
+    "next-door": (3, "not-here"),  # a holder code made for another door
 }
-OPENING = {"green", "holder"}
+OPENING = {"green", "listed", "holder"}
+LIST = "city/1"
+REVOKED = range(1000, 1500)  # the entries of those who were taken back
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,7 @@ class Troubles:
     repeats: float = 0.1  # the share of messages that arrive twice
     camera_losses: float = 0.0
     door_losses: float = 0.0
-    clock_steps: float = 0.0
+    clock_steps: float = 0.0  # of the RTC: an empty battery, a hand
 
 
 class People:
@@ -90,12 +100,16 @@ class People:
         self.handles = [
             base64.urlsafe_b64encode(rng.randbytes(8))[:11].decode() for _ in range(500)
         ]
+        self.phones = [keys.private_key(rng.randbytes(32)) for _ in range(500)]
         self.scopes = [f"staff:{''.join(rng.choices('abcdefghij', k=6))}" for _ in range(500)]
 
     def text(self, kind: str, who: int, now_s: int) -> bytes:
         """What `who` shows, being of `kind`."""
         if kind == "poster":
             return b"HTTPS://EXAMPLE.ORG/%d" % who
+        if kind in ("holder", "picture", "fast-phone", "next-door"):
+            return self._held(kind, who, now_s).encode()
+        bit = {"listed": who, "revoked": REVOKED.start + who}.get(kind)
         colour = {"yellow": Colour.YELLOW, "red": Colour.RED}.get(kind, Colour.GREEN)
         iat_s = now_s - (7200 if kind == "expired" else 30)
         code = Code(
@@ -105,6 +119,7 @@ class People:
             exp_s=iat_s + 3600,
             aud=("harbour",) if kind == "elsewhere" else (),
             scope=self.scopes[who],
+            status=None if bit is None else Status(bit, LIST),
         )
         signer = self.stranger if kind == "stranger" else self.city
         if kind == "forged":
@@ -116,6 +131,19 @@ class People:
             other = encode(Code(colour=colour, sub=code.sub, iat_s=iat_s - 9, exp_s=iat_s), signer)
             return text[:-96] + other.encode()[-96:]
         return text
+
+    def _held(self, kind: str, who: int, now_s: int) -> str:
+        phone = self.phones[who]
+        said = Code(
+            colour=Colour.GREEN,
+            sub=self.handles[who],
+            iat_s=now_s - 1800,
+            exp_s=now_s + 7200,
+            cnf=phone.public,
+        )
+        off_s = {"picture": -600, "fast-phone": 600}.get(kind, who % 90 - 60)
+        door = f"{SITE}/north-2" if kind == "next-door" else f"{SITE}/{UNIT}" if who % 2 else None
+        return holder.encode(encode(said, self.city), now_s + off_s, door, phone)
 
 
 @dataclass
@@ -141,6 +169,7 @@ class Street:
         troubles: Troubles | None = None,
         kinds: dict[str, tuple[int, str | None]] | None = None,
         wired: bool = True,
+        rtc: bool = True,
         turnstile: bool = False,
     ) -> None:
         self.seed = seed
@@ -151,6 +180,8 @@ class Street:
         self.troubles = troubles or Troubles()
         self.kinds = kinds or KINDS
         self.wired = wired  # whether this unit has a broker at all
+        self.has_rtc = rtc
+        self.rtc_ahead_s = -1_234_567_890.0  # the RTC's own count: no date at all
         self.wall_s = float(START_S)
         self.monotonic_s = 1000.0
         self.visit: Visit | None = None
@@ -166,6 +197,7 @@ class Street:
         self.centre = Centre(self)
         self.camera_lost = self.door_lost = False
         self.rules = PLAIN
+        self.misled = False  # whether somebody has turned the RTC since the last sync
         self.boots = 0
         self.known_answers: Callable[[], str | None] = selftest.wrong
         document = trust.Issuers(
@@ -186,6 +218,10 @@ class Street:
             ],
         )
         self.trust = trust.Trust(document)
+        lister = keys.private_key(b"l" * 32)
+        listed = status.write(REVOKED, 2000, LIST, START_S - 3600, lister)
+        self.lists = {("city", LIST): status.read(listed, [lister.public], LIST)}
+        self.kept = self._commissioned() if rtc else Kept()
         self.memory = ProcessMemory()
         long_ago = Now(interval(self.wall_s), self.monotonic_s - PLAIN.passback_s)
         self.memory.save(Lane(bytes(32), long_ago, Sensors(), None).saved())
@@ -206,17 +242,43 @@ class Street:
             self.memory,
         )
         settings = Settings(
-            UNLOCK_MS, PERIOD_S, K, 60, self.centre.key.public, Sensors(turn=self.turnstile)
+            unlock_ms=UNLOCK_MS,
+            period_s=PERIOD_S,
+            k=K,
+            report_s=60,
+            collector_key=self.centre.key.public,
+            site=SITE,
+            unit=UNIT,
+            time_key=self.centre.time_key.public if self.wired else b"",
+            sensors=Sensors(turn=self.turnstile),
         )
         self.loop = Loop(
             world,
-            Believed(self.trust, rules=self.rules, version=1, signed_s=START_S - 86400),
-            Place(GROUPS),
+            Believed(
+                self.trust,
+                rules=self.rules,
+                lists=self.lists,
+                version=1,
+                signed_s=START_S - 3600,
+            ),
+            Place(GROUPS, SITE, UNIT),
             settings,
             rng,
             self.told,
             self.known_answers,
         )
+
+    def _commissioned(self) -> Kept:
+        """What the first start left: somebody was there, and a network."""
+        shown_s = int(self.wall_s + self.rtc_ahead_s)
+        offset_ms = round(1000 * (self.wall_s - shown_s - 0.5))
+        return Kept(int(self.wall_s) - 60, 0, Relation(shown_s, offset_ms, 1500, shown_s))
+
+    def rtc(self) -> RtcReading | None:
+        """What the unit's RTC shows."""
+        if not self.has_rtc:
+            return None
+        return RtcReading(int(self.wall_s + self.rtc_ahead_s), self.monotonic_s)
 
     def power_cut(self) -> None:
         """Nothing is said goodbye to; what was committed is there again after the start."""
@@ -277,7 +339,7 @@ class Street:
         if self._happens(often.broker_outages):
             self.centre.down_until_s = self.monotonic_s + self.rng.uniform(10, 3600)
         if self._happens(often.clock_steps):
-            self.wall_s += self.rng.uniform(-4, 4)
+            self.rtc_ahead_s += self.rng.uniform(-9000, 9000)
         if self._happens(often.camera_losses):
             self.camera_lost = True
         elif self.camera_lost and self.rng.random() < 0.1:
@@ -339,18 +401,36 @@ class Street:
 
 @dataclass
 class Watch:
-    """The unit's clock."""
+    """The unit's clock: the real reckoning, from what a power cut left."""
 
     street: Street
 
+    def __post_init__(self) -> None:
+        street = self.street
+        self.reckoning = Reckoning(street.kept, street.rtc(), street.monotonic_s, RTC_PPM)
+        self.save_due_s = street.monotonic_s + SAVE_EVERY_S
+
     def read(self) -> Now:
-        return Now(interval(self.street.wall_s), self.street.monotonic_s)
+        street, known = self.street, self.reckoning
+        known.seen(street.rtc())
+        at_s = street.monotonic_s
+        if known.rtc == "broken" and street.kept.relation is not None:
+            street.kept = known.kept(at_s)
+        if at_s >= self.save_due_s:
+            self.save_due_s = at_s + SAVE_EVERY_S
+            street.kept = known.kept(at_s)
+        now = Now(known.at(at_s), at_s, known.powered_s(at_s), known.rtc)
+        true = now.interval.earliest_s <= street.wall_s <= now.interval.latest_s
+        assert true or street.misled, f"the true time is {street.wall_s} and not in {now.interval}"
+        return now
 
     def sleep(self, seconds: float) -> None:
         """Time passes in `tick` alone."""
 
     def synced(self, sync: Sync) -> None:
-        """This street's unit knows the time already."""
+        self.reckoning.synced(sync, self.street.rtc())
+        self.street.misled = False
+        self.street.kept = self.reckoning.kept(self.street.monotonic_s)
 
 
 @dataclass
@@ -386,6 +466,8 @@ class Centre:
         self.cells: dict[tuple[str, int], report.Cell] = {}
         self.fresh: list[report.Cell] = []  # not yet looked at
         self.acks: list[tuple[float, bytes]] = []
+        self.time_key = keys.private_key(b"t" * 32)
+        self.answers: list[tuple[float, bytes]] = []
         self.rng = random.Random(f"centre {street.seed}")
 
     @property
@@ -398,6 +480,16 @@ class Centre:
         if leaf == "counts":
             for _ in range(2 if self.rng.random() < self.street.troubles.repeats else 1):
                 self._collect(report.decode_counts(payload))
+        if leaf == "ask":
+            answer = report.Answer(
+                site=SITE,
+                unit=UNIT,
+                nonce=report.decode_ask(payload).nonce,
+                time_ms=round(1000 * self.street.wall_s) + 100,
+                error_ms=200,
+            )
+            due_s = self.street.monotonic_s + 0.2
+            self.answers.append((due_s, report.sign_answer(answer, self.time_key)))
 
     def _collect(self, counts: report.Counts) -> None:
         self.fresh += counts.cells
@@ -420,6 +512,7 @@ class Centre:
         """Acknowledgements sent during an outage are lost."""
         if not self.up:
             self.acks.clear()
+            self.answers.clear()
 
     def check(self) -> None:
         """What nobody outside may ever see."""
@@ -440,8 +533,12 @@ class Line:
 
     def received(self) -> list[tuple[report.Leaf, bytes]]:
         centre, now_s = self.street.centre, self.street.monotonic_s
-        come = [("ack", payload) for at_s, payload in centre.acks if at_s <= now_s]
+        come: list[tuple[report.Leaf, bytes]] = [
+            ("ack", payload) for at_s, payload in centre.acks if at_s <= now_s
+        ]
         centre.acks = [ack for ack in centre.acks if ack[0] > now_s]
+        come += [("answer", payload) for at_s, payload in centre.answers if at_s <= now_s]
+        centre.answers = [answer for answer in centre.answers if answer[0] > now_s]
         return come
 
     def connected(self) -> bool:

@@ -55,6 +55,8 @@ class SystemClock:
             self._tell(self._reckoning.seen(self._rtc.read()))
             self._ask_system()
             now_s = monotonic_s()
+            if self._reckoning.rtc == "broken" and self._stored.relation is not None:
+                self._save(now_s)  # else the next start would believe that RTC again
         if now_s >= self._save_due_s:
             self._save(now_s)
         known = self._reckoning
