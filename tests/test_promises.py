@@ -16,10 +16,10 @@ import pytest
 
 from edge import BUILT_S
 from edge.adapters import board
-from edge.clock import Floors, Interval, Now, interval
+from edge.clock import Floors, Interval, Kept, Now, Reckoning, RtcReading, Sync, interval
 from edge.door import Signal
 from edge.tally import Cell
-from edge.verdict import Believed, Genuine, Listed, Place, Refused, verify
+from edge.verdict import Believed, Genuine, Listed, Place, Reason, Refused, Unsure, verify
 from edge.wire import holder, keys, status, trust, unit
 from edge.wire.code import Code, Colour, Status, encode
 from edge.wire.rules import PLAIN
@@ -122,6 +122,23 @@ def test_2_a_wound_back_clock_opens_nothing(rtc: bool, tmp_path: Path) -> None:
     street.run(400)
     assert shown(street, "expired", text=old) == 0
     assert street.decisions[-1][1] == "expired"
+
+
+def test_2_no_rtc_brings_an_old_code_back() -> None:
+    """Power cuts, an RTC set back, a battery taken out: the floor and doubt are all they bring."""
+    clock = Reckoning(Kept(), RtcReading(5_000_000, 400.0), 400.0, 10.0)
+    clock.synced(Sync(NOW_S + 7200.0, 0.5, 401.0), RtcReading(5_000_001, 401.0))
+    kept = clock.kept(700.0)
+    for shows_s in (None, 0, 4_000_000, 5_000_300 - 7200, 5_000_302):
+        rtc = RtcReading(shows_s, 20.0) if shows_s is not None else None
+        after = Reckoning(kept, rtc, 20.0, 10.0).at(20.0)
+        assert after.earliest_s >= NOW_S + 7200
+        old = judged(GREEN, after)
+        assert isinstance(old, Refused)
+        assert old.reason is Reason.EXPIRED
+        new = judged(replace(GREEN, iat_s=NOW_S + 7200, exp_s=NOW_S + 9000), after)
+        # Only a related RTC that has gone on says enough to open.
+        assert isinstance(new, Genuine if shows_s == 5_000_302 else Unsure)
 
 
 def test_2_a_holder_code_is_not_accepted_bare() -> None:
