@@ -219,9 +219,10 @@ def test_no_pins_no_camera_no_trust_are_one_sentence_each(tmp_path: Path) -> Non
     now_s = int(time.time())
     unit = write_unit(tmp_path / "a", now_s)
     assert "pins of this door cannot be driven" in one_sentence(edge("run", unit, pins="native"))
-    unit = write_unit(tmp_path / "b", now_s, camera={"kind": "pictures", "source": "none"})
+    nowhere = {"kind": "pictures", "source": "none"}
+    unit = related(write_unit(tmp_path / "b", now_s, camera=nowhere), now_s)
     assert "picture folder" in one_sentence(edge("run", unit))
-    unit = write_unit(tmp_path / "c", now_s, camera={"kind": "picamera"})
+    unit = related(write_unit(tmp_path / "c", now_s, camera={"kind": "picamera"}), now_s)
     assert "camera" in one_sentence(edge("run", unit))
     unit = write_unit(tmp_path / "d", now_s)
     (tmp_path / "d" / "issuers.json").write_bytes(b"{}")
