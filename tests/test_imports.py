@@ -12,9 +12,19 @@ import pytest
 ROOT = Path(__file__).parents[1]
 HOUSES = ("edge", "provisioning", "server_stub", "firmware", "hardware")
 
-STAGES = {"age", "clock", "verdict", "decision", "replay", "selftest", "door", "tally", "health"}
+STAGES = {
+    "age",
+    "asking",
+    "clock",
+    "verdict",
+    "decision",
+    "replay",
+    "selftest",
+    "door",
+    "tally",
+    "health",
+}
 STAGES |= {"passage", "inside", "lane"}  # who passes
-STAGES |= {"asking"}  # what time it is
 
 # What may import what. A part may import itself only where it is named.
 ARROWS = {
