@@ -1,6 +1,7 @@
 """The time from the real broker and collector for a unit that has none; certificates and dates."""
 
 import base64
+import ctypes
 import datetime
 import itertools
 import logging
@@ -11,12 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Queue
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from edge import BUILT_S
+from edge.adapters import kernelclock
 from edge.adapters.mqtt import MqttUplink
 from edge.adapters.rtc import SysfsRtc
 from edge.adapters.slots import Slots
@@ -277,3 +280,56 @@ def test_a_sync_through_the_real_clock_is_kept(tmp_path: Path) -> None:
     assert after.interval().source == "floor"
     assert after.interval().earliest_s >= BUILT_S + 10**7 - 1
     assert Slots(tmp_path).load().relation is None
+
+
+class Libc:
+    """What adjtimex(2) says: a state, and the most that the clock may be off."""
+
+    def __init__(self, state: int, error_us: int) -> None:
+        self._state, self._error_us = state, error_us
+
+    def adjtimex(self, said: Any) -> int:
+        assert said._obj.modes == 0  # it only asks
+        said._obj.maxerror = self._error_us
+        return self._state
+
+
+TIME_OK, TIME_ERROR = 0, 5
+
+
+@pytest.mark.parametrize(
+    ("state", "error_us", "system", "expected_s"),
+    [
+        (TIME_OK, 20_000, True, 5),
+        (TIME_OK, 9_000_000, True, 9),
+        (TIME_ERROR, 20_000, True, None),  # chrony has not heard from its servers yet
+        (-1, 0, True, None),
+        (TIME_OK, 20_000, False, None),  # nobody vouches for it
+    ],
+)
+def test_the_systems_clock_counts_where_it_is_vouched_for_and_synchronised(
+    state: int,
+    error_us: int,
+    system: bool,
+    expected_s: int | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Libc(state, error_us))
+    known = SystemClock(Slots(tmp_path), SysfsRtc(tmp_path / "none"), 10.0, system).interval()
+    if expected_s is None:
+        assert known == UNKNOWN
+        return
+    assert known.source == "system"
+    assert known.earliest_s <= time.time() <= known.latest_s
+    assert 2 * expected_s <= known.latest_s - known.earliest_s <= 2 * expected_s + 2
+
+
+def test_the_kernels_structure_is_read_where_linux_puts_it() -> None:
+    """include/uapi/linux/timex.h: an int, then longs."""
+    long = ctypes.sizeof(ctypes.c_long)
+    assert kernelclock._Timex.maxerror.offset == 3 * long
+    assert ctypes.sizeof(kernelclock._Timex) >= 208
+    said = kernelclock._Timex()
+    assert ctypes.CDLL(None).adjtimex(ctypes.byref(said)) in range(TIME_ERROR + 1)
+    assert 0 <= said.maxerror <= 16_000_000  # the kernel's own cap, 16 s
