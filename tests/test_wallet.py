@@ -116,7 +116,9 @@ def at_door(
     document = trust.Issuers(version=1, signed_s=now_s, issuers=[city])
     answer = verdict.verify(
         text.encode(),
-        verdict.Believed(trust.Trust(document), verdict.HolderTerms(**terms), signed_s=now_s),
+        verdict.Believed(
+            trust.Trust(document), holder=verdict.HolderTerms(**terms), signed_s=now_s
+        ),
         verdict.Place(frozenset({centre.SITE}), centre.SITE, unit),
         clock.Now(clock.Interval(now_s, now_s, "system"), 0),
         clock.Floors(),
