@@ -17,14 +17,16 @@ NAMED = re.compile(r"`([a-z_]+\.py)::(test_\w+)`")
 
 
 def names_in(name: str) -> set[str]:
+    """The tests of a file that are expected to pass."""
     tree = ast.parse((TESTS / name).read_text(encoding="utf-8"))
-    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    tests = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return {t.name for t in tests if not any("xfail" in ast.unparse(d) for d in t.decorator_list)}
 
 
 @pytest.mark.parametrize("named", sorted(set(NAMED.findall(PAGE.read_text()))), ids="::".join)
 def test_a_test_that_is_named_is_there(named: tuple[str, str]) -> None:
     file, test = named
-    assert test in names_in(file), f"threats.md names {file}::{test}, which is not there"
+    assert test in names_in(file), f"threats.md names {file}::{test}, which is not there, or fails"
 
 
 def test_what_is_stopped_names_the_test() -> None:
