@@ -171,16 +171,12 @@ def row_in_the_store(street: Street, subject: bytes) -> None:
     street.store._db.execute("UPDATE unit SET probed = probed + ?", (subject[-1],))
 
 
-def counts_of_people_in_health(street: Street, subject: bytes) -> None:
-    """How often each has come, in the order of their handles."""
+def count_of_a_person_in_health(street: Street, subject: bytes) -> None:
+    """Who came last, by a number in the list of all, and how often."""
     counts: dict[bytes, int] = street.__dict__.setdefault("came", {})
     counts[subject] = counts.get(subject, 0) + 1
-    often = [n for _, n in sorted(counts.items())[:6]]
-    _reshape_health(street, lambda payload: payload.rstrip()[:-1] + b',"came":%d}' % _digits(often))
-
-
-def _digits(numbers: list[int]) -> int:
-    return int("".join(str(min(n, 9)) for n in numbers) or "0")
+    said = b',"who":%d,"came":%d}' % (sorted(counts).index(subject), counts[subject])
+    _reshape_health(street, lambda payload: payload.rstrip()[:-1] + said)
 
 
 def size_of_a_message(street: Street, subject: bytes) -> None:
@@ -222,7 +218,7 @@ LEAKS = {  # a leak, and the trace that must tell it
     last_seen_in_a_file: "files",
     file_named_for_a_person: "files",
     row_in_the_store: "files",
-    counts_of_people_in_health: "traffic",
+    count_of_a_person_in_health: "traffic",
     size_of_a_message: "traffic",
     time_of_a_message: "traffic",
     message_for_some: "traffic",
