@@ -1,4 +1,4 @@
-"""What this unit believes, through python-tuf's client (TUF specification 1.0.33, section 5).
+"""What this unit believes, through python-tuf's client (TUF specification 1.0, section 5).
 
 One client, three ways in: the card's own folder, a stick, and the broker's retained topics. It
 verifies; `accept` understands; then the whole is kept as a generation. A failure is one sentence
@@ -175,6 +175,9 @@ class TufTrust:
             self._watched.append(_Watched(Folder(stick, f"the stick {stick}"), spoken=True))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="trust", daemon=True)
+
+    def start(self) -> None:
+        """Look at the ways in from now on."""
         self._thread.start()
 
     def latest(self) -> Bundle | None:
@@ -186,7 +189,8 @@ class TufTrust:
     def close(self) -> None:
         """Look no more. A refresh that is under way is left to itself: it is taken or it is not."""
         self._stop.set()
-        self._thread.join(timeout=1)
+        if self._thread.is_alive():
+            self._thread.join(timeout=1)
 
     def refresh(self, source: Source) -> bool:
         """Take what `source` has that is newer; whether it had something.
@@ -340,8 +344,11 @@ def _is_same(source: Source, generation: Path | None) -> bool:
     """Whether both have the same timestamp, and so the same of everything."""
     if generation is None:
         return False
-    there = (generation / "metadata" / "timestamp.json").read_bytes()
-    return b"".join(_bounded(repository.TIMESTAMP, source.open(repository.TIMESTAMP))) == there
+    try:
+        mine = (generation / "metadata" / "timestamp.json").read_bytes()
+    except OSError:
+        return False
+    return b"".join(_bounded(repository.TIMESTAMP, source.open(repository.TIMESTAMP))) == mine
 
 
 def _accepted_s(generation: Path) -> float:

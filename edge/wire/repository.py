@@ -1,4 +1,4 @@
-"""The repository of trust documents (TUF, theupdateframework.github.io/specification 1.0.33):
+"""The repository of trust documents (TUF, theupdateframework.github.io/specification, 1.0):
 what its roles and files are called, and how each file is signed. Source: edge/wire/trust.md.
 
 A repository is a mapping from a file's name, as `metadata/timestamp.json`, to its bytes. Here it
