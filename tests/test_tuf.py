@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from edge.adapters import tuf
-from edge.adapters.tuf import Folder, Inbox, Moment, Older, TufTrust
+from edge.adapters.tuf import Folder, Inbox, Older, TufTrust
+from edge.clock import Interval, Now
 from edge.ports import Bundle
 from edge.wire import repository, trust
 from edge.wire.trust import TrustError
@@ -28,8 +29,8 @@ class At:
     earliest_s: int = NOW_S
     powered_s: float = 0.0
 
-    def __call__(self) -> Moment:
-        return Moment(self.earliest_s, self.powered_s)
+    def __call__(self) -> Now:
+        return Now(Interval(self.earliest_s, self.earliest_s + 9, "system"), 0.0, self.powered_s)
 
 
 @dataclass

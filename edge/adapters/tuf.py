@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from tuf.api import exceptions as wrong
 from tuf.api.metadata import TargetFile, Targets
@@ -24,6 +24,7 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from edge.adapters import generations
 from edge.adapters.generations import Generations
+from edge.clock import Now
 from edge.ports import Bundle
 from edge.wire import repository, trust
 from edge.wire.repository import FILE_LEN_MAX, FILES_MAX, LISTS_MAX, TOTAL_LEN_MAX
@@ -44,13 +45,6 @@ _CONFIG = UpdaterConfig(
     snapshot_max_length=FILE_LEN_MAX,
     targets_max_length=FILE_LEN_MAX,
 )
-
-
-class Moment(NamedTuple):
-    """What of the unit's clock matters here."""
-
-    earliest_s: int  # Unix seconds: what expired before is expired
-    powered_s: float
 
 
 class Source(Protocol):
@@ -155,15 +149,15 @@ class TufTrust:
         state: Path,
         site: str,
         accept: Callable[[Bundle], object],
-        moment: Callable[[], Moment],
+        now: Callable[[], Now],
         stick: Path | None = None,
     ) -> None:
         """`card`: the folder of the first repository, with the root that is trusted, `root.json`;
-        `accept` raises TrustError for documents that are not understood; `moment` is called by
-        a thread of this object's own.
+        `accept` raises TrustError for documents that are not understood; `now` is called by
+        this object's own thread: only `earliest` of it says what has expired.
         """
         self.inbox = Inbox()
-        self._site, self._accept, self._moment = site, accept, moment
+        self._site, self._accept, self._now = site, accept, now
         self._root = _root(card)
         self._kept = Generations(state / "trust")
         self._new: deque[Bundle] = deque(maxlen=1)
@@ -197,13 +191,13 @@ class TufTrust:
 
         Raises TrustError with one sentence; then all is as it was.
         """
-        at = self._moment()
+        now = self._now()
         try:
             if _is_same(source, self._current):
                 return False
             with self._kept.next(self._current) as passing:
-                client = _Client(passing, self._root, source, at.earliest_s)
-                bundle = client.bundle(self._site, at.powered_s)
+                client = _Client(passing, self._root, source, now.interval.earliest_s)
+                bundle = client.bundle(self._site, now.powered_s)
                 if bundle.version == self._bundle.version:
                     return False
                 self._take(bundle, passing, client.needed)
@@ -244,7 +238,7 @@ class TufTrust:
         try:
             with self._kept.next(None) as passing:
                 client = _Client(passing, self._root, card, 0)
-                bundle = client.bundle(self._site, self._moment().powered_s)
+                bundle = client.bundle(self._site, self._now().powered_s)
                 self._take(bundle, passing, client.needed)
         except Exception as error:
             raise TrustError(f"{card.name} cannot be believed: {_why(error)}") from None
