@@ -9,18 +9,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from edge import ports
-from edge.adapters import board, systemd
+from edge import belief, ports
+from edge.adapters import board, systemd, tuf
 from edge.adapters.rtc import SysfsRtc
 from edge.adapters.slots import Slots
 from edge.adapters.systemclock import SystemClock
+from edge.adapters.tuf import TufTrust
+from edge.belief import Bundle
 from edge.clock import NEVER_S, Floors, Now, interval
 from edge.decision import Decision, decide
 from edge.door import Signal, action
@@ -31,8 +32,7 @@ from edge.verdict import Believed, Genuine, Place, Verdict, verify
 from edge.wire import keys
 from edge.wire import trust as trust_file
 from edge.wire import unit as unit_file
-from edge.wire.code import TIME_S_MAX, Colour
-from edge.wire.rules import PLAIN, DoorRules
+from edge.wire.code import TIME_S_MAX
 from edge.wire.trust import Trust, TrustError
 from edge.wire.unit import ConfigError, Unit
 
@@ -73,18 +73,12 @@ def run(
     unit = unit_file.read(unit_toml)
     if board.bind(Path(unit.state), unit.board, board.serial()):
         logging.getLogger("menshen").info("this card belongs to this board from now on")
-    trust = _trust(unit)
-    with _world(unit) as world:
-        if unit.broker is None and world.clock.read().interval.latest_s == NEVER_S:
-            logging.warning(
-                "this door has no broker and no RTC that a sync has related: it is unsure of the "
-                "time; fit an RTC, and connect the unit to its broker once"
-            )
+    with _world(unit) as (world, believed):
         loop = Loop(
             world,
-            Believed(trust, rules=_rules(unit), version=trust.version, signed_s=trust.signed_s),
+            believed,
             _place(unit),
-            _settings(unit),
+            _settings(unit, believed),
             random.SystemRandom(),
             _show if show else None,
         )
@@ -139,19 +133,18 @@ def check(
 def _judge(unit: Unit | None, now: Now) -> Callable[[ports.Symbol], dict[str, Any]]:
     """What `check` says of a symbol; without a unit nobody's signature is known."""
     if unit is None:
-        trust = Trust(trust_file.Issuers(version=1, signed_s=0, issuers=[]))
-        place, rules = Place(frozenset()), PLAIN
+        believed = Believed(Trust(trust_file.Issuers(version=1, signed_s=0, issuers=[])))
+        place = Place(frozenset())
     else:
-        trust, place, rules = _trust(unit), _place(unit), _rules(unit)
-
-    believed = Believed(trust, version=trust.version, signed_s=trust.signed_s)
+        believed = tuf.load(Path(unit.trust), Path(unit.state), unit.site, _accept(unit))
+        place = _place(unit)
 
     def judge(symbol: ports.Symbol) -> dict[str, Any]:
         verdict = verify(symbol.data, believed, place, now, Floors())
         said: dict[str, Any] = {"corners": symbol.corners}
         if verdict is None:
             return said | {"verdict": "not a door code", "opens": False, "signal": "none"}
-        decision = decide(verdict, rules, now)
+        decision = decide(verdict, believed.rules, now)
         said |= {
             "verdict": type(verdict).__name__.lower(),
             "reason": decision.why,
@@ -208,32 +201,28 @@ def _time(at: str | None) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _trust(unit: Unit) -> Trust:
-    path = Path(unit.trust)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise TrustError(
-            f"the issuers file {path} cannot be read ({error.strerror}); copy it from the card"
-        ) from None
-    return trust_file.read(data, keys.public_from_text(unit.trust_key))
+def _accept(unit: Unit) -> Callable[[Bundle], Believed]:
+    """How this unit understands what it is brought."""
+    return lambda bundle: belief.read(bundle, unit.site, frozenset(unit.groups))
+
+
+def _trust(unit: Unit, clock: SystemClock) -> TufTrust[Believed]:
+    stick = Path(unit.trust_stick) if unit.trust_stick else None
+    folders = Path(unit.trust), Path(unit.state)
+    return TufTrust(*folders, unit.site, _accept(unit), clock.glance, stick)
 
 
 def _place(unit: Unit) -> Place:
     return Place(frozenset(unit.groups), unit.site, unit.name)
 
 
-def _rules(unit: Unit) -> DoorRules:
-    return replace(PLAIN, opens=frozenset(Colour[name.upper()] for name in unit.door.opens))
-
-
-def _settings(unit: Unit) -> Settings:
+def _settings(unit: Unit, believed: Believed) -> Settings:
     collector = unit.broker.collector_key if unit.broker else ""
     time_key = unit.broker.time_key if unit.broker else ""
     return Settings(
         unlock_ms=unit.door.unlock_ms,
-        period_s=unit.counts.period_s,
-        k=unit.counts.k,
+        period_s=believed.rules.counts.period_s,
+        k=believed.rules.counts.k,
         report_s=unit.counts.report_s,
         collector_key=keys.public_from_text(collector) if collector else b"",
         sensors=Sensors(unit.door.pins.turn is not None, unit.door.pins.turn_out is not None),
@@ -244,8 +233,11 @@ def _settings(unit: Unit) -> Settings:
 
 
 @contextmanager
-def _world(unit: Unit) -> Iterator[World]:
-    """The adapters of `unit`; all given back whatever happens, the door before everything else."""
+def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
+    """The adapters of `unit`, and what it believes at its start.
+
+    All given back whatever happens, the door before everything else.
+    """
     from edge.adapters.disk import DiskStore
     from edge.adapters.gpio import GpioDoor
     from edge.adapters.symbols import Symbols
@@ -261,7 +253,10 @@ def _world(unit: Unit) -> Iterator[World]:
             memory = _memory()
             camera = _camera(unit.camera)
             opened.callback(camera.close)
-        except WorldFailure:  # systemd starts us again: this is the flash every three seconds
+            trust = _trust(unit, clock)
+            opened.callback(trust.close)
+        except (WorldFailure, TrustError):
+            # systemd starts us again: this is the flash every three seconds
             not_ready = action(Signal.NOT_READY)
             door.apply(not_ready)
             time.sleep(not_ready.lasts_ms / 1000)
@@ -271,11 +266,22 @@ def _world(unit: Unit) -> Iterator[World]:
             from edge.adapters.mqtt import MqttUplink
 
             uplink = MqttUplink(
-                unit, unit.broker, store.installation, store.session, clock.interval
+                unit,
+                unit.broker,
+                store.installation,
+                store.session,
+                clock.interval,
+                trust.inbox.put,
             )
             opened.callback(uplink.close)
+        believed = trust.latest()
+        assert believed is not None  # noqa: S101 -- or it had raised TrustError
+        trust.start()
         opened.callback(door.close)  # the first to go; a second call does nothing
-        yield World(clock, camera, Symbols(unit.decoder), door, store, uplink, memory)
+        yield (
+            World(clock, camera, Symbols(unit.decoder), door, store, uplink, memory, trust),
+            believed,
+        )
 
 
 def _memory() -> ports.Memory:

@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from edge.wire.unit import Camera
 from provisioning import authority as authorities
-from provisioning import batch, inventory, sites
+from provisioning import batch, inventory, repository, sites
 from provisioning import foreign as foreign_keys
 from provisioning import issuers as issuer_folders
 from provisioning import rules as rule_files
@@ -28,6 +28,17 @@ app = typer.Typer(
 )
 
 Estate = Annotated[Path, typer.Argument(metavar="ESTATE", help="The folder of this estate.")]
+IssuerName = Annotated[str, typer.Argument(metavar="NAME", help="The issuer's name.")]
+Days = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help=f"How many days its key may sign.  [default: {issuer_folders.KEY_DAYS}]",
+    ),
+]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Its key is kept off any network and may sign longer.")
+]
 SiteName = Annotated[str, typer.Argument(metavar="SITE", help="The site's name.")]
 
 
@@ -45,15 +56,16 @@ def authority(
     """Make the authority, and the broker's certificates."""
     _tell(authorities.authority(estate, host or []))
     _next(
-        f"copy {estate}/server to the broker's machine, and keep {estate}/authority off any "
-        f"network. Then: menshen-provision issuer {estate} NAME"
+        f"give each folder in {estate}/authority/holders to another person, and keep "
+        f"{estate}/authority off any network; copy {estate}/server to the broker's machine. "
+        f"Then: menshen-provision issuer {estate} NAME"
     )
 
 
 @app.command()
 def issuer(
     estate: Estate,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The issuer's name.")],
+    name: IssuerName,
     longest_life_s: Annotated[
         int | None,
         typer.Option(
@@ -62,61 +74,141 @@ def issuer(
             f"[default: {issuer_folders.LONGEST_LIFE_S}]",
         ),
     ] = None,
-    days: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help=f"How many days from now its key may sign.  [default: {issuer_folders.KEY_DAYS}]",
-        ),
+    days: Days = None,
+    offline: Offline = False,
+    site: Annotated[
+        list[str] | None,
+        typer.Option(help="A site that it may sign for; again for more.  [default: every site]"),
+    ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(help="A door group that it may sign for; again.  [default: every door]"),
+    ] = None,
+    colour: Annotated[
+        list[str] | None,
+        typer.Option(help="A colour that it may sign; again for more.  [default: all three]"),
     ] = None,
 ) -> None:
-    """Make an issuer and the key that signs its codes."""
-    folder = issuer_folders.issuer(estate, name, longest_life_s, days)
+    """Make an issuer, and the keys for its codes and status lists."""
+    folder = issuer_folders.issuer(
+        estate,
+        name,
+        longest_life_s,
+        days,
+        sites=site or [],
+        groups=group or [],
+        colours=colour or [],
+        offline=offline,
+    )
     _tell([folder])
     _next(
-        f"copy {folder.path} to the issuer's machine. "
-        f"Then: menshen-provision site {estate} SITE --issuer {name}"
+        f"copy {folder.path} to the issuer's machine. Then: menshen-provision site {estate} SITE, "
+        f"and when all are there: menshen-provision publish {estate}"
     )
+
+
+@app.command("issuer-key")
+def issuer_key(
+    estate: Estate, name: IssuerName, days: Days = None, offline: Offline = False
+) -> None:
+    """Make an issuer's next key; it begins when the last one ends."""
+    folder = issuer_folders.next_key(estate, name, days, offline=offline)
+    _tell([folder])
+    _next(f"menshen-provision publish {estate}, and copy {folder.path} to the issuer's machine")
+
+
+@app.command()
+def recognise(
+    estate: Estate,
+    name: IssuerName,
+    format: Annotated[str, typer.Option(help="Its format, as hc1.")],
+    terms: Annotated[Path, typer.Option(help="JSON: what of its claims gives which colour.")],
+    keys: Annotated[Path, typer.Option(help="JSON: the list of its keys.")],
+    site: Annotated[
+        list[str] | None, typer.Option(help="A site that recognises it; again.  [default: all]")
+    ] = None,
+) -> None:
+    """Recognise a foreign issuer; again with newer lists."""
+    _tell([issuer_folders.foreign(estate, name, format, terms, keys, sites=site or [])])
+    _next(f"menshen-provision publish {estate}")
+
+
+@app.command()
+def withdraw(estate: Estate, name: IssuerName) -> None:
+    """Believe an issuer no more, at any door."""
+    _tell([issuer_folders.withdraw(estate, name)])
+    _next(f"menshen-provision publish {estate}; a door knows it when it has that")
 
 
 @app.command()
 def site(
     estate: Estate,
     name: SiteName,
-    issuer: Annotated[
-        list[str] | None,
-        typer.Option(help="An issuer whose codes its doors believe; say it again for more."),
-    ] = None,
     demo: Annotated[
         bool, typer.Option("--demo", help="A demonstration: its counts may close within seconds.")
     ] = False,
+    like: Annotated[
+        str | None,
+        typer.Option(help=f"Begin with the rules of an example: {', '.join(rule_files.kinds())}."),
+    ] = None,
 ) -> None:
-    """Make a site; sign which issuers its doors believe."""
-    folder = sites.site(estate, name, issuer or [], demo)
+    """Make a site: its key, and rules to begin with."""
+    folder = sites.site(estate, name, demo, like=like)
     _tell([folder])
     _next(
+        f"see {folder.path / sites.RULES}; menshen-provision publish {estate}; then: "
         f"menshen-provision unit {estate} {name} UNIT, or many at once: "
         f"menshen-provision units {estate} {name} units.csv"
     )
 
 
-@app.command()
-def believe(
+@app.command("site-rules")
+def site_rules(
     estate: Estate,
     name: SiteName,
-    add: Annotated[
-        list[str] | None, typer.Option(help="Believe this issuer too; say it again for more.")
-    ] = None,
-    remove: Annotated[
-        list[str] | None, typer.Option(help="Believe this issuer no more; again for more.")
-    ] = None,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The site's new rules, JSON.")],
 ) -> None:
-    """Sign anew whom a site believes; renew all its cards."""
-    folders = sites.believe(estate, name, add or [], remove or [])
-    version = sites.document(estate, name).version
-    _tell(folders[:1])
-    out.print(f"Version {version} of {sites.ISSUERS} is on {_count(folders[1:], 'card')}.")
-    _next(f"bring {folders[0].path / sites.ISSUERS} to the doors")
+    """Take a site's new rules, to be signed by the next publication."""
+    _tell([sites.change_rules(estate, name, file)])
+    _next(f"menshen-provision publish {estate}")
+
+
+@app.command()
+def publish(estate: Estate) -> None:
+    """Sign what has changed or runs out; renew repository and cards.
+
+    Whom doors believe is signed by two holders, whose folders must be there. A site's rules need
+    its own key, all else the online keys.
+    """
+    folder, *cards = repository.publish(estate)
+    _tell_published(folder, cards)
+    _next(
+        f"copy {folder.path} to the server, or onto a stick; menshen-server collector {estate} "
+        f"brings it to the doors"
+    )
+
+
+@app.command()
+def refresh(estate: Estate) -> None:
+    """Renew the timestamp alone: nothing newer is withheld."""
+    (folder,) = repository.refresh(estate)
+    _tell_published(folder, [])
+    _next(f"copy {folder.path} onto the stick; doors take it within 30 days")
+
+
+@app.command()
+def root(
+    estate: Estate,
+    retire: Annotated[
+        int | None, typer.Option(help="The number of a holder who hands over to a new one.")
+    ] = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="New keys for the server: the old ones were stolen.")
+    ] = False,
+) -> None:
+    """Sign the next root: other holders, or other online keys."""
+    _tell(repository.rotate(estate, retire, online))
+    _next(f"menshen-provision publish {estate}")
 
 
 @app.command()
@@ -258,6 +350,17 @@ def _tell(folders: list[Folder]) -> None:
             out.print(f"Renewed in {folder.path}: {', '.join(folder.renewed)}.")
         if folder.kept:
             out.print(f"Already there, kept, in {folder.path}: {', '.join(folder.kept)}.")
+
+
+def _tell_published(folder: Folder, cards: list[Folder]) -> None:
+    changed = sorted(n for n in (*folder.made, *folder.renewed) if n.startswith("metadata/"))
+    if changed:
+        out.print(f"Signed in {folder.path}: {', '.join(changed)}.")
+    else:
+        out.print(f"Nothing has changed and nothing runs out in {folder.path}; all was kept.")
+    renewed = [card for card in cards if card.made or card.renewed]
+    if renewed:
+        out.print(f"{_count(renewed, 'card')} renewed.")
 
 
 def _next(sentence: str) -> None:

@@ -1,4 +1,5 @@
 """The X.509 authority, and the certificates by which broker, collector and units know each other.
+Beside it begins the other one, of those who sign what doors believe (`repository.py`).
 
 EC P-256 throughout: what every TLS library has. The units pin this authority and no other.
 """
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from provisioning import estate as places
+from provisioning import repository
 from provisioning.files import Folder, ProvisioningError
 
 AUTHORITY_DAYS = 20 * 365  # as long as a door is used
@@ -29,7 +31,9 @@ _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!
 
 
 def authority(estate: Path, hosts: Sequence[str] = ()) -> list[Folder]:
-    """Make authority/ and server/; the broker will answer to `hosts` (none named: HOSTS).
+    """Make authority/, with the holders' folders, and server/.
+
+    The broker will answer to `hosts` (none named: HOSTS).
 
     Raises ProvisioningError if the broker's certificate is there for other hosts.
     """
@@ -51,7 +55,8 @@ def authority(estate: Path, hosts: Sequence[str] = ()) -> list[Folder]:
         vouch.certificate(server, "collector", COLLECTOR, ExtendedKeyUsageOID.CLIENT_AUTH)
         server.signing_key("collector-sign")
         server.signing_key("time")
-    return [own, server]
+        signed = repository.begin(estate)
+    return [own, server, *signed]
 
 
 def broker_hosts(estate: Path) -> list[str]:

@@ -1,15 +1,25 @@
 """An estate: one folder with all that an operator's sites are made of. What lies where.
 
-authority/   ca.pem, ca.key                           vouches for broker, collector and units
-server/      broker.pem, .key                         the broker's certificate
-             collector.pem, .key                      the collector's certificate
-             collector-sign.pub, .key                 signs acknowledgements
-             time.pub, .key                           signs the time for units that ask
-issuers/ISSUER/   issuer.pub, .key, .toml             signs codes
-                  status.pub, .key                    signs which codes were taken back
-                  status/LIST.cwt                     the lists, by menshen-server
-sites/SITE/       site.pub, .key, .toml, issuers.json signs what the site's doors believe
+authority/   ca.pem, ca.key                  vouches for broker, collector and units
+             roots/1.root.json, ...          whom the doors trust first; each signed by two holders
+             holders/1, 2, 3                 one folder a person, kept apart: two of them sign
+                 root.pub, .key              the roots
+                 targets.pub, .key           which site and issuer has which key
+                 issuers.pub, .key           whom the doors believe, and in what
+server/      broker.pem, .key                the broker's certificate
+             collector.pem, .key             the collector's certificate
+             collector-sign.pub, .key        signs acknowledgements
+             time.pub, .key                  signs the time for units that ask
+             snapshot.pub, .key              say which documents are current, and nothing else
+             timestamp.pub, .key
+issuers/ISSUER/   issuer.pub, .key, .toml    signs codes; issuer-2 and so on are its next keys
+                  status.pub, .key           signs which of its codes are revoked
+                  status/LIST.cwt            those lists, by menshen-server
+                  keys.pub, .key, .json      of a foreign issuer: signs the list of its keys
+sites/SITE/       site.pub, .key, .toml      signs the site's rules
+                  rules.json                 the rules; unsigned, to be changed by people
 sites/SITE/units/UNIT/   the unit's card: what it needs, and nothing that opens another door
+repository/  metadata/, targets/             all of it signed, for the broker and for sticks
 """
 
 import fcntl
@@ -32,6 +42,21 @@ def authority(estate: Path) -> Path:
     return estate / "authority"
 
 
+def holders(estate: Path) -> Path:
+    """The folders of those who sign together."""
+    return authority(estate) / "holders"
+
+
+def roots(estate: Path) -> Path:
+    """Every root that was ever signed."""
+    return authority(estate) / "roots"
+
+
+def repository(estate: Path) -> Path:
+    """What is published."""
+    return estate / "repository"
+
+
 def server(estate: Path) -> Path:
     """What the broker's and the collector's machine needs."""
     return estate / "server"
@@ -44,6 +69,8 @@ def issuer(estate: Path, name: str) -> Path:
 
 def site(estate: Path, name: str) -> Path:
     """One site's folder. Raises ProvisioningError for a bad name."""
+    if name == "trust":  # menshen/1/trust is where the broker has the trust documents
+        raise ProvisioningError("'trust' cannot be the name of a site; choose another")
     return estate / "sites" / checked(name, "site")
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from rich.table import Table
 
-from edge.wire import keys, trust
+from edge.wire import keys
+from edge.wire import repository as signed
 from edge.wire import unit as wire
-from provisioning import authority, files, issuers, sites
+from edge.wire.trust import DC1
+from provisioning import authority, files, issuers, repository, sites
 from provisioning import estate as places
 from provisioning.files import ProvisioningError
 from provisioning.units import UNIT
@@ -33,58 +35,59 @@ def show(estate: Path) -> tuple[list[Table], list[str]]:
 
 
 def _issuers(estate: Path, wrong: list[str]) -> Table:
-    table = Table("issuer", "kid", "key from", "until", "now", "life", title="Issuers")
+    table = Table("issuer", "kid", "key from", "until", "now", "life", "sites", title="Issuers")
     for name in places.names(estate / "issuers"):
+        folder = places.issuer(estate, name)
         try:
             found = issuers.read(estate, name)
-            public = files.public_key(places.issuer(estate, name) / "issuer.pub")
+            publics = [files.public_key(folder / f"{key.stem}.pub") for key in found.keys]
         except (ProvisioningError, OSError) as error:
             wrong.append(str(error))
-            table.add_row(name, "", "", "", "cannot be used", "")
+            table.add_row(name, "", "", "", "cannot be used", "", "")
             continue
-        table.add_row(
-            name,
-            keys.kid(public).hex(),
-            _day(found.from_s),
-            _day(found.until_s),
-            _window(found),
-            f"{found.longest_life_s / 3600:g} h",
-        )
+        where = " ".join(found.sites) or "all"
+        life = f"{found.longest_life_s / 3600:g} h"
+        if found.format != DC1 or found.withdrawn:
+            now = "withdrawn" if found.withdrawn else f"foreign, {found.format}"
+            table.add_row(name, "", "", "", now, life, where)
+            continue
+        for key, public in zip(found.keys, publics, strict=True):
+            window = (_day(key.from_s), _day(key.until_s), _window(key))
+            table.add_row(name, keys.kid(public).hex(), *window, life, where)
     return table
 
 
 def _sites(estate: Path, wrong: list[str]) -> Table:
-    table = Table("site", "believes", "version", "signed", "units", "counts", title="Sites")
+    table = Table("site", "rules signed", "until", "units", "counts", title="Sites")
     for name in places.names(estate / "sites"):
         try:
-            settings, document = sites.read(estate, name), sites.document(estate, name)
+            sites.read(estate, name)
+            counts = sites.rules(estate, name).counts
+            published = repository.published(estate, name)
         except (ProvisioningError, OSError) as error:
             wrong.append(str(error))
-            table.add_row(name, "cannot be used", "", "", "", "")
+            table.add_row(name, "cannot be used", "", "", "")
             continue
         table.add_row(
             name,
-            ", ".join(issuer.name for issuer in document.issuers),
-            str(document.version),
-            _day(document.signed_s),
+            *(map(_day, published) if published else ("not published", "")),
             str(len(sites.units(estate, name))),
-            f"{settings.k} in {settings.period_s} s" + (", demo" if settings.demo else ""),
+            f"{counts.k} in {counts.period_s} s" + (", demo" if counts.demo else ""),
         )
     return table
 
 
 def _units(estate: Path, wrong: list[str], title: str) -> Table:
     table = Table(
-        "site", "unit", "groups", "camera", "broker", "believes", title=f"Units ({title})"
+        "site", "unit", "groups", "camera", "broker", "believes as of", title=f"Units ({title})"
     )
     for site in places.names(estate / "sites"):
         for name in sites.units(estate, site):
             card = places.card(estate, site, name)
             try:
                 found = wire.read(card / UNIT)
-                public = keys.public_from_text(found.trust_key)
-                document = trust.open_document((card / sites.ISSUERS).read_bytes(), public)
-            except (wire.ConfigError, trust.TrustError, OSError) as error:
+                signed_s = signed.read((card / "trust" / signed.TIMESTAMP).read_bytes()).signed_s
+            except (wire.ConfigError, signed.Broken, OSError) as error:
                 why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
                 wrong.append(f"unit {name!r} of {site!r} cannot be used: {why}")
                 table.add_row(site, name, "", "", "", "cannot be used")
@@ -95,18 +98,18 @@ def _units(estate: Path, wrong: list[str], title: str) -> Table:
                 " ".join(found.groups),
                 found.camera.kind,
                 f"{found.broker.host}:{found.broker.port}" if found.broker else "none",
-                f"version {document.version}",
+                _day(signed_s),
             )
     return table
 
 
-def _window(found: issuers.Issuer) -> str:
+def _window(key: issuers.Key) -> str:
     now_s = places.now_s()
-    if now_s < found.from_s:
+    if now_s < key.from_s:
         return "not yet"
-    if now_s >= found.until_s:
+    if now_s >= key.until_s:
         return "ended"
-    return f"{(found.until_s - now_s) // issuers.DAY_S} days"
+    return f"{(key.until_s - now_s) // issuers.DAY_S} days"
 
 
 def _day(at_s: int) -> str:

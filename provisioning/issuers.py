@@ -1,30 +1,48 @@
-"""Issuers: who signs codes, with which key, in which time, and how long a code may live."""
+"""Issuers: who signs codes, with which keys and when, where, in which colours, for how long."""
 
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
 import tomli_w
 
 from edge.wire import keys, trust
-from edge.wire.trust import Name, Seconds
+from edge.wire.trust import COLOURS, DC1, ColourName, Group, Name, Seconds
 from provisioning import estate as places
 from provisioning import files
 from provisioning.files import Folder, ProvisioningError
 
-KEY_DAYS = 35
-"""How long the key of an issuer that is online may sign; none may sign longer."""
-LONGEST_LIFE_S = 24 * 3600
 DAY_S = 24 * 3600
+KEY_DAYS = trust.KEY_WINDOW_S_MAX // DAY_S
+"""How long the key of an issuer that is online may sign; none may sign longer."""
+OFFLINE_DAYS_MAX = 10 * 365
+LONGEST_LIFE_S = 24 * 3600
+KEYS_KEPT = 8  # what older ones signed is long expired
+AHEAD_DAYS_MAX = 90  # a next key is made at most so long before it begins
+
+
+class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A code's `iat` lies in [from_s, until_s): Unix seconds UTC."""
+
+    stem: Annotated[str, msgspec.Meta(pattern=r"^issuer(-[1-9][0-9]{0,3})?(?!\n)$")]
+    from_s: Seconds
+    until_s: Seconds
+    offline: bool = False
 
 
 class Issuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """issuer.toml. A code's `iat` lies in [from_s, until_s): Unix seconds UTC."""
+    """issuer.toml. No `sites`: at every site; no `groups`: at every door."""
 
     name: Name
     longest_life_s: Seconds
-    from_s: Seconds
-    until_s: Seconds
+    sites: list[Name] = []
+    groups: list[Group] = []
+    colours: tuple[ColourName, ...] = COLOURS
+    format: Name = DC1  # of a foreign issuer another; its mapping is in terms.json
+    withdrawn: bool = False
+    keys: list[Key] = []
 
 
 def issuer(
@@ -33,34 +51,128 @@ def issuer(
     longest_life_s: int | None = None,
     days: int | None = None,
     from_s: int | None = None,
+    *,
+    sites: Sequence[str] = (),
+    groups: Sequence[str] = (),
+    colours: Sequence[str] = (),
+    offline: bool = False,
 ) -> Folder:
     """Make an issuer whose key may sign for `days` from `from_s` on (now, unless said).
 
     None stands for the usual value, or for what is there. Raises ProvisioningError.
     """
-    if days is not None and not 1 <= days <= KEY_DAYS:
-        raise ProvisioningError(f"a key may sign for 1 to {KEY_DAYS} days, not for {days}")
+    _check_days(days, offline)
     if longest_life_s is not None and not 1 <= longest_life_s <= 2**31:
         raise ProvisioningError(
             f"a code cannot live {longest_life_s} seconds; say how long the longest may live"
         )
-    if from_s is not None and not 0 <= from_s <= 2**32 - 1 - KEY_DAYS * DAY_S:
-        raise ProvisioningError(f"a key cannot begin at {from_s}; give Unix seconds")
+    _check_start(from_s)
     with places.changing(estate):
         path = places.issuer(estate, name)
+        bounds = {"sites": sites, "groups": groups, "colours": colours}
+        said: dict[str, Any] = {k: list(v) for k, v in bounds.items() if v}
+        if longest_life_s is not None:
+            said["longest_life_s"] = longest_life_s
         if (path / "issuer.toml").exists():
-            _agree(path, read(estate, name), longest_life_s, days, from_s)
+            _agree(path, read(estate, name), said, days, from_s)
+        start_s = places.now_s() if from_s is None else from_s
+        key = Key(
+            stem="issuer",
+            from_s=start_s,
+            until_s=start_s + (days or KEY_DAYS) * DAY_S,
+            offline=offline,
+        )
+        wanted = _issuer({"name": name, "longest_life_s": LONGEST_LIFE_S} | said, [key])
         folder = Folder(path)
         folder.signing_key("issuer")
         folder.signing_key("status")
-        start_s = places.now_s() if from_s is None else from_s
-        wanted = Issuer(
-            name=name,
-            longest_life_s=longest_life_s or LONGEST_LIFE_S,
+        folder.once("issuer.toml", lambda: _toml(wanted))
+    return folder
+
+
+def next_key(
+    estate: Path,
+    name: str,
+    days: int | None = None,
+    from_s: int | None = None,
+    offline: bool = False,
+) -> Folder:
+    """Make the issuer's next key. It begins where the last one ends, unless `from_s` says when.
+
+    Raises ProvisioningError, also while the last key has not begun: a step that is repeated by
+    mistake makes no third key.
+    """
+    _check_days(days, offline)
+    _check_start(from_s)
+    with places.changing(estate):
+        there = read(estate, name)
+        if there.format != DC1:
+            raise ProvisioningError(f"issuer {name!r} is foreign; its keys are in its keys.json")
+        now_s = places.now_s()
+        last = max(there.keys, key=lambda k: k.from_s)
+        if last.from_s > now_s:
+            began = datetime.datetime.fromtimestamp(last.from_s, datetime.UTC)
+            raise ProvisioningError(
+                f"issuer {name!r} has its next key already: {last.stem} begins {began:%Y-%m-%d}"
+            )
+        start_s = max(last.until_s, now_s) if from_s is None else from_s
+        if start_s > now_s + AHEAD_DAYS_MAX * DAY_S:
+            raise ProvisioningError(
+                f"the next key of {name!r} would begin {(start_s - now_s) // DAY_S} days from now; "
+                f"make it {AHEAD_DAYS_MAX} days before it begins at the earliest"
+            )
+        folder = Folder(places.issuer(estate, name))
+        stem = f"issuer-{1 + max(int(k.stem.partition('-')[2] or 1) for k in there.keys)}"
+        folder.signing_key(stem)
+        key = Key(
+            stem=stem,
             from_s=start_s,
             until_s=start_s + (days or KEY_DAYS) * DAY_S,
+            offline=offline,
         )
-        folder.once("issuer.toml", lambda: tomli_w.dumps(msgspec.to_builtins(wanted)).encode())
+        changed = msgspec.structs.replace(there, keys=[*there.keys, key])
+        folder.renew("issuer.toml", _toml(changed))
+    return folder
+
+
+def foreign(
+    estate: Path,
+    name: str,
+    format: str,
+    terms: Path,
+    key_list: Path,
+    *,
+    sites: Sequence[str] = (),
+    longest_life_s: int = LONGEST_LIFE_S,
+) -> Folder:
+    """Recognise a foreign issuer: `terms` maps its claims to ours, `key_list` holds its keys.
+
+    Both are JSON; repeating the step renews them. Raises ProvisioningError.
+    """
+    with places.changing(estate):
+        path = places.issuer(estate, name)
+        said = {"name": name, "longest_life_s": longest_life_s, "format": format}
+        wanted = _issuer(said | {"sites": list(sites)}, [])
+        if format == DC1:
+            raise ProvisioningError(f"{DC1!r} is our own format; run: menshen-provision issuer")
+        if (path / "issuer.toml").exists() and read(estate, name) != wanted:
+            raise ProvisioningError(f"{path} is there with other settings; it was kept as it is")
+        texts = {"terms.json": _json(terms, dict), "keys.json": _json(key_list, object)}
+        folder = Folder(path)
+        folder.signing_key("keys")
+        folder.signing_key("status")
+        for file, text in texts.items():
+            folder.renew(file, text)
+        folder.once("issuer.toml", lambda: _toml(wanted))
+    return folder
+
+
+def withdraw(estate: Path, name: str) -> Folder:
+    """Believe this issuer no more, from the next publication on. Raises ProvisioningError."""
+    with places.changing(estate):
+        there = read(estate, name)
+        folder = Folder(places.issuer(estate, name))
+        folder.renew("issuer.toml", _toml(msgspec.structs.replace(there, withdrawn=True)))
     return folder
 
 
@@ -77,37 +189,104 @@ def read(estate: Path, name: str) -> Issuer:
         found = msgspec.toml.decode(path.read_bytes(), type=Issuer)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ProvisioningError(f"{path} is not an issuer's description: {error}") from None
-    if found.name != name or found.until_s <= found.from_s:
+    windows = all(k.from_s < k.until_s for k in found.keys)
+    if found.name != name or not windows or (found.format == DC1 and not found.keys):
         raise ProvisioningError(
             f"{path} does not describe issuer {name!r} with a window that ends after it begins"
         )
     return found
 
 
-def trusted(estate: Path, name: str) -> trust.Issuer:
-    """The issuer as a site's doors will know it. Raises ProvisioningError."""
-    found = read(estate, name)
-    public = files.public_key(places.issuer(estate, name) / "issuer.pub")
-    key = trust.IssuerKey(keys.public_to_text(public), found.from_s, found.until_s)
-    return trust.Issuer(name, [key], found.longest_life_s)
+def believed(estate: Path) -> list[Issuer]:
+    """Every issuer of the estate that was not withdrawn. Raises ProvisioningError."""
+    found = [read(estate, name) for name in places.names(estate / "issuers")]
+    return [issuer for issuer in found if not issuer.withdrawn]
+
+
+def trusted(estate: Path, found: Issuer) -> trust.Issuer:
+    """The issuer as doors will know it. Raises ProvisioningError."""
+    folder = places.issuer(estate, found.name)
+    held = [
+        trust.IssuerKey(
+            keys.public_to_text(files.public_key(folder / f"{key.stem}.pub")),
+            key.from_s,
+            key.until_s,
+            key.offline,
+        )
+        for key in found.keys[-KEYS_KEPT:]
+    ]
+    terms = b"{}" if found.format == DC1 else _json(folder / "terms.json", dict)
+    return trust.Issuer(
+        found.name,
+        held,
+        found.longest_life_s,
+        found.groups,
+        found.sites,
+        found.colours,
+        found.format,
+        msgspec.Raw(terms),
+    )
+
+
+def _issuer(said: dict[str, Any], held: list[Key]) -> Issuer:
+    try:
+        return msgspec.convert(said | {"keys": msgspec.to_builtins(held)}, Issuer)
+    except msgspec.ValidationError as error:
+        raise ProvisioningError(f"this cannot be an issuer's setting: {error}") from None
+
+
+def _toml(found: Issuer) -> bytes:
+    return tomli_w.dumps(msgspec.to_builtins(found)).encode()
+
+
+def _json(path: Path, kind: type) -> bytes:
+    """The file in its shortest form. Raises ProvisioningError."""
+    try:
+        return msgspec.json.encode(msgspec.json.decode(path.read_bytes(), type=kind))
+    except OSError as error:
+        raise ProvisioningError(f"{path} cannot be read ({error.strerror})") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ProvisioningError(f"{path} is not what was expected: {error}") from None
+
+
+def _check_days(days: int | None, offline: bool) -> None:
+    most = OFFLINE_DAYS_MAX if offline else KEY_DAYS
+    if days is not None and not 1 <= days <= most:
+        longer = "" if offline else "; a key that is kept offline may sign longer: --offline"
+        raise ProvisioningError(f"a key may sign for 1 to {most} days, not for {days}{longer}")
+
+
+def _check_start(from_s: int | None) -> None:
+    if from_s is not None and not 0 <= from_s <= 2**32 - 1 - OFFLINE_DAYS_MAX * DAY_S:
+        raise ProvisioningError(f"a key cannot begin at {from_s}; give Unix seconds")
 
 
 def _agree(
-    path: Path, there: Issuer, longest_life_s: int | None, days: int | None, from_s: int | None
+    path: Path, there: Issuer, said: dict[str, Any], days: int | None, from_s: int | None
 ) -> None:
-    if longest_life_s not in (None, there.longest_life_s):
+    first = there.keys[0] if there.keys else None
+    for name, wanted in said.items():
+        found = getattr(there, name)
+        if (list(found) if isinstance(found, tuple) else found) != wanted:
+            label = "a longest life of" if name == "longest_life_s" else f"the {name}"
+            raise ProvisioningError(
+                f"{path} is there with {label} {_shown(found)}, not {_shown(wanted)}; "
+                f"it was kept as it is"
+            )
+    if first and days is not None and days * DAY_S != first.until_s - first.from_s:
         raise ProvisioningError(
-            f"{path} is there with a longest life of {there.longest_life_s} s, not "
-            f"{longest_life_s}; it was kept as it is"
-        )
-    if days is not None and days * DAY_S != there.until_s - there.from_s:
-        raise ProvisioningError(
-            f"{path} is there with a key for {(there.until_s - there.from_s) / DAY_S:g} days, "
+            f"{path} is there with a key for {(first.until_s - first.from_s) / DAY_S:g} days, "
             f"not {days}; it was kept as it is"
         )
-    if from_s not in (None, there.from_s):
-        began = datetime.datetime.fromtimestamp(there.from_s, datetime.UTC)
+    if first and from_s not in (None, first.from_s):
+        began = datetime.datetime.fromtimestamp(first.from_s, datetime.UTC)
         raise ProvisioningError(
             f"{path} is there with a key that begins at {began:%Y-%m-%d %H:%M} UTC; "
             f"it was kept as it is"
         )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, int):
+        return f"{value} s"
+    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) and value else "(all)"

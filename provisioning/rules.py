@@ -21,7 +21,7 @@ DOORS_SHOWN = 12
 
 def kinds() -> list[str]:
     """The names of the example sites."""
-    return sorted(path.stem for path in EXAMPLES.glob("*.json"))
+    return sorted(p.stem for p in EXAMPLES.glob("*.json") if b'"site"' in p.read_bytes())
 
 
 def template(kind: str, site: str) -> Site:

@@ -2,7 +2,7 @@
 
 import tempfile
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from edge.wire import keys
 from edge.wire import unit as wire
 from edge.wire.trust import Group
 from edge.wire.unit import Broker, Camera, Door, Unit
-from provisioning import authority, files, pins, sites
+from provisioning import authority, files, pins, repository, sites
 from provisioning import estate as places
 from provisioning.files import Folder, ProvisioningError
 
 BROKER_PORT = 8883  # MQTT over TLS, as IANA registers it
 UNIT = "unit.toml"
+STICK = "/media/menshen"  # where the unit's system mounts a stick that is brought to the door
 PI_CAMERA = Camera()
 GROUP_LEN_MAX = 63  # edge.wire.trust.Group
 
@@ -56,7 +57,7 @@ def units(
     """
     with places.changing(estate):
         settings = sites.read(estate, site)
-        believed = sites.signed(estate, site)
+        believed = repository.for_cards(estate, site)
         vouch = authority.Authority(estate) if any(o.broker for o in orders) else None
         planned = [_planned(estate, settings, order) for order in orders]
         cards = []
@@ -69,13 +70,11 @@ def units(
 def plan(estate: Path, site: sites.Site, order: Order) -> Unit:
     """The configuration that `order` comes to. Raises ProvisioningError if it cannot be made."""
     name = places.checked(order.name, "unit")
-    public = files.public_key(places.site(estate, site.name) / "site.pub")
     configuration = Unit(
         name=name,
         site=site.name,
         groups=_groups(order) or [site.name, f"{site.name}/{name}"],
-        trust=sites.ISSUERS,
-        trust_key=keys.public_to_text(public),
+        trust_stick=STICK,
         door=Door(pins=pins.wired(order.wired)),
         camera=order.camera,
         counts=site.counts(),
@@ -132,13 +131,15 @@ def _broker(estate: Path, order: Order) -> Broker:
     )
 
 
-def _write(estate: Path, unit: Unit, believed: bytes, vouch: authority.Authority | None) -> Folder:
+def _write(
+    estate: Path, unit: Unit, believed: Mapping[str, bytes], vouch: authority.Authority | None
+) -> Folder:
     card = Folder(places.card(estate, unit.site, unit.name))
     if unit.broker and vouch:
         usage = ExtendedKeyUsageOID.CLIENT_AUTH
         vouch.certificate(card, "unit", _certificate_name(unit), usage)
         card.same("ca.pem", vouch.pem)
-    card.renew(sites.ISSUERS, believed)
+    repository.put(card, believed)
     card.once(UNIT, lambda: _toml(unit))  # the last: a card that has it is whole
     return card
 

@@ -23,10 +23,10 @@ import sqlalchemy as sa
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.wire import keys, report
+from edge.wire import keys, report, repository
+from edge.wire.rules import K_MIN
 from edge.wire.trust import Name
-from edge.wire.unit import K_MIN
-from server_stub import serving, store
+from server_stub import serving, store, trust
 from server_stub.answerer import ERROR_MS, Answerer
 from server_stub.estate import Estate, EstateError
 
@@ -175,7 +175,13 @@ class Collector:
     """One broker, one store."""
 
     def __init__(
-        self, estate: Estate, engine: sa.Engine, host: str, port: int, error_ms: int = ERROR_MS
+        self,
+        estate: Estate,
+        engine: sa.Engine,
+        host: str,
+        port: int,
+        error_ms: int = ERROR_MS,
+        publisher: trust.Publisher | None = None,
     ) -> None:
         """`error_ms`: how far this machine's clock may be off.
 
@@ -186,6 +192,7 @@ class Collector:
         self._key: keys.PrivateKey = estate.collector_sign_key()
         self._alarms = Alarms()
         self._sorter = Sorter(estate, self._alarms)
+        self._trust = publisher or trust.Publisher(estate)
         self._queue: queue.Queue[Message] = queue.Queue(QUEUE_LEN_MAX)
         self._full = 0
         self._connection = 0
@@ -198,10 +205,14 @@ class Collector:
     def run(self) -> None:
         """Collect until `stop`."""
         self._client.loop_start()
+        self._trust.start()
         while not self._stop.is_set():
             messages = self._take()
             if messages:
                 self._keep(messages)
+            for topic, payload in self._trust.due():
+                self._client.publish(topic, payload, qos=1, retain=True)
+        self._trust.stop()
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -311,9 +322,11 @@ class Collector:
             return
         self._connection += 1
         self._told = ""
+        self._trust.connected()
         # Questions are not kept while we are away: a late answer would be none.
         wanted = [*((leaf, 1) for leaf in LEAVES), (ASK, 0)]
-        client.subscribe([(f"{report.ROOT}/+/+/{leaf}", qos) for leaf, qos in wanted])
+        theirs = [(f"{report.ROOT}/+/+/{leaf}", qos) for leaf, qos in wanted]
+        client.subscribe([*theirs, (f"{repository.TOPIC}/#", 1)])
 
     def _on_subscribe(self, *_: Any) -> None:
         if self._connection == 1:
@@ -335,8 +348,12 @@ class Collector:
         if not self._stop.is_set():
             self._tell(f"the broker at {self._where} is gone ({code}); trying on")
 
-    def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+    def _on_message(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         try:
+            if message.topic.startswith(repository.TOPIC):
+                self._trust.retained(message.topic, bytes(message.payload))
+                client.ack(message.mid, message.qos)
+                return
             if message.topic.endswith(f"/{ASK}"):
                 self._answer(message)
                 return

@@ -1,8 +1,9 @@
 """What `menshen-provision` made, as the central side reads it: keys and certificates."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -16,13 +17,28 @@ class EstateError(ValueError):
     """The estate lacks something; one sentence that says what is wrong and what to do."""
 
 
-class IssuerFile(msgspec.Struct, frozen=True):
-    """issuers/<name>/issuer.toml: what the issuer's key may sign, and when."""
+class _Key(msgspec.Struct, frozen=True):
+    stem: Annotated[str, msgspec.Meta(pattern=r"^issuer(-[0-9]+)?(?!\n)$")]
+    from_s: Seconds
+    until_s: Seconds
+
+
+class _IssuerToml(msgspec.Struct, frozen=True):
+    """issuers/<name>/issuer.toml: only what the central side needs of it."""
 
     name: Name
     longest_life_s: Seconds
-    from_s: Seconds
-    until_s: Seconds
+    keys: list[_Key] = []
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerFile:
+    """What one of the issuer's keys may sign, and when."""
+
+    name: str
+    longest_life_s: int
+    from_s: int
+    until_s: int
 
 
 class SiteFile(msgspec.Struct, frozen=True):
@@ -56,9 +72,40 @@ class Estate:
         return self._private_key("server/time.key")
 
     def issuer(self, name: str) -> tuple[IssuerFile, keys.PrivateKey]:
-        """An issuer and its signing key. Raises EstateError."""
-        said = self._toml(f"issuers/{name}/issuer.toml", IssuerFile)
-        return said, self._private_key(f"issuers/{name}/issuer.key")
+        """An issuer and the key whose time it is, or else its newest. Raises EstateError."""
+        said = self._toml(f"issuers/{name}/issuer.toml", _IssuerToml)
+        if not said.keys:
+            raise EstateError(f"issuer {name!r} has no key of its own: it is a foreign issuer")
+        now_s = time.time()
+        current = [key for key in said.keys if key.from_s <= now_s < key.until_s]
+        key = max(current or said.keys, key=lambda k: k.from_s)
+        found = IssuerFile(said.name, said.longest_life_s, key.from_s, key.until_s)
+        return found, self._private_key(f"issuers/{name}/{key.stem}.key")
+
+    def online(self) -> tuple[list[keys.PrivateKey], list[keys.PrivateKey]]:
+        """Every snapshot and every timestamp key; the newest root says which are in use.
+
+        Raises EstateError.
+        """
+        found = [self._stems(f"server/{kind}*.key") for kind in ("snapshot", "timestamp")]
+        if not all(found):
+            raise EstateError(
+                f"{self.root / 'server'} has no snapshot and timestamp keys; make them with: "
+                f"menshen-provision authority {self.root}"
+            )
+        return found[0], found[1]
+
+    def status_lists(self) -> dict[str, dict[str, Path]]:
+        """The lists that issuers have made: the paths of `<list>.cwt` by issuer and list."""
+        found: dict[str, dict[str, Path]] = {}
+        for path in sorted(self.root.glob("issuers/*/status/*.cwt")):
+            found.setdefault(path.parents[1].name, {})[path.stem] = path
+        return found
+
+    @property
+    def repository(self) -> Path:
+        """The signed trust documents: metadata/ and targets/."""
+        return self.root / "repository"
 
     def status_key(self, issuer: str) -> keys.PrivateKey:
         """What an issuer's status lists are signed with. Raises EstateError."""
@@ -73,6 +120,10 @@ class Estate:
         if not (self.root / "sites" / name).is_dir():
             return None
         return self._toml(f"sites/{name}/site.toml", SiteFile)
+
+    def _stems(self, pattern: str) -> list[keys.PrivateKey]:
+        paths = sorted(self.root.glob(pattern))
+        return [self._private_key(path.relative_to(self.root).as_posix()) for path in paths]
 
     def _file(self, name: str) -> Path:
         path = (self.root / name).resolve()

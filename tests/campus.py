@@ -4,6 +4,7 @@ Everything runs as it would on its own machine; only the pins (`tests.keeper`) a
 front of the cameras are ours.
 """
 
+import json
 import signal
 import sqlite3
 import subprocess
@@ -25,7 +26,7 @@ import tomli_w
 from edge.adapters.slots import Slots
 from edge.clock import Kept, Relation
 from edge.wire import keys, unit
-from provisioning import authority, issuers, sites, units
+from provisioning import authority, issuers, repository, sites, units
 from tests.centre import ISSUER, SITE, Program, free_port
 from tests.keeper import Link, keeper, ledger
 from tests.runtime import runtime, within
@@ -100,8 +101,9 @@ class Campus:
         doors: Sequence[str],
         alone: Sequence[str] = (),
         frames: Path | None = None,
+        rules: dict[str, Any] | None = None,
     ) -> None:
-        """Provision `doors`, and `alone` as doors without a broker, on a demo site.
+        """Provision `doors`, and `alone` as doors without a broker, on a demo site with `rules`.
 
         `frames`: the folder before the cameras, better in memory than on a disk.
         """
@@ -114,7 +116,11 @@ class Campus:
         self._opened = ExitStack()
         authority.authority(self.estate)
         issuers.issuer(self.estate, ISSUER, from_s=int(time.time()) - 86400)
-        sites.site(self.estate, SITE, [ISSUER], demo=True)
+        sites.site(self.estate, SITE, demo=True)
+        if rules is not None:
+            (folder / "rules.json").write_text(json.dumps(rules))
+            sites.change_rules(self.estate, SITE, folder / "rules.json")
+        repository.publish(self.estate)
         for name in (*doors, *alone):
             self._add(name, name not in alone)
 

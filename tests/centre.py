@@ -17,7 +17,8 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from provisioning import authority, issuers, sites, units
+from edge.wire import trust
+from provisioning import authority, issuers, repository, sites, units
 
 SITE = "campus"
 UNITS = ("north-1", "north-2")
@@ -28,9 +29,16 @@ def make_estate(path: Path) -> Path:
     """An authority, an issuer, a site and two units."""
     authority.authority(path)
     issuers.issuer(path, ISSUER)
-    sites.site(path, SITE, [ISSUER])
+    sites.site(path, SITE)
+    repository.publish(path)
     units.units(path, SITE, [units.Order(name=name) for name in UNITS])
     return path
+
+
+def believed(estate: Path) -> trust.Trust:
+    """Whom the doors believe: what is published now."""
+    (document,) = (estate / "repository" / "targets").glob("*.issuers.json")
+    return trust.Trust(trust.document(document.read_bytes()))
 
 
 def free_port() -> int:

@@ -10,6 +10,7 @@ from hypothesis import settings
 from edge.adapters.slots import Slots
 from edge.clock import Kept, Relation
 from edge.wire import keys, trust, unit
+from tests.realm import Realm
 
 # A busy machine is slow, not wrong; a failure prints what repeats it.
 settings.register_profile("menshen", deadline=None, print_blob=True)
@@ -31,16 +32,15 @@ def issuers(at_s: int) -> trust.Issuers:
 
 
 def write_unit(folder: Path, at_s: int, **changes: object) -> Path:
-    """A card in `folder`: unit.toml and issuers.json; `changes` replace the file's keys."""
+    """A card in `folder`: unit.toml and trust/; `changes` replace the file's keys."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "frames").mkdir(exist_ok=True)
-    (folder / "issuers.json").write_bytes(trust.sign(issuers(at_s), SITE_KEY))
+    rules = {"site": "campus", "version": 1, "signed_s": at_s}
+    Realm(at_s, issuers(at_s), rules=msgspec.json.encode(rules)).write(folder / "trust")
     config: dict[str, object] = {
         "name": "north-1",
         "site": "campus",
         "groups": ["campus", "campus/north-1"],
-        "trust": "issuers.json",
-        "trust_key": keys.public_to_text(SITE_KEY.public),
         "camera": {"kind": "pictures", "source": "frames"},
         "door": {
             "unlock_ms": 300,

@@ -20,7 +20,7 @@ from httpx import Response
 from starlette.testclient import TestClient
 
 from edge import clock, verdict
-from edge.wire import code, keys, trust
+from edge.wire import code, keys
 from edge.wire.code import Code, Colour
 from server_stub import assets, issuer, records, revocation, store
 from server_stub.estate import Estate
@@ -70,9 +70,7 @@ def code_of(web: TestClient, token: str) -> dict[str, object]:
 
 
 def judged(estate: Path, text: str) -> object:
-    site = estate / "sites" / SITE
-    public = keys.public_from_pem((site / "site.pub").read_text())
-    believed = trust.read((site / "issuers.json").read_bytes(), public)
+    believed = centre.believed(estate)
     return verdict.verify(
         text.encode(),
         verdict.Believed(believed, until_s=clock.NEVER_S, signed_s=int(time.time())),

@@ -52,9 +52,9 @@ class Crowd(threading.Thread):
 
 @pytest.fixture
 def campus(tmp_path: Path) -> Iterator[Campus]:
-    with Campus(tmp_path, ["north"]) as campus:
-        counts = {"k": 2, "period_s": 1, "report_s": 1}
-        campus.doors["north"].edit(door={"unlock_ms": UNLOCK_MS}, counts=counts)
+    counts = {"k": 2, "period_s": 1, "demo": True}
+    with Campus(tmp_path, ["north"], rules={"counts": counts}) as campus:
+        campus.doors["north"].edit(door={"unlock_ms": UNLOCK_MS}, counts={"report_s": 1})
         yield campus
 
 

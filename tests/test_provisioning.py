@@ -1,6 +1,8 @@
 """What `menshen-provision` makes, is believed by those it is for, and never overwrites."""
 
 import os
+import re
+import shutil
 import signal
 import ssl
 import stat
@@ -16,23 +18,30 @@ from socket import create_connection, create_server
 import msgspec
 import pytest
 
-from edge.wire import keys, report, trust
+from edge import clock
+from edge.adapters import tuf
+from edge.belief import Bundle
+from edge.wire import keys, report, rules, trust
+from edge.wire import repository as signing
 from edge.wire import unit as wire
 from edge.wire.unit import Camera
 from provisioning import __main__ as command
-from provisioning import authority, batch, files, issuers, sites, units
+from provisioning import authority, batch, files, issuers, repository, sites, units
+from provisioning import estate as places
+from provisioning import rules as examples
 from provisioning.files import Folder, ProvisioningError
 from provisioning.units import Order
 
 
 @pytest.fixture
 def estate(tmp_path: Path) -> Path:
-    """Authority, issuers `hospital` and `police`, site `campus` that believes the first."""
+    """Authority, issuers `hospital` (for campus) and `police`, site `campus`; published."""
     root = tmp_path / "estate"
     authority.authority(root)
-    issuers.issuer(root, "hospital")
+    issuers.issuer(root, "hospital", sites=["campus"])
     issuers.issuer(root, "police", days=10, longest_life_s=3600)
-    sites.site(root, "campus", ["hospital"])
+    sites.site(root, "campus")
+    repository.publish(root)
     return root
 
 
@@ -70,7 +79,7 @@ def test_a_card_comes_back_through_the_units_own_reader(estate: Path) -> None:
     replace = msgspec.structs.replace
     assert found == replace(
         planned,
-        trust=str(card / "issuers.json"),
+        trust=str(card / "trust"),
         state=str(card / "state"),
         camera=replace(planned.camera, source=str(card / "frames")),
         broker=replace(
@@ -95,18 +104,24 @@ def test_what_is_left_out_takes_its_usual_value(estate: Path) -> None:
     assert (found.broker.host, found.broker.port) == ("localhost", 8883)
 
 
+def believed(card: Path) -> Bundle:
+    """What the unit of a card would begin with, through its own client."""
+    found = wire.read(card / "unit.toml")
+    return tuf.load(Path(found.trust), Path(found.state), found.site, lambda bundle: bundle)
+
+
 def test_a_unit_believes_the_issuers_of_its_site(estate: Path) -> None:
     card = units.unit(estate, "campus", Order(name="north-1")).path
-    found = wire.read(card / "unit.toml")
-    believed = trust.read(Path(found.trust).read_bytes(), keys.public_from_text(found.trust_key))
+    known = trust.Trust(trust.document(believed(card).documents["issuers.json"]))
     key = files.signing_key(estate / "issuers" / "hospital" / "issuer.key")
-    (trusted,) = believed.keys(key.kid)
+    (trusted,) = known.keys(key.kid)
     assert trusted.issuer == "hospital"
     assert trusted.public == key.public
+    assert trusted.sites == {"campus"}
     assert trusted.until_s - trusted.from_s == 35 * 86400
     assert trusted.from_s <= time.time() < trusted.until_s
     police = files.signing_key(estate / "issuers" / "police" / "issuer.key")
-    assert believed.keys(police.kid) == ()
+    assert known.keys(police.kid)[0].sites == frozenset()
 
 
 def test_a_unit_believes_the_collectors_acknowledgement(estate: Path) -> None:
@@ -127,7 +142,8 @@ def test_broker_and_unit_shake_hands_and_a_stranger_does_not(estate: Path, tmp_p
     stranger = tmp_path / "stranger"
     authority.authority(stranger)
     issuers.issuer(stranger, "hospital")
-    sites.site(stranger, "campus", ["hospital"])
+    sites.site(stranger, "campus")
+    repository.publish(stranger)
     other = units.unit(stranger, "campus", Order(name="north-1")).path
     (other / "ca.pem").write_bytes((card / "ca.pem").read_bytes())  # it accepts our broker
     with pytest.raises(OSError, match=r"(?i)alert|reset|closed|eof"):
@@ -186,15 +202,15 @@ def _handshake(estate: Path, card: Path, broker: Path | None = None) -> str:
 def test_a_card_opens_no_other_door(estate: Path) -> None:
     first = units.unit(estate, "campus", Order(name="north-1")).path
     units.unit(estate, "campus", Order(name="north-2"))
-    on_card = [p.read_bytes() for p in first.iterdir()]
+    on_card = [p.read_bytes() for p in first.rglob("*") if p.is_file()]
     secret = [p for p in estate.rglob("*.key") if p.parent != first]
-    assert len(secret) == 11
+    assert len(secret) == 22
     for path in secret:
         body = path.read_bytes().splitlines()[1]
         assert not any(body in data for data in on_card), path
     assert sorted(p.name for p in first.iterdir()) == [
         "ca.pem",
-        "issuers.json",
+        "trust",
         "unit.key",
         "unit.pem",
         "unit.toml",
@@ -204,7 +220,7 @@ def test_a_card_opens_no_other_door(estate: Path) -> None:
 def test_private_keys_are_for_their_owner_alone(estate: Path) -> None:
     units.unit(estate, "campus", Order(name="north-1"))
     private = list(estate.rglob("*.key"))
-    assert len(private) == 11
+    assert len(private) == 22
     for path in private:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700, path.parent
@@ -213,7 +229,10 @@ def test_private_keys_are_for_their_owner_alone(estate: Path) -> None:
 STEPS: dict[str, Callable[[Path], object]] = {
     "authority": lambda e: authority.authority(e, ["localhost", "127.0.0.1"]),
     "issuer": lambda e: issuers.issuer(e, "police", days=10, longest_life_s=3600),
-    "site": lambda e: sites.site(e, "campus", ["hospital"]),
+    "issuer for one site": lambda e: issuers.issuer(e, "hospital", sites=["campus"]),
+    "site": lambda e: sites.site(e, "campus"),
+    "publish": repository.publish,
+    "root": repository.rotate,
     "unit": lambda e: units.unit(e, "campus", Order(name="north-1")),
 }
 
@@ -236,8 +255,9 @@ DIFFERING: dict[str, tuple[Callable[[Path], object], str]] = {
     "longer life": (lambda e: issuers.issuer(e, "police", longest_life_s=7200), "3600 s, not 7200"),
     "longer window": (lambda e: issuers.issuer(e, "police", days=20), "for 10 days, not 20"),
     "later window": (lambda e: issuers.issuer(e, "police", from_s=2_000_000_000), "that begins at"),
-    "other issuers": (lambda e: sites.site(e, "campus", ["police"]), "believes hospital"),
-    "a demo": (lambda e: sites.site(e, "campus", ["hospital"], demo=True), "other settings"),
+    "other sites": (lambda e: issuers.issuer(e, "hospital", sites=["home"]), "campus, not home"),
+    "fewer colours": (lambda e: issuers.issuer(e, "police", colours=["red"]), "red, not red"),
+    "a demo": (lambda e: sites.site(e, "campus", demo=True), "other settings"),
     "other groups": (
         lambda e: units.unit(e, "campus", Order(name="north-1", groups=["campus/south"])),
         "another groups",
@@ -264,10 +284,14 @@ ORDER = [
     *(("authority", f"server/{n}") for n in ("broker.key", "broker.pem", "collector.key")),
     *(("issuer", f"issuers/police/{n}") for n in ("issuer.key", "issuer.pub", "issuer.toml")),
     *(("issuer", f"issuers/police/{n}") for n in ("status.key", "status.pub")),
-    *(("site", f"sites/campus/{n}") for n in ("site.key", "site.pub", "site.toml", "issuers.json")),
+    *(("site", f"sites/campus/{n}") for n in ("site.key", "site.pub", "site.toml", "rules.json")),
+    *(("authority", f"authority/holders/3/{kind}.key") for kind in ("root", "targets", "issuers")),
+    *(("authority", f"server/{n}.key") for n in ("snapshot", "timestamp")),
+    ("authority", "authority/roots/1.root.json"),
+    *(("publish", f"repository/metadata/{n}") for n in ("1.root.json", "timestamp.json")),
     *(
         ("unit", f"sites/campus/units/north-1/{n}")
-        for n in ("unit.key", "unit.pem", "ca.pem", "issuers.json", "unit.toml")
+        for n in ("unit.key", "unit.pem", "ca.pem", "trust/metadata/timestamp.json", "unit.toml")
     ),
 ]
 
@@ -278,8 +302,8 @@ def test_a_step_cut_off_anywhere_is_finished_by_repeating_it(
 ) -> None:
     """Cut the power (the process's view of it) right after `last` came to its place."""
     root = estate.parent / "again"
-    steps = [STEPS[name] for name in ("authority", "issuer", "site", "unit")]
-    issuers.issuer(root, "hospital")
+    steps = [STEPS[name] for name in ("authority", "issuer", "site", "publish", "unit")]
+    issuers.issuer(root, "hospital", sites=["campus"])
 
     class Cut(BaseException):
         pass
@@ -301,10 +325,18 @@ def test_a_step_cut_off_anywhere_is_finished_by_repeating_it(
                 make(root)
         half = contents(root)
         make(root)
-        assert half.items() <= contents(root).items()
-    assert contents(root).keys() >= contents(estate).keys()
-    assert wire.read(root / "sites/campus/units/north-1/unit.toml").name == "north-1"
+        kept = {name: data for name, data in half.items() if "repository/" not in name}
+        assert kept.items() <= contents(root).items()
+    assert _unsigned(root) >= _unsigned(estate)
+    card = root / "sites/campus/units/north-1"
+    assert wire.read(card / "unit.toml").name == "north-1"
+    assert believed(card).documents.keys() == {"issuers.json", "site/campus.json"}
     assert not list(root.rglob(".*"))
+
+
+def _unsigned(root: Path) -> set[str]:
+    """The names that hold no version or hash: those of the others differ from run to run."""
+    return {name for name in contents(root) if not re.search(r"/([0-9a-f]{64}|[0-9]{10})\.", name)}
 
 
 LOST = [
@@ -316,7 +348,12 @@ LOST = [
     ("unit", "sites/campus/units/north-1/unit.key", "unit.key is missing"),
     ("unit", "authority/ca.pem", "has no ca.pem"),
     ("unit", "server/broker.pem", "no broker certificate"),
-    ("unit", "sites/campus/issuers.json", "has no issuers.json"),
+    ("unit", "repository/metadata/timestamp.json", "no metadata/timestamp.json"),
+    ("unit", "repository/metadata/1.root.json", "is not published"),
+    ("publish", "sites/campus/rules.json", "has no rules.json"),
+    ("publish", "server/timestamp.key", "lacks the timestamp key"),
+    ("publish", "authority/roots/1.root.json", "has no root of trust"),
+    ("publish", "authority/holders/2/root.pub", "lacks a holder's folder"),
 ]
 
 
@@ -338,8 +375,10 @@ TORN = [
     ("issuer", "issuers/police/issuer.key", "not an Ed25519 private key"),
     ("issuer", "issuers/police/issuer.toml", "not an issuer's description"),
     ("site", "sites/campus/site.toml", "not a site's description"),
-    ("site", "sites/campus/issuers.json", "torn"),
-    ("unit", "sites/campus/site.pub", "not an Ed25519 public key"),
+    ("publish", "sites/campus/rules.json", "rules.json: "),
+    ("publish", "sites/campus/site.pub", "not an Ed25519 public key"),
+    ("publish", "authority/roots/1.root.json", "is torn or altered"),
+    ("publish", "repository/metadata/timestamp.json", "is no trust metadata"),
     ("unit", "sites/campus/units/north-1/unit.toml", "not a unit's configuration"),
 ]
 
@@ -366,62 +405,215 @@ def test_another_authoritys_certificate_is_told(estate: Path, tmp_path: Path) ->
         STEPS["unit"](estate)
 
 
-def test_believing_more_or_fewer_rises_and_reaches_every_card(estate: Path) -> None:
+def test_a_publication_reaches_every_card_and_the_stick(estate: Path) -> None:
     cards = units.units(estate, "campus", [Order(name=f"north-{n}") for n in range(3)])
-    public = files.public_key(estate / "sites" / "campus" / "site.pub")
 
-    def on_cards() -> set[tuple[int, tuple[str, ...]]]:
-        read = [trust.open_document((c.path / "issuers.json").read_bytes(), public) for c in cards]
-        return {(d.version, tuple(i.name for i in d.issuers)) for d in read}
+    def on_cards() -> set[tuple[str, ...]]:
+        documents = [believed(card.path).documents["issuers.json"] for card in cards]
+        return {tuple(i.name for i in trust.document(d).issuers) for d in documents}
 
-    assert on_cards() == {(1, ("hospital",))}
-    sites.believe(estate, "campus", add=["police"])
-    assert on_cards() == {(2, ("hospital", "police"))}
-    sites.believe(estate, "campus", remove=["hospital"])
-    assert on_cards() == {(3, ("police",))}
-    sites.believe(estate, "campus")
-    assert on_cards() == {(4, ("police",))}
-    with pytest.raises(ProvisioningError, match="name at least one issuer"):
-        sites.believe(estate, "campus", remove=["police"])
-    with pytest.raises(ProvisioningError, match="does not believe 'hospital'"):
-        sites.believe(estate, "campus", remove=["hospital"])
-    assert on_cards() == {(4, ("police",))}
+    before = believed(cards[0].path)
+    assert on_cards() == {("hospital", "police")}
+    issuers.withdraw(estate, "hospital")
+    assert on_cards() == {("hospital", "police")}
+    folder, *renewed = repository.publish(estate)
+    assert on_cards() == {("police",)}
+    assert all("trust" in card.renewed for card in renewed)
+    assert believed(cards[0].path).version > before.version
+    unit = tuf.TufTrust(
+        cards[0].path / "trust", estate / "s", "campus", lambda b: b, lambda: _now(time.time())
+    )
+    assert unit.latest()
+    repository.refresh(estate)
+    assert unit.refresh(tuf.Folder(folder.path, "the stick"))
 
 
-def test_the_version_rises_even_when_the_sites_own_copy_was_lost(estate: Path) -> None:
-    STEPS["unit"](estate)
-    for _ in range(3):
-        sites.believe(estate, "campus")
-    (estate / "sites" / "campus" / "issuers.json").unlink()
-    sites.site(estate, "campus", ["hospital"])
-    assert sites.document(estate, "campus").version == 5
+def _now(at_s: float) -> clock.Now:
+    return clock.Now(clock.interval(at_s), 0.0)
+
+
+def test_new_rules_need_no_holder(estate: Path, tmp_path: Path) -> None:
+    card = units.unit(estate, "campus", Order(name="north-1")).path
+    for path in (estate / "authority" / "holders").rglob("*.key"):
+        path.unlink()  # at home with their people
+    changed = tmp_path / "rules.json"
+    changed.write_text('{"opens": ["green", "yellow"], "zone": "Asia/Shanghai"}')
+    sites.change_rules(estate, "campus", changed)
+    signed = repository.publish(estate)[0]
+    metadata = [n for n in (*signed.made, *signed.renewed) if n.startswith("metadata/")]
+    assert sorted(re.sub(r"\d{10}\.", "", n) for n in metadata) == [
+        "metadata/site%2Fcampus.json",
+        "metadata/snapshot.json",
+        "metadata/timestamp.json",
+    ]
+    said = rules.read(believed(card).documents["site/campus.json"], "campus")
+    assert said.opens == ("green", "yellow")
+    assert said.signed_s >= time.time() - 60
+    issuers.issuer(estate, "clinic")
+    with pytest.raises(ProvisioningError, match="2 holders must sign this"):
+        repository.publish(estate)
+    changed.write_text('{"opens": ["blue"]}')
+    with pytest.raises(ProvisioningError, match="blue"):
+        sites.change_rules(estate, "campus", changed)
+    changed.write_text('{"site": "home"}')
+    with pytest.raises(ProvisioningError, match="'home'"):
+        sites.change_rules(estate, "campus", changed)
+
+
+def test_two_holders_are_enough_and_one_is_not(estate: Path) -> None:
+    issuers.issuer(estate, "clinic")
+    away = list((estate / "authority/holders/1").glob("*.key"))
+    for path in away:
+        path.rename(path.with_suffix(".away"))
+    repository.publish(estate)
+    issuers.withdraw(estate, "clinic")
+    for path in (estate / "authority/holders/3").glob("*.key"):
+        path.unlink()
+    before = contents(estate)
+    with pytest.raises(ProvisioningError, match=r"targets\.key of two of the holders 1, 2, 3"):
+        repository.publish(estate)
+    assert contents(estate) == before
+
+
+def test_a_holder_hands_over_and_the_online_keys_are_replaced(estate: Path) -> None:
+    card = units.unit(estate, "campus", Order(name="north-1")).path
+    unit = tuf.TufTrust(
+        card / "trust", estate / "s", "campus", lambda b: b, lambda: _now(time.time())
+    )
+    repository.rotate(estate, retire=1)
+    repository.rotate(estate, retire=2, online=True)
+    assert len(list((estate / "authority" / "roots").iterdir())) == 3
+    assert {p.name for p in (estate / "authority" / "holders").iterdir()} == set("12345")
+    with pytest.raises(ProvisioningError, match="they are 3, 4, 5"):
+        repository.rotate(estate, retire=1)
+    for number in "12":
+        shutil.rmtree(estate / "authority" / "holders" / number)
+    (estate / "server" / "snapshot.key").unlink()
+    folder = repository.publish(estate)[0]
+    bundle = unit.latest()
+    assert unit.refresh(tuf.Folder(folder.path, "the stick"))
+    newer = unit.latest()
+    assert bundle is not None
+    assert newer is not None
+    assert newer.documents["site/campus.json"] == bundle.documents["site/campus.json"]
+    holders = [estate / "authority" / "holders" / n / "issuers.pub" for n in "345"]
+    assert set(newer.keys["issuers.json"]) == {files.public_key(p) for p in holders}
+
+
+def test_what_runs_out_is_signed_again(estate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stems(days: int) -> set[str]:
+        later_s = int(time.time()) + days * 86400
+        with monkeypatch.context() as patch:
+            patch.setattr(places, "now_s", lambda: later_s)
+            folder = repository.publish(estate)[0]
+        changed = [n for n in (*folder.made, *folder.renewed) if n.startswith("metadata/")]
+        return {re.sub(r"\d{10}\.", "", n.removeprefix("metadata/")) for n in changed}
+
+    assert stems(10) == set()
+    assert stems(61) == {"issuers.json", "snapshot.json", "timestamp.json"}
+    with pytest.raises(ProvisioningError, match="the newest root runs out"):
+        stems(600)
+
+
+def test_a_next_key_follows_the_last(estate: Path) -> None:
+    first = issuers.read(estate, "police").keys[0]
+    folder = issuers.next_key(estate, "police", days=20)
+    assert folder.made == ["issuer-2.key", "issuer-2.pub"]
+    second = issuers.read(estate, "police").keys[1]
+    assert (second.from_s, second.until_s) == (first.until_s, first.until_s + 20 * 86400)
+    with pytest.raises(ProvisioningError, match="has its next key already: issuer-2 begins"):
+        issuers.next_key(estate, "police")
+    repository.publish(estate)
+    card = units.unit(estate, "campus", Order(name="north-1")).path
+    known = trust.Trust(trust.document(believed(card).documents["issuers.json"]))
+    public = files.public_key(estate / "issuers/police/issuer-2.pub")
+    assert known.keys(keys.kid(public))[0].from_s == first.until_s
+    with pytest.raises(ProvisioningError, match="1 to 35 days, not for 36; a key that is kept"):
+        issuers.issuer(estate, "archive", days=36)
+    issuers.issuer(estate, "archive", days=300, offline=True)
+    repository.publish(estate)
+
+
+def test_a_foreign_issuer_and_its_keys(estate: Path, tmp_path: Path) -> None:
+    terms, listed = tmp_path / "terms.json", tmp_path / "keys.json"
+    terms.write_text('{"rows": []}')
+    listed.write_text('{"keys": []}')
+    for _ in range(2):
+        issuers.foreign(estate, "eu", "hc1", terms, listed)
+    repository.publish(estate)
+    card = units.unit(estate, "campus", Order(name="north-1")).path
+    bundle = believed(card)
+    assert bundle.documents["keys/eu.json"] == b'{"keys":[]}'
+    public = files.public_key(estate / "issuers/eu/keys.pub")
+    assert bundle.keys["keys/eu.json"] == (public,)
+    (eu,) = (i for i in trust.document(bundle.documents["issuers.json"]).issuers if i.name == "eu")
+    assert (eu.format, bytes(eu.terms), eu.keys) == ("hc1", b'{"rows":[]}', [])
+    listed.write_text("torn")
+    with pytest.raises(ProvisioningError, match="not what was expected"):
+        issuers.foreign(estate, "eu", "hc1", terms, listed)
+    with pytest.raises(ProvisioningError, match="is foreign"):
+        issuers.next_key(estate, "eu")
+
+
+def test_a_lost_repository_rises_all_the_same(estate: Path) -> None:
+    card = units.unit(estate, "campus", Order(name="north-1")).path
+    before = believed(card)
+    shutil.rmtree(estate / "repository")
+    with pytest.raises(ProvisioningError, match="is not published"):
+        units.unit(estate, "campus", Order(name="north-2"))
+    repository.publish(estate)
+    assert believed(card).version >= before.version
 
 
 def test_a_card_left_behind_is_brought_up_to_date(estate: Path) -> None:
     card = units.unit(estate, "campus", Order(name="north-1")).path
-    old = (card / "issuers.json").read_bytes()
-    sites.believe(estate, "campus", add=["police"])
-    (card / "issuers.json").write_bytes(old)
-    assert units.unit(estate, "campus", Order(name="north-1")).renewed == ["issuers.json"]
-    assert b"version 2" in run("show", estate).encode()
+    old = contents(card)
+    issuers.withdraw(estate, "police")
+    repository.publish(estate)
+    new = contents(card)
+    shutil.rmtree(card / "trust")
+    for name, data in old.items():
+        (card / name).parent.mkdir(parents=True, exist_ok=True)
+        (card / name).write_bytes(data)
+    assert units.unit(estate, "campus", Order(name="north-1")).renewed == ["trust"]
+    assert contents(card) == new
+
+
+def test_a_card_holds_what_its_site_needs_and_no_more(estate: Path) -> None:
+    issuers.issuer(estate, "harbour-city", sites=["harbour"])
+    sites.site(estate, "harbour")
+    repository.publish(estate)
+    card = units.unit(estate, "campus", Order(name="north-1")).path
+    assert not [name for name in contents(card) if "harbour" in name]
+    assert believed(card).documents.keys() == {"issuers.json", "site/campus.json"}
+    assert sum(map(len, contents(card / "trust").values())) < 20_000
+
+
+@pytest.mark.parametrize("like", examples.kinds())
+def test_a_site_may_begin_like_an_example(estate: Path, like: str) -> None:
+    sites.site(estate, "mine", like=like)
+    repository.publish(estate)
+    card = units.unit(estate, "mine", Order(name="gate")).path
+    said = rules.read(believed(card).documents["site/mine.json"], "mine")
+    assert said.grants == examples.template(like, "mine").grants
 
 
 def test_a_demo_site_may_be_quick_and_k_stays(estate: Path) -> None:
-    sites.site(estate, "fair", ["hospital"], demo=True)
+    sites.site(estate, "fair", demo=True)
+    repository.publish(estate)
     card = units.unit(estate, "fair", Order(name="gate", broker=False)).path
-    counts = wire.read(card / "unit.toml").counts
+    assert wire.read(card / "unit.toml").counts.report_s < 60
+    counts = rules.read(believed(card).documents["site/fair.json"], "fair").counts
     assert counts.demo
     assert counts.k == 10
     assert counts.period_s < 900
     with pytest.raises(ProvisioningError, match="for a demo site only"):
-        sites.site(estate, "home", ["hospital"], period_s=60)
+        sites.site(estate, "home", period_s=60)
 
 
-def test_a_unit_without_a_broker_needs_no_authority(tmp_path: Path) -> None:
-    issuers.issuer(tmp_path / "e", "hospital")
-    sites.site(tmp_path / "e", "home", ["hospital"])
-    card = units.unit(tmp_path / "e", "home", Order(name="door", broker=False))
-    assert sorted(card.made) == ["issuers.json", "unit.toml"]
+def test_a_unit_without_a_broker_has_no_certificate(estate: Path) -> None:
+    card = units.unit(estate, "campus", Order(name="door", broker=False))
+    assert sorted(card.made) == ["trust", "unit.toml"]
     assert wire.read(card.path / "unit.toml").broker is None
 
 
@@ -448,7 +640,8 @@ def test_a_wrong_order_is_told_and_nothing_made(estate: Path, case: str) -> None
 
 def test_the_longest_names_fit_a_certificate_and_a_group(estate: Path) -> None:
     site, name = "s" * 31, "u" * 31
-    sites.site(estate, site, ["hospital"])
+    sites.site(estate, site)
+    repository.publish(estate)
     card = units.unit(estate, site, Order(name=name)).path
     assert wire.read(card / "unit.toml").groups == [site, f"{site}/{name}"]
     with pytest.raises(ProvisioningError, match="use 1 to 31 small letters"):
@@ -513,10 +706,14 @@ def test_a_table_that_is_no_text_or_not_there_is_told(tmp_path: Path) -> None:
 
 
 WRONG_COMMANDS = {
-    "unknown issuer": (["site", "ESTATE", "home", "--issuer", "clinic"], "has no issuer 'clinic'"),
-    "no issuer": (["site", "ESTATE", "home"], "name at least one issuer"),
+    "unknown issuer": (["withdraw", "ESTATE", "clinic"], "has no issuer 'clinic'"),
+    "no such colour": (["issuer", "ESTATE", "clinic", "--colour", "blue"], "'blue'"),
+    "no such example": (["site", "ESTATE", "home", "--like", "castle"], "no example site"),
+    "no rules": (["site-rules", "ESTATE", "campus", "ESTATE/none"], "none cannot be read"),
+    "no holder": (["root", "ESTATE", "--retire", "7"], "number 7 is none of the holders"),
+    "nothing begun": (["publish", "ESTATE/none"], "has no root of trust"),
+    "unpublished": (["refresh", "ESTATE/none"], "nothing is published yet"),
     "unknown site": (["unit", "ESTATE", "home", "a"], "has no site 'home'"),
-    "believe unknown": (["believe", "ESTATE", "campus", "--add", "clinic"], "has no issuer"),
     "bad issuer": (["issuer", "ESTATE", "Clinic"], "cannot be the name of this issuer"),
     "window": (["issuer", "ESTATE", "clinic", "--days", "36"], "1 to 35 days, not for 36"),
     "host": (["authority", "ESTATE/x", "--host", "a b"], "not a host name"),
@@ -559,33 +756,43 @@ def _main(*words: str | Path) -> int:
 def test_the_whole_way_by_command(tmp_path: Path) -> None:
     root = tmp_path / "estate"
     assert "Next: " in run("authority", root, "--host", "broker.example", "--host", "10.0.0.5")
-    assert f"site {root} SITE --issuer hospital" in run("issuer", root, "hospital", "--days", "7")
-    assert "units.csv" in run("site", root, "campus", "--issuer", "hospital")
+    assert f"site {root} SITE" in run("issuer", root, "hospital", "--days", "7")
+    assert "units.csv" in run("site", root, "campus", "--like", "office-park")
+    assert "is not published" in run("unit", root, "campus", "north-1", code=2)
+    assert "metadata/timestamp.json" in run("publish", root)
+    assert "Nothing has changed" in run("publish", root)
+    assert "metadata/timestamp.json" in run("refresh", root)
     assert "menshen-edge run" in run("unit", root, "campus", "north-1", "--broker-host", "10.0.0.5")
     assert "Already there, kept" in run("issuer", root, "hospital")
     shown = run("show", root)
-    for word in ("hospital", "6 days", "campus", "north-1", "10.0.0.5:8883", "version 1"):
+    for word in ("hospital", "6 days", "campus", "north-1", "10.0.0.5:8883"):
         assert word in shown
-    (root / "sites/campus/units/north-1/issuers.json").unlink()
+    (root / "sites/campus/units/north-1/trust/metadata/timestamp.json").unlink()
     assert "unit 'north-1' of 'campus' cannot be used" in run("show", root, code=2)
     (root / "issuers/hospital/issuer.toml").unlink()
     assert "has no issuer 'hospital'" in run("show", root, code=2)
 
 
+COMMANDS = ("authority", "issuer", "issuer-key", "recognise", "withdraw", "site", "site-rules")
+COMMANDS += ("publish", "refresh", "root", "unit", "units", "show", "rules")
+
+
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert _main("--help") == 0
     said = capsys.readouterr().out
-    for name in ("authority", "issuer", "site", "believe", "unit", "units", "show"):
+    for name in COMMANDS:
         assert name in said
         assert _main(name, "--help") == 0
-        assert "ESTATE" in capsys.readouterr().out
+        assert ("FILE" if name == "rules" else "ESTATE") in capsys.readouterr().out
 
 
 def test_two_at_once_never_sign_the_same_version(estate: Path) -> None:
+    before = repository.read(estate)["metadata/timestamp.json"]
     with ThreadPoolExecutor(8) as pool:
-        for done in [pool.submit(sites.believe, estate, "campus") for _ in range(8)]:
+        for done in [pool.submit(repository.refresh, estate) for _ in range(8)]:
             done.result()
-    assert sites.document(estate, "campus").version == 9
+    after = repository.read(estate)["metadata/timestamp.json"]
+    assert signing.read(after).version >= signing.read(before).version + 8
 
 
 def test_what_a_killed_step_left_half_written_is_cleared_away(estate: Path, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import pytest
 import sqlalchemy as sa
 import zxingcpp
@@ -396,14 +395,9 @@ def until(true: Callable[[], bool], seconds: float = 10) -> None:
 
 def judged(estate: Estate, text: str, now_s: int, lists_known: bool = True) -> object:
     """What a door says that was brought the issuer's folder as it is (or without its lists)."""
-    site = estate.root / "sites" / SITE
-    public = keys.public_from_pem((site / "site.pub").read_text())
-    known = trust.open_document((site / "issuers.json").read_bytes(), public)
+    (issuers,) = (estate.root / "repository" / "targets").glob("*.issuers.json")
     here = rules.Site(site=SITE, version=1, signed_s=NOW_S, ages=rules.Ages(status_h=2))
-    documents = {
-        "issuers.json": msgspec.json.encode(known),
-        f"site/{SITE}.json": rules.encode(here),
-    }
+    documents = {"issuers.json": issuers.read_bytes(), f"site/{SITE}.json": rules.encode(here)}
     brought = sorted(estate.status_folder(ISSUER).glob("*.cwt")) if lists_known else []
     of_lists = {f"status/{ISSUER}/{path.name}": path.read_bytes() for path in brought}
     bundle = belief.Bundle(

@@ -12,8 +12,8 @@ import pytest
 
 from edge.adapters import tuf
 from edge.adapters.tuf import Folder, Inbox, Older, TufTrust
+from edge.belief import Bundle
 from edge.clock import Interval, Now
-from edge.ports import Bundle
 from edge.wire import repository, trust
 from edge.wire.trust import TrustError
 from tests.conftest import issuers
@@ -45,7 +45,7 @@ class Place:
     def card(self) -> Path:
         return self.folder / "card"
 
-    def unit(self, accept: Callable[[Bundle], object] = lambda bundle: None) -> TufTrust:
+    def unit(self, accept: Callable[[Bundle], Bundle] = lambda bundle: bundle) -> TufTrust[Bundle]:
         return TufTrust(self.card, self.folder / "state", "campus", accept, self.at)
 
     def stick(self) -> Folder:
@@ -63,13 +63,13 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path, realm)
 
 
-def taken(unit: TufTrust) -> Bundle:
+def taken(unit: TufTrust[Bundle]) -> Bundle:
     bundle = unit.latest()
     assert bundle is not None
     return bundle
 
 
-def refused(unit: TufTrust, stick: tuf.Source, sentence: str) -> None:
+def refused(unit: TufTrust[Bundle], stick: tuf.Source, sentence: str) -> None:
     """`stick` is refused with `sentence`, and the unit believes what it believed, also later."""
     unit.latest()
     with pytest.raises(TrustError, match=sentence) as told:
@@ -123,14 +123,14 @@ def test_the_same_stick_again_is_nothing_new(place: Place) -> None:
 
 def test_check_reads_what_the_unit_would_and_writes_nothing(place: Place) -> None:
     state = place.folder / "state"
-    before = tuf.load(place.card, state, "campus", lambda bundle: None)
+    before = tuf.load(place.card, state, "campus", lambda bundle: bundle)
     assert not state.exists()
     unit = place.unit()
     assert taken(unit).documents == before.documents
     place.realm.publish(NOW_S + 100)
     unit.refresh(place.stick())
     found = {p: p.stat().st_mtime_ns for p in state.rglob("*")}
-    assert tuf.load(place.card, state, "campus", lambda bundle: None).version == NOW_S + 100
+    assert tuf.load(place.card, state, "campus", lambda bundle: bundle).version == NOW_S + 100
     assert found == {p: p.stat().st_mtime_ns for p in state.rglob("*")}
 
 
@@ -373,7 +373,7 @@ def test_every_altered_cut_or_missing_file_is_refused_or_not_needed(place: Place
             path.write_bytes(data)
 
 
-def _fresh(place: Place, stick: Folder) -> TufTrust:
+def _fresh(place: Place, stick: Folder) -> TufTrust[Bundle]:
     unit = place.unit()
     unit.latest()
     assert unit.refresh(stick)
@@ -408,9 +408,10 @@ def test_roots_change_hands_while_a_unit_is_away_for_years(place: Place) -> None
 
 
 def test_what_is_not_understood_is_not_taken(place: Place) -> None:
-    def accept(bundle: Bundle) -> None:
+    def accept(bundle: Bundle) -> Bundle:
         if b"no" in bundle.documents["site/campus.json"]:
             raise TrustError("the rules of campus are not understood")
+        return bundle
 
     unit = place.unit(accept)
     first = taken(unit)
@@ -582,7 +583,7 @@ def test_a_card_without_trust_is_one_sentence(place: Place, lost: str, sentence:
     with pytest.raises(TrustError, match=sentence):
         place.unit()
     with pytest.raises(TrustError, match=sentence):
-        tuf.load(place.card, place.folder / "state", "campus", lambda bundle: None)
+        tuf.load(place.card, place.folder / "state", "campus", lambda bundle: bundle)
 
 
 def test_a_card_of_another_authority_is_refused(place: Place) -> None:
@@ -598,7 +599,7 @@ def test_a_card_of_another_authority_is_refused(place: Place) -> None:
 
 def test_a_site_that_the_repository_does_not_know_is_refused(place: Place) -> None:
     with pytest.raises(TrustError, match=r"has no site/harbour\.json"):
-        TufTrust(place.card, place.folder / "state", "harbour", lambda b: None, place.at)
+        TufTrust(place.card, place.folder / "state", "harbour", lambda b: b, place.at)
 
 
 # The broker's topics.
@@ -666,7 +667,7 @@ def test_the_thread_looks_by_itself_and_says_each_thing_once(
     monkeypatch.setattr(tuf, "LOOK_S", 0.02)
     caplog.set_level(logging.INFO)
     stick = place.folder / "stick"
-    unit = TufTrust(place.card, place.folder / "state", "campus", lambda b: None, place.at, stick)
+    unit = TufTrust(place.card, place.folder / "state", "campus", lambda b: b, place.at, stick)
     taken(unit)
     unit.start()
     old = place.folder / "old"
@@ -690,7 +691,7 @@ def test_the_thread_looks_by_itself_and_says_each_thing_once(
     assert "Traceback" not in caplog.text
 
 
-def _soon(unit: TufTrust) -> Bundle:
+def _soon(unit: TufTrust[Bundle]) -> Bundle:
     found: list[Bundle] = []
     _until(lambda: bool(found or ((new := unit.latest()) and found.append(new)) or found))
     return found[0]

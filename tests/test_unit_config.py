@@ -26,8 +26,6 @@ def wanted(**more: Any) -> dict[str, Any]:
         "name": "north-1",
         "site": "campus",
         "groups": ["campus/north"],
-        "trust": "issuers.json",
-        "trust_key": KEY,
         "door": {"pins": PINS},
         **more,
     }
@@ -50,9 +48,9 @@ def refused(folder: Path, content: dict[str, Any] | bytes, why: str) -> None:
 
 def test_the_least_that_a_unit_needs(tmp_path: Path) -> None:
     read = unit.read(write(tmp_path, wanted()))
-    assert read.door.opens == ("green",)
     assert read.door.unlock_ms == 3000
-    assert (read.counts.k, read.counts.period_s, read.counts.demo) == (10, 900, False)
+    assert read.counts.report_s == 60
+    assert (read.trust, read.trust_stick) == (str(tmp_path / "trust"), None)
     assert read.camera.kind == "picamera"
     assert read.broker is None
 
@@ -60,11 +58,13 @@ def test_the_least_that_a_unit_needs(tmp_path: Path) -> None:
 def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "card").mkdir()
     camera = {"kind": "pictures", "source": "seen"}
-    write(tmp_path / "card", wanted(broker=BROKER, camera=camera, trust="../issuers.json"))
+    trust = {"trust": "../trust", "trust_stick": "usb"}
+    write(tmp_path / "card", wanted(broker=BROKER, camera=camera, **trust))
     monkeypatch.chdir(tmp_path)
     read = unit.read(Path("card/unit.toml"))
     card = tmp_path / "card"
-    assert Path(read.trust).resolve() == tmp_path / "issuers.json"
+    assert Path(read.trust).resolve() == tmp_path / "trust"
+    assert read.trust_stick == str(card / "usb")
     assert read.state == str(card / "state")
     assert read.camera.source == str(card / "seen")
     assert read.broker is not None
@@ -101,7 +101,7 @@ def test_an_unknown_key_is_told(tmp_path: Path, where: tuple[str, ...], key: str
     refused(tmp_path, content, f"unknown field `{key}`")
 
 
-@pytest.mark.parametrize("key", ["name", "site", "groups", "trust", "trust_key", "door"])
+@pytest.mark.parametrize("key", ["name", "site", "groups", "door"])
 def test_a_missing_key_is_told(tmp_path: Path, key: str) -> None:
     content = wanted()
     del content[key]
@@ -129,13 +129,6 @@ def test_a_pin_that_the_header_does_not_have(tmp_path: Path, pin: Any) -> None:
     refused(tmp_path, wanted(door={"pins": PINS | {"relay": pin}}), r"\$\.door\.pins\.relay")
 
 
-def test_no_count_below_k_leaves_a_real_site(tmp_path: Path) -> None:
-    refused(tmp_path, wanted(counts={"k": 9}), "k is below 10; only a demo site may do that")
-    refused(tmp_path, wanted(counts={"period_s": 899}), "period_s is below 900; only a demo site")
-    demo = {"k": 1, "period_s": 1, "demo": True}
-    assert unit.read(write(tmp_path, wanted(counts=demo))).counts.k == 1
-
-
 @pytest.mark.parametrize(
     ("content", "why"),
     [
@@ -147,7 +140,6 @@ def test_no_count_below_k_leaves_a_real_site(tmp_path: Path) -> None:
         ({"groups": "campus/north"}, r"\$\.groups"),
         ({"groups": ["Campus"]}, r"\$\.groups"),
         ({"groups": ["a"] * 17}, r"\$\.groups"),
-        ({"trust_key": "AAAA"}, "is not a public key"),
         ({"broker": BROKER | {"collector_key": "AAAA"}}, "is not a public key"),
         ({"broker": BROKER | {"time_key": "AAAA"}}, "is not a public key"),
         ({"broker": {k: v for k, v in BROKER.items() if k != "time_key"}}, "`time_key`"),
@@ -157,7 +149,6 @@ def test_no_count_below_k_leaves_a_real_site(tmp_path: Path) -> None:
         ({"broker": {"host": "a"}}, "missing required field"),
         ({"door": {"pins": PINS, "unlock_ms": 10_001}}, r"\$\.door\.unlock_ms"),
         ({"door": {"pins": PINS, "unlock_ms": 0}}, r"\$\.door\.unlock_ms"),
-        ({"door": {"pins": PINS, "opens": ["blue"]}}, r"\$\.door\.opens"),
         ({"door": {"pins": {"relay": 17}}}, "missing required field"),
         ({"camera": {"kind": "pictures"}}, "needs camera.source"),
         ({"camera": {"kind": "webcam"}}, "needs camera.source"),
@@ -168,15 +159,12 @@ def test_no_count_below_k_leaves_a_real_site(tmp_path: Path) -> None:
         ({"camera": {"width": 4097}}, r"\$\.camera\.width"),
         ({"camera": {"height": 239}}, r"\$\.camera\.height"),
         ({"camera": {"height": 3073}}, r"\$\.camera\.height"),
-        ({"counts": {"k": 1001}}, r"\$\.counts\.k"),
-        ({"counts": {"period_s": 86_401}}, r"\$\.counts\.period_s"),
         ({"counts": {"report_s": 0}}, r"\$\.counts\.report_s"),
         ({"counts": {"report_s": 3601}}, r"\$\.counts\.report_s"),
         ({"broker": BROKER | {"port": 65_536}}, r"\$\.broker\.port"),
         ({"broker": BROKER | {"keepalive_s": 4}}, r"\$\.broker\.keepalive_s"),
         ({"broker": BROKER | {"keepalive_s": 3601}}, r"\$\.broker\.keepalive_s"),
         ({"door": {"pins": PINS, "unlock_ms": 99}}, r"\$\.door\.unlock_ms"),
-        ({"counts": {"k": 0, "demo": True}}, r"\$\.counts\.k"),
         ({"decoder": "opencv"}, r"\$\.decoder"),
     ],
     ids=str,
@@ -190,8 +178,8 @@ def test_what_is_out_of_bounds(tmp_path: Path, content: dict[str, Any], why: str
     [
         {"camera": {"width": 320, "height": 240, "frames_per_s": 1}},
         {"camera": {"width": 4096, "height": 3072, "frames_per_s": 60}},
-        {"counts": {"k": 1000, "period_s": 86_400, "report_s": 3600}},
-        {"counts": {"k": 10, "period_s": 900, "report_s": 1}},
+        {"counts": {"report_s": 3600}},
+        {"counts": {"report_s": 1}},
         {"broker": BROKER | {"port": 1, "keepalive_s": 5}},
         {"broker": BROKER | {"port": 65_535, "keepalive_s": 3600}},
         {"door": {"pins": {"green": 2, "red": 27, "buzzer": 3, "relay": 26}, "unlock_ms": 100}},

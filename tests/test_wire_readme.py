@@ -163,15 +163,16 @@ def test_the_configuration(tmp_path: Path) -> None:
     path.write_text(block(11, "toml"), encoding="utf-8")
     read = unit.read(path)
     assert read.name == "north-1"
-    assert read.trust_key == keys.public_to_text(SITE.public)
+    assert read.trust == str(tmp_path / "trust")
+    assert read.trust_stick == "/media/menshen"
 
 
 def test_the_configuration_shows_the_defaults() -> None:
     shown = tomllib.loads(block(11, "toml"))
     full = msgspec.convert(shown, unit.Unit)
-    for table in ("camera", "counts", "clock", "state", "decoder"):
+    for table in ("camera", "counts", "clock", "state", "decoder", "trust"):
         del shown[table]
-    for key in ("kind", "unlock_ms", "opens"):
+    for key in ("kind", "unlock_ms"):
         del shown["door"][key]
     for key in ("port", "keepalive_s"):
         del shown["broker"][key]

@@ -22,7 +22,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.clock import Interval
-from edge.wire import report
+from edge.wire import report, repository
 from edge.wire.unit import Broker, ConfigError, Unit
 
 log = logging.getLogger("menshen")
@@ -45,13 +45,17 @@ class MqttUplink:
         installation: str,
         session: int,
         time: Callable[[], Interval],
+        trust: Callable[[str, bytes], None],
     ) -> None:
-        """`time` is what this unit knows of the time; any thread may call it."""
+        """`time` is what this unit knows of the time; any thread may call it. `trust` is given
+        each trust document's file as it comes, by paho's thread.
+        """
         self._time = time
         self._dates: _Dates | None = None  # of the last broker's certificate
         self._refused = ""  # why we ended the last try ourselves
         self._site, self._unit = unit.site, unit.name
         self._received: deque[tuple[report.Leaf, bytes]] = deque(maxlen=RECEIVED_MAX)
+        self._trust = trust
         self._connected = False
         self._failures = 0
         self._said = ""
@@ -134,7 +138,10 @@ class MqttUplink:
         if code.is_failure:
             self._say(f"the broker {self._where} refuses this unit ({code}); counts wait here")
             return
-        client.subscribe([(self._topic("ack"), 1), (self._topic("answer"), 0)])
+        # Retained documents come again with each subscription: none need wait for a unit that is
+        # away for weeks, so the broker is not asked to keep them (QoS 0).
+        here = (self._topic("ack"), 1), (self._topic("answer"), 0)
+        client.subscribe([*here, (f"{repository.TOPIC}/#", 0)])
         client.publish(self._topic("state"), self._birth, qos=1, retain=True)
         self._connected = True
         self._failures = 0
@@ -190,6 +197,10 @@ class MqttUplink:
             return f"the broker {self._where} does not answer ({error})"
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        file = repository.file_of(message.topic)
+        if file is not None:
+            self._trust(file, bytes(message.payload))
+            return
         address = report.address(message.topic)
         if address is not None and address.leaf in DOWN:
             self._received.append((address.leaf, bytes(message.payload)))

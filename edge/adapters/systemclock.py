@@ -29,7 +29,7 @@ def monotonic_s() -> float:
 
 
 class SystemClock:
-    """The Clock port. All but `interval` belongs to one thread."""
+    """The Clock port. All but `interval` and `glance` belongs to one thread."""
 
     def __init__(self, slots: Slots, rtc: SysfsRtc, rtc_ppm: float, system: bool = False) -> None:
         """`system`: the system's clock counts, because chrony with NTS keeps it."""
@@ -59,7 +59,11 @@ class SystemClock:
                 self._save(now_s)  # else the next start would believe that RTC again
         if now_s >= self._save_due_s:
             self._save(now_s)
-        known = self._reckoning
+        return self.glance()
+
+    def glance(self) -> Now:
+        """A reading that looks at no device and writes nothing; any thread may ask."""
+        now_s, known = monotonic_s(), self._reckoning
         return Now(known.at(now_s), now_s, known.powered_s(now_s), known.rtc)
 
     def interval(self) -> Interval:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from tuf.api import exceptions as wrong
 from tuf.api.metadata import TargetFile, Targets
@@ -24,14 +24,17 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from edge.adapters import generations
 from edge.adapters.generations import Generations
+from edge.belief import Bundle
 from edge.clock import Now
-from edge.ports import Bundle
 from edge.wire import repository, trust
 from edge.wire.repository import FILE_LEN_MAX, FILES_MAX, LISTS_MAX, TOTAL_LEN_MAX
 from edge.wire.trust import TrustError
 
 log = logging.getLogger("menshen")
 logging.getLogger("tuf").setLevel(logging.ERROR)  # what it has to say comes as exceptions
+
+T = TypeVar("T")
+"""What a bundle is when it is understood."""
 
 LOOK_S = 2.0  # how often the ways in are looked at
 RETRY_S = 60.0  # what failed is tried again, unless it has changed before
@@ -140,7 +143,7 @@ class Older(TrustError):
     """A repository that is older than what the unit has, and changes nothing."""
 
 
-class TufTrust:
+class TufTrust(Generic[T]):
     """The unit's `TrustSource`. Raises TrustError when there is nothing to begin with."""
 
     def __init__(
@@ -148,19 +151,19 @@ class TufTrust:
         card: Path,
         state: Path,
         site: str,
-        accept: Callable[[Bundle], object],
+        accept: Callable[[Bundle], T],
         now: Callable[[], Now],
         stick: Path | None = None,
     ) -> None:
         """`card`: the folder of the first repository, with the root that is trusted, `root.json`;
-        `accept` raises TrustError for documents that are not understood; `now` is called by
-        this object's own thread: only `earliest` of it says what has expired.
+        `accept` understands a bundle or raises TrustError; `now` is called by this object's own
+        thread: only `earliest` of it says what has expired.
         """
         self.inbox = Inbox()
         self._site, self._accept, self._now = site, accept, now
         self._root = _root(card)
         self._kept = Generations(state / "trust")
-        self._new: deque[Bundle] = deque(maxlen=1)
+        self._new: deque[T] = deque(maxlen=1)
         first = Folder(card, f"the card {card}")
         self._current: Path | None = None
         self._bundle = self._begin(first)
@@ -174,8 +177,8 @@ class TufTrust:
         """Look at the ways in from now on."""
         self._thread.start()
 
-    def latest(self) -> Bundle | None:
-        """The newest bundle, once."""
+    def latest(self) -> T | None:
+        """What `accept` made of the newest bundle, once."""
         with suppress(IndexError):
             return self._new.popleft()
         return None
@@ -208,7 +211,7 @@ class TufTrust:
         return True
 
     def _take(self, bundle: Bundle, passing: Path, needed: set[Path]) -> None:
-        self._accept(bundle)
+        understood = self._accept(bundle)
         for folder in (passing / "metadata", passing / "targets"):
             for path in folder.iterdir():  # the roots lie deeper
                 if path.is_file() and not path.is_symlink() and path not in needed:
@@ -217,13 +220,13 @@ class TufTrust:
         (passing / "accepted").write_text(repr(bundle.accepted_s))
         self._current = self._kept.take(passing, self._current)
         self._bundle = bundle
-        self._new.append(bundle)
+        self._new.append(understood)
 
     def _begin(self, card: Folder) -> Bundle:
         """The last good generation, or the first from the card."""
         for generation in self._kept.newest_first():
             try:
-                bundle = _load(generation, self._root, self._site, self._accept)
+                bundle, understood = _load(generation, self._root, self._site, self._accept)
             except Exception as error:
                 log.warning(
                     "generation %s of the trust documents cannot be used (%s); "
@@ -233,13 +236,18 @@ class TufTrust:
                 )
                 continue
             self._current = generation
-            self._new.append(bundle)
+            self._new.append(understood)
             return bundle
         try:
             with self._kept.next(None) as passing:
                 client = _Client(passing, self._root, card, 0)
                 bundle = client.bundle(self._site, self._now().powered_s)
                 self._take(bundle, passing, client.needed)
+        except OSError as error:
+            raise TrustError(
+                f"what {card.name} says cannot be kept: {_why(error)}; make room for "
+                "this unit's state, and make it writable"
+            ) from None
         except Exception as error:
             raise TrustError(f"{card.name} cannot be believed: {_why(error)}") from None
         return bundle
@@ -302,7 +310,7 @@ class _Watched:
         self._said = sentence
 
 
-def load(card: Path, state: Path, site: str, accept: Callable[[Bundle], object]) -> Bundle:
+def load(card: Path, state: Path, site: str, accept: Callable[[Bundle], T]) -> T:
     """What a unit would begin with, read only: its last good generation, or its card's.
 
     Raises TrustError.
@@ -310,19 +318,19 @@ def load(card: Path, state: Path, site: str, accept: Callable[[Bundle], object])
     root = _root(card)
     for generation in Generations(state / "trust").newest_first():
         with suppress(Exception):
-            return _load(generation, root, site, accept)
+            return _load(generation, root, site, accept)[1]
     try:
         with tempfile.TemporaryDirectory() as passing:
             generations.copy(None, Path(passing))
             source = Folder(card, f"the card {card}")
-            bundle = _Client(Path(passing), root, source, 0).bundle(site, 0.0)
-            accept(bundle)
-            return bundle
+            return accept(_Client(Path(passing), root, source, 0).bundle(site, 0.0))
     except Exception as error:
         raise TrustError(f"the card {card} cannot be believed: {_why(error)}") from None
 
 
-def _load(generation: Path, root: bytes, site: str, accept: Callable[[Bundle], object]) -> Bundle:
+def _load(
+    generation: Path, root: bytes, site: str, accept: Callable[[Bundle], T]
+) -> tuple[Bundle, T]:
     """Verify a generation again, from itself alone. Nothing in it is expired: its age is judged
     by the steps of age, and an old list is better than none. Raises whatever is wrong.
     """
@@ -330,8 +338,7 @@ def _load(generation: Path, root: bytes, site: str, accept: Callable[[Bundle], o
         generations.copy(generation, Path(passing))
         source = Folder(generation, f"trust generation {generation.name}")
         bundle = _Client(Path(passing), root, source, 0).bundle(site, _accepted_s(generation))
-        accept(bundle)
-    return bundle
+        return bundle, accept(bundle)
 
 
 def _is_same(source: Source, generation: Path | None) -> bool:

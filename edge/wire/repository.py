@@ -309,6 +309,11 @@ def current(files: Mapping[str, bytes]) -> set[str]:
     return kept & files.keys()
 
 
+def order(file: str) -> tuple[bool, bool, str]:
+    """For sorting: documents, what names them, and the timestamp last. Who has it has the rest."""
+    return file == TIMESTAMP, file.startswith("metadata/"), file
+
+
 def of_site(files: Mapping[str, bytes], name: str, issuers: Iterable[str]) -> dict[str, bytes]:
     """What the doors of site `name` need, which believe `issuers`. Raises Broken."""
     lists = tuple(f"status/{issuer}" for issuer in issuers)

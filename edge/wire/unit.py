@@ -11,8 +11,6 @@ import msgspec
 from edge.wire import keys
 from edge.wire.trust import Group, Name
 
-K_MIN = 10
-PERIOD_S_MIN = 900
 UNLOCK_MS_MAX = 10_000
 
 Bcm = Annotated[int, msgspec.Meta(ge=2, le=27)]
@@ -67,21 +65,17 @@ class Pins(_Table, frozen=True, kw_only=True):
 
 
 class Door(_Table, frozen=True, kw_only=True):
-    """How the door is driven and which colours open it."""
+    """How the door is driven. Who may pass is in the site's rules (rules.md)."""
 
     pins: Pins
     kind: Literal["direct"] = "direct"
     unlock_ms: Annotated[int, msgspec.Meta(ge=100, le=UNLOCK_MS_MAX)] = 3000
-    opens: tuple[Literal["green", "yellow", "red"], ...] = ("green",)
 
 
 class Counts(_Table, frozen=True, kw_only=True):
-    """When an anonymous cell may leave the unit; a demo site may have short periods."""
+    """How often the cells that are closed are told; when they close is in the site's rules."""
 
-    period_s: Annotated[int, msgspec.Meta(ge=1, le=86400)] = PERIOD_S_MIN
-    k: Annotated[int, msgspec.Meta(ge=1, le=1000)] = K_MIN
     report_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
-    demo: bool = False
 
 
 class Clock(_Table, frozen=True, kw_only=True):
@@ -112,9 +106,9 @@ class Unit(_Table, frozen=True, kw_only=True):
     name: Name
     site: Name
     groups: Annotated[list[Group], msgspec.Meta(min_length=1, max_length=16)]
-    trust: FileName  # the signed issuers file
-    trust_key: str  # base64 of the site's public key
     door: Door
+    trust: FileName = "trust"  # the folder of the first repository, with root.json (trust.md)
+    trust_stick: FileName | None = None  # where a stick with a newer one is looked for
     state: FileName = "state"  # the folder for what must outlive a power cut
     decoder: Literal["zxing-cpp", "pyzbar", "both"] = "zxing-cpp"
     board: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z]{1,32}(?!\n)$")] | None = None
@@ -152,16 +146,10 @@ def _check(unit: Unit, path: Path) -> None:
         raise ConfigError(
             f"{path}: turn_out is wired and turn is not; who is inside is known from both or not"
         )
-    if not unit.counts.demo and unit.counts.k < K_MIN:
-        raise ConfigError(f"{path}: counts.k is below {K_MIN}; only a demo site may do that")
-    if not unit.counts.demo and unit.counts.period_s < PERIOD_S_MIN:
-        raise ConfigError(
-            f"{path}: counts.period_s is below {PERIOD_S_MIN}; only a demo site may do that"
-        )
     if unit.camera.kind != "picamera" and not unit.camera.source:
         raise ConfigError(f"{path}: camera.kind {unit.camera.kind!r} needs camera.source")
     broker_keys = (unit.broker.collector_key, unit.broker.time_key) if unit.broker else ()
-    for key in (unit.trust_key, *broker_keys):
+    for key in broker_keys:
         try:
             keys.public_from_text(key)
         except keys.KeyFileError as error:
@@ -175,6 +163,8 @@ def _absolute(unit: Unit, base: Path) -> Unit:
     replace = msgspec.structs.replace
     clock = replace(unit.clock, rtc=full(unit.clock.rtc))
     unit = replace(unit, trust=full(unit.trust), state=full(unit.state), clock=clock)
+    if unit.trust_stick is not None:
+        unit = replace(unit, trust_stick=full(unit.trust_stick))
     if unit.camera.kind == "pictures":
         unit = replace(unit, camera=replace(unit.camera, source=full(unit.camera.source)))
     if unit.broker:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from edge.wire import keys
 from edge.wire.unit import Camera
-from provisioning import authority, files, issuers, sites, units
+from provisioning import authority, files, issuers, repository, sites, units
 from provisioning.estate import now_s
 from tests import scenes
 from tests.bench.check import sub, text
@@ -72,7 +72,8 @@ def _site(folder: Path) -> Iterator[tuple[Path, Path, keys.PrivateKey]]:
     estate, port = folder / "estate", free_port()
     authority.authority(estate)
     issuers.issuer(estate, ISSUER)
-    sites.site(estate, SITE, [ISSUER])
+    sites.site(estate, SITE)
+    repository.publish(estate)
     camera = Camera(kind="pictures", source="frames", frames_per_s=FRAMES_PER_S)
     card = units.unit(estate, SITE, units.Order(name="bench", camera=camera, broker_port=port)).path
     (card / "frames").mkdir()
