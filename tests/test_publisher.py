@@ -92,7 +92,9 @@ class Online:
         broker = msgspec.structs.replace(configuration.broker, port=port)
         self.trust = a_unit(estate, state)
         self.trust.start()
-        self.uplink = MqttUplink(configuration, broker, "0" * 16, 1, self.trust.inbox.put)
+        self.uplink = MqttUplink(
+            configuration, broker, "0" * 16, 1, lambda: interval(time.time()), self.trust.inbox.put
+        )
         self.seen: Bundle | None = None
 
     def has(self, passback_s: int, listed: bytes) -> bool:

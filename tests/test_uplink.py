@@ -27,7 +27,7 @@ def campus(tmp_path: Path) -> Iterator[Campus]:
 def uplink(campus: Campus, session: int = 1) -> MqttUplink:
     config = unit.read(campus.doors["north"].card / "unit.toml")
     assert config.broker
-    return MqttUplink(config, config.broker, "0" * 16, session, lambda: UNKNOWN)
+    return MqttUplink(config, config.broker, "0" * 16, session, lambda: UNKNOWN, print)
 
 
 def wait(condition: Callable[[], object], most_s: float = 15) -> None:
