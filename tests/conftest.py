@@ -19,7 +19,6 @@ settings.load_profile("menshen")
 os.environ["COLUMNS"] = "100"  # tables are as wide wherever the tests run
 
 CITY = keys.private_key(b"city".ljust(32))
-SITE_KEY = keys.private_key(b"site".ljust(32))
 
 
 def issuers(at_s: int) -> trust.Issuers:

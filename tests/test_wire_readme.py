@@ -11,7 +11,7 @@ import pytest
 import segno
 
 from edge.verdict import Reason
-from edge.wire import code, envelope, holder, keys, report, trust, unit
+from edge.wire import code, envelope, holder, keys, report, repository, trust, unit
 
 README = (Path(__file__).parents[1] / "edge" / "wire" / "README.md").read_text(encoding="utf-8")
 
@@ -36,7 +36,6 @@ def published(number: int) -> bytes:
 
 
 ISSUER = keys.private_key(published(7))
-SITE = keys.private_key(published(10))
 
 
 def test_the_worked_example() -> None:
@@ -140,22 +139,18 @@ def test_the_bounds_are_the_programs() -> None:
     assert f"at most {code.CODE_LEN_MAX} bytes" in section(2)
     assert f"at most {code.TEXT_LEN_MAX} characters" in section(2)
     assert f"most {trust.ISSUERS_MAX:,} issuers" in section(10).replace("\n", " ")
-    assert f"at most {envelope.ENVELOPE_LEN_MAX >> 20} MiB" in section(10)
+    assert f"at most {repository.FILE_LEN_MAX >> 20} MiB" in section(10)
+    assert f"at most {envelope.ENVELOPE_LEN_MAX >> 20} MiB" in section(12)
     assert f"| {report.HEALTH_LEN} bytes |" in section(12)
     assert f"| {report.COUNTS_LEN} bytes |" in section(12)
     assert f"At most {report.CELLS_MAX} go" in section(12)
-    assert f"`{trust.KIND}`" in section(10)
     assert f"`{report.ACK_KIND}`" in section(12)
     assert ", ".join(f"`{c}`" for c in report.CATEGORIES) in section(12).replace("\n  ", " ")
 
 
 def test_the_issuers_document() -> None:
-    signed = block(10, "json envelope").encode()
-    document = trust.open_document(signed, SITE.public)
-    assert document == msgspec.json.decode(block(10, "json document"), type=trust.Issuers)
-    assert trust.sign(document, SITE) == signed
-    assert f"`{keys.public_to_text(SITE.public)}`" in section(10)
-    assert trust.read(signed, SITE.public).keys(ISSUER.kid)[0].public == ISSUER.public
+    document = trust.document(block(10, "json document").encode())
+    assert trust.Trust(document).keys(ISSUER.kid)[0].public == ISSUER.public
 
 
 def test_the_configuration(tmp_path: Path) -> None:

@@ -9,10 +9,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from edge.wire import envelope, keys
+from edge.wire import keys
 from edge.wire.code import Colour
 
-KIND = "application/vnd.menshen.issuers.1+json"
 ISSUERS_MAX = 4000
 KEY_WINDOW_S_MAX = 35 * 86400
 """An issuer's key that is online may sign for so long; what is stolen from it ends with it."""
@@ -149,22 +148,3 @@ def document(data: bytes) -> Issuers:
         return msgspec.json.decode(data, type=Issuers)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise TrustError(f"the issuers file is signed but not understood: {error}") from None
-
-
-def sign(document: Issuers, site_key: keys.PrivateKey) -> bytes:
-    """Return the signed file."""
-    payload = msgspec.json.format(msgspec.json.encode(document), indent=1)
-    return envelope.sign(payload, KIND, site_key)
-
-
-def open_document(data: bytes, site_key: bytes) -> Issuers:
-    """Verify and read a signed `issuers` file. Raises TrustError."""
-    try:
-        return document(envelope.verify(data, KIND, site_key))
-    except envelope.EnvelopeError as error:
-        raise TrustError(f"the issuers file cannot be believed: {error}") from None
-
-
-def read(data: bytes, site_key: bytes) -> Trust:
-    """`open_document` made ready for look-up. Raises TrustError."""
-    return Trust(open_document(data, site_key))
