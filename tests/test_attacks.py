@@ -1,5 +1,9 @@
 """Attacks, each a small story at a running door; edge/wire/threats.md says what each would gain."""
 
+import os
+import subprocess
+import sys
+import time
 import tracemalloc
 import zlib
 from dataclasses import replace
@@ -9,15 +13,19 @@ import msgspec
 import pytest
 
 from edge import belief
+from edge.adapters.tuf import Folder, Older, TufTrust
+from edge.age import Step
 from edge.belief import Bundle
-from edge.clock import NEVER_S, Floors, Interval, Now
+from edge.clock import NEVER_S, Floors, Interval, Kept, Now
 from edge.verdict import Believed, Genuine, Place, Reason, Refused, Unsure, verify
-from edge.wire import code, holder, keys
+from edge.wire import code, holder, keys, rules
 from edge.wire.code import Code, Colour
 from edge.wire.trust import Issuer, IssuerKey, Issuers, Trust, TrustError
+from tests.conftest import write_unit
+from tests.realm import Realm
 from tests.vectors.door import WORLD
 from tests.vectors.parts import KID, PUBLIC, cbor, cose
-from tests.world import START_S, Street, Visit
+from tests.world import GROUPS, SITE, START_S, Street, Visit
 
 PHONE = keys.private_key(b"phone".ljust(32))
 FRIEND = keys.private_key(b"friend".ljust(32))
@@ -213,3 +221,190 @@ def test_a_bomb_as_a_status_list() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 16_000_000
+
+
+# The documents: a door of the street that believes what a real TUF client brings it.
+
+
+class Documented(Door):
+    """A door whose documents come from `realm`; the attacker holds some of its keys."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "unit")
+        self.folder = folder
+        self.company = keys.private_key(b"company".ljust(32))  # its key will be stolen
+        self.realm = Realm(START_S, self.issuers("city", "company"), rules=RULES)
+        self.realm.write(folder / "card")
+        self.client: TufTrust[Believed] = TufTrust(
+            folder / "card", folder / "state", SITE, self.understood, self.clock
+        )
+        self.street.documents = self.client
+        self.street.restart()
+        self.street.run(5)
+
+    def clock(self) -> Now:
+        return self.street.loop._world.clock.read()
+
+    def understood(self, bundle: Bundle) -> Believed:
+        return belief.read(bundle, SITE, GROUPS)
+
+    def issuers(self, *names: str) -> Issuers:
+        """The document that names these; offline keys, so that a year is a short time for them."""
+        held = {"city": self.city.public, "company": self.company.public}
+        window = (START_S - DAY_S, START_S + 3 * 365 * DAY_S)
+        return Issuers(
+            version=self.now_s,
+            signed_s=self.now_s,
+            issuers=[
+                Issuer(name, [IssuerKey(keys.public_to_text(held[name]), *window, offline=True)],
+                       7 * DAY_S)
+                for name in names
+            ],
+        )  # fmt: skip
+
+    def published(self, *names: str) -> Folder:
+        """The authority signs a newer document; it lies on a stick."""
+        self.realm.issuers(self.issuers(*names), self.now_s)
+        for role in self.realm.owners:
+            if role.startswith("site/"):
+                self.realm.rules(RULES, self.now_s)
+        self.realm.targets(self.now_s)
+        self.realm.publish(self.now_s)
+        return Folder(self.realm.write(self.folder / f"stick {self.now_s}"), "the stick")
+
+    def pass_days(self, days: float) -> None:
+        """Nothing happens for so long; the unit is on."""
+        for _ in range(int(days * 2)):
+            self.street.wall_s += DAY_S / 2
+            self.street.monotonic_s += DAY_S / 2
+            self.street.run(1)
+
+
+RULES = rules.encode(rules.Site(site=SITE, version=1, signed_s=START_S))
+
+
+@pytest.fixture
+def documented(tmp_path: Path) -> Documented:
+    return Documented(tmp_path)
+
+
+def test_an_update_withheld_for_a_year(documented: Documented) -> None:
+    """A company's key is stolen; who took it keeps every newer document from the door."""
+    door, thief = documented, documented.company
+
+    def stolen(life_s: int) -> str:
+        said = door.said(exp_s=door.now_s + life_s, sub=f"AAECAwQF{door.now_s % 100:02d}A")
+        return code.encode(said, thief)
+
+    assert door.shows(stolen(3600)) == ("green", True)
+    door.pass_days(8)
+    assert door.shows(stolen(2 * DAY_S)) == ("unsure-trust", False)
+    assert door.shows(stolen(3600)) == ("green", True), "the site's own numbers say thirty days"
+    door.pass_days(23)
+    assert door.shows(stolen(3600)) == ("unsure-trust", False)
+    door.pass_days(335)
+    assert door.shows(stolen(3600)) == ("unsure-trust", False)
+    assert door.shows(door.code()) == ("unsure-trust", False)
+    # Somebody brings what was withheld.
+    assert door.client.refresh(door.published("city"))
+    door.street.run(1)
+    assert door.shows(stolen(3600)) == ("unsure-issuer", False)
+    assert door.shows(door.code()) == ("green", True)
+
+
+def test_an_update_withheld_at_a_door_whose_clock_is_stopped_too(tmp_path: Path) -> None:
+    """No network and no RTC: the time that power was on still counts."""
+    door = Documented(tmp_path)
+    door.street.wired = door.street.has_rtc = False
+    door.street.kept = Kept(START_S, 0)
+    door.street.power_cut()
+    thirty = door.street.loop._believed.ages.expired_s // DAY_S
+    before = door.street.loop._believed.step(door.clock())
+    for _ in range(2 * thirty + 1):
+        door.street.wall_s += DAY_S / 2
+        door.street.monotonic_s += DAY_S / 2
+        door.street.run(1)
+        door.street.kept = replace(door.street.kept, floor_s=START_S)  # the floor never moves
+        door.street.power_cut()
+    assert before is Step.FRESH
+    assert door.street.loop._believed.step(door.clock()) is Step.EXPIRED
+
+
+def test_an_old_stick(documented: Documented) -> None:
+    """Removed from the list, a company brings the stick on which it was still named."""
+    door = documented
+    door.street.run(60)
+    old = Folder(door.folder / "card", "the old stick")
+    theirs = code.encode(door.said(), door.company)
+    assert door.client.refresh(door.published("city"))
+    door.street.run(1)
+    assert door.shows(theirs) == ("unsure-issuer", False)
+    with pytest.raises(Older, match="older than what this unit has"):
+        door.client.refresh(old)
+    door.street.restart()
+    door.street.run(1)
+    assert door.shows(theirs) == ("unsure-issuer", False)
+    assert door.shows(door.code()) == ("green", True)
+
+
+def test_a_stolen_online_key_tries_to_sign_issuers(documented: Documented) -> None:
+    """Snapshot's and timestamp's keys lie on a machine in the network; they name nobody."""
+    door, thief = documented, keys.private_key(b"thief".ljust(32))
+    online = door.realm.online
+    for number, signers in enumerate(
+        ([online.snapshot], [online.timestamp], [online.snapshot, online.timestamp], [])
+    ):
+        door.street.run(60)
+        document = door.issuers("city")
+        listed = IssuerKey(keys.public_to_text(thief.public), START_S, START_S + 30 * DAY_S)
+        theirs = Issuer("thief", [listed], DAY_S)
+        document = Issuers(document.version, document.signed_s, [*document.issuers, theirs])
+        held = signers or [door.realm.issuers_keys[0], online.snapshot]  # and one holder's
+        door.realm.issuers(document, door.now_s, held)
+        door.realm.publish(door.now_s)
+        stick = Folder(door.realm.write(door.folder / f"thief {number}"), "the thief's stick")
+        with pytest.raises(TrustError):
+            door.client.refresh(stick)
+        door.street.run(1)
+        assert door.shows(code.encode(door.said(), thief)) == ("unsure-issuer", False)
+    assert door.shows(door.code()) == ("green", True)
+
+
+# The unit itself.
+
+
+def test_a_units_card_in_another_unit(tmp_path: Path) -> None:
+    """The card knows the board that it ran on first; this machine is another, or none."""
+    unit = write_unit(tmp_path, int(time.time()))
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "board").write_text("10000000deadbeef\n")
+    ran = subprocess.run(
+        [sys.executable, "-m", "edge", "run", str(unit), "--seconds", "1"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"GPIOZERO_PIN_FACTORY": "mock"},
+    )
+    assert ran.returncode == 2
+    (line,) = ran.stderr.strip().splitlines()
+    assert "this card belongs to the board 10000000deadbeef" in line
+    assert (tmp_path / "state" / "board").read_text() == "10000000deadbeef\n"
+
+
+@pytest.mark.parametrize("rtc_turned_s", [None, -7200, -86400])
+def test_the_clock_wound_back_after_a_power_cut(rtc_turned_s: int | None, tmp_path: Path) -> None:
+    """The fuse, a hand at the RTC, no network: and then a picture of this morning's code."""
+    door = Door(tmp_path)
+    this_morning = door.code()
+    phone = holder.encode(door.code(cnf=PHONE.public), door.now_s, None, PHONE)
+    door.street.run(2 * 3600)
+    door.street.wired = False
+    if rtc_turned_s is None:
+        door.street.has_rtc = False
+    else:
+        door.street.rtc_ahead_s += rtc_turned_s
+    door.street.power_cut()
+    door.street.run(400)  # passback's own doubt is over
+    assert door.shows(this_morning) == ("expired", False)
+    assert door.shows(phone) == ("expired", False)
+    assert door.shows(door.code()) == ("unsure-time", False), "nobody knows how late it is"

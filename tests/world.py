@@ -22,7 +22,7 @@ from edge.decision import Decision
 from edge.door import DoorAction, Signal
 from edge.lane import Lane, Sensors
 from edge.loop import Loop, Settings, World
-from edge.ports import CameraLost, DoorLost, Frame, Luma, Symbol
+from edge.ports import CameraLost, DoorLost, Frame, Luma, Symbol, TrustSource
 from edge.verdict import Believed, Place, Verdict
 from edge.wire import holder, keys, report, status, trust
 from edge.wire.code import Code, Colour, Status, encode
@@ -197,6 +197,7 @@ class Street:
         self.centre = Centre(self)
         self.camera_lost = self.door_lost = False
         self.rules = PLAIN
+        self.documents: TrustSource | None = None  # None: what it believes never changes
         self.misled = False  # whether somebody has turned the RTC since the last sync
         self.boots = 0
         self.known_answers: Callable[[], str | None] = selftest.wrong
@@ -240,6 +241,7 @@ class Street:
             self.store,
             Line(self) if self.wired else None,
             self.memory,
+            self.documents,
         )
         settings = Settings(
             unlock_ms=UNLOCK_MS,
