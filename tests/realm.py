@@ -3,10 +3,15 @@
 `provisioning` and `server_stub` make the real ones; here a test is the attacker as well.
 """
 
+import hashlib
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from securesystemslib.signer import CryptoSigner
+from tuf.api.metadata import Metadata, MetaFile, Snapshot, Timestamp
 
 from edge.wire import keys, repository, trust
 from edge.wire.keys import PrivateKey
@@ -30,6 +35,14 @@ def two_of(several: Sequence[PrivateKey]) -> Role:
 
 def one(single: PrivateKey) -> Role:
     return Role(1, (single.public,))
+
+
+def _signed(signed: Snapshot | Timestamp, signer: PrivateKey) -> bytes:
+    """By the library's own signer."""
+    metadata: Metadata[Snapshot | Timestamp] = Metadata(signed)
+    private = load_pem_private_key(keys.private_to_pem(signer).encode(), None)
+    metadata.sign(CryptoSigner(private))  # type: ignore[arg-type]
+    return metadata.to_bytes()
 
 
 class Realm:
@@ -108,6 +121,23 @@ class Realm:
 
     def publish(self, now_s: int) -> None:
         self.files |= repository.published(self.files, self.online, now_s, renew=True)
+
+    def publish_unseen(self, now_s: int) -> None:
+        """As a thief of the online keys does: whatever the roles have signed."""
+        meta = {}
+        for role, versions in repository.versions(self.files).items():
+            if role in ("root", "snapshot", "timestamp"):
+                continue
+            data = self.files[repository.metadata_file(role, max(versions))]
+            meta[f"{role}.json"] = MetaFile(
+                max(versions), len(data), {"sha256": hashlib.sha256(data).hexdigest()}
+            )
+        until = datetime.fromtimestamp(now_s + DAY_S, UTC)
+        snapshot = _signed(Snapshot(now_s, None, until, meta), self.online.snapshot)
+        self.files[repository.metadata_file("snapshot", now_s)] = snapshot
+        named = MetaFile(now_s, len(snapshot), {"sha256": hashlib.sha256(snapshot).hexdigest()})
+        timestamp = Timestamp(now_s, None, until, named, {"signed_s": now_s})
+        self.files[repository.TIMESTAMP] = _signed(timestamp, self.online.timestamp)
 
     def write(self, folder: Path) -> Path:
         """As a folder, with the first root to begin with; what lay there before is gone."""
