@@ -182,17 +182,6 @@ class Campus:
             green=sum(count for category, count in everything if category == "green"),
         )
 
-    def _battery(self, name: str, card: Path) -> "BatteryClock":
-        """An RTC for a door without a network, related to true time when it was installed."""
-        clock = BatteryClock(self.frames / f"{name}.rtc")
-        (card / "state").mkdir()
-        Slots(card / "state").save(Kept(int(time.time()) - 60, 60, clock.relation()))
-        config = tomllib.loads((card / "unit.toml").read_text())
-        config["clock"] = {"rtc": str(clock.path)}
-        (card / "unit.toml").write_text(tomli_w.dumps(config))
-        clock.start()
-        return clock
-
     def _add(self, name: str, wired: bool) -> None:
         frames = self.frames / name
         frames.mkdir(parents=True)
@@ -201,7 +190,7 @@ class Campus:
         order = units.Order(name=name, camera=camera, **port)  # type: ignore[arg-type]
         card = units.unit(self.estate, SITE, order).path
         if not wired:
-            self._opened.callback(self._battery(name, card).stop)
+            self._opened.callback(BatteryClock.of(card, self.frames / f"{name}.rtc").stop)
         socket, book = self.folder / f"{name}.pins", self.folder / f"{name}.relay"
         link = self._opened.enter_context(keeper(socket, book))
         folder = self._opened.enter_context(runtime())
@@ -218,6 +207,18 @@ class BatteryClock(threading.Thread):
         self.path = path
         self._stopped = threading.Event()
         self._put()
+
+    @classmethod
+    def of(cls, card: Path, path: Path) -> "BatteryClock":
+        """The RTC of this card's unit, running, related to true time when it was installed."""
+        clock = cls(path)
+        (card / "state").mkdir()
+        Slots(card / "state").save(Kept(int(time.time()) - 60, 60, clock.relation()))
+        config = tomllib.loads((card / "unit.toml").read_text())
+        config["clock"] = {"rtc": str(clock.path)}
+        (card / "unit.toml").write_text(tomli_w.dumps(config))
+        clock.start()
+        return clock
 
     def relation(self) -> Relation:
         """What a sync tells a unit of it; the file may be late by a second on a busy machine."""

@@ -65,6 +65,6 @@ def test_a_folder_that_takes_nothing_is_told(tmp_path: Path) -> None:
 
 
 def test_a_unit_may_name_its_board(tmp_path: Path) -> None:
-    assert unit.read(write_unit(tmp_path, 0, board=HERE)).board == HERE
+    assert unit.read(write_unit(tmp_path, 1_800_000_000, board=HERE)).board == HERE
     with pytest.raises(ConfigError, match="board"):
-        unit.read(write_unit(tmp_path, 0, board="../x"))
+        unit.read(write_unit(tmp_path, 1_800_000_000, board="../x"))

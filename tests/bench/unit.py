@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from tests import scenes
 from tests.bench.check import sub, text
 from tests.bench.figure import Figure, median, race, ratio
 from tests.bench.frames import legible
+from tests.campus import BatteryClock
 from tests.centre import ISSUER, SITE, free_port, running
 from tests.keeper import keeper
 from tests.runtime import runtime, within
@@ -77,10 +78,13 @@ def _site(folder: Path) -> Iterator[tuple[Path, Path, keys.PrivateKey]]:
     camera = Camera(kind="pictures", source="frames", frames_per_s=FRAMES_PER_S)
     card = units.unit(estate, SITE, units.Order(name="bench", camera=camera, broker_port=port)).path
     (card / "frames").mkdir()
+    clock = BatteryClock.of(card, folder / "rtc")
     with (
+        ExitStack() as opened,
         running("broker", estate, "--state", folder / "broker", "--port", port),
         keeper(folder / "pins", folder / "ledger"),
     ):
+        opened.callback(clock.stop)
         yield card, folder / "pins", files.signing_key(estate / "issuers" / ISSUER / "issuer.key")
 
 
