@@ -428,6 +428,11 @@ def status_codes() -> None:
          status=[4, "city/ended"])  # fmt: skip
     good("status-perhaps-ended", "a list that may have ended", "unsure:status-old",
          status=[4, "city/ending"])  # fmt: skip
+    good("status-ends-at-latest", "a list that may have just ended", "unsure:status-old",
+         status=[4, "city/ends-at-latest"])  # fmt: skip
+    good("status-just-old", "two days to the second: old from there on", "unsure:status-old",
+         status=[4, "city/just-old"])  # fmt: skip
+    good("status-not-yet-old", "a second less", "genuine:green", status=[4, "city/not-yet-old"])
     good("status-beyond-the-list", "the list does not go so far", "unsure:status-unknown",
          status=[2008, "city/1"])  # fmt: skip
     good("status-of-another-issuer", "the office's list says nothing of the city's codes",

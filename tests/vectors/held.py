@@ -137,6 +137,8 @@ def refused_holders() -> None:
     held("holder-time-perhaps-old-still", "the window's edge", unsure, shown_s=late - BACK_S - 1)
     held("holder-time-perhaps-ahead", "the window's edge", unsure, shown_s=early + AHEAD_S + 1)
     held("holder-time-perhaps-ahead-still", "the window's edge", unsure, shown_s=late + AHEAD_S)
+    held("holder-time-90-s-before-its-code", "a phone may be so much behind; the rest is unsure",
+         unsure, shown_s=NOW_S - 91, iat=NOW_S - 1)  # fmt: skip
     held("holder-clock-unset", "without a time every proof may be old", unsure,
          now_s=NOW_S - DAY_S, clock="unset")  # fmt: skip
     clock = "refused:phone-clock"

@@ -127,6 +127,9 @@ LISTS: dict[str, dict[str, Any]] = {  # `set`: entry -> what it is, of `count` e
     "city/old": {"set": {5: 1}, "iat": NOW_S - 3 * DAY_S},
     "city/ended": {"set": {5: 1}, "exp": NOW_S - 60},
     "city/ending": {"set": {}, "exp": NOW_S},
+    "city/ends-at-latest": {"set": {}, "exp": NOW_S + CLOCK_ERROR_S},
+    "city/just-old": {"set": {}, "iat": NOW_S - CLOCK_ERROR_S - 2 * DAY_S},
+    "city/not-yet-old": {"set": {}, "iat": NOW_S - CLOCK_ERROR_S - 2 * DAY_S + 1},
     "office/1": {"set": {5: 1}},
 }
 
