@@ -265,7 +265,7 @@ def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
         if unit.broker:
             from edge.adapters.mqtt import MqttUplink
 
-            uplink = MqttUplink(
+            uplink = connection = MqttUplink(
                 unit,
                 unit.broker,
                 store.installation,
@@ -273,6 +273,7 @@ def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
                 clock.interval,
                 trust.inbox.put,
             )
+            trust.inbox.again = connection.trust_again
             opened.callback(uplink.close)
         believed = trust.latest()
         assert believed is not None  # noqa: S101 -- or it had raised TrustError

@@ -35,8 +35,10 @@ class TrustError(ValueError):
     """The repository cannot be kept current; one sentence that says what is wrong."""
 
 
-def renew(estate: Estate, now_s: int, every_s: int = RENEW_S) -> dict[str, bytes]:
+def renew(estate: Estate, now_s: int, every_s: int = RENEW_S, above: int = 0) -> dict[str, bytes]:
     """Bring the repository up to date: newer status lists, snapshot, timestamp.
+
+    `above`: the last timestamp's version that doors were given; another machine's may be older.
 
     Returns its current files by name. Raises TrustError, EstateError.
     """
@@ -49,7 +51,8 @@ def renew(estate: Estate, now_s: int, every_s: int = RENEW_S) -> dict[str, bytes
                     f"{estate.root}"
                 )
             known = {**before, **_lists(estate, before, now_s)}
-            due = wire.read(known[TIMESTAMP]).signed_s + every_s <= now_s
+            last = wire.read(known[TIMESTAMP])
+            due = last.signed_s + every_s <= now_s or last.version < above
             known |= wire.published(known, _online(estate, known), now_s, renew=due)
             current = wire.current(known)
             _write(estate.repository, before, {name: known[name] for name in current})
@@ -76,6 +79,7 @@ class Publisher:
         self._known_s = 0.0
         self._seen: object = None
         self._timestamp_due_s = 0.0
+        self._above = 0
         self._told = ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="trust", daemon=True)
@@ -136,8 +140,9 @@ class Publisher:
         seen = _marks(self._estate)
         if seen == self._seen and now_s < self._timestamp_due_s:
             return
-        current = renew(self._estate, now_s, self._every_s)
-        self._timestamp_due_s = wire.read(current[TIMESTAMP]).signed_s + self._every_s
+        current = renew(self._estate, now_s, self._every_s, self._above)
+        last = wire.read(current[TIMESTAMP])
+        self._above, self._timestamp_due_s = last.version, last.signed_s + self._every_s
         self._seen = _marks(self._estate)
         wanted = {
             wire.topic(name): (hashlib.sha256(current[name]).digest(), current[name])

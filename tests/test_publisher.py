@@ -190,6 +190,17 @@ def test_a_timestamp_is_renewed_and_nothing_else(estate: Path) -> None:
     assert len(changed) == 2  # a snapshot that runs out is signed again as well
 
 
+def test_an_older_timestamp_from_another_machine_never_reaches_doors(estate: Path) -> None:
+    """Somebody copies the repository of the offline machine over the server's."""
+    offline = trust.read(estate / "repository")
+    now_s = int(time.time())
+    given = trust.renew(Estate(estate), now_s + 100, every_s=10)
+    version = signing.read(given[signing.TIMESTAMP]).version
+    (estate / "repository" / signing.TIMESTAMP).write_bytes(offline[signing.TIMESTAMP])
+    current = trust.renew(Estate(estate), now_s + 101, above=version)
+    assert signing.read(current[signing.TIMESTAMP]).version > version
+
+
 def test_a_list_is_signed_by_its_issuer_and_only_when_it_changed(
     estate: Path, tmp_path: Path
 ) -> None:

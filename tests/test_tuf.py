@@ -1,5 +1,6 @@
 """What a unit believes arrives whole, in order and signed by those who may, or not at all."""
 
+import itertools
 import logging
 import os
 import shutil
@@ -225,6 +226,8 @@ def test_fast_forward_and_the_way_back(place: Place) -> None:
     place.realm.publish(far_s)
     assert unit.refresh(place.stick())
     assert taken(unit).version == far_s
+    place.realm.publish(2**32)
+    refused(unit, place.stick(), "is no time")
     place.realm.files = dict(honest)
     place.realm.publish(NOW_S + 100)
     refused(unit, place.stick(), "older than what this unit has")
@@ -617,6 +620,51 @@ def test_the_broker_brings_files_in_any_order(place: Place) -> None:
     fill(unit.inbox, files)
     assert unit.refresh(unit.inbox)
     assert taken(unit).documents["status/city/0.cwt"] == b"a list"
+
+
+def test_what_was_not_needed_before_is_asked_for_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The inbox is emptied when a generation is made; what was not needed then is gone from it."""
+    monkeypatch.setattr(tuf, "LOOK_S", 0.02)
+    unit, realm = place.unit(), place.realm
+    unit.latest()
+    (city,) = issuers(NOW_S).issuers
+    elsewhere = trust.Issuer("harbour", [], 60, sites=["harbour"])
+    realm.issuers(trust.Issuers(2, NOW_S, [city, elsewhere]), NOW_S + 50)
+    realm.owners["status/harbour"] = key("status harbour")
+    realm.targets(NOW_S + 50)
+    realm.status("harbour", b"x", NOW_S + 50)
+    realm.publish(NOW_S + 100)
+    asked = []
+
+    def again() -> None:
+        asked.append(1)
+        fill(unit.inbox, realm.files)
+
+    unit.inbox.again = again
+    fill(unit.inbox, realm.files)
+    unit.start()
+    assert "status/harbour/0.cwt" not in _soon(unit).documents
+    _until(lambda: unit.inbox.mark() is None)
+    before = dict(realm.files)
+    here = trust.Issuer("harbour", [], 60, sites=["harbour", "campus"])
+    realm.issuers(trust.Issuers(3, NOW_S, [city, here]), NOW_S + 150)
+    realm.publish(NOW_S + 200)
+    fill(unit.inbox, {f: d for f, d in realm.files.items() if before.get(f) != d})
+    assert "status/harbour/0.cwt" in _soon(unit).documents
+    unit.close()
+    assert asked == [1]
+
+
+def test_asking_again_becomes_seldom() -> None:
+    inbox, asked = Inbox(), list[float]()
+    for now_s in range(100, 100_000, 10):
+        inbox.again = lambda now_s=now_s: asked.append(now_s)  # type: ignore[misc]
+        inbox.incomplete(now_s)
+    gaps = [b - a for a, b in itertools.pairwise(asked)]
+    assert gaps[:3] == [60, 120, 240]
+    assert max(gaps) == gaps[-1] == tuf.AGAIN_S_MAX
 
 
 def test_the_inbox_is_bounded_and_forgets_what_is_gone(

@@ -29,6 +29,7 @@ log = logging.getLogger("menshen")
 
 RECEIVED_MAX = 64
 QUEUED_MAX = 16
+_TRUST = f"{repository.TOPIC}/#"
 RECONNECT_S_MAX = 60.0
 DOWN: tuple[report.Leaf, ...] = ("ack", "answer")  # what a unit is sent
 NO_CHECK_TIME = 0x200000
@@ -93,6 +94,11 @@ class MqttUplink:
         """What came down since the last call."""
         return [self._received.popleft() for _ in range(len(self._received))]
 
+    def trust_again(self) -> None:
+        """Ask for all retained trust documents once more; any thread may."""
+        if self._connected:
+            self._client.subscribe(_TRUST, qos=0)
+
     def connected(self) -> bool:
         """Whether the broker has us now. Ends a connection whose certificate is out of date."""
         if self._connected and self._dates is not None:
@@ -141,7 +147,7 @@ class MqttUplink:
         # Retained documents come again with each subscription: none need wait for a unit that is
         # away for weeks, so the broker is not asked to keep them (QoS 0).
         here = (self._topic("ack"), 1), (self._topic("answer"), 0)
-        client.subscribe([*here, (f"{repository.TOPIC}/#", 0)])
+        client.subscribe([*here, (_TRUST, 0)])
         client.publish(self._topic("state"), self._birth, qos=1, retain=True)
         self._connected = True
         self._failures = 0

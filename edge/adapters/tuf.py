@@ -37,6 +37,7 @@ T = TypeVar("T")
 """What a bundle is when it is understood."""
 
 LOOK_S = 2.0  # how often the ways in are looked at
+AGAIN_S_MAX = 3600.0
 RETRY_S = 60.0  # what failed is tried again, unless it has changed before
 CHUNK_LEN = 65_536
 INBOX_LEN_MAX = 32 * 1024 * 1024  # bytes held from the broker until they are a generation
@@ -96,6 +97,9 @@ class Inbox:
     name = "the broker"
 
     def __init__(self) -> None:
+        self.again: Callable[[], None] = lambda: None  # asks the broker for all of it once more
+        self._again_due_s = 0.0
+        self._again_wait_s = RETRY_S
         self._lock = threading.Lock()
         self._files: dict[str, bytes] = {}
         self._len = 0
@@ -125,6 +129,17 @@ class Inbox:
             self._files.clear()
             self._len = 0
             self._full = False
+            self._again_wait_s = RETRY_S
+
+    def incomplete(self, now_s: float) -> None:
+        """Something is needed that was not needed before, or was lost on its way: ask for it.
+
+        Seldomer each time: a broker that lacks it must not be asked by every unit every minute.
+        """
+        if now_s >= self._again_due_s:
+            self._again_due_s = now_s + self._again_wait_s
+            self._again_wait_s = min(AGAIN_S_MAX, 2 * self._again_wait_s)
+            self.again()
 
     def mark(self) -> object:
         """Rises with each message; None while there is no timestamp, which comes last."""
@@ -141,6 +156,10 @@ class Inbox:
 
 class Older(TrustError):
     """A repository that is older than what the unit has, and changes nothing."""
+
+
+class Incomplete(TrustError):
+    """A repository that lacks a file which this unit needs."""
 
 
 class TufTrust(Generic[T]):
@@ -206,6 +225,8 @@ class TufTrust(Generic[T]):
                 self._take(bundle, passing, client.needed)
         except wrong.BadVersionNumberError as error:
             raise Older(f"{source.name}: {_why(error)}") from None
+        except wrong.DownloadHTTPError as error:
+            raise Incomplete(f"{source.name}: {_why(error)}") from None
         except Exception as error:
             raise TrustError(f"{source.name}: {_why(error)}") from None
         return True
@@ -267,6 +288,8 @@ class TufTrust(Generic[T]):
             watched.failed(
                 time.monotonic(), f"{error}; what this unit believes stays as it is" * told
             )
+            if source is self.inbox and isinstance(error, Incomplete):
+                self.inbox.incomplete(time.monotonic())
             return
         watched.settled()
         if source is self.inbox:
@@ -428,6 +451,8 @@ class _Client(Updater):
             if not issuer.sites or site in issuer.sites:
                 self._take(f"status/{issuer.name}")
                 self._take(f"keys/{issuer.name}")
+        if timestamp.version >= 2**32:
+            raise wrong.RepositoryError("the timestamp's version is no time")
         return Bundle(
             documents=self._documents,
             keys=self._keys,
