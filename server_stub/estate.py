@@ -31,8 +31,7 @@ class _IssuerToml(msgspec.Struct, frozen=True):
     keys: list[_Key] = []
 
 
-@dataclass(frozen=True, slots=True)
-class IssuerFile:
+class IssuerFile(msgspec.Struct, frozen=True):
     """What one of the issuer's keys may sign, and when."""
 
     name: str

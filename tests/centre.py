@@ -28,7 +28,7 @@ ISSUER = "city"
 def make_estate(path: Path) -> Path:
     """An authority, an issuer, a site and two units."""
     authority.authority(path)
-    issuers.issuer(path, ISSUER)
+    issuers.issuer(path, ISSUER, from_s=int(time.time()) - 3600)  # what is collected may run late
     sites.site(path, SITE)
     repository.publish(path)
     units.units(path, SITE, [units.Order(name=name) for name in UNITS])
