@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge.clock import Floors, Interval, Now
 from edge.verdict import Believed, Genuine, Place, Unsure, verify
-from edge.wire import code, keys
+from edge.wire import cbor, code, holder, keys
 from edge.wire.code import Code, Colour, Malformed, Signed, Status, Turn
 from edge.wire.trust import Issuer, IssuerKey, Issuers, Trust
 from tests.vectors.door import case
@@ -366,3 +366,68 @@ def test_a_signature_is_what_the_signer_says() -> None:
     signed = code.decode(code.encode(PLAIN, Deaf()).encode())
     assert isinstance(signed, Signed)
     assert (signed.kid, signed.signature) == (b"123456", bytes(64))
+
+
+USUAL = [
+    code.claims_encode(Code(colour=colour, sub=sub, iat_s=iat_s, exp_s=iat_s + 300, cnf=cnf))
+    for colour in Colour
+    for sub in ("AAAAAAAAAAA", "zz-_9876540")
+    for iat_s in (NOW_S, 65536, 2**32 - 400)
+    for cnf in (None, bytes(range(32)), b"\n" * 32)
+]
+
+
+@pytest.mark.parametrize("payload", USUAL)
+def test_the_usual_claims_are_read_at_a_look(payload: bytes) -> None:
+    assert code.usual_claims(payload) == code.any_claims(payload) is not None
+
+
+@given(
+    st.sampled_from(USUAL),
+    st.lists(st.tuples(st.integers(0, 80), st.integers(0, 255)), max_size=3),
+    st.integers(0, 80),
+    st.binary(max_size=3),
+)
+@settings(max_examples=2000)
+def test_what_is_read_at_a_look_is_read_alike_the_long_way(
+    payload: bytes, changes: list[tuple[int, int]], cut: int, more: bytes
+) -> None:
+    hurt = bytearray(payload)
+    for at, value in changes:
+        hurt[at % len(hurt)] = value
+    for each in (bytes(hurt), bytes(hurt[:cut]) + more, bytes(hurt) + more):
+        found = code.usual_claims(each)
+        assert found is None or found == code.any_claims(each)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        USUAL[0].replace(b"\x1a" + NOW_S.to_bytes(4, "big"), b"\x1a\x00\x00\xff\xff"),  # iat 65535
+        USUAL[0].replace(b"\xa4", b"\xa5"),
+        USUAL[1].replace(b"\xa5", b"\xa4"),
+        USUAL[0][:-1] + b"\x00",
+        USUAL[0][:-1] + b"\x04",
+        USUAL[0] + b"\n",
+    ],
+)
+def test_what_only_looks_usual_is_not(payload: bytes) -> None:
+    assert code.usual_claims(payload) is None
+    assert isinstance(code.claims_decode(payload), code.Malformed)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 6), st.integers(0, 255))
+def test_a_proofs_time_is_read_alike_both_ways(iat_s: int, at: int, value: int) -> None:
+    phone = keys.private_key(bytes(32))
+    said = Code(colour=Colour.GREEN, sub="AAAAAAAAAAA", iat_s=1, exp_s=2, cnf=phone.public)
+    raw = code.unwrap(holder.encode(code.encode(said, SIGNER), iat_s, None, phone).encode())
+    assert isinstance(raw, bytes)
+    held = holder.read(raw)
+    assert isinstance(held, holder.Held)
+    assert held.iat_s == iat_s
+    if iat_s >= 65536:  # seven bytes: {6: four bytes}
+        changed = bytearray(raw)
+        changed[-66 - 7 + at] = value
+        again = holder.read(bytes(changed))
+        if isinstance(again, holder.Held):
+            assert cbor.encode({6: again.iat_s}) == changed[-66 - 7 : -66]

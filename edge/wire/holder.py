@@ -17,6 +17,7 @@ EXTERNAL_AAD = b"menshen-holder-1"
 # {1: -19, 13: ...}: alg is Ed25519 and nothing else, kcwt is RFC 9528's label for a CWT.
 _PROTECTED = b"\xa2\x01\x32\x0d"
 _ARRAY = b"\x84"
+_TIME_ONLY = b"\xa1\x06\x1a"  # {6: a number of four bytes}; one below 65536 has a shorter form
 _LONG, _LONGER = 0x58, 0x59  # heads of byte strings above 23 and above 255 bytes
 _EXTERNAL_AAD = code.byte_string_head(len(EXTERNAL_AAD)) + EXTERNAL_AAD
 
@@ -88,6 +89,8 @@ def _payload(body: bytes) -> tuple[int, str | None] | None:
     payload = code.byte_string(body)
     if payload is None:
         return None
+    if len(payload) == 7 and payload.startswith(_TIME_ONLY) and payload[3:5] != b"\0\0":
+        return int.from_bytes(payload[3:], "big"), None  # the usual one, at a look
     try:
         said = cbor.decode(payload)
     except cbor.NotPlain:
