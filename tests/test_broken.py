@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-TESTS = (
+
+TESTS = (  # the quick ones first: the first failure ends a run
     "test_decision.py",
-    "test_rules.py",
-    "test_world.py",
-    "test_promises.py",
     "test_stages.py",
     "test_gpio.py",
+    "test_rules.py",
+    "test_promises.py",
+    "test_world.py",
 )
 
 BROKEN = {  # what is broken: the file, what it says, what it says then
