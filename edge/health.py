@@ -4,10 +4,19 @@ from collections.abc import Container
 from importlib.metadata import version
 from typing import Literal
 
+from edge.age import Step, age_s
 from edge.clock import Now
+from edge.verdict import Believed
 from edge.wire import report
 
 LATE_S = 3600
+
+_STEPS: dict[Step, Literal["fresh", "stale", "old", "expired"]] = {
+    Step.FRESH: "fresh",
+    Step.STALE: "stale",
+    Step.OLD: "old",
+    Step.EXPIRED: "expired",
+}
 
 
 Part = Literal["camera", "door", "store", "verifier"]
@@ -18,8 +27,7 @@ def message(
     failed: Container[Part],
     oldest: report.Cell | None,
     session: int,
-    trust_version: int,
-    trust_signed_s: int,
+    believed: Believed,
     started_s: float,
     now: Now,
 ) -> report.Health:
@@ -33,8 +41,9 @@ def message(
         session=session,
         version=version("menshen"),
         uptime_h=int((now.monotonic_s - started_s) // 3600),
-        trust_version=trust_version,
-        trust_age_d=max(0, at_s - trust_signed_s) // 86400,
+        trust_version=believed.version,
+        trust_age_d=age_s(believed.signed_s, believed.accepted_s, now) // 86400,
+        trust=_STEPS[believed.step(now)],
         clock=now.interval.source,
         rtc=now.rtc,
         camera="lost" if "camera" in failed else "ok",

@@ -248,8 +248,7 @@ class Loop:
                 self._probed,
                 oldest,
                 store.session,
-                self._believed.version,
-                self._believed.signed_s,
+                self._believed,
                 self._started_s,
                 now,
             )

@@ -86,10 +86,14 @@ def _health(door: Door, language: Language) -> str:
             bad=f"{part}-{health[part]}" in door.problems,
         )
         for part in PARTS
-        if health.get(part, "none") != "none"
+        if part != "trust" and health.get(part, "none") != "none"
     ]
     age = say(language, "trust-of", version=health["trust_version"], days=health["trust_age_d"])
-    items.append(_item(say(language, "trust"), age, bad="trust-old" in door.problems))
+    step = str(health["trust"])
+    bad = f"trust-{step}" in door.problems
+    items.append(
+        _item(say(language, "trust"), f"{say(language, step)}, {age}" if bad else age, bad=bad)
+    )
     up = say(language, "up", hours=health["uptime_h"])
     program = escape(str(health["version"])[:40])
     return f'<dl>{"".join(items)}</dl><p class="program">{program} · {up}</p>'

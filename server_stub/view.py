@@ -18,7 +18,6 @@ from server_stub.store import cells, units
 HOUR_S = 3600
 HOURS = 24
 SILENT_S = 180  # a unit tells its health every 60 s, with jitter: three are missing
-TRUST_OLD_D = 30  # an issuer's key signs for 35 days at most
 COLOURS = ("green", "yellow", "red")
 
 Status = Literal["online", "silent", "offline", "unknown"]
@@ -166,8 +165,6 @@ def _problems(health: dict[str, Any]) -> Iterable[str]:
     for part, good in PARTS.items():
         if part in health and health[part] not in good:
             yield f"{part}-{health[part]}"
-    if health.get("trust_age_d", 0) >= TRUST_OLD_D:
-        yield "trust-old"
 
 
 PARTS = {
@@ -178,5 +175,6 @@ PARTS = {
     "queue": ("ok",),
     "clock": ("sync", "system", "rtc"),
     "rtc": ("ok", "none", "unrelated"),
+    "trust": ("fresh",),
 }
 """What a unit says of its parts, and what it says when all is well."""

@@ -28,6 +28,7 @@ HEALTH = report.Health(
     uptime_h=7,
     trust_version=3,
     trust_age_d=2,
+    trust="fresh",
     clock="system",
     camera="lost",
     door="ok",

@@ -30,6 +30,7 @@ def health(**more: object) -> report.Health:
         "uptime_h": 31,
         "trust_version": 3,
         "trust_age_d": 2,
+        "trust": "fresh",
         "clock": "system",
         "camera": "ok",
         "door": "ok",
@@ -149,7 +150,7 @@ def test_an_unheard_door_is_not_said_to_hold(filler: Filler) -> None:
         (
             True,
             NOW_S,
-            {"clock": "floor", "rtc": "broken", "trust_age_d": 30},
+            {"clock": "floor", "rtc": "broken", "trust": "old"},
             "online",
             ("clock-floor", "rtc-broken", "trust-old"),
         ),

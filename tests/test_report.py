@@ -20,6 +20,7 @@ HEALTH = report.Health(
     uptime_h=26,
     trust_version=1,
     trust_age_d=0,
+    trust="fresh",
     clock="system",
     camera="ok",
     door="ok",

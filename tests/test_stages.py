@@ -14,12 +14,14 @@ from edge.decision import decide
 from edge.door import Signal
 from edge.replay import GONE_S, KEPT_MAX, InView
 from edge.tally import DAY_S, Tally, first_cells
-from edge.verdict import Genuine, Reason, Refused, Unsure
+from edge.verdict import Believed, Genuine, Reason, Refused, Unsure
 from edge.wire import report
 from edge.wire.code import Code, Colour
 from edge.wire.rules import PLAIN
+from edge.wire.trust import Issuers, Trust
 from edge.wire.unit import UNLOCK_MS_MAX
 
+NOBODY = Trust(Issuers(version=1, signed_s=0, issuers=[]))
 CODE = Code(colour=Colour.GREEN, sub="AAAAAAAAAAA", iat_s=1, exp_s=2)
 
 
@@ -275,8 +277,23 @@ def test_a_clock_before_the_build_is_no_clock() -> None:
 
 def test_health_says_what_failed_and_how_old_the_cells_are() -> None:
     late = report.Cell(number=1, category="green", from_s=0, until_s=900, count=10)
-    well = health.message((), None, 3, 7, BUILT_S, 0.0, now(7300))
+    believed = Believed(NOBODY, version=7, signed_s=BUILT_S + 10**6)
+    well = health.message((), None, 3, believed, 0.0, now(7300))
     assert (well.queue, well.camera, well.uptime_h, well.trust_version) == ("ok", "ok", 2, 7)
-    ill = health.message({"camera", "store"}, late, 3, 7, BUILT_S, 0.0, now(7300))
+    ill = health.message({"camera", "store"}, late, 3, believed, 0.0, now(7300))
     assert (ill.camera, ill.door, ill.store, ill.queue) == ("lost", "ok", "full", "full")
-    assert health.message((), late, 3, 7, BUILT_S, 0.0, now(7300)).queue == "late"
+    assert health.message((), late, 3, believed, 0.0, now(7300)).queue == "late"
+
+
+@pytest.mark.parametrize(
+    ("days", "step"), [(1, "fresh"), (2, "stale"), (7, "old"), (30, "expired")]
+)
+def test_health_says_how_old_the_documents_are(days: int, step: str) -> None:
+    """By the date, and by the time that power was on since: the larger."""
+    believed = Believed(NOBODY, signed_s=BUILT_S + 10**6)
+    later = now(0, wall_s=BUILT_S + 10**6 + days * DAY_S + 5)
+    said = health.message((), None, 3, believed, 0.0, later)
+    assert (said.trust, said.trust_age_d) == (step, days)
+    powered = replace(now(5), powered_s=days * DAY_S + 5.0)
+    said = health.message((), None, 3, believed, 0.0, powered)
+    assert (said.trust, said.trust_age_d) == (step, days)

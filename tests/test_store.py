@@ -21,6 +21,7 @@ HEALTH = report.Health(
     uptime_h=1,
     trust_version=3,
     trust_age_d=2,
+    trust="fresh",
     clock="system",
     camera="ok",
     door="ok",

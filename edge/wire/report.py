@@ -114,6 +114,7 @@ class Health(_Message, frozen=True, kw_only=True):
     uptime_h: Bounded
     trust_version: Bounded
     trust_age_d: Bounded
+    trust: Literal["fresh", "stale", "old", "expired"]  # by the site's own steps
     clock: Source
     rtc: Rtc = "none"
     camera: Literal["ok", "lost"]
