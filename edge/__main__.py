@@ -78,7 +78,7 @@ def run(
             world,
             believed,
             _place(unit),
-            _settings(unit, believed),
+            _settings(unit),
             random.SystemRandom(),
             _show if show else None,
         )
@@ -216,13 +216,11 @@ def _place(unit: Unit) -> Place:
     return Place(frozenset(unit.groups), unit.site, unit.name)
 
 
-def _settings(unit: Unit, believed: Believed) -> Settings:
+def _settings(unit: Unit) -> Settings:
     collector = unit.broker.collector_key if unit.broker else ""
     time_key = unit.broker.time_key if unit.broker else ""
     return Settings(
         unlock_ms=unit.door.unlock_ms,
-        period_s=believed.rules.counts.period_s,
-        k=believed.rules.counts.k,
         report_s=unit.counts.report_s,
         collector_key=keys.public_from_text(collector) if collector else b"",
         sensors=Sensors(unit.door.pins.turn is not None, unit.door.pins.turn_out is not None),

@@ -38,11 +38,9 @@ _INSIDE_UNSEEN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the loop needs of the unit's configuration."""
+    """What the loop needs of the unit's own configuration; the rest is in the site's rules."""
 
     unlock_ms: int
-    period_s: int
-    k: int
     report_s: float
     collector_key: bytes = b""  # 32 bytes; empty: no way to the centre
     site: str = ""
@@ -101,8 +99,9 @@ class Loop:
         self._lane = Lane(rng.randbytes(32), now, settings.sensors, world.memory.load())
         self._unlock_ms = settings.unlock_ms  # of the last opening: a party's pulses are alike
         self._sensors_wrong: str | None = None  # as it was when last tried
-        world.store.begin(first_cells(now, settings.period_s, settings.k, rng))
-        self._tally = Tally(world.store.cells(), settings.period_s, settings.k, rng)
+        counts = believed.rules.counts
+        world.store.begin(first_cells(now, counts.period_s, counts.k, rng))
+        self._tally = Tally(world.store.cells(), counts.period_s, counts.k, rng)
         self._failures: dict[health.Part, str] = {}  # what does not work now, and the sentence
         self._failed_since_s: dict[health.Part, float] = {}
         self._not_ready_again_s = float("-inf")
@@ -145,6 +144,8 @@ class Loop:
         newer = self._world.trust.latest() if self._world.trust else None
         if newer is not None:
             self._believed = newer
+            counts = newer.rules.counts
+            self._tally.follow(counts.period_s, counts.k, now)
 
     def _pass(self, now: Now) -> None:
         """Who has turned, whom nobody saw go, and whether the next of a party may."""

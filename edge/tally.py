@@ -50,7 +50,7 @@ class Tally:
         self, cells: dict[Category, Cell], period_s: int, k: int, rng: random.Random
     ) -> None:
         """`cells`: one for each category."""
-        self._cells = dict(cells)
+        self._cells = {c: _raised(cell, k, rng) for c, cell in cells.items()}
         self._period_s = period_s
         self._k = k
         self._rng = rng
@@ -60,12 +60,24 @@ class Tally:
         self._seen: dict[Category, frozenset[bytes]] = {}
         self._counted: dict[Category, frozenset[bytes]] = {}  # what `keep` will make `_seen`
 
+    def follow(self, period_s: int, k: int, now: Now) -> None:
+        """The site's newer rules: a larger `k` counts for the open cells at once, a smaller one
+        for those that begin from now on. No cell closes before a boundary of the new period.
+
+        A raised threshold is durable with the cell's next count; a restart before that still
+        asks for the present k.
+        """
+        self._cells = {c: _raised(cell, k, self._rng) for c, cell in self._cells.items()}
+        if period_s != self._period_s:
+            self._boundary = _period(now, period_s)
+        self._k, self._period_s = k, period_s
+
     def count(self, category: Category, subject: bytes, now: Now) -> Cell:
         """The cell of `category` as it is after one more decision about `subject`."""
         self._turn_day(now)
         cell = self._cells[category]
         seen = self._seen.get(category, frozenset())
-        if len(seen) < self._enough(cell):  # more need not be told apart
+        if len(seen) < cell.threshold:  # more need not be told apart
             seen |= {hashlib.blake2b(subject, key=self._key, digest_size=8).digest()}
         self._counted = {category: seen}
         return replace(cell, count=cell.count + 1, distinct=max(cell.distinct, len(seen)))
@@ -86,7 +98,7 @@ class Tally:
         return [
             Closed(cell, until_s, _fresh(cell.category, until_s, self._k, self._rng))
             for cell in self._cells.values()
-            if min(cell.distinct, cell.count) >= self._enough(cell)
+            if min(cell.distinct, cell.count) >= cell.threshold
             for until_s in [max(cell.from_s, boundary_s)]
         ]
 
@@ -96,10 +108,6 @@ class Tally:
         for each in closed:
             self._cells[each.cell.category] = each.next
             self._seen.pop(each.cell.category, None)
-
-    def _enough(self, cell: Cell) -> int:
-        """A cell that was begun under a lower k must still reach the present one."""
-        return max(cell.threshold, self._k)
 
     def _turn_day(self, now: Now) -> None:
         """A new key each day, so that nobody's days can be put together.
@@ -121,4 +129,13 @@ def _period(now: Now, period_s: int) -> int:
 
 
 def _fresh(category: Category, from_s: int, k: int, rng: random.Random) -> Cell:
-    return Cell(category, from_s, 0, 0, k + rng.randint(0, k // 2))
+    return Cell(category, from_s, 0, 0, _threshold(k, rng))
+
+
+def _raised(cell: Cell, k: int, rng: random.Random) -> Cell:
+    """A cell that was begun under a lower k must still reach this one."""
+    return cell if cell.threshold >= k else replace(cell, threshold=_threshold(k, rng))
+
+
+def _threshold(k: int, rng: random.Random) -> int:
+    return k + rng.randint(0, k // 2)

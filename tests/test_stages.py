@@ -215,6 +215,55 @@ def test_a_cell_begun_under_a_lower_k_waits_for_the_present_one() -> None:
     assert [each.cell.count for each in cells.close(now(1801))] == [16]
 
 
+def test_a_larger_k_counts_at_once_and_a_smaller_one_for_new_cells() -> None:
+    for seed in range(20):
+        cells = tally(seed=seed)
+        cells.close(now(0))
+        counted(cells, list(range(20)), now(1))
+        cells.follow(900, 40, now(2))
+        assert cells.close(now(901)) == []
+        cells.keep_closed([], now(901))
+        cells.follow(900, 10, now(902))
+        assert cells.close(now(1801)) == []
+        cells.keep_closed([], now(1801))
+        counted(cells, list(range(20, 90)), now(1802))
+        (closed,) = cells.close(now(2701))
+        assert closed.cell.count == 90
+        assert closed.cell.threshold >= 40
+        assert 10 <= closed.next.threshold <= 15
+
+
+def test_a_raised_k_has_its_random_extra_too() -> None:
+    """Else each cell that was open when the rules changed would show its k-th arrival."""
+    raised = set()
+    for seed in range(80):
+        cells = tally(k=2, seed=seed)
+        cells.follow(900, 10, now(0))
+        raised.add(cells.count("green", b"x", now(0)).threshold)
+    assert raised == set(range(10, 16))
+
+
+@pytest.mark.parametrize("period_s", [300, 600, 3600, 7 * 900 + 1])
+def test_a_new_period_closes_nothing_before_its_own_boundary(period_s: int) -> None:
+    cells = tally()
+    at_s = 900 - (BUILT_S + 10**6 - 5) % 900 + 450  # in the middle of a period
+    cells.close(now(at_s))
+    counted(cells, list(range(20)), now(at_s))
+    begun_s = cells.count("green", b"", now(at_s)).from_s
+    changed = now(at_s + 1)
+    cells.follow(period_s, 10, changed)
+    for _ in range(3 * period_s):
+        at_s += 1
+        closed = cells.close(now(at_s))
+        if closed:
+            break
+        cells.keep_closed([], now(at_s))
+    (each,) = closed
+    assert each.until_s % period_s == 0
+    assert begun_s <= changed.interval.earliest_s < each.until_s
+    assert each.until_s - changed.interval.earliest_s <= period_s
+
+
 def test_midnight_makes_no_k_of_half_as_many() -> None:
     """Day handles change at midnight UTC: eight people before and after are not sixteen."""
     cells = tally()

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edge.door import Signal
@@ -91,6 +92,30 @@ def test_cells_are_contiguous_and_hold_k_different_codes(tmp_path: Path) -> None
         assert ended.get(cell.category, cell.from_s) == cell.from_s
         assert cell.until_s > cell.from_s
         ended[cell.category] = cell.until_s
+
+
+def test_newer_rules_of_counting_hold_without_a_restart(tmp_path: Path) -> None:
+    """A larger k holds for all that is told from then on, a smaller one for new cells."""
+    street = Street(13, tmp_path, per_hour=900, troubles=Troubles(lost_acks=0, repeats=0))
+    street.run(HOUR_S)
+    began = len(street.centre.cells)
+    assert began > 2
+    wall_s = [street.wall_s]
+    for k, period_s in ((60, 1800), (10, 900)):
+        counts = msgspec.structs.replace(street.rules.counts, k=k, period_s=period_s)
+        street.bring(replace(street.rules, counts=counts))
+        street.run(3 * HOUR_S)
+        wall_s.append(street.wall_s)
+    cells = [street.centre.cells[key] for key in sorted(street.centre.cells)][began:]
+    strict = [cell for cell in cells if cell.until_s <= wall_s[1] and cell.until_s > wall_s[0]]
+    later = [cell for cell in cells if cell.until_s > wall_s[1]]
+    assert strict
+    assert all(cell.count >= 60 and cell.until_s % 1800 == 0 for cell in strict)
+    assert all(cell.count >= 60 for cell in later if cell.from_s < wall_s[1])
+    small = [cell for cell in later if cell.count < 60]
+    assert small
+    assert all(cell.from_s >= wall_s[1] - 5 for cell in small)
+    assert ledger(street).balanced
 
 
 def test_one_person_again_and_again_is_never_told(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from edge.ports import CameraLost, DoorLost, Frame, Luma, Symbol, TrustSource
 from edge.verdict import Believed, Place, Verdict
 from edge.wire import holder, keys, report, status, trust
 from edge.wire.code import Code, Colour, Status, encode
-from edge.wire.rules import PLAIN
+from edge.wire.rules import PLAIN, DoorRules
 
 SITE, UNIT = "campus", "north-1"
 GROUPS = frozenset({"campus", "campus/north-1"})
@@ -36,7 +36,6 @@ TURN_S = 1.5  # from the pulse on
 READ_RATE = 0.6  # of the frames that show a code, as at a real door
 UNLOCK_MS = 3000
 K = 10
-PERIOD_S = 900
 RTC_PPM = 5.0
 BLANK = np.zeros((2, 2), np.uint8)
 
@@ -197,7 +196,8 @@ class Street:
         self.centre = Centre(self)
         self.camera_lost = self.door_lost = False
         self.rules = PLAIN
-        self.documents: TrustSource | None = None  # None: what it believes never changes
+        self.documents: TrustSource | None = None  # None: `newer`
+        self.newer: list[Believed] = []  # what trust documents bring next
         self.misled = False  # whether somebody has turned the RTC since the last sync
         self.boots = 0
         self.known_answers: Callable[[], str | None] = selftest.wrong
@@ -241,12 +241,10 @@ class Street:
             self.store,
             Line(self) if self.wired else None,
             self.memory,
-            self.documents,
+            self.documents or Post(self),
         )
         settings = Settings(
             unlock_ms=UNLOCK_MS,
-            period_s=PERIOD_S,
-            k=K,
             report_s=60,
             collector_key=self.centre.key.public,
             site=SITE,
@@ -256,18 +254,26 @@ class Street:
         )
         self.loop = Loop(
             world,
-            Believed(
-                self.trust,
-                rules=self.rules,
-                lists=self.lists,
-                version=1,
-                signed_s=START_S - 3600,
-            ),
+            self._believed(),
             Place(GROUPS, SITE, UNIT),
             settings,
             rng,
             self.told,
             self.known_answers,
+        )
+
+    def bring(self, rules: DoorRules) -> None:
+        """The site's newer rules arrive, and hold from now on."""
+        self.rules = rules
+        self.newer.append(self._believed())
+
+    def _believed(self) -> Believed:
+        return Believed(
+            self.trust,
+            rules=self.rules,
+            lists=self.lists,
+            version=1,
+            signed_s=START_S - 3600,
         )
 
     def _commissioned(self) -> Kept:
@@ -446,6 +452,17 @@ class Eyes:
         if visit is None or self.street.rng.random() > READ_RATE:
             return ()
         return (Symbol(visit.text, ((0, 0), (9, 0), (9, 9), (0, 9))),)
+
+
+@dataclass
+class Post:
+    """What brings the unit newer trust documents."""
+
+    street: Street
+
+    def latest(self) -> Believed | None:
+        newer, self.street.newer = self.street.newer, []
+        return newer[-1] if newer else None
 
 
 @dataclass

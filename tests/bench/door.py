@@ -87,7 +87,7 @@ def figures(rounds: int, at_s: int) -> list[Figure]:
             World(clock, camera, Symbols("zxing-cpp"), door, store, None, memory),
             Believed(Trust(issuers(at_s)), signed_s=at_s),
             Place(frozenset({"campus"})),
-            Settings(unlock_ms=UNLOCK_MS, period_s=900, k=10, report_s=60),
+            Settings(unlock_ms=UNLOCK_MS, report_s=60),
             random.Random(SEED),
         )
         base = _base(Path(folder) / "peer.db")
