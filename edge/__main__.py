@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from edge import belief, ports
-from edge.adapters import board, systemd, tuf
+from edge.adapters import board, ram, systemd, tuf
 from edge.adapters.rtc import SysfsRtc
 from edge.adapters.slots import Slots
 from edge.adapters.systemclock import SystemClock
@@ -246,9 +246,9 @@ def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
         try:
             store = DiskStore(Path(unit.state), f"{unit.site}/{unit.name}", random.SystemRandom())
             opened.callback(store.close)
-            clock = _clock(unit)
+            clock = _clock(unit, _memory(ram.SYNC))
             opened.callback(clock.close)
-            memory = _memory()
+            memory = _memory(ram.PASSED)
             camera = _camera(unit.camera)
             opened.callback(camera.close)
             trust = _trust(unit, clock)
@@ -283,18 +283,16 @@ def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
         )
 
 
-def _memory() -> ports.Memory:
-    """The folder in RAM that systemd made for us; started by hand, a restart forgets."""
-    from edge.adapters.ram import ProcessMemory, RamFile
-
+def _memory(file: str) -> ports.Memory:
+    """A file in the folder in RAM that systemd made; started by hand, a restart forgets."""
     folders = os.environ.get("RUNTIME_DIRECTORY", "")
-    return RamFile(Path(folders.split(":")[0])) if folders else ProcessMemory()
+    return ram.RamFile(Path(folders.split(":")[0]), file=file) if folders else ram.ProcessMemory()
 
 
-def _clock(unit: Unit) -> SystemClock:
+def _clock(unit: Unit, memory: ports.Memory) -> SystemClock:
     said = unit.clock
     clock = SystemClock(
-        Slots(Path(unit.state)), SysfsRtc(Path(said.rtc)), said.rtc_ppm, said.system
+        Slots(Path(unit.state)), SysfsRtc(Path(said.rtc)), said.rtc_ppm, said.system, memory
     )
     if unit.broker is None and clock.interval().latest_s == NEVER_S:
         logging.getLogger("menshen").warning(

@@ -126,9 +126,17 @@ class Reckoning:
     """The time of one unit from its start on. What contradicts comes back as a sentence to tell."""
 
     def __init__(
-        self, kept: Kept, rtc: RtcReading | None, monotonic_s: float, rtc_ppm: float
+        self,
+        kept: Kept,
+        rtc: RtcReading | None,
+        monotonic_s: float,
+        rtc_ppm: float,
+        sync: Span | None = None,
     ) -> None:
-        """`monotonic_s` and what every method takes as such are seconds since power-on."""
+        """`monotonic_s` and what every method takes as such are seconds since power-on.
+
+        `sync`: what a program before this one knew in this boot, when it was last synced.
+        """
         self.rtc: Rtc = "none"
         self.told: str | None = None  # what was wrong at the start
         self._kept = kept
@@ -138,6 +146,10 @@ class Reckoning:
         self._first: RtcReading | None = rtc  # the RTC is held against monotonic time from here
         self._source: Source = "floor" if kept.floor_s > BUILT_S else "build"
         self._span = Span(max(BUILT_S, kept.floor_s), math.inf, monotonic_s)
+        if sync is not None and sync.monotonic_s <= monotonic_s and sync.latest_s >= BUILT_S:
+            now = sync.at(monotonic_s)  # a sync wins over a floor
+            self._span = now.narrowed(self._span) or now
+            self._source = "sync"
         if rtc is not None:
             self.rtc = "unrelated" if self._relation is None else "ok"
             self.told = self._ask_rtc(rtc)
@@ -147,6 +159,11 @@ class Reckoning:
         now = self._span.at(monotonic_s)
         latest_s = NEVER_S if math.isinf(now.latest_s) else math.ceil(now.latest_s)
         return Interval(math.floor(now.earliest_s), latest_s, self._source)
+
+    @property
+    def sync(self) -> Span | None:
+        """What is known since the last authenticated sync, for the next program of this boot."""
+        return self._span if self._source == "sync" else None
 
     def powered_s(self, monotonic_s: float) -> float:
         """Seconds that this unit has run, over all starts."""

@@ -23,6 +23,7 @@ from edge.clock import (
     Reckoning,
     Relation,
     RtcReading,
+    Span,
     Sync,
 )
 
@@ -327,6 +328,38 @@ def test_a_vouched_for_system_clock_counts_but_not_against_a_signed_time() -> No
     told = clock.synced(Sync(BUILT_S + 5020.0, 5.0, 50.0), None, "system")
     assert "not believed against a signed time" in (told or "")
     assert clock.at(50.0) == Interval(BUILT_S + 9008, BUILT_S + 9012, "sync")
+
+
+def test_the_next_program_of_this_boot_knows_what_a_sync_told() -> None:
+    true_s = BUILT_S + 5000.0
+    clock = Reckoning(Kept(), None, 20.0, PPM)
+    assert clock.sync is None
+    clock.synced(Sync(true_s, 0.5, 30.0), None)
+    again = Reckoning(clock.kept(40.0), None, 4030.0, PPM, clock.sync)
+    now = again.at(4030.0)
+    assert now.source == "sync"
+    assert true_s + 3998 <= now.earliest_s <= true_s + 4000 <= now.latest_s <= true_s + 4002
+    assert again.at(4030.0) == clock.at(4030.0)
+
+
+def test_a_vouched_for_system_clock_is_no_sync_to_remember() -> None:
+    clock = Reckoning(Kept(), None, 20.0, PPM)
+    clock.synced(Sync(BUILT_S + 5000.0, 5.0, 30.0), None, "system")
+    assert clock.sync is None
+
+
+def test_a_sync_of_this_boot_is_held_against_floor_and_rtc() -> None:
+    sync = Span(BUILT_S + 5000.0, BUILT_S + 5002.0, 30.0)
+    later = Reckoning(Kept(), None, 20.0, PPM, sync)  # a reading from the future: another boot's
+    assert later.at(20.0).latest_s == NEVER_S
+    ahead = Reckoning(Kept(BUILT_S + 10**8), None, 40.0, PPM, sync)
+    assert ahead.at(40.0) == Interval(BUILT_S + 5009, BUILT_S + 5013, "sync")
+    relation = Relation(2000, 1000 * BUILT_S, 500, 2000)
+    wrong = Reckoning(Kept(0, 0, relation), RtcReading(900_000, 40.0), 40.0, PPM, sync)
+    assert wrong.rtc == "broken"
+    assert wrong.at(40.0).source == "sync"
+    before = Reckoning(Kept(), None, 40.0, PPM, Span(0.0, BUILT_S - 1.0, 30.0))
+    assert before.at(40.0) == Interval(BUILT_S, NEVER_S, "build")
 
 
 def test_powered_on_time_adds_up_over_starts() -> None:

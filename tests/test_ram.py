@@ -32,8 +32,8 @@ class Computer:
     def boot(self, name: str) -> None:
         self.boot_id.write_text(name + "\n")
 
-    def start(self) -> RamFile:
-        return RamFile(self.runtime, self.boot_id, self.mounts, self.swaps)
+    def start(self, file: str = ram.PASSED) -> RamFile:
+        return RamFile(self.runtime, self.boot_id, self.mounts, self.swaps, file)
 
 
 @pytest.fixture
@@ -63,6 +63,22 @@ def test_only_the_unit_may_read_it_and_only_one_file_is_left(computer: Computer)
         os.umask(before)
     (file,) = computer.runtime.iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_two_files_do_not_touch_each_other(computer: Computer) -> None:
+    passed = computer.start()
+    passed.save(b"marks")
+    sync = computer.start(ram.SYNC)
+    assert sync.load() is None
+    sync.save(b"span")
+    assert (passed.load(), sync.load()) == (b"marks", b"span")
+    (computer.runtime / "sync.new").mkdir()
+    with pytest.raises(StoreLost, match="a restart of the program will not know the time"):
+        sync.save(b"newer")
+    passed.save(b"other")
+    assert sync.load() == b"span"
+    computer.boot("77aa")
+    assert computer.start(ram.SYNC).load() is None
 
 
 def test_a_torn_new_file_changes_nothing(computer: Computer) -> None:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from edge import BUILT_S
 from edge.adapters import kernelclock
 from edge.adapters.mqtt import MqttUplink
+from edge.adapters.ram import SYNC, RamFile
 from edge.adapters.rtc import SysfsRtc
 from edge.adapters.slots import Slots
 from edge.adapters.systemclock import SystemClock
@@ -28,6 +29,7 @@ from edge.clock import NEVER_S, Interval, Kept, Sync
 from edge.wire import unit
 from edge.wire.code import Code, Colour, encode
 from tests.campus import BatteryClock, Campus, Door, end, symbol
+from tests.runtime import runtime
 from tests.test_uplink import wait
 
 pytestmark = pytest.mark.system
@@ -280,6 +282,42 @@ def test_a_sync_through_the_real_clock_is_kept(tmp_path: Path) -> None:
     assert after.interval().source == "floor"
     assert after.interval().earliest_s >= BUILT_S + 10**7 - 1
     assert Slots(tmp_path).load().relation is None
+
+
+def test_a_restart_goes_on_knowing_the_time_and_a_power_cut_forgets(tmp_path: Path) -> None:
+    """The real files of this boot; without RTC and network."""
+
+    def started() -> SystemClock:
+        memory = RamFile(runtime_folder, file=SYNC)
+        return SystemClock(Slots(tmp_path), SysfsRtc(tmp_path / "none"), 10.0, memory=memory)
+
+    with runtime() as runtime_folder:
+        first = started()
+        assert first.interval() == UNKNOWN
+        first.synced(Sync(BUILT_S + 10.0**7, 0.5, first.read().monotonic_s))
+        again = started().interval()
+        assert again.source == "sync"
+        assert abs(again.earliest_s - BUILT_S - 10**7) <= 2
+        assert again.latest_s - again.earliest_s <= 3
+        for torn in (b"", b"{}", b"[]", b'{"earliest_s":2,"latest_s":1,"monotonic_s":0}', b"\xff"):
+            RamFile(runtime_folder, file=SYNC).save(torn)
+            assert started().interval().source == "floor"
+    with runtime() as runtime_folder:  # RAM is empty
+        assert started().interval().latest_s == NEVER_S
+
+
+def test_a_runtime_folder_that_is_full_is_told_and_the_time_still_known(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with runtime() as folder:
+        memory = RamFile(folder, file=SYNC)
+        clock = SystemClock(Slots(tmp_path), SysfsRtc(tmp_path / "none"), 10.0, memory=memory)
+        (folder / "sync.new").mkdir()
+        for _ in range(2):
+            clock.synced(Sync(BUILT_S + 10.0**7, 0.5, clock.read().monotonic_s))
+        assert clock.interval().source == "sync"
+        (folder / "sync.new").rmdir()
+    assert caplog.text.count("a restart of the program will not know the time") == 1
 
 
 class Libc:

@@ -118,6 +118,23 @@ def test_newer_rules_of_counting_hold_without_a_restart(tmp_path: Path) -> None:
     assert ledger(street).balanced
 
 
+def test_a_restart_without_rtc_and_network_goes_on_knowing_the_time(tmp_path: Path) -> None:
+    """What a sync told is kept in RAM; a power cut forgets it."""
+    street = Street(14, tmp_path, per_hour=600, kinds={"green": (1, "green")}, rtc=False)
+    street.run(600)
+    assert {category for _, category, _ in street.decisions} <= {"green", "used", "unsure-time"}
+    street.centre.down_until_s = float("inf")
+    street.restart()
+    begun = len(street.decisions)
+    street.run(600)
+    assert {category for _, category, _ in street.decisions[begun:]} <= {"green", "used"}
+    assert street.pulses[-1][0] > street.monotonic_s - 300
+    street.power_cut()
+    begun = len(street.decisions)
+    street.run(600)
+    assert {category for _, category, _ in street.decisions[begun:]} == {"unsure-time"}
+
+
 def test_one_person_again_and_again_is_never_told(tmp_path: Path) -> None:
     """k counts codes: a hundred visits of three people stay on the unit."""
     street = Street(5, tmp_path, per_hour=3000, kinds={"green": (1, "green")})

@@ -17,7 +17,7 @@ from edge import BUILT_S, selftest
 from edge.adapters.disk import DiskStore
 from edge.adapters.ram import ProcessMemory
 from edge.adapters.systemclock import SAVE_EVERY_S
-from edge.clock import Kept, Now, Reckoning, Relation, RtcReading, Sync, interval
+from edge.clock import Kept, Now, Reckoning, Relation, RtcReading, Span, Sync, interval
 from edge.decision import Decision
 from edge.door import DoorAction, Signal
 from edge.lane import Lane, Sensors
@@ -195,7 +195,7 @@ class Street:
         self.actions: list[tuple[float, Signal]] = []
         self.centre = Centre(self)
         self.camera_lost = self.door_lost = False
-        self.rules = PLAIN
+        self.rules: DoorRules = PLAIN
         self.documents: TrustSource | None = None  # None: `newer`
         self.newer: list[Believed] = []  # what trust documents bring next
         self.misled = False  # whether somebody has turned the RTC since the last sync
@@ -224,6 +224,7 @@ class Street:
         self.lists = {("city", LIST): status.read(listed, [lister.public], LIST)}
         self.kept = self._commissioned() if rtc else Kept()
         self.memory = ProcessMemory()
+        self.synced_span: Span | None = None
         long_ago = Now(interval(self.wall_s), self.monotonic_s - PLAIN.passback_s)
         self.memory.save(Lane(bytes(32), long_ago, Sensors(), None).saved())
         self.boot()
@@ -291,6 +292,7 @@ class Street:
     def power_cut(self) -> None:
         """Nothing is said goodbye to; what was committed is there again after the start."""
         self.memory = ProcessMemory()
+        self.synced_span = None
         self.opened_s = {}  # nobody can know any more; older codes are unsure instead
         self.store.close()
         self.monotonic_s += 20
@@ -415,7 +417,9 @@ class Watch:
 
     def __post_init__(self) -> None:
         street = self.street
-        self.reckoning = Reckoning(street.kept, street.rtc(), street.monotonic_s, RTC_PPM)
+        self.reckoning = Reckoning(
+            street.kept, street.rtc(), street.monotonic_s, RTC_PPM, street.synced_span
+        )
         self.save_due_s = street.monotonic_s + SAVE_EVERY_S
 
     def read(self) -> Now:
@@ -438,6 +442,7 @@ class Watch:
     def synced(self, sync: Sync) -> None:
         self.reckoning.synced(sync, self.street.rtc())
         self.street.misled = False
+        self.street.synced_span = self.reckoning.sync
         self.street.kept = self.reckoning.kept(self.street.monotonic_s)
 
 

@@ -16,8 +16,14 @@ from edge.ports import StoreLost
 
 log = logging.getLogger("menshen")
 
-FILE = "passed"
+PASSED = "passed"
+SYNC = "sync"
 LEN_MAX = 4 * 1024 * 1024  # bytes; what the stages bound is far below
+
+_SENTENCES = {  # what each holds, and what follows when it cannot be written
+    PASSED: ("who passed", "who passed could not be remembered, so nobody passes"),
+    SYNC: ("the last sync", "a restart of the program will not know the time"),
+}
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 MOUNTS = Path("/proc/self/mountinfo")
@@ -26,18 +32,25 @@ RAM_ONLY = frozenset({"tmpfs", "ramfs"})
 
 
 class RamFile:
-    """The memory of one unit in `folder`. Raises StoreLost, here and in `save`."""
+    """One file of a unit's memory in `folder`. Raises StoreLost, here and in `save`."""
 
     def __init__(
-        self, folder: Path, boot_id: Path = BOOT_ID, mounts: Path = MOUNTS, swaps: Path = SWAPS
+        self,
+        folder: Path,
+        boot_id: Path = BOOT_ID,
+        mounts: Path = MOUNTS,
+        swaps: Path = SWAPS,
+        file: str = PASSED,
     ) -> None:
         """`boot_id`, `mounts`, `swaps`: Linux's own files (proc(5))."""
-        self._path = folder / FILE
-        self._new = folder / (FILE + ".new")
+        self._path = folder / file
+        self._new = folder / (file + ".new")
+        self._what, self._then = _SENTENCES[file]
         try:
             kind = file_system(folder, mounts.read_text("utf-8", "surrogateescape"))
             self._boot = boot_id.read_bytes().strip() + b"\n"
-            self._swaps_to_disk(swaps)
+            if file == PASSED:
+                self._swaps_to_disk(swaps)
         except OSError as error:
             raise StoreLost(
                 f"the runtime folder {folder} cannot be used ({error.strerror}); start the unit "
@@ -56,12 +69,14 @@ class RamFile:
         except FileNotFoundError:
             return None
         except OSError as error:
-            log.warning("%s cannot be read (%s); who passed is forgotten", self._path, error)
+            log.warning("%s cannot be read (%s); %s is forgotten", self._path, error, self._what)
             return None
         with os.fdopen(file, "rb") as opened:
             about = os.fstat(file)
             if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid():
-                log.warning("%s is not this unit's own file; who passed is forgotten", self._path)
+                log.warning(
+                    "%s is not this unit's own file; %s is forgotten", self._path, self._what
+                )
                 return None
             data = opened.read(LEN_MAX + 1)
         if len(data) > LEN_MAX or not data.startswith(self._boot):
@@ -80,8 +95,8 @@ class RamFile:
             with suppress(OSError):
                 self._new.unlink(missing_ok=True)
             raise StoreLost(
-                f"{self._path} cannot be written ({error.strerror}); who passed could not be "
-                "remembered, so nobody passes: make room in the runtime folder"
+                f"{self._path} cannot be written ({error.strerror}); {self._then}: "
+                "make room in the runtime folder"
             ) from None
 
     @staticmethod

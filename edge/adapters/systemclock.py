@@ -5,12 +5,16 @@ sets it to at boot is therefore nobody's concern.
 """
 
 import logging
+import math
 import time
+
+import msgspec
 
 from edge.adapters import kernelclock
 from edge.adapters.rtc import SysfsRtc
 from edge.adapters.slots import Slots, SlotsLost
-from edge.clock import Interval, Now, Reckoning, Sync
+from edge.clock import Interval, Now, Reckoning, Span, Sync
+from edge.ports import Memory, StoreLost
 
 log = logging.getLogger("menshen")
 
@@ -31,14 +35,25 @@ def monotonic_s() -> float:
 class SystemClock:
     """The Clock port. All but `interval` and `glance` belongs to one thread."""
 
-    def __init__(self, slots: Slots, rtc: SysfsRtc, rtc_ppm: float, system: bool = False) -> None:
-        """`system`: the system's clock counts, because chrony with NTS keeps it."""
+    def __init__(
+        self,
+        slots: Slots,
+        rtc: SysfsRtc,
+        rtc_ppm: float,
+        system: bool = False,
+        memory: Memory | None = None,
+    ) -> None:
+        """`system`: the system's clock counts, because chrony with NTS keeps it; `memory`: of
+        this boot, for the last sync.
+        """
         self._slots = slots
+        self._memory = memory
         self._rtc = rtc
         self._system = system
         now_s = monotonic_s()
         self._stored = slots.load()
-        self._reckoning = Reckoning(self._stored, rtc.read(), now_s, rtc_ppm)
+        last = _span(memory.load()) if memory else None
+        self._reckoning = Reckoning(self._stored, rtc.read(), now_s, rtc_ppm, last)
         self._save_due_s = now_s + SAVE_EVERY_S
         self._look_due_s = now_s + LOOK_EVERY_S
         self._said: set[str] = set()
@@ -74,6 +89,7 @@ class SystemClock:
         """Take a signed answer, and write it down at once if it says much that is new."""
         told = self._reckoning.synced(sync, self._rtc.read())
         self._tell(told)
+        self._remember()
         now_s = monotonic_s()
         known = self._reckoning.kept(now_s)
         related = known.relation is not None and self._stored.relation is None
@@ -96,6 +112,16 @@ class SystemClock:
         if said is not None:
             self._tell(self._reckoning.synced(said, self._rtc.read(), "system"))
 
+    def _remember(self) -> None:
+        """The last sync, over a restart of the program and not over a power cut."""
+        span = self._reckoning.sync
+        if self._memory is None or span is None:
+            return
+        try:
+            self._memory.save(msgspec.json.encode(span))
+        except StoreLost as error:
+            self._tell(str(error))
+
     def _save(self, now_s: float) -> None:
         self._save_due_s = now_s + SAVE_EVERY_S
         self._stored = self._reckoning.kept(now_s)
@@ -109,3 +135,16 @@ class SystemClock:
         if sentence and sentence not in self._said:
             self._said.add(sentence)
             log.warning("%s", sentence)
+
+
+def _span(remembered: bytes | None) -> Span | None:
+    """What `_remember` wrote; None for what it did not write."""
+    if remembered is None:
+        return None
+    try:
+        span = msgspec.json.decode(remembered, type=Span)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    ends = (span.earliest_s, span.latest_s, span.monotonic_s)
+    sound = all(math.isfinite(end) for end in ends) and span.earliest_s <= span.latest_s
+    return span if sound else None
