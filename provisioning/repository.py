@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from edge.wire import repository as wire
-from edge.wire import rules, trust
+from edge.wire import rules, status, trust
 from edge.wire.keys import PrivateKey
 from edge.wire.repository import THRESHOLD, TIMESTAMP, Broken, Online, Role
 from provisioning import estate as places
@@ -24,7 +24,13 @@ HOLDERS = 3
 KINDS = ("root", "targets", "issuers")
 DAY_S = 86400
 ROOT_S = 730 * DAY_S
-LIFE_S = {"targets": 365 * DAY_S, "issuers": 90 * DAY_S, "site": 365 * DAY_S, "keys": 90 * DAY_S}
+LIFE_S = {
+    "targets": 365 * DAY_S,
+    "issuers": 90 * DAY_S,
+    "site": 365 * DAY_S,
+    "keys": 90 * DAY_S,
+    "status": 30 * DAY_S,
+}
 """How long a signature holds. What is signed offline bounds how long a thief of the online keys
 may keep doors from news; issuers are the shortest, because their keys change every month."""
 RENEWED = 3  # what has less than a third of its life left is signed anew
@@ -193,6 +199,8 @@ class _Signing:
         for issuer in believed:
             if issuer.format != trust.DC1:
                 self._key_list(issuer.name)
+            else:
+                self._status_lists(issuer.name)
 
     def _targets(self, roles: dict[str, Role], numbers: Sequence[int]) -> None:
         old = wire.newest(self.known, "targets")
@@ -244,6 +252,27 @@ class _Signing:
             return
         version, until_s = self._next(role, "keys")
         self._sign(role, version, until_s, {path: data}, [files.signing_key(folder / "keys.key")])
+
+    def _status_lists(self, issuer: str) -> None:
+        """The lists that the issuer's server has made, where they and their key are here: a card
+        or a stick is all that a door without a network gets. Else the server brings them.
+        """
+        folder, role = places.issuer(self.estate, issuer), f"status/{issuer}"
+        if not (folder / "status.key").exists():
+            return
+        key = files.signing_key(folder / "status.key")
+        metadata = wire.newest(self.known, role)
+        before = {p: _document(self.known, role, p) for p in _listed(metadata)}
+        documents = {path: data for path, data in before.items() if data is not None}
+        for file in sorted((folder / "status").glob("*.cwt")):
+            name, data = f"{issuer}/{file.stem}", file.read_bytes()
+            path = wire.status_list(issuer, file.stem)
+            if _iat_s(data, key, name) > _iat_s(before.get(path), key, name):
+                documents[path] = data  # never an old copy: it would give back what was taken
+        if not documents or (documents == before and self._holds(role, self._above, "status")):
+            return
+        version, until_s = self._next(role, "status")
+        self._sign(role, version, until_s, documents, [key])
 
     @property
     def _above(self) -> bytes:
@@ -332,6 +361,18 @@ def _document(known: Files, role: str, path: str) -> bytes | None:
     data = wire.newest(known, role)
     sha256 = wire.read(data).documents.get(path) if data else None
     return known.get(wire.document_file(path, sha256)) if sha256 else None
+
+
+def _listed(metadata: bytes | None) -> list[str]:
+    return sorted(wire.read(metadata).documents) if metadata else []
+
+
+def _iat_s(data: bytes | None, key: PrivateKey, name: str) -> int:
+    """When a status list was signed; -1: it is none of this key's."""
+    try:
+        return -1 if data is None else status.read(data, [key.public], name).iat_s
+    except trust.TrustError:
+        return -1
 
 
 def _publish(estate: Path) -> str:

@@ -58,6 +58,10 @@ def collector(
     clock_error_ms: Annotated[
         int, typer.Option(min=1, max=60_000, help="How far this machine's clock may be off.")
     ] = 1000,
+    look_s: Annotated[
+        float,
+        typer.Option(min=0.1, max=3600, help="How often newer documents are looked for, seconds."),
+    ] = 15.0,
 ) -> None:
     """Take the units' messages into the store, acknowledge what is stored, tell them the time."""
     from server_stub import collector
@@ -65,7 +69,7 @@ def collector(
     from server_stub.estate import Estate
 
     collector.run(
-        Estate(estate), stores.open_store(store), broker_host, broker_port, clock_error_ms
+        Estate(estate), stores.open_store(store), broker_host, broker_port, clock_error_ms, look_s
     )
 
 

@@ -398,9 +398,11 @@ def run(
     host: str,
     port: int,
     error_ms: int = ERROR_MS,
+    look_s: float = trust.LOOK_S,
 ) -> None:
     """Collect until SIGTERM or SIGINT. Raises EstateError, CollectorError."""
-    collector = Collector(estate, engine, host, port, error_ms)
+    publisher = trust.Publisher(estate, look_s=look_s)
+    collector = Collector(estate, engine, host, port, error_ms, publisher)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: collector.stop())
     collector.run()

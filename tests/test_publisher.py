@@ -11,11 +11,11 @@ import pytest
 
 from edge.adapters import tuf
 from edge.adapters.mqtt import MqttUplink
-from edge.adapters.tuf import TufTrust
+from edge.adapters.tuf import Folder, TufTrust
 from edge.belief import Bundle
 from edge.clock import Now, interval
 from edge.wire import repository as signing
-from edge.wire import rules
+from edge.wire import rules, status
 from edge.wire import unit as wire
 from provisioning import issuers, repository, sites
 from server_stub import store, trust
@@ -298,3 +298,42 @@ def test_the_broker_is_told_what_it_lacks_in_order(estate: Path) -> None:
     kinds = [topic.split("/")[3] for topic, _ in told[:-1]]
     assert kinds == sorted(kinds, reverse=True)  # documents first, then what names them
     assert publisher.due() == []
+
+
+def test_a_card_and_a_stick_have_the_lists_that_there_are(estate: Path, tmp_path: Path) -> None:
+    """A door without a network gets its lists no other way; no server has run on this estate."""
+    key = Estate(estate).status_key(ISSUER)
+
+    def listed(bit: int, at_s: int) -> bytes:
+        return status.write([bit], 100, f"{ISSUER}/1", at_s, key)
+
+    now_s = int(time.time())
+    put_list(estate, listed(1, now_s - 60))
+    repository.publish(estate)
+    unit = a_unit(estate, tmp_path / "first")
+    first = unit.latest()
+    assert first is not None
+    assert first.documents[STATUS] == listed(1, now_s - 60)
+
+    put_list(estate, listed(2, now_s))
+    repository.publish(estate)
+    stick = Folder(estate / "repository", "the stick")
+    assert unit.refresh(stick)
+    newer = unit.latest()
+    assert newer is not None
+    assert newer.documents[STATUS] == listed(2, now_s)
+
+    put_list(estate, listed(1, now_s - 60))  # from a backup: it would give back what was taken
+    put_rules(estate, 7)
+    assert unit.refresh(stick)
+    last = unit.latest()
+    assert last is not None
+    assert last.documents[STATUS] == listed(2, now_s)
+
+
+def test_lists_whose_key_is_elsewhere_are_left_to_the_server(estate: Path) -> None:
+    put_list(estate, b"anything")
+    before = sorted((estate / "repository").rglob("*"))
+    (estate / "issuers" / ISSUER / "status.key").unlink()
+    repository.publish(estate)
+    assert sorted((estate / "repository").rglob("*")) == before
