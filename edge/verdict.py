@@ -226,6 +226,10 @@ def verify(
     return verdict
 
 
+_LIST_AHEAD_S = 60
+"""How far an issuer's clock may be ahead when it signs a status list."""
+
+
 def _torn(text: bytes) -> Refused:
     return Refused(Reason.MALFORMED, text[: code.TEXT_LEN_MAX])
 
@@ -307,6 +311,8 @@ def _listed(said: Code, key: TrustedKey, believed: Believed, now: Now) -> Reason
         return Reason.STATUS_UNKNOWN
     if revoked:
         return Reason.REVOKED
+    if found.iat_s > now.interval.latest_s + _LIST_AHEAD_S:  # it would be fresh till then
+        return Reason.STATUS_UNKNOWN
     if found.exp_s is not None and found.exp_s <= now.interval.latest_s:
         return Reason.STATUS_OLD
     old_s = age.age_s(found.iat_s, believed.accepted_s, now)

@@ -98,6 +98,16 @@ def test_a_clear_bit_in_an_old_list_is_unsure_and_a_set_one_refuses() -> None:
     assert why(judged(marked, later_s, bundle)) is Reason.REVOKED
 
 
+def test_a_clear_bit_in_a_list_of_tomorrow_says_nothing_and_a_set_one_refuses() -> None:
+    """Dated ahead it would stay fresh for as long as its issuer likes."""
+    for ahead_s, reason in ((30, None), (3600, Reason.STATUS_UNKNOWN)):
+        listed = status.write([7], 1000, "city/1", NOW_S + ahead_s, LISTER)
+        bundle = with_document("status/city/1.cwt", listed)
+        clear, marked = (replace(GREEN, status=Status(bit, "city/1")) for bit in (6, 7))
+        assert why(judged(clear, bundle=bundle)) is reason
+        assert why(judged(marked, bundle=bundle)) is Reason.REVOKED
+
+
 @pytest.mark.parametrize(
     ("days", "long_lived", "reason"),
     [
