@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace as replaced
 
-from edge.belief import Bundle, read
+from edge.belief import LISTS_LEN_MAX, Bundle, read
 from edge.clock import Floors, Interval, Now
 from edge.verdict import Genuine, Place, Reason, Refused, Unsure, Verdict, verify
 from edge.wire import code, keys, rules, status
@@ -145,7 +145,6 @@ def test_what_has_expired_is_shut_however_fresh_its_timestamp() -> None:
         ("issuers.json", b"{}", "issuers file is signed but not understood"),
         ("site/campus.json", b"{}", "site's rules are not understood"),
         ("site/campus.json", rules.encode(replaced(SITE, site="harbour")), "of site 'harbour'"),
-        ("status/city/1.cwt", b"", "status list 'city/1' cannot be believed"),
     ],
 )  # fmt: skip
 def test_one_document_that_is_not_understood_refuses_the_whole(
@@ -162,10 +161,40 @@ def test_a_missing_document_is_named(path: str) -> None:
         read(replace(BUNDLE, documents=documents), "campus", HERE)
 
 
-def test_a_list_signed_by_another_role_is_not_believed() -> None:
+CLEAR = replace(GREEN, status=Status(6, "city/1"))
+
+
+def test_a_list_signed_by_another_role_is_not_believed(caplog: pytest.LogCaptureFixture) -> None:
     wrong = replace(BUNDLE, keys={"status/city/1.cwt": (CITY.public,)})
-    with pytest.raises(TrustError, match="not signed by a key that is trusted for it"):
-        read(wrong, "campus", HERE)
+    assert why(judged(CLEAR, bundle=wrong)) is Reason.STATUS_UNKNOWN
+    assert "not signed by a key that is trusted for it" in caplog.text
+
+
+def test_an_issuers_torn_list_keeps_nobody_from_news(caplog: pytest.LogCaptureFixture) -> None:
+    """One issuer of thousands could hold up the removal of every stolen key, its own first."""
+    torn = with_document("status/city/1.cwt", b"")
+    assert why(judged(CLEAR, bundle=torn)) is Reason.STATUS_UNKNOWN
+    assert why(judged(GREEN, bundle=torn)) is None
+    assert "status list 'city/1' cannot be believed" in caplog.text
+
+
+def test_all_lists_together_are_bounded_and_the_largest_issuer_goes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Two kilobytes unpack to two megabytes, and a role may sign 64 of them."""
+    full = {
+        f"big/{n}": status.write([], 8 * status.LIST_LEN_MAX, f"big/{n}", NOW_S, LISTER)
+        for n in range(17)
+    }
+    documents = {f"status/{name}.cwt": data for name, data in full.items()}
+    signers = dict.fromkeys(documents, (LISTER.public,))
+    documents = {**BUNDLE.documents, **documents}
+    bundle = replace(BUNDLE, documents=documents, keys={**BUNDLE.keys, **signers})
+    lists = read(bundle, "campus", HERE).lists
+    kept = [one for one in lists.values() if isinstance(one, status.StatusList)]
+    assert sum(len(one.entries) for one in kept) <= LISTS_LEN_MAX
+    assert ("city", "city/1") in lists
+    assert "those of 'big', the most, are left out" in caplog.text
 
 
 def test_the_shipped_examples_are_understood() -> None:

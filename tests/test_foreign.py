@@ -20,7 +20,7 @@ from edge.wire import hc1, keys, trust
 from edge.wire.code import Colour
 from edge.wire.hc1 import KeyList
 from edge.wire.rules import Site, encode
-from edge.wire.trust import Issuer, Issuers, Trust, TrustError
+from edge.wire.trust import Issuer, Issuers, Trust
 from provisioning import foreign
 from tests import eudcc
 
@@ -186,14 +186,23 @@ def test_an_issuer_without_its_key_list_recognises_nobody(
     assert "issuer eu has no key list" in caplog.text
 
 
-def test_a_document_not_understood_is_told() -> None:
-    with pytest.raises(TrustError, match=r"keys/eu.json is no hc1 key list"):
-        believed([eudcc.issuer()], {"keys/eu.json": b"{}"})
-    with pytest.raises(TrustError, match=r"is one of 'eu' already"):
-        believed(
-            [eudcc.issuer(), eudcc.issuer(name="us")],
-            EU_KEYS | {"keys/us.json": EU_KEYS["keys/eu.json"]},
-        )
+def test_a_key_list_not_understood_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    verdict = judge(eudcc.text("v", eudcc.VACCINATION), believed([eudcc.issuer()], BROKEN))
+    assert isinstance(verdict, Unsure)
+    assert "keys/eu.json is no hc1 key list" in caplog.text
+
+
+BROKEN = {"keys/eu.json": b"{}"}
+
+
+def test_a_key_of_another_issuer_stays_that_ones(caplog: pytest.LogCaptureFixture) -> None:
+    """Any issuer may write its neighbour's key into its own list; it gains and stops nothing."""
+    both = EU_KEYS | {"keys/us.json": EU_KEYS["keys/eu.json"]}
+    beliefs = believed([eudcc.issuer(), eudcc.issuer(name="us")], both)
+    verdict = judge(eudcc.text("v", eudcc.VACCINATION), beliefs)
+    assert isinstance(verdict, Genuine)
+    assert verdict.issuer == "eu"
+    assert "is one of 'eu' already" in caplog.text
 
 
 def test_our_own_issuers_are_passed_by(caplog: pytest.LogCaptureFixture) -> None:

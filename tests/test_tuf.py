@@ -281,12 +281,22 @@ def test_endless_data_ends(place: Place, what: str) -> None:
     refused(unit, stick, "longer than it may be|not complete|cannot be used")
 
 
-def test_too_many_lists_of_one_issuer_are_refused(place: Place) -> None:
+@pytest.mark.parametrize("lists", [[b"x"] * 65, [b"x" * (repository.FILE_LEN_MAX // 2)] * 3])
+def test_what_one_issuer_signs_too_much_is_left_out_and_keeps_no_neighbour_from_news(
+    place: Place, lists: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
     unit = place.unit()
-    lists = {repository.status_list("city", str(n)): b"x" for n in range(65)}
-    place.realm.documents("status/city", lists, NOW_S + 50, NOW_S + DAY_S)
+    taken(unit)
+    named = {repository.status_list("city", str(n)): data for n, data in enumerate(lists)}
+    place.realm.documents("status/city", named, NOW_S + 50, NOW_S + DAY_S)
+    place.realm.rules(b'{"site":"campus","k":12}', NOW_S + 50)
     place.realm.publish(NOW_S + 100)
-    refused(unit, place.stick(), "64 at most")
+    assert unit.refresh(place.stick())
+    second = taken(unit)
+    assert second.documents.keys() == {"issuers.json", "site/campus.json"}
+    assert b"12" in second.documents["site/campus.json"]
+    assert "status/city has" in caplog.text
+    assert taken(place.unit()) == second
 
 
 @pytest.mark.parametrize("signers", [["root-1"], ["root-1", "stranger"], ["root-1", "root-1"]])

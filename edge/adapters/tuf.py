@@ -154,6 +154,10 @@ class Inbox:
             return iter((self._files[file],))
 
 
+class _TooMuch(wrong.DownloadLengthMismatchError):
+    """What a role signs is more than a unit takes."""
+
+
 class Older(TrustError):
     """A repository that is older than what the unit has, and changes nothing."""
 
@@ -449,8 +453,11 @@ class _Client(Updater):
         self._at(0)
         for issuer in trust.document(self._documents[repository.ISSUERS]).issuers:
             if not issuer.sites or site in issuer.sites:
-                self._take(f"status/{issuer.name}")
-                self._take(f"keys/{issuer.name}")
+                for role in (f"status/{issuer.name}", f"keys/{issuer.name}"):
+                    try:
+                        self._take(role)
+                    except _TooMuch as error:  # nor must one that signs too much
+                        log.warning("%s, which is too much: they are left out", error)
         if timestamp.version >= 2**32:
             raise wrong.RepositoryError("the timestamp's version is no time")
         return Bundle(
@@ -476,8 +483,12 @@ class _Client(Updater):
         found = self._load_targets(role, Targets.type)
         self._needs(role)
         own = [info for path, info in found.targets.items() if handed.is_delegated_path(path)]
+        length = sum(info.length for info in own)
+        if length > FILE_LEN_MAX or self._total_len + length > TOTAL_LEN_MAX:
+            raise _TooMuch(f"{role} has {length} bytes of documents")
         if len(own) > LISTS_MAX:
-            raise wrong.RepositoryError(f"{role} has {len(own)} documents; {LISTS_MAX} at most")
+            raise _TooMuch(f"{role} has {len(own)} documents; {LISTS_MAX} at most")
+        self._total_len += length
         held = [delegations.keys[keyid] for keyid in handed.keyids]
         publics = tuple(bytes.fromhex(k.keyval["public"]) for k in held if k.keytype == "ed25519")
         for info in own:
@@ -486,9 +497,6 @@ class _Client(Updater):
         return found
 
     def _document(self, info: TargetFile) -> bytes:
-        self._total_len += info.length
-        if info.length > FILE_LEN_MAX or self._total_len > TOTAL_LEN_MAX:
-            raise wrong.DownloadLengthMismatchError(f"{info.path} is too much")
         path = Path(self._generate_target_file_path(info))
         if self.find_cached_target(info) is None:
             path.unlink(missing_ok=True)  # never write into a file of the generation before

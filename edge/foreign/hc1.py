@@ -5,6 +5,7 @@ read in `edge.wire.hcert`. Source: edge/wire/foreign.md, sections 3 to 6.
 """
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from edge.wire.code import TIME_S_MAX, Code, Colour
 from edge.wire.hc1 import Evidence, Row
 from edge.wire.hcert import Certificate, Fact, Torn
 from edge.wire.trust import Issuer, TrustError
+
+log = logging.getLogger("menshen")
 
 FORMAT = hc1.FORMAT
 PREFIX = hcert.PREFIX
@@ -59,8 +62,9 @@ class TrustedKey:
 def recogniser(issuers: Sequence[Foreign]) -> Recogniser:
     """The certificates of `issuers`.
 
-    Raises TrustError for terms or keys not understood, and for a key that two issuers claim: which
-    terms hold would be luck.
+    Raises TrustError for terms not understood. A key list that is not understood is left out with
+    one line in the log, and so is a key that an issuer before it claims: each signs its own list,
+    and none may keep the others from news.
     """
     owner: dict[tuple[str, str], str] = {}
     found: dict[bytes, tuple[TrustedKey, ...]] = {}
@@ -68,15 +72,23 @@ def recogniser(issuers: Sequence[Foreign]) -> Recogniser:
         terms = hc1.read_terms(bytes(foreign.issuer.terms), foreign.issuer.name)
         if foreign.keys is None:
             continue
-        for entry in hc1.read_keys(foreign.keys, foreign.issuer.name).keys:
+        try:
+            listed = hc1.read_keys(foreign.keys, foreign.issuer.name).keys
+            opened = [_opened(entry, foreign.issuer, terms.rows) for entry in listed]
+        except TrustError as error:
+            log.warning("%s; none of its codes is recognised", error)
+            continue
+        for entry, key in zip(listed, opened, strict=True):
             first = owner.setdefault((entry.kid, entry.public), foreign.issuer.name)
             if first != foreign.issuer.name:
-                raise TrustError(
-                    f"keys/{foreign.issuer.name}.json names the key {entry.kid}, "
-                    f"which is one of {first!r} already"
+                log.warning(
+                    "keys/%s.json names the key %s, which is one of %r already; that one's counts",
+                    foreign.issuer.name,
+                    entry.kid,
+                    first,
                 )
+                continue
             kid = hc1.raw(entry.kid)
-            key = _opened(entry, foreign.issuer, terms.rows)
             found[kid] = (*found.get(kid, ()), key)
     return _Hc1(found)
 

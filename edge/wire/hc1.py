@@ -110,7 +110,7 @@ def read_keys(data: bytes, issuer: str) -> KeyList:
     """Raises TrustError, one sentence, when `data` is no key list. The keys are not opened here."""
     try:
         document = msgspec.json.decode(data, type=KeyList)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise TrustError(f"keys/{issuer}.json is no hc1 key list: {error}") from None
     seen: set[tuple[str, str]] = set()
     for key in document.keys:
