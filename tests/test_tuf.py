@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import time
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -279,6 +280,18 @@ def test_endless_data_ends(place: Place, what: str) -> None:
         place.realm.publish(NOW_S + 200)
         stick = place.stick()
     refused(unit, stick, "longer than it may be|not complete|cannot be used")
+
+
+def test_a_look_at_a_stick_takes_no_more_than_a_look(tmp_path: Path) -> None:
+    """Every two seconds, before anything is verified: a timestamp of a terabyte ends a unit."""
+    (tmp_path / "metadata").mkdir()
+    with (tmp_path / repository.TIMESTAMP).open("wb") as file:
+        file.truncate(64 * 1024 * 1024)
+    tracemalloc.start()
+    Folder(tmp_path, "the stick").mark()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1024 * 1024
 
 
 @pytest.mark.parametrize("lists", [[b"x"] * 65, [b"x" * (repository.FILE_LEN_MAX // 2)] * 3])

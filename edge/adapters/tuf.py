@@ -71,9 +71,11 @@ class Folder:
         self.name = name
 
     def mark(self) -> object:
-        """The timestamp's bytes: every change of a repository changes them."""
+        """The timestamp's first bytes: every change of a repository changes them, and what is
+        longer than any timestamp is refused when it is read.
+        """
         try:
-            return b"".join(self.open(repository.TIMESTAMP))
+            return next(self.open(repository.TIMESTAMP), b"")
         except OSError:
             return None
 
