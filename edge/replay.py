@@ -119,8 +119,18 @@ class Limits:
 
     @property
     def window_s(self) -> int:
-        """For how long a proof that has opened this door could do so again."""
+        """For how long a proof that has opened this door could do so again, by a clock that is
+        sure of the time.
+        """
         return self.holder.back_s + self.holder.ahead_s + MARGIN_S
+
+    def kept_s(self, proof: Proof, now: Now) -> float:
+        """For how long from now a used proof could open again: until it is certainly too old.
+
+        That is its window, and longer where the door does not know how late it is.
+        """
+        fresh_s = proof.iat_s + self.holder.back_s - now.interval.earliest_s
+        return max(self.window_s, fresh_s * 1.001 + MARGIN_S)  # .001: clocks drift
 
 
 class Passed:
@@ -168,7 +178,8 @@ class Passed:
         genuine = _otherwise(verdict)
         if genuine and genuine.proof:
             holder = _mark(self._key, b"proof", genuine.proof.holder)
-            used = Used(genuine.proof.iat_s, now.monotonic_s + limits.window_s)
+            until_s = now.monotonic_s + limits.kept_s(genuine.proof, now)
+            used = Used(genuine.proof.iat_s, until_s)
             _enter(self._proofs, holder, used, PROOFS_MAX)
         if limits.passback_s:
             mark = self.mark(verdict.subject)

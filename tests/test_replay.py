@@ -219,6 +219,25 @@ def test_a_used_proof_is_kept_as_long_as_it_is_fresh() -> None:
     assert why(passed.judge(proof, OFF, at(WINDOW_S - 0.1))) is Reason.USED
 
 
+@pytest.mark.parametrize(("behind_s", "latest_s"), [(7200, NEVER_S), (7200, 7200), (0, NEVER_S)])
+def test_a_proof_used_while_the_time_was_unsure_stays_used(behind_s: int, latest_s: int) -> None:
+    """A site may open when unsure of the time; a picture must not open again for as long as the
+    door cannot say that it is old.
+    """
+    passed, proof = awake(), held(0)
+
+    def hazy(s: float) -> Now:
+        earliest_s = START_S + int(s) - behind_s
+        return Now(Interval(earliest_s, min(NEVER_S, earliest_s + behind_s + latest_s), "floor"), s)
+
+    passed.opened(Unsure(Reason.TIME_UNKNOWN, b"city/a", None, proof), 1, False, OFF, hazy(0))
+    for s in range(0, behind_s + WINDOW_S, 30):
+        passed.forget(OFF, hazy(s))
+        assert why(passed.judge(proof, OFF, hazy(s))) is Reason.USED or (
+            proof.proof and proof.proof.iat_s < hazy(s).interval.earliest_s - 90
+        )
+
+
 def test_a_new_proof_does_not_undo_passback() -> None:
     passed = awake()
     assert open_for(passed, held(0), 0)
