@@ -6,6 +6,7 @@ import datetime
 import itertools
 import logging
 import os
+import ssl
 import subprocess
 import threading
 import time
@@ -19,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from edge import BUILT_S
-from edge.adapters import kernelclock
+from edge.adapters import kernelclock, mqtt
 from edge.adapters.mqtt import MqttUplink
 from edge.adapters.ram import SYNC, RamFile
 from edge.adapters.rtc import SysfsRtc
@@ -154,6 +155,17 @@ def test_a_broker_of_another_authority_is_never_let_in(
             wait(lambda: "shows a certificate that this unit does not believe" in caplog.text)
             assert not line.connected()
         line.close()
+
+
+def test_a_certificate_by_way_of_another_authority_fails_that_try_and_no_thread() -> None:
+    """paho's thread outlives an OSError and nothing else; the unit would never connect again."""
+
+    class Shown:
+        def getpeercert(self) -> dict[str, Any]:
+            return {"issuer": ((("commonName", "between"),),)}
+
+    with pytest.raises(OSError, match="not signed by our authority itself"):
+        mqtt._dates(Shown(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))  # type: ignore[arg-type]
 
 
 class Said(threading.Thread):

@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,7 +109,8 @@ class MqttUplink:
                 self._refused = f"the broker {self._where} {wrong}"
                 self._connected = False
                 # Below TLS, so that its thread meets an end and no garbage; it tries again later.
-                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+                with suppress(OSError):  # the broker was quicker
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
         return self._connected
 
     def close(self) -> None:
@@ -240,6 +242,8 @@ def _dates(connection: ssl.SSLSocket, context: ssl.SSLContext) -> _Dates:
     signers = [ca for ca in context.get_ca_certs() if ca.get("subject") == shown.get("issuer")]
     chains = [[_seconds(shown), _seconds(signer)] for signer in signers]
     both = [(max(a[0], b[0]), min(a[1], b[1])) for a, b in chains]
+    if not both:  # anything but an OSError would end paho's thread for good
+        raise ssl.SSLError("the broker's certificate is not signed by our authority itself")
     return _Dates(*max(both, key=lambda dates: dates[1]))
 
 
