@@ -26,7 +26,7 @@ from edge.adapters.ram import SYNC, RamFile
 from edge.adapters.rtc import SysfsRtc
 from edge.adapters.slots import Slots
 from edge.adapters.systemclock import SystemClock
-from edge.clock import NEVER_S, Interval, Kept, Sync
+from edge.clock import NEVER_S, Interval, Kept, Relation, Sync
 from edge.wire import unit
 from edge.wire.code import Code, Colour, encode
 from tests.campus import BatteryClock, Campus, Door, end, symbol
@@ -35,6 +35,7 @@ from tests.test_uplink import wait
 
 pytestmark = pytest.mark.system
 YEAR_S = 365 * 86400
+NOW_S = BUILT_S + 10**6
 UNKNOWN = Interval(BUILT_S, NEVER_S, "build")
 
 
@@ -383,3 +384,18 @@ def test_the_kernels_structure_is_read_where_linux_puts_it() -> None:
     said = kernelclock._Timex()
     assert ctypes.CDLL(None).adjtimex(ctypes.byref(said)) in range(TIME_ERROR + 1)
     assert 0 <= said.maxerror <= 16_000_000  # the kernel's own cap, 16 s
+
+
+def test_an_rtc_found_broken_is_not_believed_by_the_next_start(tmp_path: Path) -> None:
+    """It jumps ahead, and the power goes before the usual time to write."""
+    shown = tmp_path / "rtc"
+    shown.write_text("1000\n")
+    Slots(tmp_path).save(Kept(NOW_S - 60, 60, Relation(1000, (NOW_S - 1000) * 1000, 500, 1000)))
+    clock = SystemClock(Slots(tmp_path), SysfsRtc(shown), 10.0)
+    assert clock.interval().source == "rtc"
+    shown.write_text("90000\n")
+    clock._look_due_s = 0.0  # ten seconds have passed
+    assert clock.read().rtc == "broken"
+    after = SystemClock(Slots(tmp_path), SysfsRtc(shown), 10.0)
+    assert after.interval().latest_s == NEVER_S
+    assert after.interval().earliest_s < NOW_S + 60
