@@ -127,9 +127,18 @@ def recognise(
     site: Annotated[
         list[str] | None, typer.Option(help="A site that recognises it; again.  [default: all]")
     ] = None,
+    longest_life_s: Annotated[
+        int,
+        typer.Option(
+            min=1, max=2**32 - 1, help="How many seconds a code of this issuer may live at most."
+        ),
+    ] = issuer_folders.FOREIGN_LIFE_S,
 ) -> None:
     """Recognise a foreign issuer; again with newer lists."""
-    _tell([issuer_folders.foreign(estate, name, format, terms, keys, sites=site or [])])
+    made = issuer_folders.foreign(
+        estate, name, format, terms, keys, sites=site or [], longest_life_s=longest_life_s
+    )
+    _tell([made])
     _next(f"menshen-provision publish {estate}")
 
 

@@ -19,6 +19,8 @@ KEY_DAYS = trust.KEY_WINDOW_S_MAX // DAY_S
 """How long the key of an issuer that is online may sign; none may sign longer."""
 OFFLINE_DAYS_MAX = 10 * 365
 LONGEST_LIFE_S = 24 * 3600
+FOREIGN_LIFE_S = 2 * 365 * 24 * 3600
+"""EU certificates are signed for a year or more; how long their evidence counts is in the terms."""
 KEYS_KEPT = 8  # what older ones signed is long expired
 AHEAD_DAYS_MAX = 90  # a next key is made at most so long before it begins
 
@@ -143,7 +145,7 @@ def foreign(
     key_list: Path,
     *,
     sites: Sequence[str] = (),
-    longest_life_s: int = LONGEST_LIFE_S,
+    longest_life_s: int = FOREIGN_LIFE_S,
 ) -> Folder:
     """Recognise a foreign issuer: `terms` maps its claims to ours, `key_list` holds its keys.
 
