@@ -145,9 +145,9 @@ class Campus:
         port = ("--port", self.broker_port)
         return self.program("broker", self.estate, "--state", state, *port, prefix=prefix)
 
-    def collector(self, prefix: Sequence[str] = ()) -> Program:
+    def collector(self, prefix: Sequence[str] = (), look_s: float = 15) -> Program:
         where = ("--store", self.store_url, "--broker-port", self.broker_port)
-        return self.program("collector", self.estate, *where, prefix=prefix)
+        return self.program("collector", self.estate, *where, "--look-s", look_s, prefix=prefix)
 
     def program(self, *arguments: object, prefix: Sequence[str] = ()) -> Program:
         """Any `menshen-server` command, killed at the end if it still runs."""

@@ -199,8 +199,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
             card = shutil.copytree(door.card / "trust", folder / f"{name}-trust")  # at the door
             door.edit(door={"unlock_ms": 200}, trust=str(card), trust_stick=str(town.stick))
         campus.broker().wait_for("ready")
-        where = (*town.store, "--broker-port", campus.broker_port, "--look-s", "0.3")
-        campus.program("collector", campus.estate, *where).wait_for("ready")
+        campus.collector(look_s=0.3).wait_for("ready")
         town.units = {name: Unit(door) for name, door in campus.doors.items()}
         yield town
         for unit in town.units.values():

@@ -1,19 +1,23 @@
 """`make demo`: three doors, a broker, an issuer, a collector and the operators' page, for real.
 
-Each door runs `menshen-edge` over camera frames, one of them without any broker. At the end the
-books are read from the disks: what was decided must be where it belongs, or the exit code is 1.
+Each door runs `menshen-edge` over camera frames, one of them without any broker. In the middle
+phones are taken back and a company is suspended: two doors learn it from the broker, the third
+from a stick. At the end the books are read from the disks: what was decided must be where it
+belongs, and what was said must fit who was there, or the exit code is 1.
 """
 
 import argparse
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -29,8 +33,12 @@ from rich.table import Table
 from rich.text import Text
 
 from edge.adapters.pictures import SUFFIXES, PictureError, read
+from provisioning import issuers, repository, sites
+from server_stub import lists, revocation
+from server_stub import store as stores
+from server_stub.estate import Estate
 from tests.campus import Books, Campus, Door, end
-from tests.centre import ISSUER, Program
+from tests.centre import ISSUER, SITE, Program
 from tests.demo import people
 from tests.keeper import KeeperLost, ledger
 
@@ -38,6 +46,10 @@ WIRED, ALONE = ("north", "south"), ("island",)
 UNLOCK_MS = 400
 LATE_S = 1.5  # a decision this long after a visit may still belong to it
 GREEN_PIN, RED_PIN = "green", "red"
+NEWS_S = 15.0  # from when on there is news; sooner where the demo is short
+NEWS_TAKES_S = 10.0  # a collector that looks, a broker, a door that looks twice
+TAKEN_S = 0.5  # from the log's line until the loop has it
+TERMS = Path(__file__).parents[2] / "provisioning" / "examples" / "eu-mapping.json"
 
 
 class DemoError(Exception):
@@ -58,6 +70,13 @@ class Watched:
     unread: int = 0
     answered: int = 0
     wrong: list[str] = field(default_factory=list)
+    took: list[tuple[float, int]] = field(default_factory=list)  # (monotonic s, version)
+    passed: set[int] = field(default_factory=set)  # the numbers of visits that it let in
+    said: Counter[tuple[str, str]] = field(default_factory=Counter)  # by kind of visit, category
+
+    def knows_s(self, version: int) -> float | None:
+        """Since when it believes that version, or a newer one."""
+        return next((at_s for at_s, taken in self.took if taken >= version), None)
 
     def light(self) -> Text:
         """What hangs at the door, from the hardware."""
@@ -85,16 +104,35 @@ class Demo:
         self.lines: Queue[tuple[Watched, str, float, str]] = Queue()
         self.page = self.wallet = ""
         self.programs: list[Program] = []
+        self.taken_back: list[str] = []  # records
+        self.news_s = float("inf")  # when there was news, monotonic
+        self.news_version: int | None = None  # of the trust documents that bring it
+        self.stick = campus.folder / f"{ALONE[0]}-stick"
+        self.ended_s = float("inf")
 
     def start_centre(self, host: str = "127.0.0.1") -> None:
         """Broker, issuer, collector and page, each once the one before has said `ready`."""
         campus, store = self.campus, ("--store", self.campus.store_url)
         self._started(campus.broker())
-        self._started(campus.collector())
+        self._started(campus.collector(look_s=0.5))
         issuer = ("issuer", campus.estate, ISSUER, *store, "--host", host, "--port", 0)
         self.wallet = _address(self._started(campus.program(*issuer)))
         page = ("page", *store, "--port", 0)
         self.page = _address(self._started(campus.program(*page)))
+
+    def commission(self) -> None:
+        """Publish what there is now, lists and foreign keys too, and carry the cards to the doors.
+
+        A card stays at its door: what is published later comes by broker or stick.
+        """
+        campus = self.campus
+        key_list = campus.folder / "eu-keys.json"
+        key_list.write_bytes(people.eu_keys())
+        issuers.foreign(campus.estate, "eu", "hc1", TERMS, key_list)
+        repository.publish(campus.estate)
+        for door in campus.doors.values():
+            card = shutil.copytree(door.card / "trust", campus.folder / f"{door.name}-trust")
+            door.edit(trust=str(card), trust_stick=str(campus.folder / f"{door.name}-stick"))
 
     def start_door(self, door: Door, street: bool, number: int) -> None:
         """The unit, and who comes by."""
@@ -113,10 +151,12 @@ class Demo:
     def _street(self, door: Door, number: int) -> subprocess.Popen[str]:
         street = _popen([sys.executable, "-m", "tests.demo.street"], stdin=subprocess.PIPE)
         assert street.stdin
+        enrolled = people.enrol(self.campus.store_url)
+        self.taken_back += enrolled.records["taken back"]
         said = {
             "seed": self.seed * 100 + number,
             "issuer": self.wallet,
-            "secrets": people.enrol(self.campus.store_url),
+            "secrets": enrolled.secrets,
             "city": str(self.campus.estate / "issuers" / ISSUER / "issuer.key"),
             "frames": str(door.frames),
             "poster": number == 1,
@@ -163,7 +203,11 @@ class Demo:
     def _heard_door(self, watched: Watched, at_s: float, line: str) -> None:
         category, colon, reason = line.partition(": ")
         if not colon or category == "menshen-edge":
-            self._tell(watched, Text(line.removeprefix("menshen-edge: "), "dim"))
+            taken = re.search(r"took version (\d+)", line)
+            if taken:
+                watched.took.append((at_s, int(taken[1])))
+            said = line.removeprefix("menshen-edge: ").replace(f"{self.campus.folder}/", "")
+            self._tell(watched, Text(said, "dim"))
             return
         watched.decisions.append((at_s, category))
         watched.reason = reason
@@ -177,9 +221,13 @@ class Demo:
         while watched.decisions and watched.decisions[0][0] < settled_s:
             at_s, category = watched.decisions.pop(0)
             near = [v for v in watched.visits if v["from_s"] < at_s < v["until_s"] + LATE_S]
-            fitting = [v for v in near if people.KINDS[v["kind"]][1] == category]
+            fitting = [v for v in near if category in self._due(watched, v, at_s)]
             if fitting:
-                fitting[-1]["answered"] = True
+                visit = fitting[-1]
+                visit["answered"] = True
+                watched.said[visit["kind"], category] += 1
+                if category == "green":
+                    watched.passed.add(visit["number"])
             else:
                 there = " or ".join(v["kind"] for v in near) or "nobody"
                 watched.wrong.append(f"it said {category!r} while {there} was there")
@@ -190,8 +238,46 @@ class Demo:
             if "answered" not in visit:
                 self._tell(watched, Text(f"{visit['kind']}: a code stayed unread", "dim italic"))
 
+    def _due(self, watched: Watched, visit: dict[str, Any], at_s: float) -> set[str]:
+        """What the door may say to this visit at `at_s`."""
+        if visit["kind"] == people.AGAIN:
+            return {"used"} if visit["first"] in watched.passed else {"used", "green"}
+        _, before, after = people.KINDS[visit["kind"]]
+        if not after or at_s < self.news_s:
+            return {before}
+        known_s = None if self.news_version is None else watched.knows_s(self.news_version)
+        return {after} if known_s is not None and at_s > known_s + TAKEN_S else {before, after}
+
+    def make_news(self) -> None:
+        """The issuer takes phones back, the site suspends a company, somebody brings a stick."""
+        estate, now_s = self.campus.estate, int(time.time())
+        self.news_s = time.monotonic()
+        for record in self.taken_back:
+            with stores.changing(self.campus.store_url) as connection:
+                revocation.revoke(connection, record)
+        lists.publish(Estate(estate), ISSUER, stores.open_store(self.campus.store_url), now_s)
+        said = json.loads((estate / "sites" / SITE / sites.RULES).read_text())
+        news = self.campus.folder / "news.json"
+        news.write_text(json.dumps(said | {"suspended": [people.COMPANY]}))
+        sites.change_rules(estate, SITE, news)
+        repository.publish(estate)
+        passing = self.stick.with_suffix(".new")
+        shutil.copytree(estate / "repository", passing)
+        timestamp = json.loads((passing / "metadata" / "timestamp.json").read_text())
+        self.news_version = int(timestamp["signed"]["version"])
+        passing.rename(self.stick)
+        self._say(
+            Text(
+                f"news   {len(self.taken_back)} phones are taken back, company {people.COMPANY} "
+                "is suspended; by broker, and by stick",
+                "bold magenta",
+            )
+        )
+
     def _tell(self, watched: Watched, what: Text) -> None:
-        line = Text.assemble((f"{watched.door.name:7}", "bold"), what)
+        self._say(Text.assemble((f"{watched.door.name:7}", "bold"), what))
+
+    def _say(self, line: Text) -> None:
         self.events.append(line)
         if not self.console.is_terminal:
             self.console.print(line)
@@ -215,10 +301,16 @@ class Demo:
 
     def run(self, seconds: float | None, most: Callable[[], bool]) -> None:
         """Show it until the time is over, somebody presses Ctrl-C, or a door ends by itself."""
-        end_s = time.monotonic() + seconds if seconds is not None else float("inf")
+        begun_s = time.monotonic()
+        end_s = begun_s + seconds if seconds is not None else float("inf")
+        news_s = begun_s + min(NEWS_S, (seconds or NEWS_S) / 4)
+        news: threading.Thread | None = None
         with self._shown() as update:
             while time.monotonic() < end_s and most():
                 self.hear()
+                if news is None and self.taken_back and time.monotonic() >= news_s:
+                    news = threading.Thread(target=self.make_news, daemon=True)
+                    news.start()
                 update()
                 for watched in self.watched:
                     if watched.process.poll() is not None:
@@ -239,6 +331,7 @@ class Demo:
 
     def stop(self) -> None:
         """The street first, then the doors; the collector has a moment for what is under way."""
+        self.ended_s = time.monotonic()
         for watched in self.watched:
             if watched.street is not None:
                 end(watched.street)
@@ -268,6 +361,37 @@ class Demo:
             )
             good &= self._holds(watched, books, closed)
         self.console.print(table)
+        if self.taken_back:
+            self.console.print(self._answers())
+            good &= self._followed()
+        return good
+
+    def _answers(self) -> Table:
+        """What was said to whom."""
+        said: Counter[tuple[str, str]] = Counter()
+        for watched in self.watched:
+            said += watched.said
+        table = Table(title="what the doors said", box=None, pad_edge=False)
+        for name in ("who came", "said"):
+            table.add_column(name)
+        for kind in (*people.KINDS, people.AGAIN):
+            told = [f"{category} {n}" for (k, category), n in sorted(said.items()) if k == kind]
+            table.add_row(kind, ", ".join(told) or "—")
+        return table
+
+    def _followed(self) -> bool:
+        """Whether the news has reached every door, where there was time for it."""
+        good = True
+        for watched in self.watched:
+            name = watched.door.name
+            known_s = None if self.news_version is None else watched.knows_s(self.news_version)
+            if known_s is not None:
+                how = "by stick" if name in ALONE else "by broker"
+                took_s = known_s - self.news_s
+                self.console.print(f"{name}: the news came {how} after {took_s:.1f} s")
+            elif self.ended_s - self.news_s > NEWS_TAKES_S:
+                self.console.print(f"{name}: WRONG: the news never came", style="bold red")
+                good = False
         return good
 
     def _holds(self, watched: Watched, books: Books, closed: int) -> bool:
@@ -312,6 +436,7 @@ def with_street(seconds: float | None, console: Console, seed: int) -> bool:
         demo = Demo(campus, console, seed)
         console.print("Starting broker, collector, issuer and operators' page …")
         demo.start_centre()
+        demo.commission()
         console.print(f"Operators' page: {demo.page}    wallet: {demo.wallet}")
         for number, door in enumerate(campus.doors.values()):
             demo.start_door(door, street=True, number=number)
@@ -396,7 +521,7 @@ def _show_wallet(demo: Demo, console: Console) -> None:
             mine = probe.getsockname()[0]
         except OSError:
             mine = "127.0.0.1"
-    secret = people.enrol(demo.campus.store_url)["green"][0]
+    secret = people.enrol(demo.campus.store_url).secrets["green, no key"][0]
     port = demo.wallet.rstrip("/").rpartition(":")[2]
     url = f"http://{mine}:{port}/#{secret}"
     console.print(f"Open this on a phone in the same network, then show its code: {url}")

@@ -5,63 +5,123 @@ import json
 import time
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge.wire import keys
+from edge.wire import holder, keys
 from edge.wire.code import Code, Colour, encode
+from edge.wire.hc1 import KeyList
+from provisioning import foreign
 from server_stub import records
 from server_stub import store as stores
+from tests import eudcc
 from tests.centre import ISSUER
 from tests.world import Pretender
 
 Rng = np.random.Generator
 
-KINDS = {  # what a visit shows, of a hundred; and what an attentive door says to it
-    "green": (60, "green"),
-    "yellow": (8, "yellow"),
-    "red": (9, "red"),
-    "expired": (8, "expired"),
-    "forged": (5, "not-genuine"),
-    "cut off": (4, "not-genuine"),
-    "of another site": (6, "not-here"),
-}
-_RECORDS: dict[str, tuple[int, Colour, tuple[str, ...]]] = {
-    "green": (200, Colour.GREEN, ()),  # nobody twice within passback time: a visit takes a second
-    "yellow": (6, Colour.YELLOW, ()),
-    "red": (8, Colour.RED, ()),
-    "of another site": (6, Colour.GREEN, ("harbour",)),
-}
+COMPANY = "acme"
+"""Whose people the site stops in the middle of the demo."""
 
+KINDS = {  # what a visit shows, of a hundred; what an attentive door says; and after the news
+    "green": (34, "green", ""),  # on a phone that signs itself
+    "green, no key": (10, "green", ""),  # a bearer code of minutes
+    "yellow": (5, "yellow", ""),
+    "red": (6, "red", ""),
+    "expired": (4, "expired", ""),
+    "forged": (4, "not-genuine", ""),
+    "cut off": (3, "not-genuine", ""),
+    "of another site": (4, "not-here", ""),
+    "screenshot": (5, "proof-old", ""),
+    "stripped": (3, "not-genuine", ""),  # a holder's code without the holder's proof
+    "wrong clock": (4, "phone-clock", ""),
+    "EU certificate": (4, "green", ""),
+    "party of three": (3, "green", ""),
+    "taken back": (6, "green", "revoked"),  # after the news; before it they pass
+    "of acme": (5, "green", "not-now"),
+}
+AGAIN = "shown twice"  # a code that was shown some visits ago
+AGAIN_SHARE, AGAIN_LATER = 0.08, 5  # of the green phones; so many visits later
 
-def enrol(store_url: str) -> dict[str, list[str]]:
-    """Make records for one door's visitors; their activation secrets by kind."""
-    with stores.writing(stores.open_store(store_url)) as connection:
-        return {
-            kind: [
-                records.enrol(connection, ISSUER, colour, aud, None).secret for _ in range(number)
-            ]
-            for kind, (number, colour, aud) in _RECORDS.items()
-        }
+_RECORDS: dict[str, tuple[int, Colour, tuple[str, ...], str | None]] = {
+    # Nobody twice within passback time: a visit takes a second.
+    "green": (150, Colour.GREEN, (), None),
+    "green, no key": (60, Colour.GREEN, (), None),
+    "yellow": (6, Colour.YELLOW, (), None),
+    "red": (8, Colour.RED, (), None),
+    "of another site": (6, Colour.GREEN, ("harbour",), None),
+    "taken back": (8, Colour.GREEN, (), None),
+    "of acme": (24, Colour.GREEN, (), f"staff:{COMPANY}"),
+    "wrong clock": (12, Colour.GREEN, (), None),
+}
+_WITH_KEY = {"green", "taken back", "of acme", "wrong clock"}
 
 
 @dataclass(frozen=True)
+class Enrolled:
+    """The records of one door's visitors by kind, and their activation secrets."""
+
+    records: dict[str, list[str]]
+    secrets: dict[str, list[str]]
+
+
+def enrol(store_url: str) -> Enrolled:
+    """Make records for one door's visitors."""
+    made = Enrolled({}, {})
+    with stores.writing(stores.open_store(store_url)) as connection:
+        for kind, (number, colour, aud, scope) in _RECORDS.items():
+            new = [records.enrol(connection, ISSUER, colour, aud, scope) for _ in range(number)]
+            made.records[kind] = [each.record for each in new]
+            made.secrets[kind] = [each.secret for each in new]
+    return made
+
+
+def eu_keys() -> bytes:
+    """The key list that our EU certificates need."""
+    now_s = int(time.time())
+    signer = eudcc.key(from_s=now_s - 90 * 86400, until_s=now_s + 400 * 86400)
+    return foreign.write(KeyList((signer,)))
+
+
+@dataclass
 class Phone:
-    """One unlocked wallet."""
+    """One unlocked wallet; with a `key` of its own it makes proofs."""
 
     issuer: str  # its URL
     token: str
+    key: keys.PrivateKey | None
+    bare: str = field(default="", repr=False)
 
-    def code(self) -> str:
-        """A fresh code, as the wallet page asks for it."""
-        return str(_post(f"{self.issuer}v1/code", {}, self.token)["text"])
+    def code(self, off_s: int = 0) -> str:
+        """What its display shows now, by a clock that is off by `off_s`."""
+        body = {"key": keys.public_to_text(self.key.public)} if self.key else {}
+        if not self.bare or not self.key:
+            self.bare = str(_post(f"{self.issuer}v1/code", body, self.token)["text"])
+        if self.key is None:
+            return self.bare
+        return holder.encode(self.bare, int(time.time()) + off_s, None, self.key)
 
 
-def unlock(issuer: str, secrets: Sequence[str]) -> list[Phone]:
+def unlock(issuer: str, secrets: Sequence[str], with_key: bool = False) -> list[Phone]:
     """Exchange activation secrets, each once, for phones."""
-    answers = [_post(f"{issuer}v1/activate", {"secret": secret}) for secret in secrets]
-    return [Phone(issuer, str(answer["token"])) for answer in answers]
+    phones = []
+    for secret in secrets:
+        key = keys.private_key() if with_key else None
+        public = {"key": keys.public_to_text(key.public)} if key else {}
+        answer = _post(f"{issuer}v1/activate", {"secret": secret, **public})
+        phones.append(Phone(issuer, str(answer["token"]), key))
+    return phones
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Who comes: what they are, what they show, and whose code it was before."""
+
+    kind: str
+    text: str
+    number: int
+    first: int | None = None  # the number of the visit that showed the same code
 
 
 class Crowd:
@@ -70,31 +130,76 @@ class Crowd:
     def __init__(
         self, issuer: str, secrets: dict[str, list[str]], city: keys.PrivateKey, rng: Rng
     ) -> None:
-        self._phones = {kind: unlock(issuer, some) for kind, some in secrets.items()}
+        self._issuer, self._secrets = issuer, secrets
+        self._phones: dict[str, list[Phone]] = {kind: [] for kind in secrets}
+        self._phones["taken back"] = unlock(issuer, secrets["taken back"], with_key=True)
+        for phone in self._phones["taken back"]:  # they have their codes before the news
+            phone.code()
+        secrets["taken back"].clear()
         self._city = city
         self._rng = rng
+        self._number = 0
+        self._again: list[Visit] = []  # to be shown once more
 
-    def next(self) -> tuple[str, str]:
-        """The kind of the next visit, and the text of its code."""
-        shares = np.array([share for share, _ in KINDS.values()], float)
+    def next(self) -> Visit:
+        """The next visit. A phone is unlocked when its owner comes for the first time."""
+        self._number += 1
+        if self._again and self._again[0].number + AGAIN_LATER <= self._number:
+            first = self._again.pop(0)
+            return Visit(AGAIN, first.text, self._number, first.number)
+        shares = np.array([share for share, _, _ in KINDS.values()], float)
         kind = list(KINDS)[self._rng.choice(len(KINDS), p=shares / shares.sum())]
-        return kind, self._text(kind)
+        visit = Visit(kind, self._text(kind), self._number)
+        if kind == "green" and self._rng.random() < AGAIN_SHARE * 2:
+            self._again.append(visit)
+        return visit
 
     def _text(self, kind: str) -> str:
         if kind in self._phones:
-            phones = self._phones[kind]
-            phones.append(phones.pop(0))  # one after the other
-            return phones[-1].code()
-        genuine = self._phones["green"][0].code()
+            return self._phone(kind).code(600 if kind == "wrong clock" else 0)
         if kind == "cut off":
-            return genuine[: -int(self._rng.integers(3, 60))]
-        now_s = int(time.time())
+            return self._phone("green, no key").code()[: -int(self._rng.integers(3, 60))]
+        if kind == "stripped":
+            phone = self._phone("green")
+            phone.code()
+            return phone.bare
+        return self._signed(kind, int(time.time()))
+
+    def _phone(self, kind: str) -> Phone:
+        phones, secrets = self._phones[kind], self._secrets[kind]
+        if secrets:
+            phones += unlock(self._issuer, [secrets.pop()], kind in _WITH_KEY)
+        else:
+            phones.append(phones.pop(0))  # one after the other
+        return phones[-1]
+
+    def _signed(self, kind: str, now_s: int) -> str:
+        """What the issuer signed some time ago, or would sign, or what others have."""
         sub = base64.urlsafe_b64encode(self._rng.bytes(8))[:11].decode()
-        if kind == "expired":  # a screenshot of a code that the issuer signed some time ago
+        code = Code(colour=Colour.GREEN, sub=sub, iat_s=now_s - 5, exp_s=now_s + 600)
+        if kind == "EU certificate":
+            day = time.strftime("%Y-%m-%d", time.gmtime(now_s - 30 * 86400))
+            entry = eudcc.VACCINATION | {
+                "dt": day,
+                "ci": f"URN:UVCI:01:AT:{self._rng.bytes(12).hex()}",
+            }
+            return eudcc.text("v", entry, iat=now_s - 86400, exp=now_s + 300 * 86400).decode()
+        if kind == "screenshot":  # of a phone that showed it some minutes ago
+            phone = keys.private_key()
+            code = Code(
+                colour=Colour.GREEN,
+                sub=sub,
+                iat_s=now_s - 1800,
+                exp_s=now_s + 7200,
+                cnf=phone.public,
+            )
+            return holder.encode(encode(code, self._city), now_s - 300, None, phone)
+        if kind == "expired":
             code = Code(colour=Colour.GREEN, sub=sub, iat_s=now_s - 120, exp_s=now_s - 60)
-            return encode(code, self._city)
-        code = Code(colour=Colour.GREEN, sub=sub, iat_s=now_s, exp_s=now_s + 600)
-        return encode(code, Pretender(keys.private_key(), self._city.kid))
+        if kind == "party of three":
+            code = Code(colour=Colour.GREEN, sub=sub, iat_s=now_s - 5, exp_s=now_s + 600, party=3)
+        forger = Pretender(keys.private_key(), self._city.kid)
+        return encode(code, forger if kind == "forged" else self._city)
 
 
 def _post(url: str, body: dict[str, str], token: str = "") -> dict[str, object]:

@@ -18,7 +18,7 @@ from tests.campus import put_frame
 from tests.demo.people import Crowd
 
 FRAMES_PER_S = 15.0
-VISIT_FRAMES = 12
+VISIT_FRAMES = 15
 POSTER = "HTTPS://WWW.EXAMPLE.ORG/SPRING-CONCERT-IN-THE-PARK"
 
 
@@ -49,11 +49,12 @@ def main() -> None:
     hall = scenes.poster(POSTER, rng) if said["poster"] else None
     print(json.dumps({"here": True}), flush=True)
     while True:
-        kind, text = crowd.next()
+        visit = crowd.next()
         from_s = time.monotonic()
-        told = {"kind": kind, "from_s": from_s, "until_s": from_s + VISIT_FRAMES / FRAMES_PER_S}
+        told = {"kind": visit.kind, "number": visit.number, "first": visit.first}
+        told |= {"from_s": from_s, "until_s": from_s + VISIT_FRAMES / FRAMES_PER_S}
         print(json.dumps(told), flush=True)
-        for frame in scenes.visit(text, rng, VISIT_FRAMES, hall):
+        for frame in scenes.visit(visit.text, rng, VISIT_FRAMES, hall):
             eyes.see(frame)
         for _ in range(int(rng.integers(2, 5))):
             eyes.see(scenes.empty(rng, hall))
