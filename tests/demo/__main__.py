@@ -245,8 +245,12 @@ class Demo:
         _, before, after = people.KINDS[visit["kind"]]
         if not after or at_s < self.news_s:
             return {before}
-        known_s = None if self.news_version is None else watched.knows_s(self.news_version)
+        known_s = self._knows_s(watched)
         return {after} if known_s is not None and at_s > known_s + TAKEN_S else {before, after}
+
+    def _knows_s(self, watched: Watched) -> float | None:
+        """Since when the door knows the news."""
+        return None if self.news_version is None else watched.knows_s(self.news_version)
 
     def make_news(self) -> None:
         """The issuer takes phones back, the site suspends a company, somebody brings a stick."""
@@ -285,16 +289,19 @@ class Demo:
     def picture(self) -> Group:
         """The terminal's picture."""
         table = Table(expand=True, title=f"operators' page: {self.page}", title_justify="left")
-        for name in ("door", "light", "relay closed", "answered", "unread", "says"):
+        for name in ("door", "light", "relay", "answered", "unread", "news"):
             table.add_column(name)
+        table.add_column("says", ratio=1, no_wrap=True, overflow="ellipsis")
         for watched in self.watched:
-            name = watched.door.name + (" (no broker)" if watched.door.name in ALONE else "")
+            name = watched.door.name + (" (stick)" if watched.door.name in ALONE else "")
+            known_s = self._knows_s(watched)
             table.add_row(
                 name,
                 watched.light(),
-                f"{watched.door.closings()} times",
+                f"{watched.door.closings()}",
                 str(watched.answered),
                 str(watched.unread),
+                f"after {known_s - self.news_s:.0f} s" if known_s is not None else "—",
                 watched.reason,
             )
         return Group(table, Panel(Group(*self.events), title="as it happens", height=16))
@@ -384,7 +391,7 @@ class Demo:
         good = True
         for watched in self.watched:
             name = watched.door.name
-            known_s = None if self.news_version is None else watched.knows_s(self.news_version)
+            known_s = self._knows_s(watched)
             if known_s is not None:
                 how = "by stick" if name in ALONE else "by broker"
                 took_s = known_s - self.news_s
