@@ -130,18 +130,50 @@ def colour(
     record: Annotated[str, typer.Argument(help="The record, as enrol printed it.")],
     colour: Annotated[ColourName, typer.Argument(help="Its new colour.")],
     store: StoreUrl,
+    until: Annotated[
+        str | None, typer.Option(help="When it turns by itself, as 2026-12-01T00:00Z.")
+    ] = None,
+    then: Annotated[
+        ColourName | None, typer.Option(help="What it turns to. [default: green]")
+    ] = None,
 ) -> None:
-    """Change a record's colour; its holder sees it at the next renewal.
+    """Change a record's colour, for good or until a moment; its holder sees it at the next renewal.
 
-    Its codes that live long, and its sheets of paper, are taken back.
+    Its codes that live long, and its sheets of paper, are taken back; so are party codes that speak
+    for it, if its colour became worse.
     """
     from edge.wire.code import Colour
     from server_stub import records
     from server_stub import store as stores
 
+    now_s, first = int(time.time()), Colour[colour.upper()]
+    turn = records.turn(first, until, Colour[then.upper()] if then else None, now_s)
     with stores.changing(store) as connection:
-        records.recolour(connection, record, Colour[colour.upper()])
-    print(f"record {record} is {colour} from its next renewal on")
+        records.recolour(connection, record, first, now_s, turn)
+    later = f", and {turn.colour.name.lower()} from {until} on" if turn else ""
+    print(f"record {record} is {colour} from its next renewal on{later}")
+
+
+@app.command()
+def party(
+    record: Annotated[str, typer.Argument(help="Who speaks, as enrol printed it.")],
+    store: StoreUrl,
+    members: Annotated[
+        list[str] | None, typer.Argument(help="1 to 8 other records of the same issuer.")
+    ] = None,
+) -> None:
+    """Let a record's phone show one code for several people: a family, a class with its teacher.
+
+    It is green only if all of them are. Without MEMBERS the record speaks only for itself again.
+    """
+    from server_stub import parties
+    from server_stub import store as stores
+
+    with stores.changing(store) as connection:
+        parties.speak_for(connection, record, members or ())
+    people = 1 + len(members or ())
+    what = f"may show a code for {people} people" if members else "speaks only for itself"
+    print(f"record {record} {what} from its next renewal on")
 
 
 @app.command()

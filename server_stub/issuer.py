@@ -2,6 +2,7 @@
 
     POST /v1/activate  {"secret": …, "token": …, "key": …}        -> {"token": …}
     POST /v1/code      Authorization: Bearer TOKEN, {"key": …}    -> a code, see `Answer`
+                       the same with "party": true                -> one for all it speaks for
 
 The phone makes its token (32 random bytes, base64url) and keeps it before it asks: a secret
 unlocks one token only, and that one again, so an answer may get lost. Without a token in the
@@ -28,8 +29,8 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
 from edge.wire import code, keys
-from edge.wire.code import Code, Status
-from server_stub import assets, lists, records, revocation, serving, store
+from edge.wire.code import Code, Status, Turn
+from server_stub import assets, courses, lists, parties, records, revocation, serving, store
 from server_stub.assets import Receive, Scope, Send
 from server_stub.estate import Estate, IssuerFile
 from server_stub.records import Holder, Refusal
@@ -51,6 +52,13 @@ class IssuerError(ValueError):
     """The issuer cannot start; one sentence that says what is wrong and what to do."""
 
 
+class Turns(msgspec.Struct):
+    """`colour` from `at_s` on: Unix seconds UTC."""
+
+    colour: str
+    at_s: int
+
+
 class Answer(msgspec.Struct):
     """What a phone gets: the code, when it was signed and until when it works."""
 
@@ -59,6 +67,8 @@ class Answer(msgspec.Struct):
     exp_s: int  # Unix seconds UTC, exclusive
     colour: str
     again_s: int  # a phone with a network asks again after this long: a colour may have changed
+    party: int  # how many people the record's party code is for; 1: it speaks for nobody else
+    turns: Turns | None = None  # what the colour turns to by itself, perhaps after `exp_s`
 
 
 class Problem(msgspec.Struct):
@@ -76,6 +86,7 @@ class _Activation(msgspec.Struct):
 
 class _Wanted(msgspec.Struct):
     key: str | None = None
+    party: bool = False
 
 
 _ANSWER, _ACTIVATION = msgspec.json.Encoder(), msgspec.json.Decoder(_Activation)
@@ -89,8 +100,10 @@ _BODY = Problem(
 )
 _KEY_BODY = Problem(
     "body",
-    'Send nothing, or JSON as {"key": the 32 bytes of the phone\'s Ed25519 key as base64}.',
+    'Send nothing, or JSON as {"key": the 32 bytes of the phone\'s Ed25519 key as base64, "party": '
+    "true for the code of all it speaks for}; each may be left out.",
 )
+_NO_PARTY = Problem("party", "This record speaks for nobody else; ask who enrolled you.")
 _OTHER_KEY = Problem(
     "key",
     "This record belongs to a key that this phone does not have; ask for a new activation secret.",
@@ -107,6 +120,7 @@ _STATUS = {
     "unknown": 404,
     "used": 409,
     "key": 409,
+    "party": 409,
     "window": 503,
     "store": 503,
 }
@@ -150,8 +164,13 @@ class Issuer:
         self._reading: Connection | None = None
         self._tell_from_s = 0.0  # by the monotonic clock
 
-    def code(self, token: str, now_s: int, key: bytes | None = None) -> Answer | Problem:
-        """Sign a code for who holds `token`: a holder code if it brings its 32-byte `key`."""
+    def code(
+        self, token: str, now_s: int, key: bytes | None = None, party: bool = False
+    ) -> Answer | Problem:
+        """Sign a code for who holds `token`: a holder code if it brings its 32-byte `key`.
+
+        `party`: one for the holder and all whom the record speaks for.
+        """
         if not self._said.from_s <= now_s < self._said.until_s:
             return _WINDOW
         try:
@@ -162,17 +181,24 @@ class Issuer:
                 return _NO_TOKEN
             if holder.key != key:
                 return _OTHER_KEY
+            if party:
+                holder = self._together(holder, token, now_s)
+                if holder is None:
+                    return _NO_PARTY
             exp_s = now_s + (self._life_s if key is None else self._holder_life_s)
             status = self._status(holder, exp_s) if self._status and key is not None else None
         except (sa.exc.SQLAlchemyError, RevocationError) as error:
             return self._failed(error)
+        course = courses.worst(holder.courses, now_s, exp_s)
         signed = Code(
-            colour=holder.colour,
+            colour=course.colour,
             sub=holder.sub,
             iat_s=now_s,
             exp_s=exp_s,
             aud=holder.aud,
             scope=holder.scope,
+            party=len(holder.courses),
+            turns=course.turn,
             cnf=key,
             status=status,
         )
@@ -180,19 +206,29 @@ class Issuer:
             code.encode(signed, self._key),
             now_s,
             exp_s,
-            holder.colour.name.lower(),
+            course.colour.name.lower(),
             min(self._life_s, exp_s - now_s) // 2,
+            holder.party,
+            _turns(course.turn or courses.worst(holder.courses, now_s).turn),
         )
 
     def _holder(self, token: str, now_s: int) -> Holder | None:
-        if self._reading is None:
-            self._reading = store.reading(self._engine)
-        known = records.holder(self._reading, self._said.name, token, now_s)
+        known = records.holder(self._reader(), self._said.name, token, now_s)
         if known:
             return known
         with store.writing(self._engine) as connection:  # a new day, or nobody
             records.renew_day(connection, self._said.name, token, now_s)
             return records.holder(connection, self._said.name, token, now_s)
+
+    def _together(self, holder: Holder, token: str, now_s: int) -> Holder | None:
+        if holder.party == 1:
+            return None
+        if holder.party_sub:
+            return parties.together(self._reader(), holder)
+        with store.writing(self._engine) as connection:  # the first party code of its day
+            parties.renew_day(connection, holder.record)
+            known = records.holder(connection, self._said.name, token, now_s)
+            return parties.together(connection, known) if known else None
 
     def _bound(self, token: str, now_s: int, key: bytes) -> Holder | None:
         with store.writing(self._engine) as connection:  # unlocked before it had a key
@@ -207,6 +243,11 @@ class Issuer:
         except sa.exc.SQLAlchemyError as error:
             return self._failed(error)
         return _REFUSED[refusal] if refusal else None
+
+    def _reader(self) -> Connection:
+        if self._reading is None:
+            self._reading = store.reading(self._engine)
+        return self._reading
 
     def _failed(self, error: sa.exc.SQLAlchemyError | RevocationError) -> Problem:
         if self._reading is not None:
@@ -263,12 +304,12 @@ class _CodeEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await _body(receive)
-            key = _key(_WANTED.decode(body).key) if body else None
+            wanted = _WANTED.decode(await _body(receive) or b"{}")
+            key = _key(wanted.key)
         except ValueError:  # torn JSON, torn UTF-8, no key
             await _send_problem(send, _KEY_BODY)
             return
-        answer = self._issuer.code(_bearer(scope), int(time.time()), key)
+        answer = self._issuer.code(_bearer(scope), int(time.time()), key, wanted.party)
         if isinstance(answer, Problem):
             await _send_problem(send, answer)
             return
@@ -292,6 +333,10 @@ class _ActivateEndpoint:
             await _send_problem(send, problem)
             return
         await _send_json(send, 200, {"token": token})
+
+
+def _turns(turn: Turn | None) -> Turns | None:
+    return Turns(turn.colour.name.lower(), turn.at_s) if turn else None
 
 
 def _bearer(scope: Scope) -> str:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from edge.wire import code, keys
 from edge.wire.code import Code, Colour
-from server_stub import records, revocation, store
+from server_stub import courses, records, revocation, store
 from server_stub.estate import IssuerFile
 from server_stub.revocation import Entry
 
@@ -105,13 +105,15 @@ def _sheet(
 ) -> Sheet:
     entry = revocation.entry_for_paper(connection, record, life_s, now_s)  # holds the record
     holder = records.on_paper(connection, record, issuer, now_s)
-    if holder.colour is not Colour.GREEN:
+    course = courses.worst(holder.courses, now_s, now_s + life_s)
+    if course.colour is not Colour.GREEN:
         raise PaperError(
-            f"record {record} is {holder.colour.name.lower()}, and a sheet would say so for all "
+            f"record {record} is {course.colour.name.lower()}, and a sheet would say so for all "
             f"its life; make one when it is green"
         )
     signed = Code(
-        colour=holder.colour,
+        colour=course.colour,
+        turns=course.turn,
         sub=holder.sub,
         iat_s=now_s,
         exp_s=now_s + life_s,

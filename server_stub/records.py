@@ -1,11 +1,13 @@
 """The issuer's records: for whom it signs, unlocked once by a secret, known after by a token.
 
-Nothing here says who somebody is, when they came or where they went: hashes, a colour, the handle
-of one day, and the public key that the phone made for this.
+Nothing here says who somebody is, when they came or where they went: hashes, a colour and when it
+turns, the handles of one day, and the public key that the phone made for this.
 """
 
 import base64
+import datetime
 import hashlib
+import math
 import re
 import secrets
 from dataclasses import dataclass
@@ -16,9 +18,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from edge.wire import code, keys
-from edge.wire.code import Code, Colour
-from server_stub import revocation
-from server_stub.store import records
+from edge.wire.code import Code, Colour, Turn
+from server_stub import courses, revocation
+from server_stub.courses import Course
+from server_stub.store import parties, records
 
 DAY_S = 86400
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's Base32: nothing to confuse
@@ -49,14 +52,16 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """What a code will say for one token today."""
+    """What a code will say for one token today: its own code, or its party code."""
 
     record: str
-    colour: Colour
+    courses: tuple[Course, ...]  # its own first, then those whom a party code speaks for
     sub: str  # day handle, 11 characters
     aud: tuple[str, ...]
     scope: str | None
     key: bytes | None  # the phone's Ed25519 key, 32 bytes; None: it never showed one
+    party: int = 1  # how many people its party code is for; 1: it speaks for nobody else
+    party_sub: str | None = None  # today's handle of its party codes; None: it has none yet
 
 
 def enrol(
@@ -67,7 +72,7 @@ def enrol(
     scope: str | None = None,
 ) -> Enrolled:
     """Make a record. Raises RecordError when no code could say `aud` or `scope`."""
-    trial = Code(colour=colour, sub=_handle(), iat_s=0, exp_s=1, aud=aud, scope=scope)
+    trial = Code(colour=colour, sub=handle(), iat_s=0, exp_s=1, aud=aud, scope=scope)
     try:
         code.encode(trial, keys.private_key())
     except ValueError as error:
@@ -105,19 +110,62 @@ def replace(connection: Connection, record: str) -> Enrolled:
     return Enrolled(record, _in_fours(letters))
 
 
-def recolour(connection: Connection, record: str, colour: Colour) -> None:
-    """From its next renewal on the record's code has `colour`. Raises RecordError.
+def recolour(
+    connection: Connection, record: str, colour: Colour, now_s: int, turn: Turn | None = None
+) -> None:
+    """From its next renewal on the record's code has `colour`, until `turn`. Raises RecordError.
 
-    Codes with an entry in a status list that say another colour are taken back.
+    Codes with an entry in a status list that say otherwise are taken back; and where the new course
+    is worse than the old one, so are the party codes that speak for this record.
     """
-    c = records.c
-    mine = connection.execute(sa.select(c.colour).where(c.record == record).with_for_update())
-    known = mine.first()
+    c, new = records.c, Course(colour, turn)
+    mine = sa.select(c.colour, c.turn_colour, c.turn_s).where(c.record == record)
+    known = connection.execute(mine.with_for_update()).first()
     if known is None:
         raise _no_record(record)
-    if known.colour != colour:
-        connection.execute(records.update().where(c.record == record).values(colour=int(colour)))
-        revocation.revoke(connection, record)
+    old = revocation.course(known)
+    if old.since(now_s) == new:
+        return
+    connection.execute(
+        records.update()
+        .where(c.record == record)
+        .values(
+            colour=int(colour),
+            turn_colour=int(turn.colour) if turn else None,
+            turn_s=turn.at_s if turn else None,
+        )
+    )
+    revocation.revoke(connection, record)
+    if courses.worse(new, old, now_s):
+        revocation.revoke_parties_of(connection, record)
+
+
+def turn(colour: Colour, until: str | None, then: Colour | None, now_s: int) -> Turn | None:
+    """What `colour` turns to, as typed: `until` as 2026-12-01T00:00Z, `then` green if None.
+
+    Raises RecordError.
+    """
+    if until is None:
+        if then:
+            raise RecordError("nobody knows when it turns; name the moment with --until")
+        return None
+    try:
+        moment = datetime.datetime.fromisoformat(until)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise RecordError(
+            f"{until[:60]!r} is no moment; write it with its zone, as 2026-12-01T00:00Z"
+        )
+    turn = Turn(then or Colour.GREEN, math.ceil(moment.timestamp()))
+    if not now_s < turn.at_s <= code.TIME_S_MAX:
+        raise RecordError(f"{until} is not in the time to come; name a later moment, up to 2106")
+    if turn.colour == colour:
+        raise RecordError(
+            f"{colour.name.lower()} would turn to {colour.name.lower()}; name another colour with "
+            f"--then, or leave --until out"
+        )
+    return turn
 
 
 def activate(
@@ -183,7 +231,7 @@ def renew_day(connection: Connection, issuer: str, token: str, now_s: int) -> No
         records.update()
         .where(c.token_hash == _hash(token), c.issuer == issuer)
         .where(c.day.is_(None) | (c.day != day))
-        .values(day=day, sub=_handle())
+        .values(day=day, sub=handle(), party_sub=None)
     )
 
 
@@ -195,7 +243,7 @@ def on_paper(connection: Connection, record: str, issuer: str, now_s: int) -> Ho
     connection.execute(
         records.update()
         .where(mine, c.day.is_(None) | (c.day != day))
-        .values(day=day, sub=_handle())
+        .values(day=day, sub=handle(), party_sub=None)
     )
     row = connection.execute(sa.select(*_SAID).where(mine)).first()
     if row is None:
@@ -207,13 +255,21 @@ def on_paper(connection: Connection, record: str, issuer: str, now_s: int) -> Ho
 
 def _holder(row: sa.Row[Any]) -> Holder:
     return Holder(
-        row.record, Colour(row.colour), row.sub, tuple(row.aud), row.scope, row.holder_key
+        row.record,
+        (revocation.course(row),),
+        row.sub,
+        tuple(row.aud),
+        row.scope,
+        row.holder_key,
+        1 + row.others,
+        row.party_sub,
     )
 
 
-_SAID = [
-    records.c[name] for name in ("record", "colour", "aud", "scope", "day", "sub", "holder_key")
-]
+_NAMES = ("record", "colour", "turn_colour", "turn_s", "aud", "scope", "day", "sub", "party_sub",
+          "holder_key")  # fmt: skip
+_OTHERS = sa.select(sa.func.count()).where(parties.c.record == records.c.record).scalar_subquery()
+_SAID = [*(records.c[name] for name in _NAMES), _OTHERS.label("others")]
 _BY_TOKEN = sa.select(*_SAID).where(
     records.c.token_hash == sa.bindparam("token"),
     records.c.issuer == sa.bindparam("issuer"),
@@ -237,5 +293,6 @@ def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def _handle() -> str:
+def handle() -> str:
+    """A new day handle: 8 random bytes as base64url."""
     return base64.urlsafe_b64encode(secrets.token_bytes(8)).rstrip(b"=").decode("ascii")

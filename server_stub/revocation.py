@@ -1,21 +1,23 @@
 """Which entry of a status list a code names, and which entries are set.
 
 An entry is drawn at random, so it tells neither order nor number. A phone's codes of one day share
-one entry, as they share their day handle; a sheet of paper has its own. What is stored beside the
-record's name is the entry, the day of a phone's codes, and the day from which the entry is free.
+one entry, as they share their day handle; its party codes share another; a sheet of paper has its
+own. What is stored beside the record's name is the entry, whether it is a party's, the day of a
+phone's codes, and the day from which the entry is free.
 """
 
 import re
 import secrets
 import time
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from edge.wire.code import Colour, Status
+from edge.wire.code import Colour, Status, Turn
 from server_stub import store
-from server_stub.store import records, status_bits
+from server_stub.courses import Course
+from server_stub.store import parties, records, status_bits
 
 COUNT = 2**20  # entries of one list, whether used or not
 MARGIN_DAYS = 2  # how long an entry rests after its last code has expired
@@ -47,13 +49,15 @@ def list_name(issuer: str, number: int) -> str:
     return f"{issuer}/{number}"
 
 
-def known_status(connection: Connection, record: str, life_s: int, now_s: int) -> Status | None:
-    """The entry that a phone's codes of today name already; None: ask `status_for`.
+def known_status(
+    connection: Connection, record: str, life_s: int, now_s: int, party: bool = False
+) -> Status | None:
+    """The entry that a phone's codes of today, or its party codes, name; None: ask `status_for`.
 
     Read the colour that the code will say before, never after: a change of colour sets the entry.
     """
-    day = now_s // DAY_S
-    asked = {"record": record, "day": day, "until_day": _until_day(day, life_s)}
+    day, until_day = now_s // DAY_S, _until_day(now_s // DAY_S, life_s)
+    asked = {"record": record, "party": party, "day": day, "until_day": until_day}
     row = connection.execute(_KNOWN, asked).first()
     return Entry(row.list, row.bit).status(row.issuer) if row else None
 
@@ -61,27 +65,29 @@ def known_status(connection: Connection, record: str, life_s: int, now_s: int) -
 _KNOWN = sa.select(status_bits.c.issuer, status_bits.c.list, status_bits.c.bit).where(
     status_bits.c.record == sa.bindparam("record"),
     status_bits.c.day == sa.bindparam("day"),
+    status_bits.c.party == sa.bindparam("party"),
     status_bits.c.until_day >= sa.bindparam("until_day"),
     status_bits.c.revoked.is_(False),
 )
 
 
 def status_for(
-    connection: Connection, record: str, colour: Colour, life_s: int, now_s: int
+    connection: Connection, record: str, courses: tuple[Course, ...], life_s: int, now_s: int
 ) -> Status:
-    """The entry for a phone's code of `life_s` seconds from now, which says `colour`.
+    """The entry for a phone's code of `life_s` seconds from now, which says what `courses` say.
 
-    If the record has another colour by now, the entry is set from the beginning: a code that says
-    what is no longer true is born taken back. To be called in `store.writing`.
-    Raises RevocationError.
+    These are the record's own and, for a party code, those whom it speaks for.
+    If they are others by now, the entry is set from the beginning: a code that says what is no
+    longer true is born taken back. To be called in `store.writing`. Raises RevocationError.
     """
-    issuer, current = _held(connection, record)
+    party = len(courses) > 1
+    issuer, current = _held(connection, record, party)
     day = now_s // DAY_S
-    known = known_status(connection, record, life_s, now_s)
-    if known and current == colour:
+    known = known_status(connection, record, life_s, now_s, party)
+    if known and current == courses:
         return known
-    until_day, revoked = _until_day(day, life_s), current != colour
-    return _draw(connection, issuer, record, day, until_day, revoked).status(issuer)
+    until_day, revoked = _until_day(day, life_s), current != courses
+    return _draw(connection, issuer, record, day, until_day, revoked, party).status(issuer)
 
 
 class Holder(Protocol):
@@ -92,8 +98,8 @@ class Holder(Protocol):
         """The record's name."""
 
     @property
-    def colour(self) -> Colour:
-        """What the code will say."""
+    def courses(self) -> tuple[Course, ...]:
+        """What the code's colour comes from: the holder's own first, then a party's others."""
 
 
 class Statuses:
@@ -109,11 +115,11 @@ class Statuses:
         Raises SQLAlchemyError when the store fails, RevocationError; and works again after it.
         """
         now_s = int(time.time())
-        life_s = exp_s - now_s
+        life_s, party = exp_s - now_s, len(holder.courses) > 1
         if self._reading is None:
             self._reading = store.reading(self._engine)
         try:
-            known = known_status(self._reading, holder.record, life_s, now_s)
+            known = known_status(self._reading, holder.record, life_s, now_s, party)
         except sa.exc.SQLAlchemyError:
             self._reading.close()
             self._reading = None
@@ -121,7 +127,7 @@ class Statuses:
         if known:
             return known
         with store.writing(self._engine) as connection:  # the first of its day
-            return status_for(connection, holder.record, holder.colour, life_s, now_s)
+            return status_for(connection, holder.record, holder.courses, life_s, now_s)
 
 
 def entry_for_paper(connection: Connection, record: str, life_s: int, now_s: int) -> Entry:
@@ -155,6 +161,19 @@ def revoke_phone(connection: Connection, record: str) -> int:
     _held(connection, record)
     c = status_bits.c
     return _set(connection, (c.record == record) & c.day.is_not(None))
+
+
+def revoke_party(connection: Connection, record: str) -> int:
+    """Set the entries of the record's party codes: it speaks for others now."""
+    c = status_bits.c
+    return _set(connection, (c.record == record) & c.party)
+
+
+def revoke_parties_of(connection: Connection, member: str) -> int:
+    """Set the entries of every party code that speaks for `member`."""
+    c = status_bits.c
+    speakers = sa.select(parties.c.record).where(parties.c.member == member)
+    return _set(connection, c.record.in_(speakers) & c.party)
 
 
 def revoke_sheet(connection: Connection, record: str, entry: Entry) -> int:
@@ -194,16 +213,26 @@ def _until_day(day: int, life_s: int) -> int:
     return -(-last_exp_s // DAY_S) + MARGIN_DAYS
 
 
-def _held(connection: Connection, record: str) -> tuple[str, int]:
-    """Issuer and colour of `record`, which stay so until the transaction ends."""
-    row = connection.execute(
-        sa.select(records.c.issuer, records.c.colour)
-        .where(records.c.record == record)
-        .with_for_update()
-    ).first()
-    if row is None:
+def course(row: sa.Row[*tuple[Any, ...]]) -> Course:
+    """The course that a row of `records` says."""
+    turn = None if row.turn_s is None else Turn(Colour(row.turn_colour), row.turn_s)
+    return Course(Colour(row.colour), turn)
+
+
+def _held(
+    connection: Connection, record: str, party: bool = False
+) -> tuple[str, tuple[Course, ...]]:
+    """Issuer and courses of `record`, and of its party's others; all stay so until the end."""
+    c = records.c
+    wanted = sa.select(c.issuer, c.colour, c.turn_colour, c.turn_s).with_for_update()
+    own = connection.execute(wanted.where(c.record == record)).first()
+    if own is None:
         raise RevocationError(f"there is no record {record[:60]!r}; enrol prints a record's name")
-    return row.issuer, row.colour
+    if not party:
+        return own.issuer, (course(own),)
+    members = sa.select(parties.c.member).where(parties.c.record == record)
+    others = connection.execute(wanted.where(c.record.in_(members)).order_by(c.record))
+    return own.issuer, (course(own), *(course(row) for row in others))
 
 
 def _set(connection: Connection, which: sa.ColumnElement[bool]) -> int:
@@ -219,6 +248,7 @@ def _draw(
     day: int | None,
     until_day: int,
     revoked: bool,
+    party: bool = False,
 ) -> Entry:
     """Take a random free entry: of the first list, unless that seems full."""
     for number in range(1, _LISTS_MAX + 1):
@@ -235,6 +265,7 @@ def _draw(
                             day=day,
                             until_day=until_day,
                             revoked=revoked,
+                            party=party,
                         )
                     )
             except sa.exc.IntegrityError:  # somebody has it

@@ -68,8 +68,19 @@ records = sa.Table(
     sa.Column("day", sa.Integer),  # days since 1970 UTC, of `sub`
     sa.Column("sub", sa.String(11)),
     sa.Column("holder_key", sa.LargeBinary(32)),  # public, made by the phone for this record
+    sa.Column("turn_colour", sa.SmallInteger),  # what `colour` turns to by itself
+    sa.Column("turn_s", sa.BigInteger),  # and when: Unix seconds UTC
+    sa.Column("party_sub", sa.String(11)),  # of the same `day`; none: no party code was asked for
 )
-"""For whom an issuer signs. No name, no time, no door: hashes, a colour, today's handle, a key."""
+"""For whom an issuer signs. No name, no door, no time but a colour's: hashes, handles, a key."""
+
+parties = sa.Table(
+    "parties",
+    metadata,
+    sa.Column("record", sa.String(16), primary_key=True),
+    sa.Column("member", sa.String(16), primary_key=True, index=True),
+)
+"""Whom a record speaks for besides itself: other records of its issuer."""
 
 status_bits = sa.Table(
     "status_bits",
@@ -81,6 +92,7 @@ status_bits = sa.Table(
     sa.Column("day", sa.Integer),  # days since 1970 UTC, of a phone's codes; none: paper
     sa.Column("until_day", sa.Integer, nullable=False, index=True),  # free again from that day on
     sa.Column("revoked", sa.Boolean, nullable=False),
+    sa.Column("party", sa.Boolean, nullable=False, server_default=sa.false()),  # of party codes
     sa.Index("ix_status_bits_record", "record", "day"),
     sa.Index(
         "ix_status_bits_revoked",

@@ -177,7 +177,7 @@ def test_a_change_of_colour_is_in_the_next_code(
     made = enrol(engine, Colour.YELLOW)
     token = token_of(web, made)
     with store.writing(engine) as connection:
-        records.recolour(connection, made.record, colour)
+        records.recolour(connection, made.record, colour, int(time.time()))
     assert code_of(web, token)["colour"] == colour.name.lower()
 
 
@@ -409,7 +409,10 @@ def test_a_store_of_the_time_before_keys_is_brought_up_to_date(
     path = tmp_path / "old.db"
     made = enrol(store.open_store(f"sqlite:///{path}"))
     with sqlite3.connect(path) as connection:
-        connection.execute("ALTER TABLE records DROP COLUMN holder_key")
+        connection.execute("DROP TABLE parties")
+        connection.execute("ALTER TABLE status_bits DROP COLUMN party")
+        for name in ("holder_key", "turn_colour", "turn_s", "party_sub"):
+            connection.execute(f"ALTER TABLE records DROP COLUMN {name}")
         connection.execute("UPDATE alembic_version SET version_num = '0003'")
     signing = issuer.Issuer(*Estate(estate).issuer(ISSUER), store.open_store(f"sqlite:///{path}"))
     with TestClient(issuer.web(signing)) as web:

@@ -19,6 +19,7 @@ from edge.verdict import Genuine, Reason, Refused, Unsure
 from edge.wire import code, holder, keys, rules, status, trust
 from edge.wire.code import Colour, Status
 from server_stub import issuer, lists, paper, records, revocation, store
+from server_stub.courses import Course
 from server_stub.estate import Estate, EstateError
 from server_stub.revocation import COUNT, DAY_S, Entry
 from tests import centre
@@ -26,6 +27,7 @@ from tests.centre import ISSUER, SITE, Program, running
 
 NOW_S = int(time.time()) + 60  # the estate is made after this line is read
 HOUR_S = 3600
+GREEN, RED = (Course(Colour.GREEN),), (Course(Colour.RED),)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,7 @@ def enrol(engine: sa.Engine, colour: Colour = Colour.GREEN, issuer: str = ISSUER
 
 def entry_for(engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int = NOW_S) -> Status:
     with store.writing(engine) as connection:
-        return revocation.status_for(connection, record, Colour.GREEN, life_s, now_s)
+        return revocation.status_for(connection, record, GREEN, life_s, now_s)
 
 
 def sheet_for(engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int = NOW_S) -> Entry:
@@ -77,9 +79,9 @@ def revoke(engine: sa.Engine, record: str, only: Entry | None = None) -> int:
         return revocation.revoke(connection, record)
 
 
-def recolour(engine: sa.Engine, record: str, colour: Colour) -> None:
+def recolour(engine: sa.Engine, record: str, colour: Colour, turn: code.Turn | None = None) -> None:
     with store.writing(engine) as connection:
-        records.recolour(connection, record, colour)
+        records.recolour(connection, record, colour, NOW_S, turn)
 
 
 def set_entries(engine: sa.Engine, issuer: str = ISSUER) -> dict[int, list[int]]:
@@ -143,7 +145,7 @@ def test_a_code_of_an_old_colour_is_born_taken_back(engine: sa.Engine) -> None:
     assert after != before
     assert set(set_entries(engine)[1]) == {before.bit, after.bit}
     with store.writing(engine) as connection:
-        red = revocation.status_for(connection, record, Colour.RED, HOUR_S, NOW_S)
+        red = revocation.status_for(connection, record, RED, HOUR_S, NOW_S)
         assert revocation.known_status(connection, record, HOUR_S, NOW_S) == red
     assert red.bit not in set_entries(engine)[1]
     again = entry_for(engine, record)
@@ -163,7 +165,7 @@ class Phone:
     """For whom the issuer signs."""
 
     record: str
-    colour: Colour = Colour.GREEN
+    courses: tuple[Course, ...] = GREEN
 
 
 def test_an_issuer_asks_for_each_code_and_survives_a_failure(engine: sa.Engine) -> None:
@@ -288,7 +290,7 @@ def test_no_time_but_days_is_stored(engine: sa.Engine, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "menshen.db") as connection:
         rows = connection.execute("SELECT * FROM status_bits").fetchall()
         names = [column[1] for column in connection.execute("PRAGMA table_info(status_bits)")]
-    assert names == ["issuer", "list", "bit", "record", "day", "until_day", "revoked"]
+    assert names == ["issuer", "list", "bit", "record", "day", "until_day", "revoked", "party"]
     today = NOW_S // DAY_S
     for row in rows:
         said = dict(zip(names, row, strict=True))
@@ -535,7 +537,7 @@ def test_a_phones_code_of_hours_is_taken_back(estate: Estate, engine: sa.Engine,
     assert isinstance(shown(), Genuine)
     with store.writing(engine) as connection:
         if how == "another colour":
-            records.recolour(connection, made.record, Colour.YELLOW)
+            records.recolour(connection, made.record, Colour.YELLOW, now_s)
         else:
             records.replace(connection, made.record)
     lists.publish(estate, ISSUER, engine, now_s)

@@ -251,7 +251,7 @@ def test_the_wallet(place: Place, phone: BrowserContext, tmp_path: Path) -> None
 
     # a change of colour arrives while there is a network, hours before the code expires
     with store.writing(place.engine) as connection:
-        records.recolour(connection, made.record, Colour.YELLOW)
+        records.recolour(connection, made.record, Colour.YELLOW, int(time.time()))
     expect(page.locator("#colour")).to_contain_text("Yellow", timeout=15_000)
     assert until(page, lambda found: found.inner.colour == Colour.YELLOW).inner.cnf
     page.screenshot(path=folder / "wallet-yellow.png")
