@@ -248,6 +248,84 @@ def test_a_life_that_doors_refuse_is_not_begun(
         issuer.Issuer(*Estate(estate).issuer(ISSUER), engine, **{option: life_s})
 
 
+# Turning codes: a colour that becomes another by itself.
+
+
+def turned(engine: sa.Engine, record: str, turn: code.Turn | None) -> None:
+    with store.writing(engine) as connection:
+        records.recolour(connection, record, Colour.YELLOW, int(time.time()), turn)
+
+
+def test_a_code_turns_by_itself_if_it_lives_to_see_it(
+    estate: Path, engine: sa.Engine, signing: issuer.Issuer, web: TestClient
+) -> None:
+    made = enrol(engine)
+    token, now_s = token_of(web, made), int(time.time())
+    turn = code.Turn(Colour.GREEN, now_s + 2 * issuer.LIFE_S)
+    turned(engine, made.record, turn)
+
+    def at(now_s: int) -> tuple[issuer.Answer, Code]:
+        answer = signing.code(token, now_s)
+        assert isinstance(answer, issuer.Answer)
+        signed = code.decode(answer.text.encode())
+        assert isinstance(signed, code.Signed)
+        return answer, signed.code
+
+    for at_s, colour, turns in (
+        (now_s, Colour.YELLOW, None),
+        (turn.at_s - issuer.LIFE_S, Colour.YELLOW, None),  # its end is the moment: not written
+        (turn.at_s - issuer.LIFE_S + 1, Colour.YELLOW, turn),
+        (turn.at_s - 1, Colour.YELLOW, turn),
+        (turn.at_s, Colour.GREEN, None),
+        (turn.at_s + DAY_S, Colour.GREEN, None),
+    ):
+        answer, said = at(at_s)
+        assert (said.colour, said.turns) == (colour, turns)
+        assert answer.colour == colour.name.lower()
+        if colour is Colour.YELLOW:  # the person is told from when, however far
+            assert answer.turns == issuer.Turns("green", turn.at_s)
+        else:
+            assert answer.turns is None
+    text = at(turn.at_s - 1)[0].text
+    for later_s, colour in ((-1, Colour.YELLOW), (0, Colour.GREEN)):
+        here = clock.Interval(turn.at_s + later_s, turn.at_s + later_s, "system")
+        believed = verdict.Believed(
+            centre.believed(estate), until_s=clock.NEVER_S, signed_s=int(time.time())
+        )
+        door = verdict.verify(text.encode(), believed, PLACE, clock.Now(here, 0), clock.Floors())
+        assert isinstance(door, verdict.Genuine)
+        assert door.colour is colour
+
+
+@pytest.mark.parametrize(
+    ("until", "then", "word"),
+    [
+        ("tomorrow", None, "is no moment"),
+        ("2096-12-01T00:00", None, "is no moment"),  # of which zone?
+        ("2096-12-01", None, "is no moment"),
+        ("2096-13-01T00:00Z", None, "is no moment"),
+        ("2020-12-01T00:00Z", None, "is not in the time to come"),
+        ("0001-01-01T00:00+23:59", None, "is not in the time to come"),
+        ("9999-12-31T23:59-23:59", None, "is not in the time to come"),
+        ("2096-12-01T00:00Z", Colour.YELLOW, "yellow would turn to yellow"),
+        (None, Colour.GREEN, "name the moment with --until"),
+    ],
+)
+def test_a_turn_that_cannot_be_is_one_sentence(
+    until: str | None, then: Colour | None, word: str
+) -> None:
+    with pytest.raises(records.RecordError, match=word) as caught:
+        records.turn(Colour.YELLOW, until, then, int(time.time()))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_turn_is_read_as_it_is_typed() -> None:
+    said = [("2026-12-01T00:00Z", None), ("2026-12-01T08:00+08:00", Colour.GREEN)]
+    for until, then in said:
+        assert records.turn(Colour.RED, until, then, 0) == code.Turn(Colour.GREEN, 1796083200)
+    assert records.turn(Colour.RED, None, None, 0) is None
+
+
 # Holder codes: for a phone that has a key.
 
 KEYS = [keys.private_key(bytes([n]) * 32) for n in range(3)]
@@ -534,6 +612,14 @@ def test_the_commands_from_enrolment_to_a_red_code(estate: Path, tmp_path: Path)
         assert isinstance(judged(estate, str(said["text"])), verdict.Genuine)
         assert Program("colour", record, "red", *place).process.wait(20) == 0
         assert ask(f"{url}v1/code", token=token)["colour"] == "red"
+        until = ["--until", "2096-12-01T00:00Z"]
+        turning = Program("colour", record, "yellow", *until, *place)
+        assert "yellow from its next renewal on, and green" in turning.wait_for("record")
+        said = ask(f"{url}v1/code", token=token)
+        assert (said["colour"], said["turns"]) == (
+            "yellow",
+            {"colour": "green", "at_s": 4005158400},
+        )
         assert len(program.said) == 1  # no line for any request
 
 
@@ -552,6 +638,8 @@ def test_the_commands_from_enrolment_to_a_red_code(estate: Path, tmp_path: Path)
         ),
         (["colour", "nobody", "red", "--store", "STORE"], "no record"),
         (["replace", "nobody", "--store", "STORE"], "no record"),
+        (["colour", "x", "red", "--until", "soon", "--store", "STORE"], "is no moment"),
+        (["colour", "x", "red", "--then", "green", "--store", "STORE"], "--until"),
     ],
 )
 def test_bad_input_gets_one_sentence(

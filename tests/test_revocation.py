@@ -211,6 +211,23 @@ def test_a_change_of_colour_takes_back_all_and_is_never_undone(engine: sa.Engine
     assert entry_for(engine, record) not in entries
 
 
+def test_a_turn_takes_back_what_says_otherwise_and_is_itself_no_change(engine: sa.Engine) -> None:
+    record, turn = enrol(engine), code.Turn(Colour.GREEN, NOW_S + 60)
+    before = entry_for(engine, record)
+    recolour(engine, record, Colour.YELLOW, turn)
+    assert set_entries(engine)[1] == [before.bit]
+    with store.writing(engine) as connection:
+        said = (Course(Colour.YELLOW, turn),)
+        entry = revocation.status_for(connection, record, said, HOUR_S, NOW_S)
+        assert entry.bit not in revocation.set_entries(connection, ISSUER)[1]
+    recolour(engine, record, Colour.YELLOW, turn)  # said twice
+    with store.writing(engine) as connection:  # and said again when it has turned
+        records.recolour(connection, record, Colour.GREEN, turn.at_s)
+    assert set_entries(engine)[1] == [before.bit]
+    recolour(engine, record, Colour.YELLOW, turn._replace(at_s=NOW_S + 90))
+    assert set(set_entries(engine)[1]) == {before.bit, entry.bit}
+
+
 def test_one_lost_sheet_is_taken_back_alone(engine: sa.Engine) -> None:
     record = enrol(engine)
     phone, lost, kept = entry_for(engine, record), sheet_for(engine, record), None
@@ -487,6 +504,19 @@ def read_symbol(picture: str) -> str:
             x, y = (values[0], values[1]) if kind == "M" else (x + values[0], y + values[1])
     (symbol,) = zxingcpp.read_barcodes(image.resize((size * 4, size * 4)))
     return str(symbol.text)
+
+
+def test_a_sheet_says_when_it_turns(
+    estate: Estate, engine: sa.Engine, url: str, tmp_path: Path
+) -> None:
+    record, turn = enrol(engine), code.Turn(Colour.RED, NOW_S + HOUR_S)
+    recolour(engine, record, Colour.GREEN, turn)
+    signed = code.decode(sheet(estate, url, record, tmp_path / "sheet.svg").text.encode())
+    assert isinstance(signed, code.Signed)
+    assert (signed.code.colour, signed.code.turns) == (Colour.GREEN, turn)
+    recolour(engine, record, Colour.YELLOW, code.Turn(Colour.GREEN, NOW_S + HOUR_S))
+    with pytest.raises(paper.PaperError, match="is yellow"):
+        sheet(estate, url, record, tmp_path / "2.svg")
 
 
 REFUSED = (paper.PaperError, records.RecordError, revocation.RevocationError)
