@@ -26,7 +26,7 @@ from edge import clock, verdict
 from edge.verdict import Genuine, Reason, Refused
 from edge.wire import code, holder, keys, trust
 from edge.wire.code import Colour
-from server_stub import assets, issuer, records, store
+from server_stub import assets, issuer, parties, records, store
 from server_stub.estate import Estate
 from tests import centre
 from tests.centre import ISSUER, Program, running
@@ -296,6 +296,85 @@ def test_a_door_judges_what_the_phone_shows(
     phone.set_offline(False)  # measured anew
     right = until(page, lambda found: found.iat_s < time.time() + 5)
     assert at_door(estate, right.text) == Colour.GREEN
+
+
+@pytest.mark.system
+def test_a_switch_shows_the_code_for_all_and_needs_no_network(
+    estate: Path, place: Place, phone: BrowserContext, tmp_path: Path
+) -> None:
+    made, child = place.enrol(), place.enrol()
+    page = phone.new_page()
+    watch = Watch(page, place.url)
+    page.goto(f"{place.url}#{made.secret}")
+    switch = page.get_by_role("switch", name="For 2 people")
+    alone = seen(page)
+    expect(switch).to_be_hidden()  # it speaks for itself
+    with store.writing(place.engine) as connection:
+        parties.speak_for(connection, made.record, [child.record])
+    expect(switch).to_be_visible(timeout=15_000)
+    expect(switch).not_to_be_checked()
+    assert watch.complaints == []
+    kept_offline(page)
+    place.kill()
+    phone.set_offline(True)
+    switch.check()
+    expect(page.locator("#party-note")).to_contain_text("lets 2 people pass")
+    both = until(page, lambda found: found.inner.party == 2)
+    assert both.inner.sub != alone.inner.sub
+    assert at_door(estate, both.text) == Colour.GREEN
+    page.screenshot(path=pictures(tmp_path) / "wallet-party.png")
+    switch.uncheck()
+    assert until(page, lambda found: found.inner.party == 1).inner.sub == alone.inner.sub
+    page.reload()
+    switch.check()  # kept with the phone's own
+    until(page, lambda found: found.inner.party == 2)
+
+    with store.writing(place.engine) as connection:
+        records.recolour(connection, child.record, Colour.YELLOW, int(time.time()))
+    place.start()
+    phone.set_offline(False)
+    expect(page.locator("#colour")).to_contain_text("Yellow", timeout=15_000)
+    page.get_by_role("button", name="中文").click()
+    page.get_by_role("switch", name="2 人同行").uncheck()
+    expect(page.locator("#colour")).to_contain_text("绿码")
+    with store.writing(place.engine) as connection:
+        parties.speak_for(connection, made.record, [])
+    expect(page.get_by_role("switch")).to_be_hidden(timeout=15_000)
+
+
+@pytest.mark.system
+def test_a_code_turns_on_the_screen_as_it_does_at_the_door(
+    estate: Path, place: Place, phone: BrowserContext, tmp_path: Path
+) -> None:
+    made = place.enrol()
+
+    def turning(at_s: int) -> None:
+        with store.writing(place.engine) as connection:
+            turn = code.Turn(Colour.GREEN, at_s)
+            records.recolour(connection, made.record, Colour.YELLOW, int(time.time()), turn)
+
+    turning(int(time.time()) + 9 * 86400)  # beyond the code's life: told all the same
+    page = opened(phone, f"{place.url}#{made.secret}")
+    expect(page.locator("#colour")).to_contain_text("Yellow")
+    day = time.localtime(time.time() + 9 * 86400)
+    date = f"{time.strftime('%B', day)} {day.tm_mday}"
+    expect(page.locator("#turns")).to_contain_text(f"Green from {date} at")
+    at_s = int(time.time()) + 18
+    turning(at_s)
+    clock_time = time.strftime("%H:%M", time.localtime(at_s))
+    expect(page.locator("#turns")).to_have_text(f"Green from {clock_time}", timeout=10_000)
+    page.screenshot(path=pictures(tmp_path) / "wallet-turning.png")
+    before = seen(page)
+    assert before.inner.turns == code.Turn(Colour.GREEN, at_s)
+    assert at_door(estate, before.text) == Colour.YELLOW
+    place.kill()
+    phone.set_offline(True)
+    expect(page.locator("#colour")).to_contain_text("Green", timeout=30_000)
+    assert time.time() >= at_s - 1  # the issuer's clock is known to half a second
+    expect(page.locator("#turns")).to_be_hidden()
+    after = until(page, lambda found: found.iat_s > at_s)
+    assert after.bare == before.bare  # the same code
+    assert at_door(estate, after.text) == Colour.GREEN
 
 
 @pytest.mark.system

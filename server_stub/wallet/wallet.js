@@ -10,6 +10,10 @@
 // A door's label opens this page with `#d=site/unit`. The door is kept in this page's memory for
 // two minutes, goes into the proofs, and is never sent to a server.
 //
+// A record that speaks for others has two codes, its own and one for all of them (`kept.all`). Both
+// are fetched and kept, so that the switch between them needs no network; it is off when the page
+// opens. A colour that turns by itself does so here by the issuer's clock.
+//
 // The clock: a proof dated by a wrong clock is refused at the door, the most frequent refusal of
 // honest people. The issuer's answer says what time it is; the difference is added to every proof
 // and told to the person, because it is known only as of the last network.
@@ -41,9 +45,12 @@ const $ = (id) => document.getElementById(id);
 
 let language = localStorage.getItem(LANGUAGE)
   ?? (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en");
-// What is shown: {token, text, colour, iat_s, exp_s, again_s, ahead, bearer}. `ahead`: how many
-// milliseconds the issuer's clock was ahead of ours; `bearer`: why the phone has no key, if so.
+// What is shown: {token, text, colour, turns, iat_s, exp_s, again_s, ahead, bearer}. `ahead`: how
+// many milliseconds the issuer's clock was ahead of ours; `bearer`: why the phone has no key, if so.
 let shown = null;
+let kept = null; // the phone's own code, with {all, party}: the one for `party` people, or null
+let forAll = false;
+let coloured = ""; // the colour on the screen
 let key = null; // of what is shown, if it is a holder code
 let drawn = ""; // the text in the picture
 let provedS = -Infinity; // the newest proof's own time
@@ -153,8 +160,14 @@ async function renew() {
   const mine = await vault.keyOf(token);
   const headers = {authorization: `Bearer ${token}`, "content-type": "application/json"};
   let answer;
+  let all = null;
   try {
     answer = await post("/v1/code", headers, JSON.stringify({key: mine.text}));
+    if (answer.ok && answer.said.party > 1) {
+      const second = await post("/v1/code", headers, JSON.stringify({key: mine.text, party: true}));
+      if (second.ok) all = second;
+      else if (second.said.error !== "party") answer = second;
+    }
   } catch {
     return tryAgain("offline");
   }
@@ -162,12 +175,14 @@ async function renew() {
     again = true; // another tab was unlocked meanwhile
   } else if (answer.ok && answer.said.text) {
     locked = false;
-    const ahead = 1000 * answer.said.iat_s + 500 - answer.at; // whole seconds: half of one is lost
+    const code = ({said, at}) => { // whole seconds: half of one is lost
+      return {...said, token, ahead: 1000 * said.iat_s + 500 - at, bearer: mine.why};
+    };
     renewAt = Date.now() + 1000 * answer.said.again_s;
     failures = 0;
     trouble = null;
-    show({...answer.said, token, ahead, bearer: mine.why}, mine);
-    await vault.keepCode(shown);
+    show({...code(answer), all: all && code(all)}, mine);
+    await vault.keepCode(kept);
     if (worker && Date.now() > workerAt + 1000 * WORKER_ASKED_S) askForWorker();
   } else if (answer.said.error === "token") {
     localStorage.removeItem(TOKEN);
@@ -184,12 +199,28 @@ async function renew() {
 }
 
 function show(code, pair) {
-  const changed = shown?.colour !== code.colour;
-  shown = code;
+  kept = code;
   key = code.bearer ? null : pair.privateKey;
+  choose();
+}
+
+function choose() {
+  forAll &&= Boolean(kept.all);
+  shown = forAll ? kept.all : kept;
   provedS = -Infinity;
+  paint();
+}
+
+function paint() {
+  const before = coloured;
   draw();
-  if (changed) $("news").textContent = say("renewed", {colour: say(code.colour)});
+  if (coloured !== before) $("news").textContent = say("renewed", {colour: say(coloured)});
+}
+
+// What the code says now: it may have turned.
+function colour() {
+  const {turns} = shown;
+  return turns && now() >= 1000 * turns.at_s ? turns.colour : shown.colour;
 }
 
 // The code of the last visit, for when there is no network.
@@ -201,7 +232,8 @@ async function remember() {
 }
 
 function forget() {
-  shown = key = null;
+  shown = kept = key = null;
+  coloured = "";
   vault.drop("code");
 }
 
@@ -229,12 +261,20 @@ function draw() {
   $("unlock").hidden = Boolean(localStorage.getItem(TOKEN)) && !locked;
   $("card").hidden = !shown;
   if (shown) {
-    $("card").dataset.colour = shown.colour;
-    $("outline").setAttribute("d", SHAPES[shown.colour]);
-    $("colour-name").textContent = say(shown.colour);
-    $("meaning").textContent = say(`${shown.colour}-means`);
-    $("action").textContent = say(`${shown.colour}-do`);
-    $("symbol").setAttribute("aria-label", say("alt", {colour: say(shown.colour)}));
+    coloured = colour();
+    $("card").dataset.colour = coloured;
+    $("outline").setAttribute("d", SHAPES[coloured]);
+    $("colour-name").textContent = say(coloured);
+    const {turns} = shown;
+    const later = turns && turns.colour !== coloured;
+    write("turns", later ? say("turns", {colour: say(turns.colour), time: named(turns.at_s)}) : "");
+    $("party").hidden = !kept.all;
+    $("for-all").checked = forAll;
+    write("people", say("for-all", {people: kept.party}));
+    write("party-note", forAll ? say("for-all-note", {people: kept.party}) : "");
+    $("meaning").textContent = say(`${coloured}-means`);
+    $("action").textContent = say(`${coloured}-do`);
+    $("symbol").setAttribute("aria-label", say("alt", {colour: say(coloured)}));
   }
   prove();
   count();
@@ -309,13 +349,19 @@ function write(id, text) { // only news: a reader of screens reads it aloud
   if ($(id).textContent !== text) $(id).textContent = text;
 }
 
-// A moment of the issuer's clock as ours shows it, with its day if that is another.
+// A moment of the issuer's clock as ours shows it.
 function at(seconds) {
-  const moment = new Date(1000 * seconds - shown.ahead);
+  return named(seconds - shown.ahead / 1000, key ? {} : {second: "2-digit"});
+}
+
+// A moment by its name, whatever our clock shows then; with its day if it is another, or its date.
+function named(seconds, more = {}) {
+  const moment = new Date(1000 * seconds);
   const today = moment.toDateString() === new Date(Date.now()).toDateString();
-  const how = {hour: "2-digit", minute: "2-digit", hourCycle: "h23"};
-  if (!key) how.second = "2-digit";
-  return moment.toLocaleString(language, today ? how : {...how, weekday: "long"});
+  const how = {hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...more};
+  const near = moment - Date.now() < 6 * 86400_000;
+  const day = near ? {weekday: "long"} : {day: "numeric", month: "long"};
+  return moment.toLocaleString(language, today ? how : {...how, ...day});
 }
 
 function wrongClock() {
@@ -330,6 +376,7 @@ function wrongClock() {
 
 function tick() {
   if (door && Date.now() >= door.until) forDoor(null);
+  if (shown && colour() !== coloured) paint();
   prove();
   count();
   if (Date.now() >= renewAt && !document.hidden) refresh();
@@ -386,6 +433,10 @@ $("language").addEventListener("click", () => {
 $("unlock").addEventListener("submit", (event) => {
   event.preventDefault();
   unlock($("secret").value);
+});
+$("for-all").addEventListener("change", () => {
+  forAll = $("for-all").checked;
+  choose();
 });
 $("any-door").addEventListener("click", () => forDoor(null));
 window.addEventListener("hashchange", () => readFragment());
