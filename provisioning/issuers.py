@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 import tomli_w
 
-from edge.wire import keys, trust
+from edge.wire import hc1, keys, trust
 from edge.wire.trust import COLOURS, DC1, ColourName, Group, Name, Seconds
 from provisioning import estate as places
 from provisioning import files
@@ -149,7 +149,8 @@ def foreign(
 ) -> Folder:
     """Recognise a foreign issuer: `terms` maps its claims to ours, `key_list` holds its keys.
 
-    Both are JSON; repeating the step renews them. Raises ProvisioningError.
+    Both are JSON; repeating the step renews them. What doors would not understand is refused,
+    where the format is one that this version knows. Raises ProvisioningError.
     """
     with places.changing(estate):
         path = places.issuer(estate, name)
@@ -160,6 +161,8 @@ def foreign(
         if (path / "issuer.toml").exists() and read(estate, name) != wanted:
             raise ProvisioningError(f"{path} is there with other settings; it was kept as it is")
         texts = {"terms.json": _json(terms, dict), "keys.json": _json(key_list, object)}
+        if format == hc1.FORMAT:
+            _check_hc1(texts["terms.json"], texts["keys.json"], name)
         folder = Folder(path)
         folder.signing_key("keys")
         folder.signing_key("status")
@@ -247,8 +250,16 @@ def _json(path: Path, kind: type) -> bytes:
         return msgspec.json.encode(msgspec.json.decode(path.read_bytes(), type=kind))
     except OSError as error:
         raise ProvisioningError(f"{path} cannot be read ({error.strerror})") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ProvisioningError(f"{path} is not what was expected: {error}") from None
+
+
+def _check_hc1(terms: bytes, key_list: bytes, name: str) -> None:
+    try:
+        hc1.read_terms(terms, name)
+        hc1.read_keys(key_list, name)
+    except trust.TrustError as error:
+        raise ProvisioningError(f"{error}; doors would not understand it") from None
 
 
 def _check_days(days: int | None, offline: bool) -> None:

@@ -22,6 +22,8 @@ from edge.wire.hc1 import KeyList
 from edge.wire.rules import Site, encode
 from edge.wire.trust import Issuer, Issuers, Trust
 from provisioning import foreign
+from provisioning import issuers as issuer_folders
+from provisioning.files import ProvisioningError
 from tests import eudcc
 
 TOY = '''
@@ -271,3 +273,35 @@ def test_the_shipped_mapping_in_an_issuers_document_opens_a_door() -> None:
         "tested last year": (False, "expired"),
         "recovered": (True, "green"),
     }
+
+
+def test_what_the_command_recognises_opens_a_door(tmp_path: Path) -> None:
+    """A certificate lives for a year and more; the step's own bound must let it."""
+    listed = tmp_path / "keys.json"
+    listed.write_bytes(EU_KEYS["keys/eu.json"])
+    estate = tmp_path / "estate"
+    issuer_folders.foreign(estate, "eu", "hc1", EXAMPLES / "eu-mapping.json", listed)
+    eu = issuer_folders.trusted(estate, issuer_folders.read(estate, "eu"))
+    keys = {"keys/eu.json": (estate / "issuers" / "eu" / "keys.json").read_bytes()}
+    assert isinstance(judge(eudcc.text("v", eudcc.VACCINATION), believed([eu], keys)), Genuine)
+
+
+@pytest.mark.parametrize(
+    ("terms", "keys", "told"),
+    [
+        (b'{"rows": []}', EU_KEYS["keys/eu.json"], "no hc1 mapping"),
+        (b'{"row": {}}', EU_KEYS["keys/eu.json"], "no hc1 mapping"),
+        ((EXAMPLES / "eu-mapping.json").read_bytes(), b"{}", "no hc1 key list"),
+        ((EXAMPLES / "eu-mapping.json").read_bytes(), b"[" * 100_000, "is not what was expected"),
+    ],
+)
+def test_the_command_refuses_what_no_door_would_understand(
+    terms: bytes, keys: bytes, told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "terms.json").write_bytes(terms)
+    (tmp_path / "keys.json").write_bytes(keys)
+    files = tmp_path / "terms.json", tmp_path / "keys.json"
+    with pytest.raises(ProvisioningError, match=told) as error:
+        issuer_folders.foreign(tmp_path / "estate", "eu", "hc1", *files)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "estate" / "issuers" / "eu").exists()

@@ -29,7 +29,6 @@ from edge.wire import hc1 as documents
 from edge.wire import hcert
 from edge.wire.code import Colour, base45_decode, base45_encode
 from edge.wire.hc1 import EVIDENCE, Key, KeyList, Row, Span, Terms, read_keys, read_terms
-from edge.wire.trust import TrustError
 from provisioning import foreign
 from tests import eudcc
 from tests.eudcc import (
@@ -479,11 +478,19 @@ def row(**said: Any) -> bytes:
         (row(evidence="test", results=["1"], products=["x"]), "row 1 .* asks about vaccines"),
     ],
 )
-def test_wrong_terms_are_one_sentence(data: bytes, told: str) -> None:
-    with pytest.raises(TrustError, match=told) as error:
-        hc1.recogniser([Foreign(issuer(terms=msgspec.Raw(data)), None)])
-    assert "'eu'" in str(error.value)
-    assert "\n" not in str(error.value)
+def test_wrong_terms_are_one_sentence_and_harm_no_neighbour(
+    data: bytes, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = Foreign(issuer(terms=msgspec.Raw(data)), foreign.write(KeyList((key(),))))
+    good = Foreign(issuer(name="islands"), wrong.keys)
+    door = hc1.recogniser([wrong, good])
+    (line,) = caplog.messages
+    assert re.search(told, line)
+    assert "'eu'" in line
+    assert "\n" not in line
+    verdict = door.judge(wrap(cose(payload("v", entry(VACCINATION)))), PLACE, at(day("2022-01-02")))
+    assert isinstance(verdict, Genuine)
+    assert verdict.issuer == "islands"
 
 
 def test_documents_come_back_as_they_were_written() -> None:

@@ -34,7 +34,10 @@ class Format(Protocol):
     PREFIX: bytes
 
     def recogniser(self, issuers: Sequence[Foreign]) -> Recogniser:
-        """Recognise the codes of `issuers`, all of this format. Raises TrustError."""
+        """Recognise the codes of `issuers`, all of this format.
+
+        Who is not understood among them is left out with one line in the log.
+        """
 
 
 def formats() -> dict[str, Format]:
@@ -58,7 +61,6 @@ def recognisers(
 
     `documents`: verified trust documents by target path. A format that this version does not know
     is left out with one line in the log: a newer document must not stop an older unit.
-    Raises TrustError when a known format's terms or keys are not understood.
     """
     known = formats()
     wanted: dict[str, list[Foreign]] = {}

@@ -62,17 +62,16 @@ class TrustedKey:
 def recogniser(issuers: Sequence[Foreign]) -> Recogniser:
     """The certificates of `issuers`.
 
-    Raises TrustError for terms not understood. A key list that is not understood is left out with
-    one line in the log, and so is a key that an issuer before it claims: each signs its own list,
-    and none may keep the others from news.
+    An issuer whose terms or key list are not understood is left out with one line in the log, and
+    so is a key that an issuer before it claims: none may keep the others from news.
     """
     owner: dict[tuple[str, str], str] = {}
     found: dict[bytes, tuple[TrustedKey, ...]] = {}
     for foreign in issuers:
-        terms = hc1.read_terms(bytes(foreign.issuer.terms), foreign.issuer.name)
-        if foreign.keys is None:
-            continue
         try:
+            terms = hc1.read_terms(bytes(foreign.issuer.terms), foreign.issuer.name)
+            if foreign.keys is None:
+                continue
             listed = hc1.read_keys(foreign.keys, foreign.issuer.name).keys
             opened = [_opened(entry, foreign.issuer, terms.rows) for entry in listed]
         except TrustError as error:

@@ -82,7 +82,7 @@ def read_terms(data: bytes, issuer: str) -> Terms:
     """Raises TrustError, one sentence, when `data` is no mapping."""
     try:
         terms = msgspec.json.decode(data, type=Terms)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise TrustError(f"the terms of issuer {issuer!r} are no hc1 mapping: {error}") from None
     for number, row in enumerate(terms.rows, 1):
         wrong = _wrong(row)
