@@ -257,6 +257,12 @@ def test_an_older_bearer_code_is_unsure_until_passback_time_has_run() -> None:
     assert open_for(passed, older, 300)
 
 
+def test_a_code_renewed_after_a_power_cut_is_new_to_the_door() -> None:
+    """What remains, and threats.md says so: who had passed is forgotten with the power."""
+    assert open_for(awake(), bearer(issued=-60), -20)
+    assert open_for(awake(started=0), bearer(issued=10), 20)
+
+
 def test_the_error_of_the_clock_counts_against_the_code() -> None:
     passed = awake(started=0)
     assert why(passed.judge(bearer(issued=2), LIMITS, at(20, error_s=2))) is Reason.JUST_STARTED
