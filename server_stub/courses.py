@@ -32,6 +32,8 @@ def worst(courses: Iterable[Course], from_s: int, until_s: int = TIME_S_MAX) -> 
     """
     them = list(courses)
     turns_s = {each.turn.at_s for each in them if each.turn}
+    if not turns_s:  # nearly always
+        return Course(max([each.colour for each in them]))
     moments = [from_s, *sorted(at_s for at_s in turns_s if from_s < at_s < until_s)]
     steps = [Turn(max(each.at(at_s) for each in them), at_s) for at_s in moments]
     turns = [after for before, after in pairwise(steps) if after.colour != before.colour]
