@@ -7,6 +7,7 @@ news on a stick. A key of the test stands for the browser's; `edge.wire.holder` 
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,11 +29,12 @@ from edge.wire.code import Code, Colour
 from provisioning import foreign
 from tests import eudcc
 from tests.campus import Campus, Door, end, symbol
-from tests.centre import ISSUER, SITE
+from tests.centre import ISSUER, SITE, Program
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 BACK_S = 6  # how old a proof may be: nobody here waits for a minute and a half
+DECIDED = ": (opens|stays shut), "
 WALL = symbol("HTTPS://EXAMPLE.ORG/NO-DOOR-CODE")
 RULES: dict[str, Any] = {
     "holder": {"back_s": BACK_S, "ahead_s": 30},
@@ -42,7 +44,7 @@ RULES: dict[str, Any] = {
 
 @dataclass
 class Unit(threading.Thread):
-    """A running door, and each line that it says."""
+    """A running door, and each line that it says; words to wait for are regular expressions."""
 
     door: Door
     said: list[str] = field(default_factory=list)
@@ -62,16 +64,16 @@ class Unit(threading.Thread):
             self.said.append(line.rstrip())
 
     def hears(self, word: str, after: int = 0, most_s: float = 30) -> str:
-        """The first line with `word` of those after the first `after`."""
+        """The first line that `word` is found in, of those after the first `after`."""
         until_s = time.monotonic() + most_s
         while time.monotonic() < until_s:
-            found = [line for line in self.said[after:] if word in line]
+            found = [line for line in self.said[after:] if re.search(word, line)]
             if found:
                 return found[0]
             time.sleep(0.02)
         raise AssertionError(f"{self.door.name} never said {word!r}; it said {self.said}")
 
-    def shown(self, text: str | Callable[[], str], word: str = ": ") -> str:
+    def shown(self, text: str | Callable[[], str], word: str = DECIDED) -> str:
         """What it says to a code, once that has `word` in it; the wall is bare after.
 
         The code is held up until something happens; a phone makes a new one meanwhile.
@@ -119,6 +121,7 @@ class Town:
     def __init__(self, campus: Campus, stick: Path) -> None:
         self.campus, self.stick = campus, stick
         self.wallet = ""
+        self.broker: Program | None = None
         self.units: dict[str, Unit] = {}
 
     def provision(self, *arguments: object) -> str:
@@ -198,7 +201,8 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         for name, door in campus.doors.items():
             card = shutil.copytree(door.card / "trust", folder / f"{name}-trust")  # at the door
             door.edit(door={"unlock_ms": 200}, trust=str(card), trust_stick=str(town.stick))
-        campus.broker().wait_for("ready")
+        town.broker = campus.broker()
+        town.broker.wait_for("ready")
         campus.collector(look_s=0.3).wait_for("ready")
         town.units = {name: Unit(door) for name, door in campus.doors.items()}
         yield town
@@ -312,6 +316,19 @@ def test_a_card_made_now_carries_the_lists(town: Town, phone: Phone) -> None:
     assert isinstance(signed, code.Signed)
     assert signed.code.status is not None
     assert said.revoked(signed.code.status.bit)
+
+
+def test_a_restart_without_broker_and_rtc_goes_on_knowing_time_and_news(
+    town: Town, phone: Phone
+) -> None:
+    before = town.units["north"]
+    assert end(before.process) == 0
+    assert town.broker
+    town.broker.kill()
+    town.units["north"] = again = Unit(before.door)
+    assert "opens" in again.shown(town.bearer)
+    assert "revoked: stays shut" in again.shown(phone.proof)
+    assert "its company is closed" in again.shown(lambda: town.bearer(scope="staff:beta"))
 
 
 def test_the_books_agree_with_the_relays(town: Town) -> None:
