@@ -158,7 +158,7 @@ def test_a_killed_door_knows_who_has_passed_and_after_a_power_cut_that_it_does_n
     with runtime() as folder:
         for cut in (False, False, True):
             if cut:
-                (folder / ram.FILE).unlink()
+                (folder / ram.PASSED).unlink()
             process = subprocess.Popen(
                 [sys.executable, "-m", "edge", "run", str(unit), "--show"],
                 stdout=subprocess.PIPE,
