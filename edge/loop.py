@@ -25,6 +25,9 @@ HEALTH_S = 60.0
 HEALTH_JITTER_S = 5.0
 BLIND_S = 1.0  # longer between two looks, and what was in view is given that time
 
+_PROBED_PARTS: tuple[health.Part, ...] = ("store", "door")
+"""They fail and work again while somebody passes: so even the log hears of it at probes alone."""
+
 _SENSOR_FAULT = (
     "the turn sensor has seen nobody at several openings in a row; check its cable. "
     "Until it turns, nothing is given back and nobody waits for a turn"
@@ -103,6 +106,8 @@ class Loop:
         world.store.begin(first_cells(now, counts.period_s, counts.k, rng))
         self._tally = Tally(world.store.cells(), counts.period_s, counts.k, rng)
         self._failures: dict[health.Part, str] = {}  # what does not work now, and the sentence
+        self._untold: dict[health.Part, str] = {}
+        self._said: dict[health.Part, str] = {}
         self._failed_since_s: dict[health.Part, float] = {}
         self._not_ready_again_s = float("-inf")
         self._probed: frozenset[health.Part] = frozenset()  # what did not work when last tried
@@ -275,6 +280,8 @@ class Loop:
         except ports.DoorLost as failure:
             self._failed(failure, now)
         self._tell_sensors()
+        for part in _PROBED_PARTS:
+            self._tell(part)
         self._probed = frozenset(self._failures)
 
     def _tell_sensors(self) -> None:
@@ -314,13 +321,23 @@ class Loop:
     def _failed(self, failure: ports.WorldFailure, now: Now) -> None:
         """Say it once; *not ready* is shown until that part has worked again."""
         self._failed_since_s.setdefault(failure.part, now.monotonic_s)
-        if self._failures.get(failure.part) != str(failure):
-            log.error("%s", failure)
-        self._failures[failure.part] = str(failure)
+        self._failures[failure.part] = self._untold[failure.part] = str(failure)
+        if failure.part not in _PROBED_PARTS:
+            self._tell(failure.part)
 
     def _works(self, part: health.Part) -> None:
         self._failed_since_s.pop(part, None)
-        if self._failures.pop(part, None) is not None:
+        self._failures.pop(part, None)
+        if part not in _PROBED_PARTS:
+            self._tell(part)
+
+    def _tell(self, part: health.Part) -> None:
+        """Say what has failed since this part was last spoken of, or that it works again."""
+        wrong = self._untold.pop(part, None)
+        if wrong is not None and wrong != self._said.get(part):
+            self._said[part] = wrong
+            log.error("%s", wrong)
+        if part not in self._failures and self._said.pop(part, None) is not None:
             log.warning("the %s works again", part)
 
     def _show_not_ready(self, now: Now) -> None:

@@ -255,6 +255,30 @@ def test_a_cut_sensor_is_told_at_a_fixed_time_and_stops_nobody(
     assert "the turn sensors serve again" in caplog.messages
 
 
+@pytest.mark.parametrize("memory", [False, True])
+def test_a_disk_that_fails_is_told_at_a_fixed_time(
+    memory: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It fails while somebody passes, and works again when somebody does; no moment is told."""
+    street = Street(2, tmp_path, per_hour=900, kinds={"green": (1, "green")}).run(70)
+    port, name = (street.memory, "save") if memory else (street.store, "count")
+    works = getattr(port, name)
+
+    def full(_: object) -> None:
+        raise StoreLost("the disk is full")
+
+    told_s = []
+    for broken in (full, works):
+        setattr(port, name, broken)
+        for _ in range(int(130 / 0.1)):
+            before = len(caplog.messages)
+            street.tick()
+            told_s += [street.monotonic_s] * (len(caplog.messages) - before)
+    assert [s for s in caplog.messages if "disk is full" in s]
+    assert caplog.messages[-1] == "the store works again"
+    assert all((s - 1000) % PROBE_S < 1 for s in told_s)
+
+
 def test_a_limit_of_people_that_nobody_counts_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
