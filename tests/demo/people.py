@@ -42,7 +42,8 @@ KINDS = {  # what a visit shows, of a hundred; what an attentive door says; and 
     "of acme": (5, "green", "not-now"),
 }
 AGAIN = "shown twice"  # a code that was shown some visits ago
-AGAIN_SHARE, AGAIN_LATER = 0.08, 5  # of the green phones; so many visits later
+AGAIN_SHARE = {"green": 0.15, "green, no key": 0.5}  # of these visits
+AGAIN_LATER = 5  # visits
 
 _RECORDS: dict[str, tuple[int, Colour, tuple[str, ...], str | None]] = {
     # Nobody twice within passback time: a visit takes a second.
@@ -150,7 +151,7 @@ class Crowd:
         shares = np.array([share for share, _, _ in KINDS.values()], float)
         kind = list(KINDS)[self._rng.choice(len(KINDS), p=shares / shares.sum())]
         visit = Visit(kind, self._text(kind), self._number)
-        if kind == "green" and self._rng.random() < AGAIN_SHARE * 2:
+        if self._rng.random() < AGAIN_SHARE.get(kind, 0):
             self._again.append(visit)
         return visit
 

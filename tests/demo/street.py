@@ -18,7 +18,7 @@ from tests.campus import put_frame
 from tests.demo.people import Crowd
 
 FRAMES_PER_S = 15.0
-VISIT_FRAMES = 15
+VISIT_FRAMES = 20
 POSTER = "HTTPS://WWW.EXAMPLE.ORG/SPRING-CONCERT-IN-THE-PARK"
 
 
