@@ -43,7 +43,7 @@ KINDS = {  # what a visit shows, of a hundred; what an attentive door says; and 
 }
 AGAIN = "shown twice"  # a code that was shown some visits ago
 AGAIN_SHARE = {"green": 0.15, "green, no key": 0.5}  # of these visits
-AGAIN_LATER = 5  # visits
+AGAIN_LATER = 3  # visits: the code was out of sight meanwhile
 
 _RECORDS: dict[str, tuple[int, Colour, tuple[str, ...], str | None]] = {
     # Nobody twice within passback time: a visit takes a second.
