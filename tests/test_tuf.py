@@ -716,6 +716,20 @@ def test_the_inbox_is_bounded_and_forgets_what_is_gone(
     assert inbox.mark() is None
 
 
+@pytest.mark.parametrize("torn", [None, b"another list"])
+def test_a_role_whose_document_is_not_there_is_not_published(
+    place: Place, torn: bytes | None
+) -> None:
+    """Every door would refuse the whole: one issuer's lost file would be everybody's."""
+    place.realm.status("city", b"a list", NOW_S + 50)
+    (file,) = (f for f in place.realm.files if f.startswith("targets/status/"))
+    del place.realm.files[file]
+    if torn is not None:
+        place.realm.files[file] = torn
+    with pytest.raises(repository.Broken, match=r"names status/city/0\.cwt, which is not there"):
+        place.realm.publish(NOW_S + 100)
+
+
 def test_topics_name_files_and_nothing_else() -> None:
     file = repository.metadata_file("status/city", 7)
     assert file == "metadata/7.status%2Fcity.json"

@@ -361,6 +361,10 @@ def _all_signed(
             above.verify_delegate(role, below.signed_bytes, below.signatures)
         except (RepositoryError, ValueError) as error:
             raise Broken(f"{file} is not signed by the keys of its role ({error})") from None
+        for path, sha256 in read(files[file]).documents.items():
+            document = files.get(document_file(path, sha256))
+            if document is None or hashlib.sha256(document).hexdigest() != sha256:
+                raise Broken(f"{file} names {path}, which is not there as it was signed")
 
 
 def _own(root: bytes, role: Literal["snapshot", "timestamp"], data: bytes) -> None:
