@@ -1,6 +1,6 @@
 """Is this code true, here and now? The one place that decides trust."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
 from typing import NamedTuple, Protocol
@@ -214,7 +214,7 @@ def verify(
     if listed is Reason.REVOKED:
         return Refused(listed, subject, dated)
     verdict: Genuine | Unsure = Genuine(
-        said, _colour(said, time), subject, key.issuer, proof, dated
+        said, _colour(said, time, believed.rules.opens), subject, key.issuer, proof, dated
     )
     for unsure in (  # the last one found is what people are told
         listed,
@@ -341,10 +341,12 @@ def _time_known(
     return None if certain else Reason.TIME_UNKNOWN
 
 
-def _colour(said: Code, time: Interval) -> Colour:
-    """The colour at `time`; where the moment of a turn is uncertain, the worse of the two."""
+def _colour(said: Code, time: Interval, opens: Container[Colour]) -> Colour:
+    """The colour at `time`; where the moment of a turn is uncertain, the one that does not open
+    here, and of two alike the worse.
+    """
     if said.turns is None or said.turns.at_s > time.latest_s:
         return said.colour
     if said.turns.at_s <= time.earliest_s:
         return said.turns.colour
-    return max(said.colour, said.turns.colour)
+    return max(said.colour, said.turns.colour, key=lambda colour: (colour not in opens, colour))

@@ -12,7 +12,7 @@ from edge.belief import LISTS_LEN_MAX, Bundle, read
 from edge.clock import Floors, Interval, Now
 from edge.verdict import Genuine, Place, Reason, Refused, Unsure, Verdict, verify
 from edge.wire import code, keys, rules, status
-from edge.wire.code import Code, Colour, Status
+from edge.wire.code import Code, Colour, Status, Turn
 from edge.wire.trust import TrustError
 from tests.conftest import CITY, issuers
 
@@ -106,6 +106,23 @@ def test_a_clear_bit_in_a_list_of_tomorrow_says_nothing_and_a_set_one_refuses() 
         clear, marked = (replace(GREEN, status=Status(bit, "city/1")) for bit in (6, 7))
         assert why(judged(clear, bundle=bundle)) is reason
         assert why(judged(marked, bundle=bundle)) is Reason.REVOKED
+
+
+@pytest.mark.parametrize("opens", [("green",), ("yellow",), ("yellow", "red")])
+def test_a_turn_that_may_have_been_opens_nothing_by_itself(
+    opens: tuple[rules.ColourName, ...],
+) -> None:
+    """Of the two colours that the code may have now, one does not open this door."""
+    said = rules.encode(replaced(SITE, opens=opens))
+    believed = read(with_document("site/campus.json", said), "campus", HERE)
+    place = Place(HERE, "campus", "north-1")
+    for colour, turned in ((Colour.GREEN, Colour.YELLOW), (Colour.YELLOW, Colour.GREEN)):
+        turning = replace(GREEN, colour=colour, turns=Turn(turned, NOW_S + 50))
+        text = code.encode(turning, CITY).encode()
+        unsure = Now(Interval(NOW_S + 40, NOW_S + 60, "system"), 0)
+        verdict = verify(text, believed, place, unsure, Floors())
+        assert isinstance(verdict, Genuine)
+        assert verdict.colour not in believed.rules.opens
 
 
 @pytest.mark.parametrize(
