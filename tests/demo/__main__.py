@@ -40,7 +40,7 @@ from server_stub.estate import Estate
 from tests.campus import Books, Campus, Door, end
 from tests.centre import ISSUER, SITE, Program
 from tests.demo import people
-from tests.keeper import KeeperLost, ledger
+from tests.keeper import ONE_SHOT_MS, KeeperLost, ledger
 
 WIRED, ALONE = ("north", "south"), ("island",)
 UNLOCK_MS = 400
@@ -409,8 +409,9 @@ class Demo:
             wrong.append(f"{books.green} openings were counted and the relay closed {closed} times")
         if any(watched.door.link.state().levels.values()):
             wrong.append("a pin was left high")
+        # A starved machine ends a pulse late; what the one-shot had to end is another matter.
         too_long = [
-            m.for_ms for m in ledger(watched.door.ledger) if (m.for_ms or 0) > UNLOCK_MS * 2
+            m.for_ms for m in ledger(watched.door.ledger) if (m.for_ms or 0) > ONE_SHOT_MS / 2
         ]
         if too_long:
             wrong.append(f"the relay was closed for {max(filter(None, too_long)):.0f} ms")
