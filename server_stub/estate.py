@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from edge.wire import keys
 from edge.wire.trust import Name, Seconds
@@ -59,8 +61,22 @@ class Estate:
         return self._file("authority/ca.pem")
 
     def certificate(self, name: str) -> tuple[Path, Path]:
-        """Certificate and key of `broker` or `collector`. Raises EstateError."""
-        return self._file(f"server/{name}.pem"), self._file(f"server/{name}.key")
+        """Certificate and key of `broker` or `collector`, which fit. Raises EstateError."""
+        pair = self._file(f"server/{name}.pem"), self._file(f"server/{name}.key")
+        try:
+            certificate = x509.load_pem_x509_certificate(pair[0].read_bytes())
+            private = serialization.load_pem_private_key(pair[1].read_bytes(), None)
+        except (OSError, ValueError, TypeError) as error:
+            raise EstateError(
+                f"the {name}'s certificate {pair[0]} or its key is torn ({error}); "
+                "bring them back from your backup"
+            ) from None
+        if private.public_key() != certificate.public_key():
+            raise EstateError(
+                f"the key {pair[1]} is not the one of the certificate {pair[0]}; "
+                "bring them back from your backup"
+            )
+        return pair
 
     def collector_sign_key(self) -> keys.PrivateKey:
         """What acknowledgements are signed with. Raises EstateError."""

@@ -64,6 +64,14 @@ def test_a_folder_that_takes_nothing_is_told(tmp_path: Path) -> None:
         board.bind(tmp_path / "state", None, HERE)
 
 
+def test_a_torn_file_is_told_and_put_right_by_hand(tmp_path: Path) -> None:
+    (tmp_path / board.FILE).write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"does not hold a board's number.*rebind"):
+        board.bind(tmp_path, None, HERE)
+    board.rebind(tmp_path, None, HERE)
+    assert not board.bind(tmp_path, None, HERE)
+
+
 def test_a_unit_may_name_its_board(tmp_path: Path) -> None:
     assert unit.read(write_unit(tmp_path, 1_800_000_000, board=HERE)).board == HERE
     with pytest.raises(ConfigError, match="board"):

@@ -1,6 +1,8 @@
 """A real Mosquitto with the configuration that we ship: who may come in, write and read."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty
@@ -8,6 +10,7 @@ from queue import Empty
 import pytest
 
 from edge.wire import report
+from provisioning import authority
 from server_stub import broker
 from tests import centre
 from tests.centre import SITE, Client, Program, collector_client, running, unit_client
@@ -167,3 +170,20 @@ def test_missing_certificates_are_told(tmp_path: Path) -> None:
 def test_a_missing_mosquitto_is_told(tmp_path: Path) -> None:
     with pytest.raises(broker.BrokerError, match="apt install mosquitto"):
         broker.installed(str(tmp_path))
+
+
+@pytest.mark.parametrize("torn", ["broker.pem", "broker.key", "swapped"])
+def test_a_torn_or_wrong_certificate_is_one_sentence(torn: str, tmp_path: Path) -> None:
+    authority.authority(tmp_path / "estate")
+    server = tmp_path / "estate" / "server"
+    if torn == "swapped":
+        (server / "broker.key").write_bytes((server / "collector.key").read_bytes())
+    else:
+        (server / torn).write_bytes((server / torn).read_bytes()[:200])
+    command = [sys.executable, "-m", "server_stub", "broker", str(tmp_path / "estate")]
+    ran = subprocess.run(
+        [*command, "--state", str(tmp_path / "state")], capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 2
+    (line,) = ran.stderr.strip().splitlines()
+    assert "bring them back from your backup" in line

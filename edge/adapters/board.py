@@ -38,7 +38,12 @@ def bind(state: Path, named: str | None, here: str | None) -> bool:
             state.mkdir(parents=True, exist_ok=True)
             _write(file, here)
             return True
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"{file} does not hold a board's number; say that this is its board: "
+            "menshen-edge rebind"
+        ) from None
+    except OSError as error:
         raise ConfigError(f"{file} cannot be used ({error}); make {state} writable") from None
     if bound is not None and bound != here:
         raise ConfigError(
