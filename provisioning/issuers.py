@@ -1,5 +1,6 @@
 """Issuers: who signs codes, with which keys and when, where, in which colours, for how long."""
 
+import base64
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Annotated, Any
 
 import msgspec
 import tomli_w
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from edge.wire import hc1, keys, trust
 from edge.wire.trust import COLOURS, DC1, ColourName, Group, Name, Seconds
@@ -257,9 +260,17 @@ def _json(path: Path, kind: type) -> bytes:
 def _check_hc1(terms: bytes, key_list: bytes, name: str) -> None:
     try:
         hc1.read_terms(terms, name)
-        hc1.read_keys(key_list, name)
+        listed = hc1.read_keys(key_list, name)
     except trust.TrustError as error:
         raise ProvisioningError(f"{error}; doors would not understand it") from None
+    for number, key in enumerate(listed.keys, 1):
+        try:
+            load_der_public_key(base64.b64decode(key.public, validate=True))
+        except (ValueError, UnsupportedAlgorithm):
+            raise ProvisioningError(
+                f"key {number} of the list of {name!r} is no public key; make the list again with "
+                "menshen-provision foreign"
+            ) from None
 
 
 def _check_days(days: int | None, offline: bool) -> None:

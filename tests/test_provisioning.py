@@ -552,6 +552,10 @@ def test_a_foreign_issuer_and_its_keys(estate: Path, tmp_path: Path) -> None:
     (eu,) = (i for i in trust.document(bundle.documents["issuers.json"]).issuers if i.name == "eu")
     assert (eu.format, eu.keys) == ("hc1", [])
     assert msgspec.json.decode(eu.terms) == msgspec.json.decode(MAPPING.read_bytes())
+    key = {"kid": "AAAAAAAAAAA=", "algorithm": "ES256", "public": "AAAA", "from_s": 0, "until_s": 9}
+    listed.write_bytes(msgspec.json.encode({"keys": [key]}))
+    with pytest.raises(ProvisioningError, match="key 1 of the list of 'eu' is no public key"):
+        issuers.foreign(estate, "eu", "hc1", terms, listed)
     listed.write_text("torn")
     with pytest.raises(ProvisioningError, match="not what was expected"):
         issuers.foreign(estate, "eu", "hc1", terms, listed)
