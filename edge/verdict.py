@@ -44,6 +44,10 @@ class Reason(Enum):
     JUST_STARTED = "this door has just started and cannot say whether it was used"
 
 
+_LIST_AHEAD_S = 60
+"""How far an issuer's clock may be ahead when it signs a status list."""
+
+
 class Dated(NamedTuple):
     """A time that an issuer's key has signed: it may raise that key's floor."""
 
@@ -224,10 +228,6 @@ def verify(
         if unsure:
             verdict = Unsure(unsure, subject, dated, verdict)
     return verdict
-
-
-_LIST_AHEAD_S = 60
-"""How far an issuer's clock may be ahead when it signs a status list."""
 
 
 def _torn(text: bytes) -> Refused:
