@@ -1,8 +1,11 @@
 """The loop broken on purpose: each time some test must notice, or the tests prove nothing."""
 
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -127,20 +130,38 @@ BROKEN = {  # what is broken: the file, what it says, what it says then
 }
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("how", ["is whole", *BROKEN])
-def test_some_test_notices(how: str, tmp_path: Path) -> None:
+Ran = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Ran]]]:
+    """Every run of the tests, as many at a time as there are cores."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {
+            how: pool.submit(run, how, tmp_path_factory.mktemp("broken"))
+            for how in ("is whole", *BROKEN)
+        }
+
+
+def run(how: str, folder: Path) -> Ran:
+    """The tests over a copy of the house that is broken in this way."""
     name, says, then = BROKEN.get(how, ("edge/loop.py", "class Loop:", "class Loop:"))
-    for folder in ("edge", "tests"):
+    for part in ("edge", "tests"):
         ignore = shutil.ignore_patterns("__pycache__", "vectors")
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignore)
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    source = (tmp_path / name).read_text()
+        shutil.copytree(ROOT / part, folder / part, ignore=ignore)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    source = (folder / name).read_text()
     assert source.count(says) == 1, f"{name} does not say this once any more"
-    (tmp_path / name).write_text(source.replace(says, then))
+    (folder / name).write_text(source.replace(says, then))
     tests = [f"tests/{test}" for test in TESTS]
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("how", ["is whole", *BROKEN])
+def test_some_test_notices(how: str, runs: dict[str, Future[Ran]]) -> None:
+    ran = runs[how].result()
     if how not in BROKEN:
         assert ran.returncode == 0, f"these tests notice what is not broken:\n{ran.stdout[-2000:]}"
         return
