@@ -4,14 +4,9 @@ A list is written anew when an entry has changed, and else every six hours so th
 as fresh; not oftener, for a city has thousands of issuers and each list goes to every door.
 """
 
-import fcntl
 import logging
-import os
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +14,7 @@ import sqlalchemy as sa
 
 from edge.wire import keys, status
 from edge.wire.trust import TrustError
-from server_stub import revocation, store
+from server_stub import revocation, store, writing
 from server_stub.estate import Estate
 
 RENEW_S = 60.0
@@ -47,7 +42,8 @@ def publish(estate: Estate, issuer: str, engine: sa.Engine, now_s: int) -> list[
     key = estate.status_key(issuer)
     folder = estate.status_folder(issuer)
     try:
-        with _alone(folder):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        with writing.alone(folder):
             with store.writing(engine) as connection:
                 revocation.free(connection, now_s)
                 found = revocation.set_entries(connection, issuer)
@@ -101,7 +97,7 @@ def _renew(
     before = path.read_bytes() if path.exists() else b""
     renewed = not _still_good(before, data, name, key, now_s)
     if renewed:
-        _replace(path, data)
+        writing.replace(path, data)
     return Written(path, len(entries), len(data), renewed)
 
 
@@ -111,29 +107,3 @@ def _still_good(before: bytes, data: bytes, name: str, key: keys.PrivateKey, now
     except TrustError:  # there was none, or it was torn
         return False
     return old.entries == new.entries and 0 <= now_s - old.iat_s < FRESH_S
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One writer at a time, so that what was read later is also written later."""
-    folder.mkdir(mode=0o700, exist_ok=True)
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(held)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Whole or not at all, whatever is cut off."""
-    handle, passing = tempfile.mkstemp(".passing", f".{path.name}.", path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        Path(passing).replace(path)
-    finally:
-        Path(passing).unlink(missing_ok=True)

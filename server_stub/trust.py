@@ -5,19 +5,16 @@ put newer documents into the repository, or an issuer has made a newer status li
 nothing else. Source: edge/wire/trust.md.
 """
 
-import fcntl
 import hashlib
 import logging
-import os
-import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from edge.wire import repository as wire
 from edge.wire.repository import TIMESTAMP, Broken, Online
+from server_stub import writing
 from server_stub.estate import Estate, EstateError
 
 RENEW_S = 6 * 3600
@@ -43,7 +40,7 @@ def renew(estate: Estate, now_s: int, every_s: int = RENEW_S, above: int = 0) ->
     Returns its current files by name. Raises TrustError, EstateError.
     """
     try:
-        with _alone(estate.root):
+        with writing.alone(estate.root):
             before = read(estate.repository)
             if TIMESTAMP not in before:
                 raise TrustError(
@@ -207,24 +204,9 @@ def _write(folder: Path, before: Mapping[str, bytes], current: Mapping[str, byte
     """The timestamp last; then away with what is of no use any more."""
     for name in sorted(current, key=wire.order):
         if before.get(name) != current[name]:
-            _replace(folder / name, current[name])
+            writing.replace(folder / name, current[name])
     for name in before.keys() - current.keys():
         (folder / name).unlink()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Whole or not at all, whatever is cut off."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, passing = tempfile.mkstemp(".passing", f".{path.name}.", path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        Path(passing).replace(path)
-    finally:
-        Path(passing).unlink(missing_ok=True)
 
 
 def _marks(estate: Estate) -> object:
@@ -239,14 +221,3 @@ def _marks(estate: Estate) -> object:
             continue
         marks.append((str(path), stat.st_mtime_ns, stat.st_size))
     return sorted(marks)
-
-
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Neither another server nor provisioning changes the estate meanwhile."""
-    held = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(held)

@@ -1,4 +1,4 @@
-"""Documents that were verified, understood: whole or not at all."""
+"""Documents that were verified, understood: issuers and rules or nothing, lists one by one."""
 
 import json
 from dataclasses import replace

@@ -18,18 +18,12 @@ def encode(value: Any) -> bytes:
 
 
 def decode(data: bytes) -> Any:
-    """The value of `data`, which must be plain. Raises NotPlain."""
+    """The value of `data`, which must be plain. Raises NotPlain.
+
+    Trailing bytes and a key named twice are not noticed: compare with `encode`.
+    """
     if not plain(data):
         raise NotPlain("hold CBOR that no door code uses")
-    return decode_any(data)
-
-
-def decode_any(data: bytes) -> Any:
-    """As `decode`, whatever it holds: for a foreign format, after its own look at `data`.
-
-    Trailing bytes are not noticed, tags build objects: compare with `encode`, or look before.
-    Raises NotPlain.
-    """
     try:
         return cbor2.loads(data)
     except (cbor2.CBORDecodeError, ValueError, RecursionError, TypeError):
