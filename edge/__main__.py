@@ -82,7 +82,7 @@ def run(
             random.SystemRandom(),
             _show if show else None,
         )
-        _until_stopped(loop, world.clock, 1 / unit.camera.frames_per_s, seconds)
+        _until_stopped(loop, world, 1 / unit.camera.frames_per_s, seconds)
 
 
 @app.command()
@@ -238,7 +238,6 @@ def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
     """
     from edge.adapters.disk import DiskStore
     from edge.adapters.gpio import GpioDoor
-    from edge.adapters.symbols import Symbols
 
     with ExitStack() as opened:
         door = GpioDoor(unit.door.pins)
@@ -249,8 +248,8 @@ def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
             clock = _clock(unit, _memory(ram.SYNC))
             opened.callback(clock.close)
             memory = _memory(ram.PASSED)
-            camera = _camera(unit.camera)
-            opened.callback(camera.close)
+            eyes = _eyes(unit)
+            opened.callback(eyes.close)
             trust = _trust(unit, clock)
             opened.callback(trust.close)
         except (WorldFailure, TrustError):
@@ -278,7 +277,7 @@ def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
         trust.start()
         opened.callback(door.close)  # the first to go; a second call does nothing
         yield (
-            World(clock, camera, Symbols(unit.decoder), door, store, uplink, memory, trust),
+            World(clock, eyes, door, store, uplink, memory, trust),
             believed,
         )
 
@@ -302,6 +301,12 @@ def _clock(unit: Unit, memory: ports.Memory) -> SystemClock:
     return clock
 
 
+def _eyes(unit: Unit) -> ports.Eyes:
+    from edge.adapters.symbols import Direct, Symbols
+
+    return Direct(_camera(unit.camera), Symbols(unit.decoder))
+
+
 def _camera(camera: unit_file.Camera) -> ports.Camera:
     if camera.kind == "pictures":
         from edge.adapters.pictures import PictureFolder
@@ -321,8 +326,10 @@ def _show(verdict: Verdict, decision: Decision) -> None:
     print(f"{decision.category}: {does}, {decision.why}", flush=True)
 
 
-def _until_stopped(loop: Loop, clock: ports.Clock, tick_s: float, seconds: float | None) -> None:
-    """Tick at the camera's pace; SIGTERM and SIGINT end between two ticks."""
+def _until_stopped(loop: Loop, world: World, tick_s: float, seconds: float | None) -> None:
+    """Tick when something was seen, and at the camera's pace; SIGTERM and SIGINT end between two
+    ticks.
+    """
     stopped = False
 
     def stop(*_: object) -> None:
@@ -331,20 +338,21 @@ def _until_stopped(loop: Loop, clock: ports.Clock, tick_s: float, seconds: float
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
-    now = clock.read()
+    now = world.clock.read()
     started_s = next_s = now.monotonic_s
     systemd.notify("READY=1")
     while not stopped and (seconds is None or now.monotonic_s - started_s < seconds):
         loop.tick()
         systemd.notify("WATCHDOG=1")  # every stage had its turn, or tick() had not returned
-        now = clock.read()
+        now = world.clock.read()
         if loop.lost_for_s("camera", now) > CAMERA_LOST_S:
             raise CameraLost(
                 f"the camera has been lost for {CAMERA_LOST_S:.0f} s; check its cable "
                 "(as a service this program starts again by itself)"
             )
-        next_s = max(next_s + tick_s, now.monotonic_s - 1)  # on a grid, and never far behind
-        clock.sleep(max(0.0, next_s - now.monotonic_s))
+        if now.monotonic_s >= next_s:
+            next_s = max(next_s + tick_s, now.monotonic_s - 1)  # on a grid, and never far behind
+        world.eyes.wait(max(0.0, next_s - now.monotonic_s))
 
 
 if __name__ == "__main__":

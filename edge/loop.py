@@ -57,8 +57,7 @@ class World:
     """The ports, together."""
 
     clock: ports.Clock
-    camera: ports.Camera
-    reader: ports.Reader
+    eyes: ports.Eyes
     door: ports.Door
     store: ports.Store
     uplink: ports.Uplink | None
@@ -167,15 +166,15 @@ class Loop:
     def _look(self, now: Now) -> None:
         if "verifier" in self._failures:
             return
-        frame = self._world.camera.latest()
-        if frame is None:
+        sighting = self._world.eyes.latest()
+        if sighting is None:
             return
         self._works("camera")
         unseen_s = now.monotonic_s - self._looked_s
         if unseen_s > BLIND_S:
             self._in_view.excuse(unseen_s)
         self._looked_s = now.monotonic_s
-        for symbol in sorted(self._world.reader.read(frame.luma), key=_area, reverse=True):
+        for symbol in sorted(sighting.symbols, key=_area, reverse=True):
             verdict = verify(symbol.data, self._believed, self._place, now, self._floors)
             if verdict is None:  # a poster, a ticket: none of our business
                 continue

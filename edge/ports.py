@@ -5,7 +5,7 @@ at rest. No port waits: each call returns at once with what there is.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -51,19 +51,53 @@ class VerifierWrong(WorldFailure):
 
 
 @dataclass(frozen=True, slots=True)
+class Exposure:
+    """How the sensor took a frame, as its driver tells."""
+
+    shutter_us: int
+    gain: float  # analogue and digital together; 1 is none
+    lens_dioptres: float | None = None  # 1 / metres; None: a fixed lens
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
-    """What the camera saw."""
+    """What the camera saw. Whoever keeps a frame copies it: its memory may be the driver's."""
 
     luma: Luma  # uint8, height x width
-    seen_s: float  # monotonic seconds
+    seen_s: float  # monotonic seconds, by the sensor's timestamp where it has one
+    small: Luma | None = None  # the same at low resolution, where the camera gives one
+    exposure: Exposure | None = None
+
+
+Corners = tuple[tuple[int, int], ...]
+"""Four points in pixels (x, y) of the frame, clockwise from the symbol's own top left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """One QR symbol found in a frame."""
+    """One QR symbol that was read."""
 
     data: bytes
-    corners: tuple[tuple[int, int], ...]  # four points in pixels (x, y), from the top left
+    corners: Corners  # empty: an imager gave the text and not the place
+
+
+Trouble = Literal["dark", "covered", "dirty", "unfocused"]
+"""What keeps a working camera from seeing codes; each lasts minutes before it is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What was seen in one frame, or told by an imager."""
+
+    seen_s: float  # monotonic seconds, of the frame
+    symbols: tuple[Symbol, ...] = ()
+    unread: tuple[Corners, ...] = ()  # where something looks like a QR symbol and was not read
+    size: tuple[int, int] = (0, 0)  # width, height of the frame in pixels; (0, 0): an imager
+    dim: bool = False  # the illuminator is wanted
+    trouble: Trouble | None = None
+    steps: tuple[tuple[str, float], ...] = ()
+    """What the decoder tried on this frame, in its order, and the ms of each; empty: nothing had
+    moved since the frame before, whose symbols these are."""
 
 
 class Clock(Protocol):
@@ -72,15 +106,12 @@ class Clock(Protocol):
     def read(self) -> Now:
         """One reading; the loop takes one a tick."""
 
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-
     def synced(self, sync: Sync) -> None:
         """Take an authenticated sync; what it contradicts is told in the log."""
 
 
 class Camera(Protocol):
-    """Eyes."""
+    """A camera; `adapters/symbols.py` reads what it sees."""
 
     def latest(self) -> Frame | None:
         """The newest frame not yet taken, older ones dropped; None: nothing new.
@@ -92,11 +123,17 @@ class Camera(Protocol):
         """Give the device back."""
 
 
-class Reader(Protocol):
-    """QR decoding."""
+class Eyes(Protocol):
+    """What is shown at the door: a camera and its decoder, or an imager."""
 
-    def read(self, luma: Luma) -> tuple[Symbol, ...]:
-        """Every QR symbol in the picture. Never raises for what a picture shows."""
+    def latest(self) -> Sighting | None:
+        """The newest sighting not yet taken; None: nothing new. Never waits. Raises CameraLost."""
+
+    def wait(self, seconds: float) -> None:
+        """Return after `seconds`, or at once when there is a new sighting."""
+
+    def close(self) -> None:
+        """Give the device back."""
 
 
 class Door(Protocol):

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from edge import BUILT_S, selftest
 from edge.adapters.disk import DiskStore
 from edge.adapters.ram import ProcessMemory
@@ -22,7 +20,7 @@ from edge.decision import Decision
 from edge.door import DoorAction, Signal
 from edge.lane import Lane, Sensors
 from edge.loop import Loop, Settings, World
-from edge.ports import CameraLost, DoorLost, Frame, Luma, Symbol, TrustSource
+from edge.ports import CameraLost, DoorLost, Sighting, Symbol, TrustSource
 from edge.verdict import Believed, Place, Verdict
 from edge.wire import holder, keys, report, status, trust
 from edge.wire.code import Code, Colour, Status, encode
@@ -37,7 +35,8 @@ READ_RATE = 0.6  # of the frames that show a code, as at a real door
 UNLOCK_MS = 3000
 K = 10
 RTC_PPM = 5.0
-BLANK = np.zeros((2, 2), np.uint8)
+FRAME = (1280, 720)
+HELD = ((500, 220), (780, 220), (780, 500), (500, 500))  # where a code is held
 
 KINDS = {  # what comes by, how often, and what the door must say
     "green": (60, "green"),
@@ -237,7 +236,6 @@ class Street:
         world = World(
             Watch(self),
             self,
-            Eyes(self),
             self,
             self.store,
             Line(self) if self.wired else None,
@@ -381,10 +379,16 @@ class Street:
 
     # The ports that the loop sees.
 
-    def latest(self) -> Frame:
+    def latest(self) -> Sighting:
+        """The unit's decoder reads some of the frames."""
         if self.camera_lost:
             raise CameraLost("the camera is gone")
-        return Frame(BLANK, self.monotonic_s)
+        shown = self.visit is not None and self.rng.random() <= READ_RATE
+        symbols = (Symbol(self.visit.text, HELD),) if self.visit and shown else ()
+        return Sighting(self.monotonic_s, symbols, size=FRAME)
+
+    def wait(self, seconds: float) -> None:
+        """Time passes in `tick` alone."""
 
     def apply(self, action: DoorAction) -> None:
         if self.door_lost:
@@ -436,27 +440,11 @@ class Watch:
         assert true or street.misled, f"the true time is {street.wall_s} and not in {now.interval}"
         return now
 
-    def sleep(self, seconds: float) -> None:
-        """Time passes in `tick` alone."""
-
     def synced(self, sync: Sync) -> None:
         self.reckoning.synced(sync, self.street.rtc())
         self.street.misled = False
         self.street.synced_span = self.reckoning.sync
         self.street.kept = self.reckoning.kept(self.street.monotonic_s)
-
-
-@dataclass
-class Eyes:
-    """The unit's decoder: it reads some of the frames."""
-
-    street: Street
-
-    def read(self, luma: Luma) -> tuple[Symbol, ...]:
-        visit = self.street.visit
-        if visit is None or self.street.rng.random() > READ_RATE:
-            return ()
-        return (Symbol(visit.text, ((0, 0), (9, 0), (9, 9), (0, 9))),)
 
 
 @dataclass

@@ -1,10 +1,11 @@
 """QR symbols in a picture, by zxing-cpp and pyzbar. Bytes only: a decoder's text is a guess."""
 
+import time
 from typing import Any, Literal
 
 import zxingcpp
 
-from edge.ports import Luma, Symbol
+from edge.ports import Camera, Luma, Sighting, Symbol
 
 _QR = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 """One format: all of them cost nine times as much for nothing."""
@@ -61,3 +62,27 @@ class Symbols:
             for r in results
             if r.type == "QRCODE"
         )
+
+
+class Direct:
+    """A camera and a reader in the unit's own process, until the decoder has one of its own."""
+
+    def __init__(self, camera: Camera, reader: Symbols) -> None:
+        self._camera = camera
+        self._reader = reader
+
+    def latest(self) -> Sighting | None:
+        """What the newest frame shows, decoded here and now. Raises CameraLost."""
+        frame = self._camera.latest()
+        if frame is None:
+            return None
+        height, width = frame.luma.shape
+        return Sighting(frame.seen_s, self._reader.read(frame.luma), size=(width, height))
+
+    def wait(self, seconds: float) -> None:
+        """Sleep: nothing is known before it is asked."""
+        time.sleep(seconds)
+
+    def close(self) -> None:
+        """Give the camera back."""
+        self._camera.close()

@@ -96,10 +96,6 @@ class SystemClock:
         if told or related or known.floor_s - self._stored.floor_s > SAVE_EVERY_S + WORTH_S:
             self._save(now_s)
 
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        time.sleep(seconds)
-
     def close(self) -> None:
         """Write down what is known, unless that was done just now."""
         now_s = monotonic_s()

@@ -14,7 +14,7 @@ from edge import ports
 from edge.adapters.disk import DiskStore
 from edge.adapters.gpio import GpioDoor
 from edge.adapters.ram import RamFile
-from edge.adapters.symbols import Symbols
+from edge.adapters.symbols import Direct, Symbols
 from edge.clock import Now, Sync, interval
 from edge.loop import Loop, Settings, World
 from edge.verdict import Believed, Place
@@ -52,7 +52,7 @@ class _Clock:
     def read(self) -> Now:
         return self.now
 
-    def sleep(self, seconds: float) -> None:
+    def passed(self, seconds: float) -> None:
         self.now = Now(self.now.interval, self.now.monotonic_s + seconds)
 
     def synced(self, sync: Sync) -> None:
@@ -84,7 +84,7 @@ def figures(rounds: int, at_s: int) -> list[Figure]:
         relay = factory.pin(PINS.relay)
         memory = RamFile(opened)
         loop = Loop(
-            World(clock, camera, Symbols("zxing-cpp"), door, store, None, memory),
+            World(clock, Direct(camera, Symbols("zxing-cpp")), door, store, None, memory),
             Believed(Trust(issuers(at_s)), signed_s=at_s),
             Place(frozenset({"campus"})),
             Settings(unlock_ms=UNLOCK_MS, report_s=60),
@@ -107,7 +107,7 @@ def figures(rounds: int, at_s: int) -> list[Figure]:
             _until(lambda: relay.rose_s > 0, "a legible frame did not open")
             _until(door.resting, "the relay did not come to rest")
             ours.append(relay.rose_s - start)
-            clock.sleep(60)
+            clock.passed(60)
         base.close()
         door.close()
         store.close()
