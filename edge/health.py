@@ -22,6 +22,9 @@ _STEPS: dict[Step, Literal["fresh", "stale", "old", "expired"]] = {
 Part = Literal["camera", "door", "store", "verifier"]
 """What of a unit's world can fail."""
 
+Trouble = Literal["dark", "covered", "dirty", "unfocused"]
+"""What keeps a working camera from seeing codes; each lasts minutes before it is said."""
+
 
 def message(
     failed: Container[Part],
@@ -30,10 +33,12 @@ def message(
     believed: Believed,
     started_s: float,
     now: Now,
+    trouble: Trouble | None = None,
 ) -> report.Health:
     """The health message at `now`.
 
-    `failed`: the parts that do not work; `oldest`: the first cell not yet acknowledged.
+    `failed`: the parts that do not work; `oldest`: the first cell not yet acknowledged;
+    `trouble`: what keeps a working camera from seeing.
     """
     at_s = now.interval.earliest_s
     late = oldest is not None and at_s - oldest.until_s > LATE_S
@@ -46,7 +51,7 @@ def message(
         trust=_STEPS[believed.step(now)],
         clock=now.interval.source,
         rtc=now.rtc,
-        camera="lost" if "camera" in failed else "ok",
+        camera="lost" if "camera" in failed else trouble or "ok",
         door="lost" if "door" in failed else "ok",
         store="full" if "store" in failed else "ok",
         verifier="wrong" if "verifier" in failed else "ok",

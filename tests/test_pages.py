@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import sqlalchemy as sa
@@ -147,6 +148,7 @@ def test_an_unheard_door_is_not_said_to_hold(filler: Filler) -> None:
         (False, NOW_S - 60, {}, "offline", ()),
         (None, NOW_S - 60, {}, "unknown", ()),
         (True, NOW_S, {"camera": "lost", "queue": "full"}, "online", ("camera-lost", "queue-full")),
+        (True, NOW_S, {"camera": "unfocused"}, "online", ("camera-unfocused",)),
         (
             True,
             NOW_S,
@@ -177,6 +179,7 @@ def test_both_languages_say_the_same_things() -> None:
         fields = sorted(re.findall(r"{(\w+)}", text))
         assert fields == sorted(re.findall(r"{(\w+)}", WORDS["zh"][word])), word
     assert set(report.CATEGORIES) <= WORDS["en"].keys()
+    assert set(get_args(report.Camera)) <= WORDS["en"].keys()
 
 
 def test_what_a_unit_says_of_itself_cannot_become_markup(filler: Filler) -> None:

@@ -332,6 +332,10 @@ def test_health_says_what_failed_and_how_old_the_cells_are() -> None:
     ill = health.message({"camera", "store"}, late, 3, believed, 0.0, now(7300))
     assert (ill.camera, ill.door, ill.store, ill.queue) == ("lost", "ok", "full", "full")
     assert health.message((), late, 3, believed, 0.0, now(7300)).queue == "late"
+    blind = health.message((), None, 3, believed, 0.0, now(7300), "covered")
+    assert (blind.camera, blind.door) == ("covered", "ok")
+    gone = health.message({"camera"}, None, 3, believed, 0.0, now(7300), "covered")
+    assert gone.camera == "lost", "what the last frame showed does not matter any more"
 
 
 @pytest.mark.parametrize(

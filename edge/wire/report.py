@@ -36,6 +36,12 @@ Rtc = Literal["ok", "unrelated", "broken", "none"]
 """A unit's battery clock. `unrelated`: no sync has told yet how what it shows relates to true time.
 """
 
+Camera = Literal["ok", "lost", "dark", "covered", "dirty", "unfocused"]
+"""A unit's camera. `lost`: it gives no frames; the rest: it does, and no code could be read in them
+for minutes. `dark`: no light; `covered`: nothing but one surface; `dirty`: a veil over everything;
+`unfocused`: no sharp edge anywhere.
+"""
+
 Category = Literal[
     "green",
     "yellow",
@@ -117,7 +123,7 @@ class Health(_Message, frozen=True, kw_only=True):
     trust: Literal["fresh", "stale", "old", "expired"]  # by the site's own steps
     clock: Source
     rtc: Rtc = "none"
-    camera: Literal["ok", "lost"]
+    camera: Camera
     door: Literal["ok", "lost"]
     store: Literal["ok", "full"]
     verifier: Literal["ok", "wrong"]

@@ -45,6 +45,20 @@ class Camera(_Table, frozen=True, kw_only=True):
     width: Annotated[int, msgspec.Meta(ge=320, le=4096)] = 1280
     height: Annotated[int, msgspec.Meta(ge=240, le=3072)] = 720
     frames_per_s: Annotated[float, msgspec.Meta(ge=1, le=60)] = 15
+    small_width: Annotated[int, msgspec.Meta(ge=64, le=640)] = 320
+    small_height: Annotated[int, msgspec.Meta(ge=48, le=480)] = 180
+    """The low resolution in which is noticed that something moved, and how the camera sees."""
+    shutter_us_max: Annotated[int, msgspec.Meta(ge=100, le=100_000)] = 4167
+    """No frame is exposed longer; what light is missing comes from gain and the illuminator.
+
+    Two modules of motion blur defeat every decoder. A symbol of version 12 with its quiet zone is
+    73 modules on about 50 mm of a phone's screen: 0.7 mm each. 1/240 s lets a hand move at
+    0.16 m/s for one module and 0.33 m/s for two; and it is a whole period of the slowest
+    dimming of OLED screens (240 Hz), of which a part would leave dark bands across the symbol.
+    """
+    gain_max: Annotated[float, msgspec.Meta(ge=1, le=64)] = 16.0
+    focus_m: Annotated[float, msgspec.Meta(ge=0.05, le=10)] | None = None
+    """Where a lens that can focus is held; absent: it follows what is near (autofocus)."""
 
 
 class Pins(_Table, frozen=True, kw_only=True):
@@ -146,6 +160,8 @@ def _check(unit: Unit, path: Path) -> None:
         raise ConfigError(
             f"{path}: turn_out is wired and turn is not; who is inside is known from both or not"
         )
+    if unit.camera.small_width > unit.camera.width or unit.camera.small_height > unit.camera.height:
+        raise ConfigError(f"{path}: camera.small_width and small_height are larger than the frame")
     if unit.camera.kind != "picamera" and not unit.camera.source:
         raise ConfigError(f"{path}: camera.kind {unit.camera.kind!r} needs camera.source")
     broker_keys = (unit.broker.collector_key, unit.broker.time_key) if unit.broker else ()
