@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+import msgspec
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPin
 
@@ -191,6 +192,30 @@ def turn(pin: MockPin) -> None:
     """The contact closes to ground while the arms move, and opens again."""
     pin.drive_low()
     pin.drive_high()
+
+
+def test_the_illuminator_is_lit_as_asked_and_dark_at_the_end(factory: Any, pins: Pins) -> None:
+    door_ = GpioDoor(msgspec.structs.replace(pins, illuminator=13), factory)
+    lamp = factory.pin(13)
+    for on in (True, True, False, True):
+        door_.illuminate(on)
+        assert lamp.state == on
+    door_.apply(door.action(Signal.REFUSED))
+    wait(lambda: factory.pin(24).state)
+    assert lamp.state, "a signal is shown beside it"
+    assert [state.state for state in lamp.states] == [False, True, False, True]
+    door_.close()
+    assert not lamp.state
+    with pytest.raises(DoorLost, match="cannot be set any more"):
+        door_.illuminate(True)
+    assert not lamp.state
+
+
+def test_without_an_illuminator_none_is_lit(factory: Any, pins: Pins) -> None:
+    door_ = GpioDoor(pins, factory)
+    door_.illuminate(True)
+    assert not factory.pin(13).states[-1].state
+    door_.close()
 
 
 def test_turns_are_counted_each_way_and_told_once(factory: Any) -> None:

@@ -1,4 +1,4 @@
-"""The direct door: lights, buzzer and relay on the Pi's own pins, through gpiozero.
+"""The direct door: lights, buzzer, relay and illuminator on the Pi's own pins, through gpiozero.
 
 One thread plays actions, so a stalled loop ends nothing late: each action comes to rest by itself.
 A hung kernel is beyond software; the one-shot behind the relay pin ends that pulse (hardware/).
@@ -42,6 +42,11 @@ class GpioDoor:
                 self._green = self._output(pins.green, pin_factory)
                 self._red = self._output(pins.red, pin_factory)
                 self._buzzer = self._output(pins.buzzer, pin_factory)
+                self._illuminator = (
+                    None
+                    if pins.illuminator is None
+                    else self._output(pins.illuminator, pin_factory)
+                )
                 self._turns_in = Turns(self._turn_input(pins.turn, pin_factory))
                 self._turns_out = Turns(self._turn_input(pins.turn_out, pin_factory))
         except Exception as error:  # each backend has classes of its own (lgpio.error)
@@ -79,6 +84,17 @@ class GpioDoor:
             if self._lost is not None:
                 self._mend()
             return self._resting()
+
+    def illuminate(self, on: bool) -> None:
+        """Light what is held before the camera, or cease to. Raises DoorLost."""
+        if self._illuminator is None:
+            return
+        with self._changed:
+            try:
+                self._set(self._illuminator, on)
+            except Exception as error:  # as above
+                self._lost = _pin_lost(error)
+                raise DoorLost(self._lost) from None
 
     def turned(self) -> tuple[int, int]:
         """Turns in and out since the last call."""
