@@ -35,7 +35,16 @@ ARROWS = {
     "edge.belief": {"edge.wire", "a stage", "edge.foreign"},
     "edge.ports": {"edge.wire", "a stage"},
     "edge.loop": {"edge.wire", "a stage", "edge.ports"},
-    "edge.adapters": {"edge", "edge.wire", "a stage", "edge.ports", "edge.belief", "edge.adapters"},
+    "edge.sight": {"edge.ports", "edge.wire", "edge.sight"},
+    "edge.adapters": {
+        "edge",
+        "edge.wire",
+        "a stage",
+        "edge.ports",
+        "edge.belief",
+        "edge.sight",
+        "edge.adapters",
+    },
     "edge.__main__": {
         "edge",
         "edge.wire",

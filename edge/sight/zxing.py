@@ -1,0 +1,54 @@
+"""QR symbols by zxing-cpp. Bytes only: a decoder's text is a guess."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import zxingcpp
+
+from edge.ports import Corners, Luma, Symbol
+
+_QR = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
+"""One format: all of them cost nine times as much for nothing."""
+
+_BINARIZERS = {
+    "local": zxingcpp.Binarizer.LocalAverage,
+    "global": zxingcpp.Binarizer.GlobalHistogram,
+    "fixed": zxingcpp.Binarizer.FixedThreshold,  # dark is below 127
+}
+
+Binarizer = Literal["local", "global", "fixed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What zxing-cpp saw in one picture."""
+
+    symbols: tuple[Symbol, ...] = ()
+    located: tuple[Corners, ...] = ()  # a symbol is there, and its error correction gave up
+
+
+def read(
+    luma: Luma, binarizer: Binarizer = "local", *, bare: bool = False, smaller: bool = True
+) -> Found:
+    """Every QR symbol in `luma` (uint8, height x width), also a light one on dark.
+
+    `bare`: the picture holds a symbol, upright, and nothing else. `smaller`: look at the picture
+    at half its size and less too.
+    """
+    barcodes = zxingcpp.read_barcodes(
+        luma,
+        formats=_QR,
+        binarizer=_BINARIZERS[binarizer],
+        is_pure=bare,
+        try_downscale=smaller,
+        return_errors=True,
+    )
+    return Found(
+        tuple(Symbol(b.bytes, _corners(b.position)) for b in barcodes if b.valid),
+        tuple(_corners(b.position) for b in barcodes if not b.valid),
+    )
+
+
+def _corners(position: Any) -> Corners:
+    points = (position.top_left, position.top_right, position.bottom_right, position.bottom_left)
+    return tuple((p.x, p.y) for p in points)
