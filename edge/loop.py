@@ -32,6 +32,13 @@ _SENSOR_FAULT = (
     "the turn sensor has seen nobody at several openings in a row; check its cable. "
     "Until it turns, nothing is given back and nobody waits for a turn"
 )
+_TROUBLES: dict[health.Trouble, str] = {
+    "dark": "the camera sees too little light; check the illuminator and the lamp over the door",
+    "covered": "the camera is covered; see what is before its lens",
+    "dirty": "the camera sees through a veil; clean its lens and its window",
+    "unfocused": "nothing the camera sees is sharp; set its focus with `menshen-edge look`",
+}
+_SEES_WELL = "the camera sees well again"
 _SENSORS_WELL = "the turn sensors serve again"
 _INSIDE_UNSEEN = (
     "the site limits how many people are inside and this unit does not see both directions; "
@@ -101,6 +108,9 @@ class Loop:
         self._lane = Lane(rng.randbytes(32), now, settings.sensors, world.memory.load())
         self._unlock_ms = settings.unlock_ms  # of the last opening: a party's pulses are alike
         self._sensors_wrong: str | None = None  # as it was when last tried
+        self._lit = False
+        self._trouble: health.Trouble | None = None  # as the last sighting told
+        self._trouble_told: health.Trouble | None = None
         counts = believed.rules.counts
         world.store.begin(first_cells(now, counts.period_s, counts.k, rng))
         self._tally = Tally(world.store.cells(), counts.period_s, counts.k, rng)
@@ -174,6 +184,10 @@ class Loop:
         if unseen_s > BLIND_S:
             self._in_view.excuse(unseen_s)
         self._looked_s = now.monotonic_s
+        self._trouble = sighting.trouble
+        if sighting.dim != self._lit:
+            self._world.door.illuminate(sighting.dim)
+            self._lit = sighting.dim
         for symbol in sorted(sighting.symbols, key=_area, reverse=True):
             verdict = verify(symbol.data, self._believed, self._place, now, self._floors)
             if verdict is None:  # a poster, a ticket: none of our business
@@ -256,6 +270,7 @@ class Loop:
                 self._believed,
                 self._started_s,
                 now,
+                self._trouble_told,
             )
             uplink.send("health", report.encode(said))
 
@@ -279,6 +294,7 @@ class Loop:
         except ports.DoorLost as failure:
             self._failed(failure, now)
         self._tell_sensors()
+        self._tell_trouble()
         for part in _PROBED_PARTS:
             self._tell(part)
         self._probed = frozenset(self._failures)
@@ -292,6 +308,12 @@ class Loop:
         if wrong != self._sensors_wrong:
             self._sensors_wrong = wrong
             log.warning("%s", wrong or _SENSORS_WELL)
+
+    def _tell_trouble(self) -> None:
+        """At fixed times too, though it lasts longer than anybody stands before the camera."""
+        if self._trouble != self._trouble_told:
+            self._trouble_told = self._trouble
+            log.warning("%s", _TROUBLES[self._trouble] if self._trouble else _SEES_WELL)
 
     @property
     def _limits(self) -> Limits:

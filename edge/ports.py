@@ -5,14 +5,14 @@ at rest. No port waits: each call returns at once with what there is.
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from edge.clock import Now, Sync
 from edge.door import DoorAction
-from edge.health import Part
+from edge.health import Part, Trouble
 from edge.tally import Cell, Closed
 from edge.verdict import Believed
 from edge.wire import report
@@ -81,10 +81,6 @@ class Symbol:
     corners: Corners  # empty: an imager gave the text and not the place
 
 
-Trouble = Literal["dark", "covered", "dirty", "unfocused"]
-"""What keeps a working camera from seeing codes; each lasts minutes before it is said."""
-
-
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """What was seen in one frame, or told by an imager."""
@@ -147,6 +143,9 @@ class Door(Protocol):
 
         Raises DoorLost while a pin cannot be set; each call tries to bring it to rest.
         """
+
+    def illuminate(self, on: bool) -> None:
+        """Light what is held before the camera, or cease to. Raises DoorLost."""
 
     def turned(self) -> tuple[int, int]:
         """Turns in and turns out since the last call; (0, 0) where no sensor is wired."""

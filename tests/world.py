@@ -18,6 +18,7 @@ from edge.adapters.systemclock import SAVE_EVERY_S
 from edge.clock import Kept, Now, Reckoning, Relation, RtcReading, Span, Sync, interval
 from edge.decision import Decision
 from edge.door import DoorAction, Signal
+from edge.health import Trouble
 from edge.lane import Lane, Sensors
 from edge.loop import Loop, Settings, World
 from edge.ports import CameraLost, DoorLost, Sighting, Symbol, TrustSource
@@ -194,6 +195,9 @@ class Street:
         self.actions: list[tuple[float, Signal]] = []
         self.centre = Centre(self)
         self.camera_lost = self.door_lost = False
+        self.trouble: Trouble | None = None  # what keeps the camera from seeing
+        self.dim = False
+        self.lamp: list[bool] = []  # what was asked of the illuminator
         self.rules: DoorRules = PLAIN
         self.documents: TrustSource | None = None  # None: `newer`
         self.newer: list[Believed] = []  # what trust documents bring next
@@ -385,7 +389,8 @@ class Street:
             raise CameraLost("the camera is gone")
         shown = self.visit is not None and self.rng.random() <= READ_RATE
         symbols = (Symbol(self.visit.text, HELD),) if self.visit and shown else ()
-        return Sighting(self.monotonic_s, symbols, size=FRAME)
+        trouble, dim = self.trouble, self.dim
+        return Sighting(self.monotonic_s, symbols, size=FRAME, dim=dim, trouble=trouble)
 
     def wait(self, seconds: float) -> None:
         """Time passes in `tick` alone."""
@@ -401,6 +406,11 @@ class Street:
         if self.door_lost:
             raise DoorLost("the pins are gone")
         return not self.pulses or self.monotonic_s - self.pulses[-1][0] > UNLOCK_MS / 1000
+
+    def illuminate(self, on: bool) -> None:
+        if self.door_lost:
+            raise DoorLost("the pins are gone")
+        self.lamp.append(on)
 
     def turned(self) -> tuple[int, int]:
         turns, self.turns = self.turns, 0
