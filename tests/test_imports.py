@@ -25,6 +25,7 @@ STAGES = {
     "health",
 }
 STAGES |= {"passage", "inside", "lane"}  # who passes
+STAGES |= {"presented"}  # what is shown
 
 # What may import what. A part may import itself only where it is named.
 ARROWS = {
