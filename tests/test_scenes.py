@@ -1,10 +1,14 @@
 """The door scenes are the same for a seed, as hard as they say, and show nothing else."""
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
 from tests import scenes
 from tests.scenes import __main__ as measured
+from tests.scenes import clutter, empty, sweep
 
 SEED = 1
 
@@ -74,3 +78,49 @@ def test_a_poster_can_be_read_behind_a_visit_and_two_codes_can_be_read_at_once()
         pairs += len(measured.zxing(scenes.two((first, second), generator))) == 2
     assert posters >= 8
     assert pairs >= 2
+
+
+@pytest.mark.parametrize("hardship", sweep.HARDSHIPS, ids=lambda hardship: hardship.name)
+def test_each_hardship_begins_where_it_is_read_and_ends_where_it_is_not(
+    hardship: sweep.Hardship,
+) -> None:
+    def reads(level: float) -> int:
+        count = 0
+        for i in range(4):
+            generator = rng(i, 5)
+            said = measured.text(8, generator)
+            look = hardship.worsen(sweep.easy(said, generator), level)
+            count += said.encode() in measured.zxing(scenes.still(said, generator, look))
+        return count
+
+    assert reads(hardship.levels[0]) == 4
+    assert reads(hardship.levels[-1]) <= 2
+
+
+def test_dark_mode_is_a_negative_and_pyzbar_reads_none() -> None:
+    for i in range(4):
+        generator = rng(i, 6)
+        said = measured.text(8, generator)
+        look = replace(sweep.easy(said, generator), inverted=True)
+        luma = scenes.still(said, generator, look)
+        assert measured.zxing(luma) == [said.encode()]
+        assert measured.zbar(luma) == []
+        assert measured.zbar(255 - luma) == [said.encode()]
+
+
+def test_a_resting_scene_changes_by_its_noise_alone() -> None:
+    frames = [f.astype(int) for f in scenes.resting(rng(7), 3, measured.text(8, rng(7)))]
+    for one, other in ((0, 1), (1, 2)):
+        difference = frames[one] - frames[other]
+        assert difference.std() > 1
+        assert abs(difference.mean()) < 0.2
+
+
+def test_clutter_is_full_of_edges_and_holds_no_symbol() -> None:
+    def edges(luma: scenes.Luma) -> float:
+        soft = cv2.GaussianBlur(luma, (0, 0), 2).astype(float)
+        return float(np.mean(np.abs(np.diff(soft)) > 8))
+
+    halls, cluttered = ([make(rng(i, 8)) for i in range(12)] for make in (empty, clutter))
+    assert not any(measured.zxing(luma) or measured.zbar(luma) for luma in cluttered)
+    assert np.mean([*map(edges, cluttered)]) > 4 * np.mean([*map(edges, halls)])

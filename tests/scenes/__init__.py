@@ -19,12 +19,18 @@ as other door scenes were read. A visit is read when any of its frames is.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import cv2
+
 from tests.scenes.camera import noisy, put
+from tests.scenes.clutter import clutter
 from tests.scenes.hall import Luma, hall
 from tests.scenes.look import HEIGHT, WIDTH, Look, Rng, draw
 from tests.scenes.visit import looks
 
-__all__ = ["HEIGHT", "WIDTH", "Look", "Luma", "draw", "empty", "poster", "still", "two", "visit"]
+__all__ = [
+    "HEIGHT", "WIDTH", "Look", "Luma", "clutter", "draw", "empty", "poster", "resting", "still",
+    "two", "visit",
+]  # fmt: skip
 
 
 def empty(rng: Rng, behind: Luma | None = None) -> Luma:
@@ -37,6 +43,8 @@ def still(text: str, rng: Rng, look: Look | None = None, behind: Luma | None = N
     look = draw(rng) if look is None else look
     frame = (hall(rng) if behind is None else behind).copy()
     put(frame, text, look)
+    if look.light < 1:
+        frame = cv2.convertScaleAbs(frame, alpha=look.light)
     return noisy(frame, look.noise, rng)
 
 
@@ -45,6 +53,15 @@ def visit(text: str, rng: Rng, frames: int = 12, behind: Luma | None = None) -> 
     behind = hall(rng) if behind is None else behind
     for look in looks(rng, frames):
         yield still(text, rng, look, behind)
+
+
+def resting(rng: Rng, frames: int, text: str | None = None) -> Iterator[Luma]:
+    """Nothing moves and nobody acts: one scene, with other noise of the sensor in each frame."""
+    scene, look = hall(rng).copy(), draw(rng)
+    if text is not None:
+        put(scene, text, look)
+    for _ in range(frames):
+        yield noisy(scene, look.noise, rng)
 
 
 def poster(text: str, rng: Rng, behind: Luma | None = None) -> Luma:

@@ -37,8 +37,12 @@ def put(frame: Luma, text: str, look: Look) -> None:
     _warp(region, luma, np.array([[1, 0, -x0], [0, 1, -y0], [0, 0, 1]]) @ to_frame)
     if held:
         _thumb(region, outline, look)
+    blurred = _blur(region, look)
+    if look.moire:
+        to_region = np.array([[1, 0, -x0], [0, 1, -y0], [0, 0, 1]]) @ to_frame
+        blurred = _beaten(blurred, outline, to_region, look.side / thing.side, look)
     near = cv2.dilate(touched, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-    cv2.copyTo(_blur(region, look), near, seen)
+    cv2.copyTo(blurred, near, seen)
 
 
 def noisy(frame: Luma, sigma: int, rng: Rng) -> Luma:
@@ -134,6 +138,31 @@ def _glare(thing: Flat, look: Look) -> Luma:
 def _spot() -> npt.NDArray[np.float32]:
     line = np.exp(-(np.linspace(-2.6, 2.6, 128) ** 2))
     return np.outer(line, line).astype(np.float32)
+
+
+def _beaten(
+    region: Luma,
+    outline: npt.NDArray[np.float64],
+    to_region: npt.NDArray[np.float64],
+    scale: float,
+    look: Look,
+) -> Luma:
+    """Moire: the screen's rows and columns of pixels, seen once in each pixel of the sensor.
+
+    Both grids have nearly the same pitch, so their difference shows as wide stripes, bent by the
+    tilt. Light only: what is black on the screen stays so.
+    """
+    high, wide = region.shape
+    y, x = np.mgrid[0:high, 0:wide].astype(np.float64)
+    back = np.linalg.inv(to_region)
+    depth = back[2, 0] * x + back[2, 1] * y + back[2, 2]
+    turns = 2 * np.pi * scale / look.grid  # a pixel of the picture, in turns of the grid
+    column = np.cos((back[0, 0] * x + back[0, 1] * y + back[0, 2]) / depth * turns)
+    row = np.cos((back[1, 0] * x + back[1, 1] * y + back[1, 2]) / depth * turns)
+    lit = 1 - look.moire * (1 - (1 + column) * (1 + row) / 4)
+    screen = np.zeros_like(region)
+    cv2.fillConvexPoly(screen, outline.round().astype(np.int32), 255)
+    return np.where(screen > 0, region * lit, region).astype(np.uint8)
 
 
 def _blur(region: Luma, look: Look) -> Luma:

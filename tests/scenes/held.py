@@ -29,7 +29,12 @@ def flat(text: str, look: Look) -> Flat:
     dark = symbol(text)
     module = max(2, int(np.ceil(2 * look.side / len(dark))))
     drawn = _phone if look.device == "phone" else _paper
-    return drawn(text, module, look.white, look.black)
+    thing = drawn(text, module, look.white, look.black)
+    if look.inverted:
+        thing = thing._replace(luma=_inverted(thing.luma, look))
+    if look.cracks:
+        thing = thing._replace(luma=_cracked(thing, module, look))
+    return thing
 
 
 @lru_cache(maxsize=64)
@@ -80,6 +85,47 @@ def _symbol(
     side = module * len(dark)
     big = cv2.resize(small, (side, side), interpolation=cv2.INTER_NEAREST)
     luma[at[0] : at[0] + side, at[1] : at[1] + side] = big
+
+
+def _inverted(luma: npt.NDArray[np.uint8], look: Look) -> npt.NDArray[np.uint8]:
+    """Dark mode: light is dark on the screen, and the phone's rim stays as it was."""
+    swapped = np.clip(look.white + look.black - luma.astype(np.int16), 4, 250).astype(np.uint8)
+    rim = max(2, int(luma.shape[1] * 0.026))
+    swapped[:, :rim] = swapped[:, -rim:] = luma[:, :1]
+    swapped[: rim * 2] = swapped[-rim * 2 :] = luma[:1]
+    return swapped
+
+
+def _cracked(thing: Flat, module: int, look: Look) -> npt.NDArray[np.uint8]:
+    """Broken glass: bent rays from one blow near the symbol, a dark and a glinting edge each.
+
+    Rings join the rays near the blow, where splinters are missing.
+    """
+    rng = np.random.default_rng((41, look.cracked_at))
+    luma = thing.luma.copy()
+    hit = np.array(thing.centre) + thing.side * rng.uniform(-0.35, 0.35, 2)
+    angles = np.linspace(0, 2 * np.pi, look.cracks, endpoint=False) + rng.normal(
+        0, 0.25, look.cracks
+    )
+    glint, shade = min(look.white + 30, 255), max(look.black - 15, 2)
+    rays = []
+    for angle in angles:
+        at, ray = hit, [hit]
+        for _ in range(7):
+            angle += rng.normal(0, 0.16)
+            at = at + thing.side * rng.uniform(0.07, 0.2) * np.array([np.cos(angle), np.sin(angle)])
+            ray.append(at)
+        rays.append(ray)
+        wide = max(1, round(module * rng.uniform(0.08, 0.35)))
+        points = np.array(ray).round().astype(np.int32)
+        cv2.polylines(luma, [points + wide], False, glint, wide, cv2.LINE_AA)
+        cv2.polylines(luma, [points], False, shade, wide, cv2.LINE_AA)
+    for ring in (1, 2):
+        points = np.array([ray[ring] for ray in rays]).round().astype(np.int32)
+        cv2.polylines(luma, [points], True, shade, max(1, module // 5), cv2.LINE_AA)
+    splinter = np.array([hit, rays[0][1], rays[-1][1]]).round().astype(np.int32)
+    cv2.fillConvexPoly(luma, splinter, glint, cv2.LINE_AA)
+    return luma
 
 
 def _lines(

@@ -29,6 +29,12 @@ class Look:
     glare: float  # luma added at the middle of a reflection
     glare_at: tuple[float, float]  # from the symbol's centre, in sides
     noise: int  # sigma of the sensor's noise
+    inverted: bool = False  # dark mode: everything on the screen, light modules on dark
+    moire: float = 0.0  # how deep the screen's own pixel grid beats with the sensor's; 0 to 1
+    grid: float = 0.97  # pixels of the frame that one pixel of the screen takes
+    cracks: int = 0  # rays from where the screen was hit
+    cracked_at: int = 0  # names the crack: the same rays in each frame of a visit
+    light: float = 1.0  # what the lens gets of it; the sensor's noise stays
 
 
 def draw(rng: Rng) -> Look:
