@@ -13,6 +13,7 @@ from edge.clock import Floors, Now
 from edge.decision import Decision, decide
 from edge.door import Signal
 from edge.lane import Lane, Sensors
+from edge.presented import Presented
 from edge.replay import InView, Limits, Phones
 from edge.tally import Tally, first_cells
 from edge.verdict import Believed, Place, Refused, Verdict, verify
@@ -104,6 +105,7 @@ class Loop:
         )
         self._in_view = InView(rng.randbytes(32))
         self._phones = Phones(rng.randbytes(32))
+        self._presented = Presented(rng.randbytes(32))
         now = world.clock.read()
         self._lane = Lane(rng.randbytes(32), now, settings.sensors, world.memory.load())
         self._unlock_ms = settings.unlock_ms  # of the last opening: a party's pulses are alike
@@ -188,7 +190,10 @@ class Loop:
         if sighting.dim != self._lit:
             self._world.door.illuminate(sighting.dim)
             self._lit = sighting.dim
-        for symbol in sorted(sighting.symbols, key=_area, reverse=True):
+        presented = self._presented.look(
+            sighting.symbols, sighting.unread, sighting.size, sighting.seen_s
+        )
+        for symbol in presented:
             verdict = verify(symbol.data, self._believed, self._place, now, self._floors)
             if verdict is None:  # a poster, a ticket: none of our business
                 continue
@@ -203,12 +208,15 @@ class Loop:
             if decision.opens and self._lane.busy:
                 continue
             self._works("door")
-            self._act(verdict, decision, now)
+            lasts_ms = self._act(verdict, decision, now)
+            self._presented.answered(sighting.seen_s + lasts_ms / 1000)
             return  # what else is in view has its turn in the next frame
+        if self._world.door.resting() and self._presented.unreadable(sighting.seen_s):
+            self._world.door.apply(door.action(Signal.UNREADABLE))
 
-    def _act(self, verdict: Verdict, decision: Decision, now: Now) -> None:
+    def _act(self, verdict: Verdict, decision: Decision, now: Now) -> int:
         """Remember, count durably, then move: a crash between is an opening with its passage
-        unknown, and the code that had it is used.
+        unknown, and the code that had it is used. Returns for how many ms the lights tell it.
         """
         opening = None
         if decision.opens and not isinstance(verdict, Refused):
@@ -220,14 +228,16 @@ class Loop:
         self._tally.keep(cell)
         if opening is None:
             self._in_view.answered(verdict.subject, decision.why, now.monotonic_s)
-            self._world.door.apply(door.action(decision.signal))
+            action = door.action(decision.signal)
         else:
             self._in_view.opened(verdict.subject, decision.why, now.monotonic_s)
             self._lane.keep(opening)
             self._unlock_ms = max(self._settings.unlock_ms, decision.at_least_ms)
-            self._world.door.apply(door.action(decision.signal, self._unlock_ms))
+            action = door.action(decision.signal, self._unlock_ms)
+        self._world.door.apply(action)
         if self._told is not None:
             self._told(verdict, decision)
+        return action.lasts_ms
 
     def _close_cells(self, now: Now) -> None:
         closed = self._tally.close(now)
@@ -371,10 +381,3 @@ class Loop:
         """For how long `part` has not worked; 0 when it does."""
         since_s = self._failed_since_s.get(part)
         return 0.0 if since_s is None else now.monotonic_s - since_s
-
-
-def _area(symbol: ports.Symbol) -> int:
-    """Twice the area of its four corners, in pixels (the shoelace formula)."""
-    corners = symbol.corners
-    turned = (*corners[1:], *corners[:1])
-    return abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(corners, turned, strict=True)))

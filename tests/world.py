@@ -8,7 +8,7 @@ checked at every tick; a failure names its seed.
 import base64
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge import BUILT_S, selftest
@@ -18,7 +18,6 @@ from edge.adapters.systemclock import SAVE_EVERY_S
 from edge.clock import Kept, Now, Reckoning, Relation, RtcReading, Span, Sync, interval
 from edge.decision import Decision
 from edge.door import DoorAction, Signal
-from edge.health import Trouble
 from edge.lane import Lane, Sensors
 from edge.loop import Loop, Settings, World
 from edge.ports import CameraLost, DoorLost, Sighting, Symbol, TrustSource
@@ -195,8 +194,7 @@ class Street:
         self.actions: list[tuple[float, Signal]] = []
         self.centre = Centre(self)
         self.camera_lost = self.door_lost = False
-        self.trouble: Trouble | None = None  # what keeps the camera from seeing
-        self.dim = False
+        self.seen = Sighting(0.0, size=FRAME)  # whoever comes by
         self.lamp: list[bool] = []  # what was asked of the illuminator
         self.rules: DoorRules = PLAIN
         self.documents: TrustSource | None = None  # None: `newer`
@@ -388,9 +386,8 @@ class Street:
         if self.camera_lost:
             raise CameraLost("the camera is gone")
         shown = self.visit is not None and self.rng.random() <= READ_RATE
-        symbols = (Symbol(self.visit.text, HELD),) if self.visit and shown else ()
-        trouble, dim = self.trouble, self.dim
-        return Sighting(self.monotonic_s, symbols, size=FRAME, dim=dim, trouble=trouble)
+        held = (Symbol(self.visit.text, HELD),) if self.visit and shown else ()
+        return replace(self.seen, seen_s=self.monotonic_s, symbols=held + self.seen.symbols)
 
     def wait(self, seconds: float) -> None:
         """Time passes in `tick` alone."""
