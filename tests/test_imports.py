@@ -26,6 +26,7 @@ STAGES = {
 }
 STAGES |= {"passage", "inside", "lane"}  # who passes
 STAGES |= {"presented"}  # what is shown
+STAGES |= {"view"}  # how well the camera sees
 
 # What may import what. A part may import itself only where it is named.
 ARROWS = {
