@@ -7,8 +7,9 @@ SECONDS ?=
 MUTANTS ?= 1000000
 MINUTES ?= 10
 CAMERA ?=
+PHOTOS ?=
 
-.PHONY: demo test check bench fuzz pictures lock clean
+.PHONY: demo test check bench bench-sight fuzz pictures lock clean
 
 demo: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CAMERA),--camera $(CAMERA))
@@ -23,6 +24,10 @@ check: $(VENV)/ready
 
 bench: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.bench
+
+# PHOTOS is a folder with truth.json: tests/bench/sight/README.md. Exit code 1: a bound is missed.
+bench-sight: $(VENV)/ready .cache/apt-demo
+	$(BIN)/python -m tests.bench.sight $(if $(PHOTOS),--photos $(PHOTOS)) --plots .cache/bench-sight
 
 # MUTANTS of valid codes, then MINUTES of atheris; what is found lies in .cache/fuzz.
 fuzz: $(VENV)/ready

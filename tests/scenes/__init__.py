@@ -22,14 +22,14 @@ from dataclasses import replace
 import cv2
 
 from tests.scenes.camera import noisy, put
-from tests.scenes.clutter import clutter
-from tests.scenes.hall import Luma, hall
+from tests.scenes.clutter import clutter, cluttered
+from tests.scenes.hall import Luma, hall, person
 from tests.scenes.look import HEIGHT, WIDTH, Look, Rng, draw
 from tests.scenes.visit import looks
 
 __all__ = [
-    "HEIGHT", "WIDTH", "Look", "Luma", "clutter", "draw", "empty", "poster", "resting", "still",
-    "two", "visit",
+    "HEIGHT", "WIDTH", "Look", "Luma", "clutter", "cluttered", "draw", "empty", "hall", "passing",
+    "poster", "resting", "still", "two", "visit",
 ]  # fmt: skip
 
 
@@ -53,6 +53,18 @@ def visit(text: str, rng: Rng, frames: int = 12, behind: Luma | None = None) -> 
     behind = hall(rng) if behind is None else behind
     for look in looks(rng, frames):
         yield still(text, rng, look, behind)
+
+
+def passing(rng: Rng, frames: int, behind: Luma | None = None) -> Iterator[Luma]:
+    """Somebody walks through the picture and shows nothing."""
+    behind = hall(rng) if behind is None else behind
+    tall, top = rng.uniform(250, 600), rng.uniform(HEIGHT * 0.2, HEIGHT * 0.4)
+    cloth, skin = rng.uniform(20, 150), rng.uniform(90, 180)
+    noise, start, step = int(rng.integers(2, 11)), rng.uniform(0, WIDTH / 2), rng.uniform(15, 45)
+    for i in range(frames):
+        frame = behind.copy()
+        person(frame, start + i * step, top + 4 * (i % 3), tall, cloth, skin)
+        yield noisy(frame, noise, rng)
 
 
 def resting(rng: Rng, frames: int, text: str | None = None) -> Iterator[Luma]:

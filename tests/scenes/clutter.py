@@ -18,11 +18,15 @@ PATCHES = 24
 
 def clutter(rng: Rng) -> Luma:
     """One frame, uint8, 720x1280: two to five such things, tilted, and no symbol."""
+    return noisy(cluttered(rng), int(rng.integers(2, 13)), rng)
+
+
+def cluttered(rng: Rng) -> Luma:
+    """The same without the sensor's noise; give it as `behind`."""
     frame = hall(rng).copy()
     for _ in range(rng.integers(2, 6)):
         _hang(frame, _patch(int(rng.integers(PATCHES))), rng)
-    frame = cv2.GaussianBlur(frame, (0, 0), rng.uniform(0.5, 1.4))
-    return noisy(frame, int(rng.integers(2, 13)), rng)
+    return cv2.GaussianBlur(frame, (0, 0), rng.uniform(0.5, 1.4))
 
 
 def _hang(frame: Luma, patch: Luma, rng: Rng) -> None:

@@ -71,11 +71,22 @@ def _room(rng: Rng) -> npt.NDArray[np.float32]:
 
 
 def _person(picture: npt.NDArray[np.float32], rng: Rng) -> None:
-    """Head and shoulders, as one stands in the queue or at the door."""
+    """Somebody in the queue."""
     tall, x = rng.uniform(120, 520), rng.uniform(60, WIDTH - 60)
     top = rng.uniform(HEIGHT * 0.25, HEIGHT * 0.5)
+    person(picture, x, top, tall, rng.uniform(20, 150), rng.uniform(90, 180))
+
+
+def person(
+    picture: npt.NDArray[np.float32] | Luma,
+    x: float,
+    top: float,
+    tall: float,
+    cloth: float,
+    skin: float,
+) -> None:
+    """Head and shoulders, as one stands in the queue or at the door; drawn in place."""
     head = (int(tall * 0.11), int(tall * 0.14))
-    cloth, skin = rng.uniform(20, 150), rng.uniform(90, 180)
     shoulders = (int(x), int(top + tall * 0.62))
     cv2.ellipse(picture, shoulders, (int(tall * 0.27), int(tall * 0.4)), 0, 180, 360, cloth, -1)
     left, right = (int(x + s * tall * 0.27) for s in (-1, 1))

@@ -1,0 +1,1 @@
+"""How much is read and what it costs, beside the decoders alone: `make bench-sight`."""

@@ -1,0 +1,160 @@
+"""`python -m tests.bench.sight`: reading rates, costs and false reads of all readers, side by side.
+
+Every reader sees the same pictures and frames in one run; costs are CPU time of the process. About
+five minutes on two cores. The exit code is 1 where a bound is missed, 2 where the run was asked
+for in a way that cannot be.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.sight import photos, plots, work
+from tests.bench.sight.photos import PhotosWrong
+from tests.bench.sight.pool import measure
+from tests.bench.sight.readers import OURS, READERS
+from tests.bench.sight.rows import Row, Section, missed, sections
+from tests.bench.sight.work import Run, Seen
+
+COUNT, SEED = 240, 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = _arguments().parse_args(arguments)
+    console, told = Console(), Console(stderr=True)
+    folder = photos.folder(given.photos)
+    try:
+        pictures = tuple(photos.load(folder))
+    except PhotosWrong as error:
+        if given.photos:
+            told.print(str(error), style="red")
+            return 2
+        told.print(f"{error}; tests/bench/sight/README.md says how to get them. The rest is done.")
+        pictures = ()
+    run = Run(given.seed, folder, pictures, READERS)
+    start = time.perf_counter()
+    seen = measure(work.tasks(given.count, run), run, given.jobs, told)
+    made = sections(seen)
+    for section in made:
+        console.print(table(section))
+    for note in (note for section in made for row in section.rows for note in row.notes):
+        console.print(note, highlight=False, markup=False)
+    bad = missed(made)
+    console.print(
+        f"{len(seen)} pictures and streams in {time.perf_counter() - start:.0f} s; "
+        + (f"[red]{len(bad)} bounds missed[/]" if bad else "[green]every bound holds[/]")
+        + ("" if pictures else "; no photographs, so their bounds were not tried")
+    )
+    if given.plots:
+        plots.draw(seen, given.plots)
+        console.print(f"plots are in {given.plots}", highlight=False)
+    if given.json:
+        given.json.write_text(json.dumps(document(made, seen, given), indent=1) + "\n")
+    return 1 if bad else 0
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.sight", description=__doc__)
+    parser.add_argument("--photos", type=Path, metavar="FOLDER", help="with truth.json")
+    parser.add_argument("--count", type=_positive, default=COUNT, help="visits of each code")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the door scenes")
+    parser.add_argument("--jobs", type=_positive, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the figures into it")
+    parser.add_argument("--json", type=_writable, metavar="FILE", help="write the figures here too")
+    return parser
+
+
+def table(section: Section) -> Table:
+    """One section, a column for each reader."""
+    drawn = Table(title=section.title, title_justify="left")
+    drawn.add_column("what", min_width=37)
+    names = [reader.name for reader in READERS]
+    for name in names:
+        drawn.add_column(name, justify="right", style="bold" if name == OURS.name else "")
+    drawn.add_column("bound")
+    for row in section.rows:
+        drawn.add_row(row.says, *(_value(row, name) for name in names), _bound(row))
+    return drawn
+
+
+def _value(row: Row, name: str) -> str:
+    value = row.values.get(name)
+    if value is None:
+        return ""
+    digits = {"%": 1, "points": 1, "x": 2, "s": 2}.get(row.unit, 2 if value % 1 else 0)
+    if row.unit == "ms":
+        digits = 2
+    return f"{value:.{digits}f}"
+
+
+def _bound(row: Row) -> str:
+    goal = f"goal {row.goal:g}" if row.goal is not None else ""
+    if row.sense is None or row.bound is None:
+        return goal
+    mark = {True: " [green]✓[/]", False: " [red]✗[/]", None: ""}[row.within]
+    return f"{row.sense} {row.bound:.3g}{mark} {goal}".rstrip()
+
+
+def document(made: list[Section], seen: list[Seen], given: argparse.Namespace) -> dict[str, object]:
+    """What `--json` writes: every figure, and what each reader made of each photograph."""
+    return {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "decoders": {
+            name: version(name) for name in ("zxing-cpp", "pyzbar", "opencv-python-headless")
+        },
+        "seed": given.seed,
+        "count": given.count,
+        "figures": {row.key: row.document() for section in made for row in section.rows},
+        "photographs": {
+            s.name: {name: bool(read) for name, read in s.read.items()}
+            for s in seen
+            if s.kind == "photo"
+        },
+        "sweeps": _sweeps(seen),
+    }
+
+
+def _sweeps(seen: list[Seen]) -> dict[str, dict[str, dict[str, float]]]:
+    """Hardship, reader, level: the share that is read."""
+    told: dict[str, dict[str, dict[str, list[bool]]]] = {}
+    for s in (s for s in seen if s.kind == "sweep"):
+        for name, read in s.read.items():
+            told.setdefault(s.group, {}).setdefault(name, {}).setdefault(s.category, []).append(
+                read
+            )
+    return {
+        hardship: {
+            name: {level: sum(reads) / len(reads) for level, reads in levels.items()}
+            for name, levels in readers.items()
+        }
+        for hardship, readers in told.items()
+    }
+
+
+def _positive(given: str) -> int:
+    number = int(given)
+    if number < 1:
+        raise argparse.ArgumentTypeError("give a number from 1 on")
+    return number
+
+
+def _writable(given: str) -> Path:
+    path = Path(given)
+    if not path.resolve().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{path.parent} is not a folder; make it first")
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,254 @@
+"""The pictures and frames of a run, each shown to every reader, by as many processes as cores.
+
+A task is small and made from its numbers and the seed alone, so it does not matter which process
+does it; each reader does its part of a task in the same process, one after the other.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from tests import scenes
+from tests.bench.sight import photos, shown
+from tests.bench.sight.judge import alone
+from tests.bench.sight.photos import Photo
+from tests.bench.sight.race import Taken, after, race, timed
+from tests.bench.sight.readers import READERS, Reader, stream
+from tests.bench.sight.said import among, plain
+from tests.bench.sight.visits import FRAMES, FRAMES_A_SECOND, Attended, attend
+from tests.scenes import Luma
+from tests.scenes.sweep import HARDSHIPS, easy
+
+SMALL = (320, 180)  # the camera's low-resolution stream
+EMPTY_FRAMES = 12  # of a stream in which people pass
+RESTING_FRAMES = 30  # two seconds in which nothing moves
+PEERS_EVERY = 10  # a resting frame is like the one before: peers are timed on some of them
+
+
+class Task(NamedTuple):
+    """What to show: `kind` names a function below, the rest are its numbers."""
+
+    kind: str
+    group: int  # QR version, hardship
+    level: int
+    number: int
+    weight: int  # in pictures, for the progress bar
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the readers made of one picture, or of one stream of frames."""
+
+    kind: str
+    group: str
+    category: str
+    name: str
+    known: bool = True  # what it says
+    read: dict[str, bool] = field(default_factory=dict)
+    cpu_s: dict[str, list[float]] = field(default_factory=dict)  # of each frame
+    wrong: list[tuple[str, str]] = field(default_factory=list)  # reader, text that is not there
+    alone: list[tuple[str, str]] = field(default_factory=list)  # reader, text nobody can judge
+    attended: dict[str, Attended] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What all tasks share."""
+
+    seed: int
+    folder: Path | None = None
+    photos: tuple[Photo, ...] = ()
+    readers: Sequence[Reader] = READERS
+
+
+def tasks(count: int, run: Run) -> list[Task]:
+    """A run's tasks: `count` visits and as many stills of each code, the rest in proportion."""
+    made = [Task("photo", 0, 0, i, 1) for i in range(len(run.photos))]
+    few, some = max(1, count // 20), max(1, count // 4)
+    for version in shown.KINDS:
+        made += [Task("still", version, 0, i, 1) for i in range(count)]
+        made += [Task("visit", version, 0, i, 6) for i in range(count)]
+        made += [Task("dark", version, 0, i, 1) for i in range(some)]
+    for cluttered in (0, 1):
+        made += [Task("empty", cluttered, 0, i, EMPTY_FRAMES) for i in range(few)]
+        made += [Task("rest", cluttered, 0, i, 4) for i in range(few)]
+    for hardship, worse in enumerate(HARDSHIPS):
+        for level in range(len(worse.levels)):
+            made += [Task("sweep", hardship, level, i, 1) for i in range(max(1, round(count / 12)))]
+    return made
+
+
+def do(task: Task, run: Run) -> Seen:
+    """Show one task to the readers."""
+    return _DO[task.kind](task, run)
+
+
+def _photo(task: Task, run: Run) -> Seen:
+    photo = run.photos[task.number]
+    assert run.folder is not None
+    luma = photos.luma(run.folder / photo.file)
+    seen = Seen("photo", photo.corpus, photo.category, photo.file, known=bool(photo.texts))
+    taken = race(luma, run.readers, task.number)
+    known = frozenset(
+        plain(text) for p in run.photos if p.corpus == photo.corpus for text in p.texts
+    )
+    _judged(seen, taken, photo.texts)
+    others = {data for t in taken.values() for data in t.said if not among(data, photo.texts)}
+    wrong = set(alone(luma, others, known))
+    for name, t in taken.items():
+        told = seen.wrong if photo.texts else seen.alone
+        told += [(name, _shown(data)) for data in t.said if data in wrong]
+    return seen
+
+
+def _still(task: Task, run: Run) -> Seen:
+    rng = _rng(run, task)
+    text = shown.code(task.group, task.number)
+    seen = Seen("still", str(task.group), "", f"{task.group}-{task.number}")
+    return _scene(seen, scenes.still(text, rng), text, task, run)
+
+
+def _dark(task: Task, run: Run) -> Seen:
+    """Dark mode, and nothing else that is hard."""
+    rng = _rng(run, task)
+    text = shown.code(task.group, task.number)
+    hardship = HARDSHIPS[-1]
+    look = hardship.worsen(easy(text, rng), hardship.levels[0])
+    assert look.inverted
+    seen = Seen("dark", str(task.group), "", f"{task.group}-{task.number}")
+    return _scene(seen, scenes.still(text, rng, look), text, task, run)
+
+
+def _sweep(task: Task, run: Run) -> Seen:
+    rng = np.random.default_rng((run.seed, 4, task.number))  # at every level the same person
+    hardship = HARDSHIPS[task.group]
+    text = shown.code(8, task.number)
+    look = hardship.worsen(easy(text, rng), hardship.levels[task.level])
+    seen = Seen("sweep", hardship.name, f"{hardship.levels[task.level]:g}", str(task.number))
+    return _scene(seen, scenes.still(text, rng, look), text, task, run)
+
+
+def _scene(seen: Seen, luma: Luma, text: str, task: Task, run: Run) -> Seen:
+    taken = race(luma, run.readers, task.number)
+    _judged(seen, taken, [text])
+    for name, t in taken.items():
+        seen.wrong += [(name, _shown(data)) for data in t.said if data != text.encode()]
+    return seen
+
+
+def _empty(task: Task, run: Run) -> Seen:
+    """People pass before a hall or before clutter and show nothing; every frame is looked at."""
+    rng = _rng(run, task)
+    behind = scenes.cluttered(rng) if task.group else None
+    seen = Seen("empty", "clutter" if task.group else "hall", "", str(task.number))
+    streams = {r.name: stream(r, gated=False) for r in run.readers if r.read is not None}
+    for i, luma in enumerate(scenes.passing(rng, EMPTY_FRAMES, behind)):
+        small = _small(luma)
+        names = list(streams)
+        for name in names[i % len(names) :] + names[: i % len(names)]:
+            taken = timed(streams[name].look, luma, small, i / FRAMES_A_SECOND)
+            _cost(seen, name, taken)
+            seen.wrong += [(name, _shown(data)) for data in taken.said]
+        _both(seen, run, i)
+    return seen
+
+
+def _both(seen: Seen, run: Run, frame: int) -> None:
+    """Where nothing is shown, two decoders one after the other cost both."""
+    for r in run.readers:
+        if r.read is None:
+            both = seen.cpu_s[r.first][frame] + seen.cpu_s[r.after][frame]
+            seen.cpu_s.setdefault(r.name, []).append(both)
+
+
+def _rest(task: Task, run: Run) -> Seen:
+    """A scene at rest: an empty hall, or somebody who keeps holding a code up; noise alone."""
+    rng = _rng(run, task)
+    text = shown.code(8, task.number) if task.group else None
+    seen = Seen("rest", "code" if task.group else "hall", "", str(task.number))
+    streams = {r.name: stream(r) for r in run.readers if r.read is not None}
+    for i, luma in enumerate(scenes.resting(rng, RESTING_FRAMES, text)):
+        small = _small(luma)
+        for reader in run.readers:
+            if reader.read is None or (reader.stream is None and i % PEERS_EVERY != 1):
+                continue
+            taken = timed(streams[reader.name].look, luma, small, i / FRAMES_A_SECOND)
+            if i > 0:  # the first frame is new
+                _cost(seen, reader.name, taken)
+    return seen
+
+
+def _visit(task: Task, run: Run) -> Seen:
+    rng = _rng(run, task)
+    text = shown.code(task.group, task.number)
+    behind = scenes.hall(rng)
+    before = scenes.empty(rng, behind)
+    frames = list(scenes.visit(text, rng, FRAMES, behind))
+    smalls = [_small(luma) for luma in frames]
+    seen = Seen("visit", str(task.group), "", f"{task.group}-{task.number}")
+    known: dict[tuple[str, int], Taken] = {}  # a stateless reader's, so that each looks once
+
+    def picture(reader: Reader, i: int) -> Taken:
+        if (reader.name, i) not in known:
+            assert reader.read is not None
+            known[reader.name, i] = timed(reader.read, frames[i])
+        return known[reader.name, i]
+
+    def looker(reader: Reader) -> Callable[[int], Taken]:
+        if reader.stream is not None:
+            door = stream(reader)
+            door.look(before, _small(before), -1 / FRAMES_A_SECOND)  # it has seen the hall
+            return lambda i: timed(door.look, frames[i], smalls[i], i / FRAMES_A_SECOND)
+        if reader.read is not None:
+            return lambda i: picture(reader, i)
+        first, second = named[reader.first], named[reader.after]
+        return lambda i: after(picture(first, i), lambda: picture(second, i))
+
+    named = {r.name: r for r in run.readers}
+    shift = task.number % len(run.readers)
+    for reader in [*run.readers[shift:], *run.readers[:shift]]:
+        attended = attend(text.encode(), looker(reader))
+        seen.attended[reader.name] = attended
+        seen.read[reader.name] = attended.read_s is not None
+        seen.cpu_s[reader.name] = [attended.cpu_s]
+        seen.wrong += [(reader.name, _shown(data)) for data in attended.wrong]
+    return seen
+
+
+_DO: dict[str, Callable[[Task, Run], Seen]] = {
+    "photo": _photo,
+    "still": _still,
+    "dark": _dark,
+    "sweep": _sweep,
+    "empty": _empty,
+    "rest": _rest,
+    "visit": _visit,
+}
+
+
+def _judged(seen: Seen, taken: dict[str, Taken], texts: Sequence[str]) -> None:
+    for name, t in taken.items():
+        seen.read[name] = any(among(data, texts) for data in t.said)
+        _cost(seen, name, t)
+
+
+def _cost(seen: Seen, name: str, taken: Taken) -> None:
+    seen.cpu_s.setdefault(name, []).append(taken.cpu_s)
+
+
+def _rng(run: Run, task: Task) -> np.random.Generator:
+    kind = list(_DO).index(task.kind)
+    return np.random.default_rng((run.seed, kind, task.group, task.level, task.number))
+
+
+def _small(luma: Luma) -> Luma:
+    """The frame as the camera's own hardware makes it small: nobody's cost."""
+    return cv2.resize(luma, SMALL, interpolation=cv2.INTER_AREA)
+
+
+def _shown(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")
