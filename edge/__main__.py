@@ -46,6 +46,9 @@ app = typer.Typer(
 CAMERA_LOST_S = 30.0
 """After this long a new process is the better try: a camera's driver seldom comes back in one."""
 
+CHECK_S = 1.0
+"""How long `check` looks at a picture: there nobody waits at a door."""
+
 UnitFile = Annotated[Path, typer.Argument(help="The unit.toml of this unit's card.")]
 
 
@@ -108,17 +111,17 @@ def check(
 ) -> None:
     """Say for each symbol in PICTURES what a door would do with it, and why."""
     from edge.adapters import pictures as eyes
-    from edge.adapters.symbols import Symbols
+    from edge.sight import cascade
 
     unit = unit_file.read(unit_toml) if unit_toml else None
     judge = _judge(unit, Now(interval(_time(at)), 0.0))
-    reader = Symbols("both")
     found: list[dict[str, Any]] = []
     wrong = False
     for path in pictures:
         try:
-            symbols = [judge(symbol) for symbol in reader.read(eyes.read(path))]
-            found.append({"picture": str(path), "symbols": symbols})
+            seen = cascade.read(eyes.read(path), "both", CHECK_S)
+            symbols = [judge(symbol) for symbol in seen.symbols]
+            found.append({"picture": str(path), "symbols": symbols, "unread": seen.unread})
         except eyes.PictureError as error:
             wrong = True
             found.append({"picture": str(path), "error": str(error)})
@@ -170,6 +173,8 @@ def _print_checked(found: list[dict[str, Any]], unit: Unit | None) -> None:
         console.print(picture["picture"], style="bold", markup=False)
         if "error" in picture:
             console.print(f"  {picture['error']}", style="red", markup=False)
+        elif picture["unread"]:
+            console.print("  something looks like a QR symbol and cannot be read: see it sharper")
         elif not picture["symbols"]:
             console.print("  no QR symbol could be read: closer, brighter, sharper")
         for symbol in picture.get("symbols", []):

@@ -279,3 +279,17 @@ def test_help_explains_itself(command: tuple[str, ...]) -> None:
     done = edge(*command, "--help")
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) > 8
+
+
+def test_check_says_what_looks_like_a_symbol_and_cannot_be_read(tmp_path: Path) -> None:
+    whole = picture(tmp_path / "whole.png", code())
+    with Image.open(whole) as opened:
+        torn = opened.convert("L")
+    side = torn.width
+    torn.paste(255, (side // 3, side // 3, side * 2 // 3, side * 2 // 3))
+    torn.save(tmp_path / "torn.png")
+    assert "cannot be read" in edge("check", tmp_path / "torn.png").stdout
+    (said,) = json.loads(edge("check", tmp_path / "torn.png", "--json").stdout)
+    assert said["symbols"] == []
+    assert len(said["unread"]) == 1
+    assert "cannot be read" not in edge("check", whole).stdout

@@ -55,6 +55,7 @@ ARROWS = {
         "edge.belief",
         "edge.loop",
         "edge.adapters",
+        "edge.sight",
     },
     "provisioning": {"provisioning", "edge.wire", "hardware"},
     "server_stub": {"server_stub", "edge.wire"},
