@@ -307,6 +307,10 @@ def _clock(unit: Unit, memory: ports.Memory) -> SystemClock:
 
 
 def _eyes(unit: Unit) -> ports.Eyes:
+    if unit.camera.kind == "imager":
+        from edge.adapters.imager import Imager
+
+        return Imager(unit.camera)
     from edge.adapters.symbols import Direct, Symbols
 
     return Direct(_camera(unit.camera), Symbols(unit.decoder))

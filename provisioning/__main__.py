@@ -232,10 +232,13 @@ def unit(
         ),
     ] = None,
     camera_kind: Annotated[
-        str, typer.Option(help="picamera, webcam, or pictures from a folder.")
+        str, typer.Option(help="picamera, webcam, imager, or pictures from a folder.")
     ] = "picamera",
     camera_source: Annotated[
-        str, typer.Option(help="The webcam's device, or the folder seen from the card.")
+        str,
+        typer.Option(
+            help="The webcam's device, the imager's port, or the folder seen from the card."
+        ),
     ] = "",
     wired: Annotated[
         list[str] | None,

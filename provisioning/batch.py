@@ -49,7 +49,8 @@ def camera(settings: Mapping[str, str]) -> Camera:
         return msgspec.convert(settings, Camera)
     except msgspec.ValidationError:
         raise ProvisioningError(
-            f"{settings['kind'][:60]!r} is no kind of camera; say picamera, webcam or pictures"
+            f"{settings['kind'][:60]!r} is no kind of camera; "
+            "say picamera, webcam, imager or pictures"
         ) from None
 
 

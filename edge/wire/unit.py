@@ -17,6 +17,11 @@ Bcm = Annotated[int, msgspec.Meta(ge=2, le=27)]
 """A pin by its Broadcom number; 0 and 1 belong to the HAT's EEPROM."""
 
 
+_UART = ("/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0")
+_UART_PINS = (14, 15)
+"""The Pi's own serial port, and the pins that it uses (Raspberry Pi documentation, UART)."""
+
+
 class ConfigError(ValueError):
     """The configuration cannot be used; one sentence that says what is wrong and what to do."""
 
@@ -38,9 +43,11 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Camera(_Table, frozen=True, kw_only=True):
-    """Which eyes. `source`: a folder of pictures or a video device; the Pi's camera needs none."""
+    """Which eyes. `source`: a folder of pictures, a video device, or the serial port of a barcode
+    imager (imagers.md); the Pi's camera needs none.
+    """
 
-    kind: Literal["picamera", "pictures", "webcam"] = "picamera"
+    kind: Literal["picamera", "pictures", "webcam", "imager"] = "picamera"
     source: Annotated[str, msgspec.Meta(max_length=1024, pattern=r"^[^\0]*$")] = ""
     width: Annotated[int, msgspec.Meta(ge=320, le=4096)] = 1280
     height: Annotated[int, msgspec.Meta(ge=240, le=3072)] = 720
@@ -59,6 +66,8 @@ class Camera(_Table, frozen=True, kw_only=True):
     gain_max: Annotated[float, msgspec.Meta(ge=1, le=64)] = 16.0
     focus_m: Annotated[float, msgspec.Meta(ge=0.05, le=10)] | None = None
     """Where a lens that can focus is held; absent: it follows what is near (autofocus)."""
+    baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = 9600
+    """Of an imager's serial line; one on USB does not care."""
 
 
 class Pins(_Table, frozen=True, kw_only=True):
@@ -164,12 +173,34 @@ def _check(unit: Unit, path: Path) -> None:
         raise ConfigError(f"{path}: camera.small_width and small_height are larger than the frame")
     if unit.camera.kind != "picamera" and not unit.camera.source:
         raise ConfigError(f"{path}: camera.kind {unit.camera.kind!r} needs camera.source")
+    if unit.camera.kind == "imager":
+        _check_port(unit.camera.source, taken, path)
     broker_keys = (unit.broker.collector_key, unit.broker.time_key) if unit.broker else ()
     for key in broker_keys:
         try:
             keys.public_from_text(key)
         except keys.KeyFileError as error:
             raise ConfigError(f"{path}: {error}") from None
+
+
+def _check_port(port: str, taken: dict[int, str], path: Path) -> None:
+    """`taken`: what each pin is used for."""
+    if not port.startswith("/"):
+        raise ConfigError(
+            f"{path}: camera.source {port!r} is no serial port; "
+            "name the imager's from `ls /dev/serial/by-id/*`"
+        )
+    if port.startswith(("/dev/input", "/dev/hidraw")):
+        raise ConfigError(
+            f"{path}: {port} is a keyboard, which is not listened to; switch the imager to USB-COM "
+            "and name its port from `ls /dev/serial/by-id/*`"
+        )
+    for pin in _UART_PINS if port in _UART else ():
+        if pin in taken:
+            raise ConfigError(
+                f"{path}: pin {pin} is used twice, for {taken[pin]} and for the serial port {port} "
+                "of the imager; give each its own, or use the imager's USB"
+            )
 
 
 def _absolute(unit: Unit, base: Path) -> Unit:
