@@ -321,13 +321,15 @@ def _camera(camera: unit_file.Camera) -> ports.Camera:
         from edge.adapters.pictures import PictureFolder
 
         return PictureFolder(Path(camera.source))
+    from edge.adapters.newest import Newest
+
     if camera.kind == "webcam":
         from edge.adapters.webcam import Webcam
 
-        return Webcam(camera)
+        return Newest(Webcam(camera))
     from edge.adapters.picamera import PiCamera
 
-    return PiCamera(camera)
+    return Newest(PiCamera(camera))
 
 
 def _show(verdict: Verdict, decision: Decision) -> None:

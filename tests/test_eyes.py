@@ -1,13 +1,9 @@
-"""Pictures, symbols and cameras: what is read, what is passed over, what is told."""
+"""Pictures and symbols: what is read, what is passed over, what is told."""
 
 import logging
 import os
-import sys
-import types
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import zxingcpp
@@ -15,9 +11,7 @@ from PIL import Image
 
 from edge.adapters.pictures import PictureError, PictureFolder, read
 from edge.adapters.symbols import Decoder, Symbols
-from edge.adapters.webcam import Webcam
 from edge.ports import CameraLost
-from edge.wire.unit import Camera
 from tests.campus import put_frame, symbol
 
 TEXT = "DC1:" + "ABC123 $%*+-./:" * 11
@@ -145,108 +139,3 @@ def test_a_folder_that_goes_away_is_a_lost_camera(tmp_path: Path) -> None:
     frames.rmdir()
     with pytest.raises(CameraLost, match="cannot be read"):
         folder.latest()
-
-
-class FakePicamera2:
-    """picamera2's surface as its manual (section 4 and 5) has it, with a stride of its own."""
-
-    frames: int = 0
-    planes: Any = None
-
-    def create_video_configuration(self, **asked: Any) -> dict[str, Any]:
-        assert asked["main"]["format"] == "YUV420"
-        return asked
-
-    def configure(self, configuration: dict[str, Any]) -> None:
-        width, height = configuration["main"]["size"]
-        self.planes = np.full((height * 3 // 2, width + 64), 200, np.uint8)
-        self.planes[:height, :width] = 90
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-    def close(self) -> None: ...
-
-    def capture_array(self, stream: str) -> Any:
-        assert stream == "main"
-        if type(self).frames <= 0:
-            raise RuntimeError("the camera frontend has timed out")
-        type(self).frames -= 1
-        return self.planes
-
-
-def test_the_pi_camera_gives_its_luma_plane(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = types.ModuleType("picamera2")
-    module.Picamera2 = FakePicamera2  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "picamera2", module)
-    monkeypatch.setattr(FakePicamera2, "frames", 3)
-    from edge.adapters.picamera import PiCamera
-
-    camera = PiCamera(Camera(width=640, height=480))
-    camera._thread.join(2)
-    frame = camera.latest()
-    assert frame is not None
-    assert frame.luma.shape == (480, 640)
-    assert frame.luma.flags.c_contiguous
-    assert set(np.unique(frame.luma)) == {90}, "chroma or padding came with the luma"
-    with pytest.raises(CameraLost, match="timed out"):
-        camera.latest()
-    camera.close()
-
-
-def test_no_picamera2_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "picamera2", None)
-    from edge.adapters.picamera import PiCamera
-
-    with pytest.raises(CameraLost, match="picamera2 is not installed"):
-        PiCamera(Camera())
-
-
-def test_a_picamera2_for_another_numpy_is_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As Raspberry Pi OS's picamera2 fails where pip has brought a newer numpy."""
-    said = "numpy.dtype size changed, may indicate binary incompatibility"
-    (tmp_path / "picamera2.py").write_text(f"raise ValueError({said!r})")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "picamera2", raising=False)
-    from edge.adapters.picamera import PiCamera
-
-    with pytest.raises(CameraLost, match="does not fit this numpy"):
-        PiCamera(Camera())
-
-
-def test_a_webcam_is_opened_by_its_number_and_gives_luma(monkeypatch: pytest.MonkeyPatch) -> None:
-    class FakeCapture:
-        """OpenCV's VideoCapture, with one colour frame."""
-
-        def __init__(self, source: int, backend: int) -> None:
-            assert (source, backend) == (3, cv2.CAP_V4L2)
-            self.frames = [np.full((480, 640, 3), 128, np.uint8)]
-
-        def isOpened(self) -> bool:
-            return True
-
-        def set(self, *_: object) -> None: ...
-
-        def read(self) -> tuple[bool, Any]:
-            return (True, self.frames.pop()) if self.frames else (False, None)
-
-        def release(self) -> None: ...
-
-    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
-    camera = Webcam(Camera(kind="webcam", source="/dev/video3"))
-    camera._thread.join(2)
-    frame = camera.latest()
-    assert frame is not None
-    assert (frame.luma.shape, frame.luma.dtype) == ((480, 640), np.uint8)
-    with pytest.raises(CameraLost, match="check its plug"):
-        camera.latest()
-    camera.close()
-
-
-def test_no_webcam_is_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(CameraLost, match="no camera answers at /dev/video99"):
-        Webcam(Camera(kind="webcam", source="/dev/video99"))
-    assert capfd.readouterr() == ("", "")

@@ -3,6 +3,7 @@
 import logging
 import time
 import warnings
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,21 @@ def read(path: Path) -> Luma:
         if isinstance(error, PictureError):
             raise
         raise PictureError(f"{path} is a torn picture ({error})") from None
+
+
+def jpeg(data: bytes) -> Luma:
+    """The luma of a JPEG, as a USB camera sends one a frame. Raises PictureError.
+
+    `draft` leaves the colours undecoded.
+    """
+    try:
+        with Image.open(BytesIO(data), formats=("JPEG",)) as picture:
+            if picture.width * picture.height > PIXELS_MAX:
+                raise PictureError("a JPEG has more than 50 million pixels")
+            picture.draft("L", picture.size)
+            return np.asarray(picture.convert("L"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise PictureError(f"a JPEG is torn ({error})") from None
 
 
 class PictureFolder:
