@@ -6,11 +6,13 @@ import os
 import pty
 import random
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import pytest
@@ -23,8 +25,10 @@ from edge.adapters.framing import SILENT_S, Framing
 from edge.adapters.imager import SHOWN_MAX, Imager, _sentence
 from edge.ports import CameraLost, Sighting
 from edge.wire import unit
-from edge.wire.code import TEXT_LEN_MAX
+from edge.wire.code import TEXT_LEN_MAX, Code, Colour, encode
 from edge.wire.unit import Camera
+from tests.conftest import CITY, related, write_unit
+from tests.runtime import runtime
 from tests.test_unit_config import PINS, wanted, write
 
 BASE45 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
@@ -457,3 +461,52 @@ def test_the_pi_s_own_port_needs_two_pins_and_usb_none(tmp_path: Path) -> None:
 
 def test_a_camera_has_no_use_for_a_speed_and_takes_it(tmp_path: Path) -> None:
     assert msgspec.convert({"kind": "picamera"}, Camera).baud == 9600
+
+
+def test_a_door_opens_for_what_an_imager_reads(wire: Wire, tmp_path: Path) -> None:
+    """The whole program: a genuine code, rubbish, a cable pulled and put back, the next code."""
+    now_s = int(time.time())
+    camera = {"kind": "imager", "source": str(wire.link)}
+    path = related(write_unit(tmp_path / "card", now_s, camera=camera), now_s)
+    wire.plug()
+    with (
+        runtime() as folder,
+        subprocess.Popen(
+            [sys.executable, "-m", "edge", "run", path, "--show", "--seconds", "60"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"GPIOZERO_PIN_FACTORY": "mock", "RUNTIME_DIRECTORY": str(folder)},
+        ) as process,
+    ):
+        assert process.stdout
+        assert process.stderr
+        try:
+            said_until(process.stderr, f"listening to the imager at {wire.link}")
+            time.sleep(2.5 * SILENT_S)
+            wire.send(b"\xff\xfe\x00noise\r]Q1" + issued("AAAAAAAAAAA") + b"\r\n")
+            assert said_until(process.stdout, ":") == "green: opens, genuine, current and green\n"
+            wire.unplug()
+            said_until(process.stderr, "has gone; check its plug")
+            wire.plug()
+            said_until(process.stderr, "the camera works again")
+            time.sleep(2.5 * SILENT_S)
+            wire.send(issued("BBBBBBBBBBA"))
+            assert said_until(process.stdout, ":") == "green: opens, genuine, current and green\n"
+        finally:
+            process.terminate()
+        assert process.wait(10) == 0
+
+
+def issued(sub: str) -> bytes:
+    """A green code of now."""
+    now_s = int(time.time())
+    return encode(Code(colour=Colour.GREEN, sub=sub, iat_s=now_s, exp_s=now_s + 600), CITY).encode()
+
+
+def said_until(stream: IO[str], wanted: str) -> str:
+    """The first line with `wanted`."""
+    for line in stream:
+        if wanted in line:
+            return line
+    raise AssertionError(f"it ended without saying {wanted!r}")
