@@ -114,7 +114,6 @@ class Imager:
             log.info("listening to the imager at %s%s, %d baud", self._port, also, self._baud)
         with self._lock:
             self._named, self._lost = True, None
-            self._looked_s = float("-inf")
 
     def _gone(self, error: Exception) -> None:
         with self._lock:
