@@ -89,6 +89,43 @@ def run(
 
 
 @app.command()
+def look(
+    unit_toml: UnitFile = Path("unit.toml"),
+    page: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:]PORT",
+            help="Show it as a page too, on this machine alone unless a HOST is named.",
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="End after so many seconds.", min=0)] = 900,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document a second for machines.")
+    ] = False,
+) -> None:
+    """Show what the camera of UNIT_TOML sees, to aim and to focus it. The door stays at rest.
+
+    Nothing is written, and what a code says is not shown.
+    """
+    from edge.adapters.pictures import to_jpeg
+    from edge.look import command
+    from edge.look.tee import Tee
+
+    unit = unit_file.read(unit_toml)
+    if systemd.running():
+        raise CameraLost(
+            f"the camera is busy: this unit's service runs; sudo systemctl stop {systemd.SERVICE} "
+            "first, and start it again afterwards"
+        )
+    tee = Tee(_camera(unit.camera))
+    eyes = _eyes(unit, tee)
+    try:
+        command.look(tee, eyes, to_jpeg, seconds, page, as_json)
+    finally:
+        eyes.close()
+
+
+@app.command()
 def rebind(unit_toml: UnitFile = Path("unit.toml")) -> None:
     """Say that the board was replaced: the card of UNIT_TOML belongs to this one from now on."""
     unit = unit_file.read(unit_toml)
@@ -306,14 +343,15 @@ def _clock(unit: Unit, memory: ports.Memory) -> SystemClock:
     return clock
 
 
-def _eyes(unit: Unit) -> ports.Eyes:
+def _eyes(unit: Unit, camera: ports.Camera | None = None) -> ports.Eyes:
+    """The eyes of `unit`; through `camera` where one is given."""
     if unit.camera.kind == "imager":
         from edge.adapters.imager import Imager
 
         return Imager(unit.camera)
     from edge.adapters.symbols import Direct, Symbols
 
-    return Direct(_camera(unit.camera), Symbols(unit.decoder))
+    return Direct(camera or _camera(unit.camera), Symbols(unit.decoder))
 
 
 def _camera(camera: unit_file.Camera) -> ports.Camera:

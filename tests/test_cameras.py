@@ -25,7 +25,7 @@ from PIL import Image
 from edge.adapters import newest
 from edge.adapters.newest import Lent, Newest, thinned
 from edge.adapters.picamera import BUFFERS, PiCamera
-from edge.adapters.pictures import PictureError, jpeg
+from edge.adapters.pictures import PictureError, from_jpeg
 from edge.adapters.webcam import BRIGHT, DARK, Exposing, Webcam
 from edge.ports import CameraLost, Frame
 from edge.wire.unit import Camera
@@ -783,7 +783,7 @@ def test_a_torn_frame_is_passed_over(usb: Any, name: str, data: bytes) -> None:
 
 def test_a_jpeg_of_another_kind_is_one_sentence() -> None:
     with pytest.raises(PictureError, match="torn"):
-        jpeg(b"P5 10 10 255\n" + b"x" * 100)
+        from_jpeg(b"P5 10 10 255\n" + b"x" * 100)
 
 
 @pytest.mark.parametrize(

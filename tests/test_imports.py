@@ -38,6 +38,7 @@ ARROWS = {
     "edge.ports": {"edge.wire", "a stage"},
     "edge.loop": {"edge.wire", "a stage", "edge.ports"},
     "edge.sight": {"edge.ports", "edge.wire", "edge.sight"},
+    "edge.look": {"edge.ports", "edge.wire", "a stage", "edge.look"},
     "edge.adapters": {
         "edge",
         "edge.wire",
@@ -54,6 +55,7 @@ ARROWS = {
         "edge.ports",
         "edge.belief",
         "edge.loop",
+        "edge.look",
         "edge.adapters",
         "edge.sight",
     },

@@ -17,6 +17,7 @@ PICTURE_LEN_MAX = 64 * 1024 * 1024  # bytes of one file
 PIXELS_MAX = 50_000_000
 FORMATS = ("PNG", "JPEG", "PPM", "BMP", "WEBP", "TIFF")
 """Told by content; some of the others that Pillow knows start programs of their own."""
+JPEG_QUALITY = 75
 SUFFIXES = frozenset({".pgm", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 
 
@@ -48,7 +49,7 @@ def read(path: Path) -> Luma:
         raise PictureError(f"{path} is a torn picture ({error})") from None
 
 
-def jpeg(data: bytes) -> Luma:
+def from_jpeg(data: bytes) -> Luma:
     """The luma of a JPEG, as a USB camera sends one a frame. Raises PictureError.
 
     `draft` leaves the colours undecoded.
@@ -61,6 +62,13 @@ def jpeg(data: bytes) -> Luma:
             return np.asarray(picture.convert("L"))
     except (OSError, SyntaxError, ValueError) as error:
         raise PictureError(f"a JPEG is torn ({error})") from None
+
+
+def to_jpeg(luma: Luma) -> bytes:
+    """`luma` as a JPEG in memory, a tenth of its bytes."""
+    file = BytesIO()
+    Image.fromarray(luma).save(file, "JPEG", quality=JPEG_QUALITY)
+    return file.getvalue()
 
 
 class PictureFolder:

@@ -1,7 +1,12 @@
-"""systemd's notification socket (sd_notify(3)): ready, and the watchdog's sign of life."""
+"""systemd: sd_notify(3), ready and the watchdog's sign of life; and whether a service runs."""
 
 import os
 import socket
+import subprocess
+
+SERVICE = "menshen-edge.service"
+
+_ANSWERS_S = 5.0
 
 
 def notify(message: str) -> None:
@@ -16,3 +21,18 @@ def notify(message: str) -> None:
             sender.sendto(message.encode(), address)
         except OSError:  # a supervisor that went away is told by its own silence
             return
+
+
+def running(service: str = SERVICE) -> bool:
+    """Whether systemd runs `service`, or will in a moment; without systemd nothing does."""
+    try:
+        told = subprocess.run(
+            ["systemctl", "is-active", service],
+            capture_output=True,
+            text=True,
+            timeout=_ANSWERS_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return told.stdout.strip() in ("active", "activating", "reloading")

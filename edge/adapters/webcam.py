@@ -15,7 +15,7 @@ import numpy as np
 from linuxpy.video import device as v4l2
 
 from edge.adapters.newest import TAKE_S, Lent, thinned
-from edge.adapters.pictures import PictureError, jpeg
+from edge.adapters.pictures import PictureError, from_jpeg
 from edge.ports import CameraLost, Exposure, Frame, Luma
 from edge.wire.unit import Camera
 
@@ -134,7 +134,7 @@ class Webcam:
         shape = self._format
         if shape.pixel_format.name not in _FORMATS:
             try:
-                return jpeg(data)
+                return from_jpeg(data)
             except PictureError:
                 return None
         first, every = _FORMATS[shape.pixel_format.name]

@@ -1,0 +1,60 @@
+"""A camera that hands on what it gives and keeps a copy, so that boxes are drawn on their frame."""
+
+import threading
+from collections import deque
+from dataclasses import replace
+
+from edge.ports import Camera, Frame
+
+KEPT = 3
+"""The decoder is told to be at most one frame behind; each is a copy of the whole luma."""
+
+RATE_FRAMES = 30  # that the frames a second are told from
+
+
+class Tee:
+    """A port `Camera` around another; its frames are asked for from any thread."""
+
+    def __init__(self, camera: Camera) -> None:
+        self._camera = camera
+        self._lock = threading.Lock()
+        self._kept: deque[Frame] = deque(maxlen=KEPT)
+        self._seen_s: deque[float] = deque(maxlen=RATE_FRAMES)
+
+    def latest(self) -> Frame | None:
+        """What the camera gives; raises CameraLost as it does."""
+        frame = self._camera.latest()
+        if frame is not None:
+            copy = replace(frame, luma=frame.luma.copy(), small=None)
+            with self._lock:
+                self._kept.append(copy)
+                self._seen_s.append(frame.seen_s)
+        return frame
+
+    def close(self) -> None:
+        """Give the camera back and forget the frames."""
+        self._camera.close()
+        with self._lock:
+            self._kept.clear()
+
+    def frame(self, seen_s: float) -> Frame | None:
+        """The frame that was seen then, or else the newest."""
+        with self._lock:
+            for frame in self._kept:
+                if frame.seen_s == seen_s:
+                    return frame
+            return self._kept[-1] if self._kept else None
+
+    @property
+    def dropped(self) -> int | None:
+        """Frames that nobody took in time; None: this camera does not count them."""
+        return getattr(self._camera, "dropped", None)
+
+    @property
+    def frames_per_s(self) -> float:
+        """How many are taken, by their own times; 0 before the second."""
+        with self._lock:
+            if len(self._seen_s) < 2:
+                return 0.0
+            passed_s = self._seen_s[-1] - self._seen_s[0]
+            return (len(self._seen_s) - 1) / passed_s if passed_s > 0 else 0.0
