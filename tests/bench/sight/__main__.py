@@ -11,26 +11,34 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.sight import photos, plots, work
+from tests.bench.sight import fetch, photos, plots, work
 from tests.bench.sight.photos import PhotosWrong
 from tests.bench.sight.pool import measure
-from tests.bench.sight.readers import OURS, READERS
+from tests.bench.sight.readers import OURS, READERS, Reader
 from tests.bench.sight.rows import Row, Section, missed, sections
-from tests.bench.sight.work import Run, Seen
+from tests.bench.sight.work import Run, Seen, Task
 
 COUNT, SEED = 240, 1
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    given = _arguments().parse_args(arguments)
-    console, told = Console(), Console(stderr=True)
+def main(
+    arguments: Sequence[str] | None = None,
+    readers: Sequence[Reader] = READERS,
+    plan: Callable[[int, Run], list[Task]] = work.tasks,
+) -> int:
+    """The command; its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["fetch"]:
+        return fetch.main(words[1:])
+    given = _arguments().parse_args(words)
+    console, told = Console(), Console(stderr=True, soft_wrap=True)
     folder = photos.folder(given.photos)
     try:
         pictures = tuple(photos.load(folder))
@@ -40,9 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         told.print(f"{error}; tests/bench/sight/README.md says how to get them. The rest is done.")
         pictures = ()
-    run = Run(given.seed, folder, pictures, READERS)
+    run = Run(given.seed, folder, pictures, readers)
     start = time.perf_counter()
-    seen = measure(work.tasks(given.count, run), run, given.jobs, told)
+    seen = measure(plan(given.count, run), run, given.jobs, told)
     made = sections(seen)
     for section in made:
         console.print(table(section))

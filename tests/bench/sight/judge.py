@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import zxingcpp
 
-from tests.bench.sight.readers import QR, Read, opencv, zbar
-from tests.bench.sight.said import meanings
+from tests.bench.sight.readers import QR, opencv, zbar
+from tests.bench.sight.said import likely, meanings
 from tests.scenes import Luma
 
 
@@ -25,21 +25,34 @@ def alone(luma: Luma, said: Iterable[bytes], known: frozenset[str]) -> list[byte
     open_ = [data for data in dict.fromkeys(said) if meanings(data).isdisjoint(known)]
     if not open_:
         return []
-    families = [_everything(luma, reads) for reads in ((_zxing, _zxing_global), (zbar,), (opencv,))]
-    return [
-        data
-        for data in open_
-        if sum(not meanings(data).isdisjoint(family) for family in families) < 2
-    ]
+    families = witnesses(luma)
+    return [data for data in open_ if _finders(data, families) < 2]
 
 
-def _everything(luma: Luma, reads: Iterable[Read]) -> frozenset[str]:
-    found: set[str] = set()
+def agreed(luma: Luma) -> list[str]:
+    """What a picture without a known text says: what two families find, or the only text found."""
+    families = witnesses(luma)
+    said = list(dict.fromkeys(data for family in families for data in family))
+    texts = {likely(data) for data in said if _finders(data, families) >= 2}
+    alone = {likely(data) for data in said}
+    return sorted(texts or (alone if len(alone) == 1 else ()))
+
+
+def witnesses(luma: Luma) -> list[list[bytes]]:
+    """What each family of decoders finds in `luma` and what is made of it."""
+    families: list[list[bytes]] = [[] for _ in FAMILIES]
     for variant in _variants(luma):
-        for read in reads:
-            for data in read(variant):
-                found |= meanings(data)
-    return frozenset(found)
+        for family, reads in zip(families, FAMILIES, strict=True):
+            for read in reads:
+                family += [data for data in read(variant) if data.strip()]
+    return families
+
+
+def _finders(data: bytes, families: Iterable[list[bytes]]) -> int:
+    return sum(
+        any(not meanings(data).isdisjoint(meanings(other)) for other in family)
+        for family in families
+    )
 
 
 def _variants(luma: Luma) -> Iterator[Luma]:
@@ -67,3 +80,5 @@ def _by(binarizer: zxingcpp.Binarizer) -> Callable[[Luma], list[bytes]]:
 _zxing, _zxing_global = (
     _by(b) for b in (zxingcpp.Binarizer.LocalAverage, zxingcpp.Binarizer.GlobalHistogram)
 )
+
+FAMILIES = ((_zxing, _zxing_global), (zbar,), (opencv,))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
+import cv2
 import numpy as np
 
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -12,8 +13,11 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tests import scenes
+from tests.bench.sight import shown
 from tests.bench.sight.work import Seen
-from tests.scenes.sweep import HARDSHIPS
+from tests.scenes import Luma
+from tests.scenes.sweep import HARDSHIPS, Hardship, easy
 
 COLOURS = {
     "menshen": "#0b7a4b",
@@ -23,6 +27,7 @@ COLOURS = {
     "zxing-cpp, pyzbar": "#7c5cbf",
 }
 SHOWN = ("zxing-cpp, pyzbar", "OpenCV", "pyzbar", "zxing-cpp", "menshen")  # ours on top
+COLUMNS = 4  # of small pictures
 INK, FAINT = "#1f2937", "#e5e7eb"
 
 STYLE = {
@@ -115,43 +120,71 @@ def _categories(seen: Sequence[Seen]) -> Figure | None:
 
 
 def _hardships(seen: Sequence[Seen]) -> Figure | None:
-    """One small picture for each hardship: the share that is read as it grows."""
+    """One small picture for each hardship: the share that is read as it grows, and what it is."""
     swept = [s for s in seen if s.kind == "sweep"]
     if not swept:
         return None
     peers = [name for name in _names(swept) if name != "zxing-cpp, pyzbar"]
-    figure, grid = plt.subplots(3, 4, figsize=(10.4, 6.4), sharey=True, layout="constrained")
-    panels = list(grid.flat)
-    for axes, hardship in zip(panels, HARDSHIPS, strict=False):
-        some = [s for s in swept if s.group == hardship.name]
-        at = np.arange(len(hardship.levels))
-        for name in peers:
-            rates = [
-                100 * fmean(s.read[name] for s in some if s.category == f"{level:g}")
-                for level in hardship.levels
-            ]
-            ours = name == "menshen"
-            axes.plot(
-                at,
-                rates,
-                color=COLOURS[name],
-                linewidth=2.4 if ours else 1.3,
-                marker="o",
-                markersize=3.4 if ours else 2.4,
-                clip_on=False,
-                label=name,
-            )
-        axes.set_title(hardship.name)
-        axes.set_xlabel(hardship.unit, fontsize=8)
-        axes.set_xticks(at[::2], [f"{level:g}" for level in hardship.levels[::2]], fontsize=7.5)
-        axes.set_ylim(-3, 103)
-    for axes in grid[:, 0]:
+    there = [h for h in HARDSHIPS if any(s.group == h.name for s in swept)]
+    rows = -(-len(there) // COLUMNS)
+    figure, grid = plt.subplots(
+        2 * rows, COLUMNS, figsize=(10.4, 2.35 * rows), layout="constrained", squeeze=False,
+        height_ratios=[0.3, 1] * rows,
+    )  # fmt: skip
+    figure.get_layout_engine().set(h_pad=0.02, hspace=0.03)  # type: ignore[union-attr]
+    strips, panels = grid[0::2].ravel(), grid[1::2].ravel()
+    for strip, axes, hardship in zip(strips, panels, there, strict=False):
+        strip.imshow(_strip(hardship), cmap="gray", vmin=0, vmax=255)
+        strip.axis("off")
+        strip.set_title(hardship.name)
+        _curves(axes, [s for s in swept if s.group == hardship.name], hardship, peers)
+    for axes in panels[::COLUMNS]:
         axes.set_ylabel("% read")
-    handles, labels = panels[0].get_legend_handles_labels()
-    for axes in panels[len(HARDSHIPS) :]:
+    for axes in (*strips[len(there) :], *panels[len(there) :]):
         axes.axis("off")
-        axes.legend(handles[::-1], labels[::-1], loc="center", frameon=False, fontsize=10)
+    figure.legend(
+        *(lines[::-1] for lines in panels[0].get_legend_handles_labels()),
+        loc="lower right", bbox_to_anchor=(0.93, 0.08), frameon=False, fontsize=10,
+    )  # fmt: skip
     return figure
+
+
+def _curves(axes: Axes, seen: list[Seen], hardship: Hardship, peers: list[str]) -> None:
+    at = np.arange(len(hardship.levels))
+    for name in peers:
+        rates = [
+            100 * fmean(s.read[name] for s in seen if s.category == f"{level:g}")
+            for level in hardship.levels
+        ]
+        ours = name == "menshen"
+        axes.plot(
+            at,
+            rates,
+            color=COLOURS[name],
+            linewidth=2.4 if ours else 1.3,
+            marker="o",
+            markersize=3.4 if ours else 2.4,
+            clip_on=False,
+            label=name,
+        )
+    axes.set_xlabel(hardship.unit, fontsize=8)
+    axes.set_xticks(at[::2], [f"{level:g}" for level in hardship.levels[::2]], fontsize=7.5)
+    axes.set_yticks([0, 50, 100])
+    axes.set_ylim(-3, 103)
+
+
+def _strip(hardship: Hardship) -> Luma:
+    """The same person at every second level, what is around the symbol cut away."""
+    crops = []
+    for level in hardship.levels[::2]:
+        rng = np.random.default_rng((1, 4, 0))
+        text = shown.code(8, 0)
+        look = hardship.worsen(easy(text, rng), level)
+        luma = scenes.still(text, rng, look)
+        x, y, half = round(look.x), round(look.y), 140
+        crops.append(luma[max(y - half, 0) : y + half, x - half : x + half])
+    strip = np.hstack([np.pad(c, ((0, 0), (0, 16)), constant_values=255) for c in crops])
+    return cv2.resize(strip, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
 
 
 def _costs(seen: Sequence[Seen]) -> Figure | None:

@@ -21,6 +21,16 @@ def meanings(data: bytes) -> frozenset[str]:
     return frozenset(said)
 
 
+def likely(data: bytes) -> str:
+    """The first of its meanings; latin-1 gives one to all bytes."""
+    for encoding in ENCODINGS:
+        try:
+            return plain(data.decode(encoding))
+        except UnicodeDecodeError:
+            continue
+    raise AssertionError(data)
+
+
 def among(data: bytes, texts: Iterable[str]) -> bool:
     """Whether `data` says one of `texts`."""
     return not meanings(data).isdisjoint(map(plain, texts))
