@@ -211,7 +211,8 @@ class Loop:
             lasts_ms = self._act(verdict, decision, now)
             self._presented.answered(sighting.seen_s + lasts_ms / 1000)
             return  # what else is in view has its turn in the next frame
-        if self._world.door.resting() and self._presented.unreadable(sighting.seen_s):
+        busy = self._lane.busy or not self._world.door.resting()
+        if not busy and self._presented.unreadable(sighting.seen_s):
             self._world.door.apply(door.action(Signal.UNREADABLE))
 
     def _act(self, verdict: Verdict, decision: Decision, now: Now) -> int:
