@@ -349,9 +349,9 @@ def _eyes(unit: Unit, camera: ports.Camera | None = None) -> ports.Eyes:
         from edge.adapters.imager import Imager
 
         return Imager(unit.camera)
-    from edge.adapters.symbols import Direct, Symbols
+    from edge.adapters.symbols import Symbols
 
-    return Direct(camera or _camera(unit.camera), Symbols(unit.decoder))
+    return Symbols(camera or _camera(unit.camera), unit.decoder)
 
 
 def _camera(camera: unit_file.Camera) -> ports.Camera:

@@ -10,23 +10,28 @@ import zxingcpp
 from PIL import Image
 
 from edge.adapters.pictures import PictureError, PictureFolder, read
-from edge.adapters.symbols import Decoder, Symbols
-from edge.ports import CameraLost
+from edge.ports import CameraLost, Luma, Symbol
+from edge.sight import cascade
+from edge.sight.cascade import Decoder
 from tests.campus import put_frame, symbol
 
 TEXT = "DC1:" + "ABC123 $%*+-./:" * 11
 
 
+def seen(luma: Luma, decoder: Decoder) -> tuple[Symbol, ...]:
+    return cascade.read(luma, decoder, 1.0).symbols
+
+
 @pytest.mark.parametrize("decoder", ["zxing-cpp", "pyzbar", "both"])
 def test_each_decoder_reads_the_bytes_of_a_symbol(decoder: Decoder) -> None:
-    (found,) = Symbols(decoder).read(symbol(TEXT))
+    (found,) = seen(symbol(TEXT), decoder)
     assert found.data == TEXT.encode()
     assert len(found.corners) == 4
 
 
 def test_two_symbols_in_view_are_both_read() -> None:
     picture = np.hstack([symbol(TEXT), symbol(TEXT + "2")])
-    assert {s.data for s in Symbols("zxing-cpp").read(picture)} == {
+    assert {s.data for s in seen(picture, "zxing-cpp")} == {
         TEXT.encode(),
         TEXT.encode() + b"2",
     }
@@ -34,15 +39,15 @@ def test_two_symbols_in_view_are_both_read() -> None:
 
 def test_pyzbar_is_asked_where_the_other_found_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zxingcpp, "read_barcodes", lambda *_a, **_k: [])
-    assert Symbols("zxing-cpp").read(symbol(TEXT)) == ()
-    assert [s.data for s in Symbols("both").read(symbol(TEXT))] == [TEXT.encode()]
+    assert seen(symbol(TEXT), "zxing-cpp") == ()
+    assert [s.data for s in seen(symbol(TEXT), "both")] == [TEXT.encode()]
 
 
 @pytest.mark.parametrize("decoder", ["zxing-cpp", "pyzbar", "both"])
 def test_a_picture_of_nothing_holds_nothing(decoder: Decoder) -> None:
     noise = np.random.default_rng(1).integers(0, 255, (480, 640), np.uint8)
-    assert Symbols(decoder).read(noise) == ()
-    assert Symbols(decoder).read(np.zeros((1, 1), np.uint8)) == ()
+    assert seen(noise, decoder) == ()
+    assert seen(np.zeros((1, 1), np.uint8), decoder) == ()
 
 
 def test_binary_symbols_come_as_their_bytes() -> None:
@@ -50,7 +55,7 @@ def test_binary_symbols_come_as_their_bytes() -> None:
     made = zxingcpp.create_barcode(data, zxingcpp.BarcodeFormat.QRCode)
     picture = np.kron(np.array(made.to_image()), np.ones((4, 4), np.uint8))
     picture = np.pad(picture, 32, constant_values=255)
-    assert [s.data for s in Symbols("zxing-cpp").read(picture)] == [data]
+    assert [s.data for s in seen(picture, "zxing-cpp")] == [data]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".pgm", ".bmp"])
@@ -60,7 +65,7 @@ def test_pictures_of_each_kind_are_luma(suffix: str, tmp_path: Path) -> None:
     luma = read(path)
     assert luma.dtype == np.uint8
     assert luma.ndim == 2
-    assert Symbols("zxing-cpp").read(luma)[0].data == TEXT.encode()
+    assert seen(luma, "zxing-cpp")[0].data == TEXT.encode()
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ class Newest:
         """Open `driver`, and begin. Raises CameraLost. Without a thread `turn` is the caller's."""
         self._driver = driver
         self._monotonic_s = monotonic_s
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._waiting: Lent | None = None
         self._lent: Lent | None = None
         self._ended = threading.Event()
@@ -90,6 +90,11 @@ class Newest:
                 self._why or "the camera has stopped giving frames; check its cable or plug"
             )
         return None
+
+    def wait(self, seconds: float) -> None:
+        """Return after `seconds`, or at once when there is a frame not yet taken."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._waiting is not None, seconds)
 
     def close(self) -> None:
         """Stop the thread, which gives the device back; one that hangs is left to its end."""
@@ -124,6 +129,7 @@ class Newest:
                 self.dropped += 1
                 self._waiting.back()
             self._waiting = lent
+            self._lock.notify_all()
         self._seen_s = self._waits_from_s = self._monotonic_s()
         self._restarted, self._why = False, ""
 

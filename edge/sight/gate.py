@@ -59,9 +59,8 @@ class Gate:
             return True
         before, before_mean, before_contrast = self._decoded
         common = _means(pixels * before) - mean * before_mean
-        left = _left(
-            contrast, before_contrast, common, FLOOR if self._noise is None else self._noise
-        )
+        known = FLOOR if self._noise is None else self._noise
+        left = _left(contrast, before_contrast, common, known)
         if self._noise is None:  # the second frame: most of it is noise, whatever moves in it
             self._noise = np.full_like(left, np.clip(np.median(left), FLOOR, NOISE_MAX))
         moved = left > MOVED * self._noise

@@ -7,7 +7,7 @@ import numpy as np
 import zxingcpp
 from pyzbar import pyzbar
 
-from edge.adapters.symbols import Symbols
+from edge.sight import cascade
 from tests import scenes
 from tests.bench.check import text
 from tests.bench.figure import Figure, median, race, ratio
@@ -32,6 +32,10 @@ def zbar(luma: scenes.Luma) -> Sequence[object]:
     return pyzbar.decode(luma, symbols=[pyzbar.ZBarSymbol.QRCODE])
 
 
+def ours(luma: scenes.Luma) -> Sequence[object]:
+    return cascade.read(luma, "zxing-cpp", 0.0).symbols
+
+
 def figures(rounds: int, pictures: int, at_s: int) -> list[Figure]:
     """The unit's reader, set as a unit is by default, on frames with and without a code."""
     rng = np.random.default_rng(SEED)
@@ -50,7 +54,7 @@ def _raced(pictures: list[scenes.Luma], rounds: int) -> dict[str, list[float]]:
         each = cycle(pictures)
         return lambda: read(next(each))
 
-    readers = {"ours": Symbols("zxing-cpp").read, "zxing": zxing, "zbar": zbar}
+    readers = {"ours": ours, "zxing": zxing, "zbar": zbar}
     return race({name: over(read) for name, read in readers.items()}, rounds, len(pictures))
 
 
