@@ -4,18 +4,21 @@ A failing world is an exception from here, caught once in the loop: signal *not 
 at rest. No port waits: each call returns at once with what there is.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from edge.clock import Now, Sync
-from edge.door import DoorAction
-from edge.health import Part, Trouble
-from edge.tally import Cell, Closed
-from edge.verdict import Believed
-from edge.wire import report
+if TYPE_CHECKING:  # the decoder's process needs a Symbol, and not 10 MiB of what judges it
+    from edge.clock import Now, Sync
+    from edge.door import DoorAction
+    from edge.health import Part, Trouble
+    from edge.tally import Cell, Closed
+    from edge.verdict import Believed
+    from edge.wire import report
 
 Luma = npt.NDArray[np.uint8]
 
