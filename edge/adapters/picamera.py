@@ -12,6 +12,7 @@ A lens that can focus (Camera Module 3: 4.74 mm at F1.8) blurs a point at distan
 picamera2 comes with Raspberry Pi OS (python3-picamera2) or the extra `pi`.
 """
 
+import gc
 import time
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -96,6 +97,8 @@ class PiCamera:
             self._job = None
             device.cancel_all_and_flush()
             device.close()
+        del device
+        gc.collect()  # its objects point at each other, and hold on to the buffers
 
     def _lent(self, request: Any) -> Lent:
         """The two Y planes of a request, which is held until they are given back."""
