@@ -35,8 +35,10 @@ fuzz: $(VENV)/ready
 
 pictures: $(VENV)/ready .cache/apt-demo .cache/apt-test
 	@mkdir -p .cache/pictures
-	MENSHEN_PICTURES=.cache/pictures $(BIN)/python -m pytest -q tests/test_pages.py tests/test_wallet.py
+	MENSHEN_PICTURES=.cache/pictures $(BIN)/python -m pytest -q tests/test_pages.py tests/test_wallet.py \
+	  tests/test_look_page.py
 	cp .cache/pictures/operators.png .cache/pictures/wallet.png server_stub/
+	cp .cache/pictures/look.png edge/
 
 lock: $(VENV)/ready
 	$(BIN)/pip-compile --quiet --allow-unsafe --strip-extras --generate-hashes --no-emit-index-url \

@@ -1,6 +1,7 @@
 """Eyes for tests of `look`: frames from a list, read by zxing-cpp at once."""
 
 from collections.abc import Iterable, Sequence
+from itertools import count
 
 import numpy as np
 import zxingcpp
@@ -39,9 +40,16 @@ class Listed:
 
     dropped = 3
 
-    def __init__(self, lumas: Iterable[Luma], exposure: Exposure | None = None) -> None:
+    def __init__(
+        self,
+        lumas: Iterable[Luma],
+        exposure: Exposure | None = None,
+        at_s: Iterable[float] | None = None,
+    ) -> None:
+        at_s = (100 + n / RATE for n in count()) if at_s is None else at_s
         self._frames = [
-            Frame(luma, 100 + n / RATE, exposure=exposure) for n, luma in enumerate(lumas)
+            Frame(luma, seen_s, exposure=exposure)
+            for luma, seen_s in zip(lumas, at_s, strict=False)
         ]
         self.closed = False
 
@@ -82,14 +90,15 @@ def corners(found: zxingcpp.Barcode) -> Corners:
     return tuple((c.x, c.y) for c in (p.top_left, p.top_right, p.bottom_right, p.bottom_left))
 
 
-def view(*lumas: Luma, exposure: Exposure | None = None) -> View:
-    """What is told after all of `lumas`."""
-    tee = Tee(Listed(lumas, exposure))
+def view(*lumas: Luma, exposure: Exposure | None = None, at_s: Sequence[float] = ()) -> View:
+    """What is told after all of `lumas`, seen at these seconds."""
+    at_s = at_s or [100 + n / RATE for n in range(len(lumas))]
+    tee = Tee(Listed(lumas, exposure, at_s))
     watch = Watch(tee, Zxing(tee))
     told = None
-    for n in range(len(lumas)):
+    for now_s in at_s:
         watch.take()
-        told = watch.view(100 + n / RATE)
+        told = watch.view(now_s)
     assert told is not None
     return told
 

@@ -111,8 +111,9 @@ function drawFigures(view) {
   const list = byId("figures");
   list.replaceChildren();
   const add = (name, value, small = "") => {
-    make(list, "dt", {}, say(name));
-    const told = make(list, "dd", {}, value);
+    const pair = make(list, "div");
+    make(pair, "dt", {}, say(name));
+    const told = make(pair, "dd", {}, value);
     if (small) make(told, "small", {}, small);
   };
   const percent = (share) => ({ n: Math.round(100 * share) });

@@ -83,6 +83,7 @@ class Page:
         self._view: View | None = None
         self._left_s = 0.0
         self._number = 0
+        self._closed = False
         self._encoding = threading.Lock()
         self._encoded: tuple[int, bytes] = (0, b"{}")
         self._cookie = secrets.token_urlsafe(24)
@@ -117,7 +118,10 @@ class Page:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """No more answers."""
+        """No more answers, on connections that are still open either; the picture is forgotten."""
+        with self._changed:
+            self._closed, self._view = True, None
+            self._changed.notify_all()
         self._server.shutdown()
         self._server.server_close()
 
@@ -125,6 +129,8 @@ class Page:
         """Of a GET for `target` with these headers."""
         asked = urlsplit(target)
         query = parse_qs(asked.query)
+        if self._closed:
+            return Answer(HTTPStatus.GONE, "text/plain", b"look has ended\n", {})
         if self._local:
             if _name(host) not in LOCAL_NAMES:  # another site's name that points here
                 return _refused()
@@ -161,7 +167,7 @@ class Page:
     def _now(self, after: int) -> bytes:
         """The newest view as JSON, its pictures in it; waits for one newer than `after`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._number > after, WAIT_S)
+            self._changed.wait_for(lambda: self._number > after or self._closed, WAIT_S)
             number, view, left_s = self._number, self._view, self._left_s
         if view is None:
             return b'{"number": 0}'
