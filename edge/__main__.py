@@ -112,6 +112,11 @@ def look(
     from edge.look.tee import Tee
 
     unit = unit_file.read(unit_toml)
+    if unit.camera.kind == "imager":
+        raise ConfigError(
+            f"{unit_toml}: an imager gives text and no picture; aim it by its own light and try "
+            "menshen-edge run --show"
+        )
     if systemd.running():
         raise CameraLost(
             f"the camera is busy: this unit's service runs; sudo systemctl stop {systemd.SERVICE} "

@@ -130,6 +130,15 @@ def test_bad_input_is_one_sentence(card: Path, tmp_path: Path) -> None:
     assert "cannot be read" in one_sentence(look(card))
 
 
+def test_an_imager_has_no_picture(tmp_path: Path) -> None:
+    unit = write_unit(
+        tmp_path / "card",
+        BUILT_S + 10**6,
+        camera={"kind": "imager", "source": str(tmp_path / "ttyACM0")},
+    )
+    assert "aim it by its own light" in one_sentence(look(unit))
+
+
 def test_it_leaves_the_camera_to_the_units_service(card: Path, tmp_path: Path) -> None:
     said = one_sentence(
         look(card, path=f"{systemctl(tmp_path, 'activating')}:{os.environ['PATH']}")

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
-from edge.adapters.pictures import jpeg
+from edge.adapters.pictures import to_jpeg
 from edge.look import page as pages
 from edge.look.page import Page, PageError
 from edge.look.watch import View
@@ -35,7 +35,7 @@ def seen() -> View:
 
 @contextmanager
 def served(shown: View | None, host: str = "127.0.0.1") -> Iterator[Page]:
-    page = Page(host, 0, jpeg)
+    page = Page(host, 0, to_jpeg)
     if shown is not None:
         page.show(shown, 872.0)
     try:
@@ -148,9 +148,9 @@ def test_nothing_is_asked_of_others_nor_kept_by_the_browser(seen: View) -> None:
 
 def test_a_port_in_use_is_one_sentence() -> None:
     with served(None) as page, pytest.raises(PageError, match=f"port {page.port} .*name another"):
-        Page("127.0.0.1", page.port, jpeg)
+        Page("127.0.0.1", page.port, to_jpeg)
     with pytest.raises(PageError, match=r"cannot listen on 203\.0\.113\.9, port 0"):
-        Page("203.0.113.9", 0, jpeg)
+        Page("203.0.113.9", 0, to_jpeg)
 
 
 # In Chromium.
