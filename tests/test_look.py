@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from edge.health import Trouble
 from edge.look import advice, grid, terminal, words
 from edge.look.advice import Advice
 from edge.look.cover import covered
@@ -155,11 +156,19 @@ def test_past_the_sharpest_the_ring_goes_back() -> None:
     assert keys(blurred, sharp) == ["ready"]
 
 
-def test_what_the_eyes_say_is_handed_on() -> None:
+@pytest.mark.parametrize("trouble", ["covered", "dirty", "unfocused", "dark"])
+def test_what_the_eyes_say_is_handed_on_until_a_frame_shows_the_contrary(trouble: Trouble) -> None:
+    def said(luma: Luma) -> set[str]:
+        told = replace(view(luma).figures, trouble=trouble)
+        return {a.key for a in advice.advise(told, None)}
+
+    murky = (scenes.empty(rng(5)) * 0.3).astype(np.uint8)
+    assert trouble in said(murky)
+    assert trouble not in said(scene())
+
+
+def test_the_eyes_want_of_light_is_told() -> None:
     frame = Frame(scenes.empty(rng(5)), 1.0)
-    for trouble in ("covered", "dirty", "unfocused", "dark"):
-        figures = measure(frame, Sighting(1.0, trouble=trouble))  # type: ignore[arg-type]
-        assert advice.advise(figures, None) == (Advice(trouble, "bad"),)
     assert advice.advise(measure(frame, Sighting(1.0, dim=True)), None)[0].key == "dim"
 
 
@@ -230,13 +239,11 @@ def test_the_tee_hands_on_and_keeps_the_newest_copies() -> None:
     kept = tee.frame(given[-2].seen_s)  # type: ignore[union-attr]
     assert kept is not None
     assert kept.luma[0, 0] == KEPT
-    newest = tee.frame(0.0)
-    assert newest is not None
-    assert newest.luma[0, 0] == KEPT + 1
+    assert tee.frame(given[0].seen_s) is None  # type: ignore[union-attr]
     assert tee.frames_per_s == pytest.approx(15)
     tee.close()
     assert camera.closed
-    assert tee.frame(0.0) is None
+    assert tee.frame(given[-1].seen_s) is None  # type: ignore[union-attr]
 
 
 def test_a_minute_is_remembered_and_a_new_person_is_told_of_alone() -> None:
@@ -280,6 +287,31 @@ def test_a_covered_code_is_read_by_nobody() -> None:
         outside[top : np.max(found, axis=0)[1], left : np.max(found, axis=0)[0]] = False
         assert (shown[outside] == luma[outside]).all()
     assert (covered(luma, [((-900, -900), (-800, -900), (-800, -800), (-900, -800))]) == luma).all()
+
+
+def test_a_code_that_one_frame_misses_stays_covered() -> None:
+    clear = scene()
+    tee = Tee(Listed([clear] * 3, at_s=[100.0, 100.1, 109.0]))
+    watch = Watch(tee, MissesAfter(Zxing(tee), 1))
+    shown = []
+    for now_s in (100.0, 100.1, 109.0):
+        watch.take()
+        told = watch.view(now_s)
+        assert told is not None
+        shown.append((len(told.figures.regions), texts(told.luma)))
+    assert shown == [(1, []), (0, []), (0, [TEXT.encode()])], "no longer than it may have left"
+
+
+class MissesAfter(Zxing):
+    """A decoder that finds nothing more after so many frames."""
+
+    def __init__(self, eyes: Zxing, frames: int) -> None:
+        self._eyes, self._left = eyes, frames
+
+    def latest(self) -> Sighting | None:
+        seen = self._eyes.latest()
+        self._left -= 1
+        return seen if self._left >= 0 or seen is None else replace(seen, symbols=(), unread=())
 
 
 # The terminal.

@@ -51,7 +51,7 @@ def advise(figures: Figures, best: int | None) -> tuple[Advice, ...]:
     """The most urgent first, never empty; `best` is the best sharpness of the last minute."""
     focus = _focus(figures, best)
     blurred = any(advice.level == "bad" for advice in focus)  # which takes contrast too
-    said = [*_trouble(figures), *_light(figures, blurred), *focus]
+    said = list(dict.fromkeys([*_trouble(figures), *_light(figures, blurred), *focus]))
     first = figures.first
     if first is None:
         wrong = [advice for advice in said if advice.level == "bad"]
@@ -69,9 +69,15 @@ def advise(figures: Figures, best: int | None) -> tuple[Advice, ...]:
 
 
 def _trouble(figures: Figures) -> list[Advice]:
-    if figures.trouble in ("covered", "dirty"):
-        return [Advice(figures.trouble, "bad")]
-    return []
+    """What the eyes have noticed over minutes, where this frame does not show the contrary."""
+    trouble, edge = figures.trouble, figures.edge_px
+    if trouble is None or any(region.kind != "unread" for region in figures.regions):
+        return []
+    if trouble == "dark" and figures.frame_mean >= DIM_MEAN:
+        return []
+    if trouble == "unfocused" and edge is not None and edge <= EDGE_PX_MOST:
+        return []
+    return [Advice(trouble, "bad")]
 
 
 def _light(figures: Figures, blurred: bool) -> list[Advice]:
@@ -79,7 +85,7 @@ def _light(figures: Figures, blurred: bool) -> list[Advice]:
     contrast = None if first is None or blurred else first.contrast
     if figures.light.clipped > CLIPPED_MOST:
         return [Advice("bright", "bad")]
-    if mean < DARK_MEAN or figures.trouble == "dark":
+    if mean < DARK_MEAN:
         return [Advice("dark", "bad")]
     if contrast is not None and contrast < CONTRAST:
         return [Advice("dim" if mean < DIM_MEAN else "pale", "bad")]
@@ -92,8 +98,6 @@ def _focus(figures: Figures, best: int | None) -> list[Advice]:
     """Without a code the place itself may be out of focus, as it is behind a camera set for near
     things: then nothing is said but that it has been better.
     """
-    if figures.trouble == "unfocused":
-        return [_UNFOCUSED]
     edge, sharp, first = figures.edge_px, figures.sharpness, figures.first
     if edge is None or sharp is None:
         return []

@@ -1,14 +1,16 @@
 """A camera that hands on what it gives and keeps a copy, so that boxes are drawn on their frame."""
 
 import threading
+import time
 from collections import deque
 from dataclasses import replace
 
 from edge.ports import Camera, Frame
 
-KEPT = 3
-"""The decoder is told to be at most one frame behind; each is a copy of the whole luma."""
+KEPT = 6
+"""Frames that a sighting may be behind, decoded and drawn; each is a copy of the whole luma."""
 
+POLL_S = 0.003  # of a camera that cannot be waited for
 RATE_FRAMES = 30  # that the frames a second are told from
 
 
@@ -37,13 +39,18 @@ class Tee:
         with self._lock:
             self._kept.clear()
 
+    def wait(self, seconds: float) -> None:
+        """Return after `seconds`, or at once when there may be a new frame."""
+        wait = getattr(self._camera, "wait", None)
+        if wait is None:
+            time.sleep(min(seconds, POLL_S))
+        else:
+            wait(seconds)
+
     def frame(self, seen_s: float) -> Frame | None:
-        """The frame that was seen then, or else the newest."""
+        """The frame that was seen then; None: it is forgotten, and no other will do."""
         with self._lock:
-            for frame in self._kept:
-                if frame.seen_s == seen_s:
-                    return frame
-            return self._kept[-1] if self._kept else None
+            return next((frame for frame in self._kept if frame.seen_s == seen_s), None)
 
     @property
     def dropped(self) -> int | None:
