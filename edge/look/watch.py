@@ -14,7 +14,7 @@ from edge.ports import Corners, Eyes, Luma, Sighting
 
 MINUTE_S = 60.0
 READINGS = 20  # of sightings, from which is told how often and how fast a code is read
-FOUND_S = 2.0  # for which a code that is not found again stays covered
+READ_S = 2.0  # for which a code that is not read again stays covered
 OLD_S = 5.0  # a picture this old is not what the camera sees
 
 
@@ -62,8 +62,8 @@ class Watch:
         self._new: Sighting | None = None
         self._last: tuple[Luma, Figures] | None = None
         self._seen_s = 0.0
-        self._found: tuple[Corners, ...] = ()
-        self._found_s = 0.0
+        self._were_read: list[Corners] = []  # lately, and where
+        self._read_s = 0.0
         self._sharp: deque[tuple[float, int]] = deque()
         self._read: deque[bool] = deque(maxlen=READINGS)
         self._decoded_ms: deque[float] = deque(maxlen=READINGS)
@@ -115,15 +115,15 @@ class Watch:
         if frame is None:
             return
         figures = measure(frame, sighting)
-        self._cover(tuple(region.corners for region in figures.regions), sighting.seen_s)
-        self._last = covered(frame.luma, self._found), figures
+        self._last = self._covered(frame.luma, figures, sighting.seen_s), figures
         self._seen_s = sighting.seen_s
         if figures.sharpness is not None:
             self._sharp.append((sighting.seen_s, figures.sharpness))
 
-    def _cover(self, found: tuple[Corners, ...], seen_s: float) -> None:
+    def _covered(self, luma: Luma, figures: Figures, seen_s: float) -> Luma:
         """A code that is missed in one frame is where it was in the one before."""
-        if found:
-            self._found, self._found_s = found, seen_s
-        elif seen_s - self._found_s > FOUND_S:
-            self._found = ()
+        read = [region.corners for region in figures.regions if region.kind != "unread"]
+        if read or seen_s - self._read_s > READ_S:
+            self._were_read, self._read_s = read, seen_s
+        unread = [region.corners for region in figures.regions if region.kind == "unread"]
+        return covered(luma, self._were_read + unread)
