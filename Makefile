@@ -8,6 +8,7 @@ MUTANTS ?= 1000000
 MINUTES ?= 10
 CAMERA ?=
 PHOTOS ?=
+PUBLISH ?=
 
 .PHONY: demo test check bench bench-sight fuzz pictures lock clean
 
@@ -25,9 +26,12 @@ check: $(VENV)/ready
 bench: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.bench
 
-# PHOTOS is a folder with truth.json: tests/bench/sight/README.md. Exit code 1: a bound is missed.
+# PHOTOS is a folder with truth.json: tests/bench/sight/README.md. Fails where a bound is missed.
+# PUBLISH=1 puts what was measured into README.md.
 bench-sight: $(VENV)/ready .cache/apt-demo
-	$(BIN)/python -m tests.bench.sight $(if $(PHOTOS),--photos $(PHOTOS)) --plots .cache/bench-sight
+	@mkdir -p .cache/bench-sight
+	$(BIN)/python -m tests.bench.sight $(if $(PHOTOS),--photos $(PHOTOS)) --plots .cache/bench-sight \
+	  --json .cache/bench-sight/figures.json $(if $(PUBLISH),--publish)
 
 # MUTANTS of valid codes, then MINUTES of atheris; what is found lies in .cache/fuzz.
 fuzz: $(VENV)/ready

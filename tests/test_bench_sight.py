@@ -15,12 +15,12 @@ from rich.console import Console
 
 from tests import scenes
 from tests.bench.sight import __main__ as command
-from tests.bench.sight import fetch, judge, photos, plots, shown, work
+from tests.bench.sight import fetch, judge, photos, plots, publish, shown, work
 from tests.bench.sight.photos import PhotosWrong
 from tests.bench.sight.pool import measure
 from tests.bench.sight.race import Taken, race
 from tests.bench.sight.readers import PEERS, Read, Reader, zbar, zxing
-from tests.bench.sight.rows import Row, missed, sections
+from tests.bench.sight.rows import Row, Section, missed, sections
 from tests.bench.sight.said import among
 from tests.bench.sight.sources import COLLECTIONS, Collection
 from tests.bench.sight.visits import FRAMES, attend, paired
@@ -341,3 +341,17 @@ def test_a_tree_that_is_another_is_told(tmp_path: Path) -> None:
     (tmp_path / "sources/jsqr/tests/end-to-end").rename(tmp_path / "away")
     assert fetch.main([str(tmp_path / "photos"), "--sources", str(tmp_path / "sources")]) == 2
     assert not (tmp_path / "photos/truth.json").exists()
+
+
+def test_the_table_goes_between_its_marks_and_nowhere_else() -> None:
+    table = publish.markdown([Section("a section", [Row("k", "  rate", "%", {"menshen": 81.25})])])
+    assert "| **a section** |" in table
+    assert "| rate, % | 81.2 | " in table
+    readme = f"before\n{publish.BEGIN}\nold\n{publish.END}\nafter\n"
+    once = publish.into(readme, table)
+    assert once == publish.into(once, table)
+    assert once.startswith("before\n")
+    assert once.endswith("\nafter\n")
+    assert "old" not in once
+    with pytest.raises(ValueError, match="README"):
+        publish.into("no marks", table)

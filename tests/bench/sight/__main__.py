@@ -18,9 +18,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.sight import fetch, photos, plots, work
+from tests.bench.sight import fetch, photos, plots, publish, work
 from tests.bench.sight.photos import PhotosWrong
 from tests.bench.sight.pool import measure
+from tests.bench.sight.publish import bound, value
 from tests.bench.sight.readers import OURS, READERS, Reader
 from tests.bench.sight.rows import Row, Section, missed, sections
 from tests.bench.sight.work import Run, Seen, Task
@@ -37,8 +38,11 @@ def main(
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["fetch"]:
         return fetch.main(words[1:])
-    given = _arguments().parse_args(words)
-    console, told = Console(), Console(stderr=True, soft_wrap=True)
+    parser = _arguments()
+    given = parser.parse_args(words)
+    if given.publish and not given.plots:
+        parser.error("--publish wants --plots: the pictures are taken from there")
+    console, told = _console(), Console(stderr=True, soft_wrap=True)
     folder = photos.folder(given.photos)
     try:
         pictures = tuple(photos.load(folder))
@@ -64,10 +68,19 @@ def main(
     )
     if given.plots:
         plots.draw(seen, given.plots)
+        (given.plots / "table.md").write_text(publish.markdown(made))
+        if given.publish:
+            publish.publish(made, given.plots)
         console.print(f"plots are in {given.plots}", highlight=False)
     if given.json:
         given.json.write_text(json.dumps(document(made, seen, given), indent=1) + "\n")
     return 1 if bad else 0
+
+
+def _console() -> Console:
+    """The terminal; wide enough for the table where the words go into a file."""
+    console = Console()
+    return console if console.is_terminal else Console(width=150)
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -77,6 +90,9 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=SEED, help="of the door scenes")
     parser.add_argument("--jobs", type=_positive, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the figures into it")
+    parser.add_argument(
+        "--publish", action="store_true", help="and put them into README.md; wants --plots"
+    )
     parser.add_argument("--json", type=_writable, metavar="FILE", help="write the figures here too")
     return parser
 
@@ -90,26 +106,13 @@ def table(section: Section) -> Table:
         drawn.add_column(name, justify="right", style="bold" if name == OURS.name else "")
     drawn.add_column("bound")
     for row in section.rows:
-        drawn.add_row(row.says, *(_value(row, name) for name in names), _bound(row))
+        drawn.add_row(row.says, *(value(row, name) for name in names), _bound(row))
     return drawn
 
 
-def _value(row: Row, name: str) -> str:
-    value = row.values.get(name)
-    if value is None:
-        return ""
-    digits = {"%": 1, "points": 1, "x": 2, "s": 2}.get(row.unit, 2 if value % 1 else 0)
-    if row.unit == "ms":
-        digits = 2
-    return f"{value:.{digits}f}"
-
-
 def _bound(row: Row) -> str:
-    goal = f"goal {row.goal:g}" if row.goal is not None else ""
-    if row.sense is None or row.bound is None:
-        return goal
     mark = {True: " [green]✓[/]", False: " [red]✗[/]", None: ""}[row.within]
-    return f"{row.sense} {row.bound:.3g}{mark} {goal}".rstrip()
+    return bound(row) + mark
 
 
 def document(made: list[Section], seen: list[Seen], given: argparse.Namespace) -> dict[str, object]:
