@@ -26,7 +26,7 @@ from tests.bench.sight.readers import OURS, READERS, Reader
 from tests.bench.sight.rows import Row, Section, missed, sections
 from tests.bench.sight.work import Run, Seen, Task
 
-COUNT, SEED = 240, 1
+COUNT, SEED = 200, 1
 
 
 def main(

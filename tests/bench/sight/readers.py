@@ -26,8 +26,8 @@ QR = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 class Stream(Protocol):
     """Sees the frames of one door."""
 
-    def look(self, luma: Luma, small: Luma, seen_s: float) -> list[bytes]:
-        """What is read in this frame; `small` is the camera's own low-resolution stream."""
+    def look(self, luma: Luma, small: Luma | None, seen_s: float) -> list[bytes]:
+        """What is read in this frame; `small`: the same, small, where the camera gives that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,13 @@ class Sight:
         from edge.sight import gate, live
 
         self._gated = gated
+        self._small_of = gate.small_of
         self._gate = gate.Gate()
         self._live = live.Live("both", FRAME_S)
         self._last: list[bytes] = []
 
-    def look(self, luma: Luma, small: Luma, seen_s: float) -> list[bytes]:
-        if self._gate.moved(small) or not self._gated:
+    def look(self, luma: Luma, small: Luma | None, seen_s: float) -> list[bytes]:
+        if self._gate.moved(self._small_of(luma) if small is None else small) or not self._gated:
             self._last = [s.data for s in self._live.look(luma, seen_s).symbols]
             self._gate.decoded()
         return self._last
@@ -95,7 +96,7 @@ class Pictures:
     def __init__(self, read: Read) -> None:
         self._read = read
 
-    def look(self, luma: Luma, small: Luma, seen_s: float) -> list[bytes]:
+    def look(self, luma: Luma, small: Luma | None, seen_s: float) -> list[bytes]:
         return self._read(luma)
 
 

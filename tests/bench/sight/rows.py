@@ -128,11 +128,13 @@ def _quiet(seen: Sequence[Seen]) -> Section:
     cluttered = [s for s in seen if s.kind == "empty" and s.group == "clutter"]
     resting = [s for s in seen if s.kind == "rest" and s.group == "hall"]
     holding = [s for s in seen if s.kind == "rest" and s.group == "code"]
+    usb = [s for s in seen if s.kind == "rest" and s.group == "usb"]
     for key, says, some, most in (
         ("hall", "people pass", halls, 1.25),
         ("clutter", "the same before clutter", cluttered, None),
         ("rest", "a still scene with noise", resting, 0.25),
         ("held", "a code held still", holding, 0.25),
+        ("usb", "a still scene, a USB camera", usb, None),
     ):
         if some:
             section.rows += [

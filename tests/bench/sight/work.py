@@ -26,6 +26,8 @@ from tests.scenes.sweep import HARDSHIPS, easy
 SMALL = (320, 180)  # the camera's low-resolution stream
 EMPTY_FRAMES = 12  # of a stream in which people pass
 RESTING_FRAMES = 30  # two seconds in which nothing moves
+RESTING = ("hall", "code", "usb")
+"""An empty hall; a code held up all the while; the hall, by a camera that gives no small frames."""
 PEERS_EVERY = 10  # a resting frame is like the one before: peers are timed on some of them
 
 
@@ -75,7 +77,8 @@ def tasks(count: int, run: Run) -> list[Task]:
         made += [Task("dark", version, 0, i, 1) for i in range(some)]
     for cluttered in (0, 1):
         made += [Task("empty", cluttered, 0, i, EMPTY_FRAMES) for i in range(few)]
-        made += [Task("rest", cluttered, 0, i, 4) for i in range(few)]
+    for scene in range(len(RESTING)):
+        made += [Task("rest", scene, 0, i, 4) for i in range(few)]
     for hardship, worse in enumerate(HARDSHIPS):
         for level in range(len(worse.levels)):
             made += [Task("sweep", hardship, level, i, 1) for i in range(max(1, round(count / 12)))]
@@ -166,13 +169,14 @@ def _both(seen: Seen, run: Run, frame: int) -> None:
 
 
 def _rest(task: Task, run: Run) -> Seen:
-    """A scene at rest: an empty hall, or somebody who keeps holding a code up; noise alone."""
+    """A scene at rest, noise alone."""
     rng = _rng(run, task)
-    text = shown.code(8, task.number) if task.group else None
-    seen = Seen("rest", "code" if task.group else "hall", "", str(task.number))
+    scene = RESTING[task.group]
+    text = shown.code(8, task.number) if scene == "code" else None
+    seen = Seen("rest", scene, "", str(task.number))
     streams = {r.name: stream(r) for r in run.readers if r.read is not None}
     for i, luma in enumerate(scenes.resting(rng, RESTING_FRAMES, text)):
-        small = _small(luma)
+        small = None if scene == "usb" else _small(luma)
         for reader in run.readers:
             if reader.read is None or (reader.stream is None and i % PEERS_EVERY != 1):
                 continue
