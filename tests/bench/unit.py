@@ -52,14 +52,16 @@ def figures(rounds: int, frames: int) -> list[Figure]:
                 said = text(now_s(), city, sub=sub(number))
                 _show(eyes, scenes.empty(rng) if number % 4 else legible(said, rng))
                 time.sleep(1 / FRAMES_PER_S)
+            beside = sum(_beside_mib(pid, door.pid) for pid in _children(door.pid))
             highest, resident = _memory_mib(door.pid, "VmHWM"), _memory_mib(door.pid, "VmRSS")
     by_python = ratio(times["help"], times["python"])
     return [
         Figure("help_s", "start of menshen-edge --help", median(times["help"]), "s"),
         Figure("help_by_python", "  start / python -c pass", by_python, "x"),
         Figure("first_decision_s", "start of a unit to its first decision", median(first), "s", 2),
-        Figure("memory_mib", f"its memory, {frames} frames, broker on", highest, "MiB", 100),
-        Figure("resident_mib", "its memory after them", resident, "MiB", 100),
+        Figure("memory_mib", f"both processes, {frames} frames", highest + beside, "MiB", 100),
+        Figure("resident_mib", "  after them", resident + beside, "MiB", 100),
+        Figure("decoder_mib", "  of it the decoder's", beside, "MiB"),
     ]
 
 
@@ -113,6 +115,35 @@ def _show(eyes: Path, luma: scenes.Luma) -> None:
     part = eyes / "next.part"
     Image.fromarray(luma).save(part, format="PPM")
     part.rename(eyes / f"{time.monotonic_ns():020}.pgm")
+
+
+def _children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()  # a child belongs to the thread that made it
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+def _beside_mib(pid: int, other: int) -> float:
+    """What `pid` has in RAM and does not share with `other`: its own pages, and the files that
+    only it maps. Whoever is not root sees less of a process that cannot be dumped: all of it.
+    """
+    try:
+        mappings = _mappings(pid)
+    except PermissionError:
+        return _memory_mib(pid, "VmRSS")
+    files = {name for name, _, _ in _mappings(other) if name.startswith("/")}
+    kib = sum(anonymous if name in files else rss for name, rss, anonymous in mappings)
+    return kib / 1024
+
+
+def _mappings(pid: int) -> list[tuple[str, int, int]]:
+    """File, KiB in RAM and KiB of it anonymous, of each mapping."""
+    found = re.findall(
+        r"^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)\n(?:(?![0-9a-f]+-).*\n)*?Rss: +(\d+) kB\n"
+        r"(?:(?![0-9a-f]+-).*\n)*?Anonymous: +(\d+) kB",
+        Path(f"/proc/{pid}/smaps").read_text(),
+        re.MULTILINE,
+    )
+    return [(name, int(rss), int(anonymous)) for name, rss, anonymous in found]
 
 
 def _memory_mib(pid: int, field: str) -> float:
