@@ -125,7 +125,7 @@ def _around(corners: Corners, width: int, height: int) -> Box:
     points = np.array(corners)
     least, most = points.min(0), points.max(0)
     more = np.maximum(LEAST_SIDE - (most - least), 0) // 2
-    left, top = np.clip(least - more, 0, (width - 8, height - 8))
+    left, top = np.clip(least - more, 0, (max(0, width - 8), max(0, height - 8)))
     right, bottom = np.clip(most + more + 1, (left + 8, top + 8), (width, height))
     return int(left), int(top), int(right), int(bottom)
 
