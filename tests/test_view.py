@@ -3,6 +3,7 @@
 Exposure, lamp and people are simulated second by second, as the sensor's own control answers them.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import chain, pairwise, repeat
 from typing import NamedTuple, get_args
@@ -76,7 +77,7 @@ def well() -> Iterator[Luma]:
 
 
 @pytest.mark.parametrize("lit", [1.0, 0.75, 1.8])
-@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("number", range(4))
 def test_a_hall_is_no_trouble(number: int, lit: float) -> None:
     behind = hall(np.random.default_rng(number)).astype(np.float32)
     picture = small(behind * lit + 3)
@@ -88,11 +89,11 @@ def test_each_trouble_is_told_after_minutes_and_taken_back_after_minutes(
     what: str, picture: Luma, trouble: Trouble
 ) -> None:
     seen = View()
-    assert set(told(well(), 300, seen)) == {None}
-    begins = told(repeat(picture), 300, seen)
+    assert set(told(well(), 185, seen)) == {None}
+    begins = told(repeat(picture), 185, seen)
     assert 120 <= begins.index(trouble) <= 180, what
     assert set(begins) == {None, trouble}, "nothing else was told on the way"
-    ends = told(well(), 300, seen)
+    ends = told(well(), 185, seen)
     assert 120 <= ends.index(None) <= 180
     assert set(ends) == {trouble, None}
 
@@ -120,16 +121,16 @@ def test_a_unit_that_starts_in_darkness_says_dark() -> None:
 def test_one_passing_person_moves_nothing(picture: Luma) -> None:
     """Fifteen seconds before the lens, whatever the camera makes of it."""
     seen = View()
-    told(well(), 200, seen)
-    said = told(chain(repeat(picture, 15), well()), 200, seen)
+    told(well(), 185, seen)
+    said = told(chain(repeat(picture, 15), well()), 20, seen)
     assert set(said) == {None}
 
 
 @pytest.mark.parametrize(("what", "picture", "trouble"), SCENES, ids=IDS)
 def test_one_passing_person_ends_no_trouble(what: str, picture: Luma, trouble: Trouble) -> None:
     seen = View()
-    told(well(), 200, seen)
-    told(repeat(picture), 300, seen)
+    told(well(), 10, seen)
+    told(repeat(picture), 185, seen)
     for passing in (HELD, WELL, [JACKET], [TAPE]):
         said = told(chain((passing * 15)[:15], repeat(picture)), 40, seen)
         assert set(said) == {trouble}, what
@@ -147,6 +148,20 @@ def test_a_scene_between_two_troubles_is_still_told() -> None:
     seen = View()
     both = chain.from_iterable(repeat((HAZE, HAZE, TAPE), 100))
     assert told(both, 300, seen)[-1] == "dirty"
+
+
+def test_what_was_told_stays_until_another_is_plain() -> None:
+    seen = View()
+    told(chain.from_iterable(repeat((HAZE, HAZE, TAPE), 100)), 300, seen)
+    turned = told(chain.from_iterable(repeat((TAPE, TAPE, HAZE), 100)), 300, seen)
+    assert set(turned) == {"dirty"}
+
+
+def test_noise_is_no_structure() -> None:
+    """As where a USB camera's picture was thinned and not averaged, in low light."""
+    tape = 120 - 15 * (X * X + Y * Y)
+    pictures = [small(tape, 40) for _ in range(5)]
+    assert told(chain.from_iterable(repeat(pictures)), 200)[-1] == "covered"
 
 
 def test_it_looks_once_a_second_however_many_frames_come() -> None:
@@ -175,9 +190,12 @@ class Taken(NamedTuple):
     gain: float
 
 
-def exposed(light: float) -> tuple[float, Taken]:
-    """Mean luma and exposure of a scene of `light` (1 / ms), at most 1/240 s and gain 16."""
-    wanted_ms = 1 / light
+def exposed(light: float, before: float | None = None) -> tuple[float, Taken]:
+    """Mean luma and exposure of a scene of `light` (1 / ms), at most 1/240 s and gain 16.
+
+    The exposure still is that of the light `before`.
+    """
+    wanted_ms = 1 / (light if before is None else before)
     shutter_ms = min(wanted_ms, 4.167)
     gain = min(max(wanted_ms / shutter_ms, 1.0), 16.0)
     linear = min(1.0, view.GREY * light * shutter_ms * gain)
@@ -187,12 +205,17 @@ def exposed(light: float) -> tuple[float, Taken]:
 def night(
     ambient: Callable[[int], float], lamp: Callable[[int], float], seconds: int, tells: bool = True
 ) -> list[int]:
-    """When the illuminator changed, in seconds; `lamp`: the light it gives when it is lit."""
+    """When the illuminator changed, in seconds; `lamp`: the light it gives when it is lit.
+
+    The exposure follows the light within two seconds.
+    """
     lit = Illuminator()
     changes = []
+    lights = deque([ambient(0)], maxlen=3)
     for second in range(seconds):
         was = lit.wanted
-        mean, taken = exposed(ambient(second) + lamp(second) * was)
+        lights.append(ambient(second) + lamp(second) * was)
+        mean, taken = exposed(lights[-1], lights[0])
         lit.lit(mean, taken if tells else None, float(second))
         if lit.wanted != was:
             changes.append(second)
@@ -229,10 +252,12 @@ def test_it_does_not_flicker_whatever_stands_before_it(tells: bool) -> None:
     assert len(last_hours) <= 8
 
 
-def test_where_the_camera_tells_no_exposure_it_blinks_hardly_more_than_hourly() -> None:
+@pytest.mark.parametrize("lamp", [0.02, 0.3])
+def test_where_the_camera_tells_no_exposure_it_blinks_hardly_more_than_hourly(lamp: float) -> None:
     """What a lamp adds cannot be told from a picture that exposes itself: it tries and waits."""
-    changes = night(day, lambda _: 0.3, 24 * HOUR_S, tells=False)
+    changes = night(day, lambda _: lamp, 24 * HOUR_S, tells=False)
     assert len(changes) <= 2 * (7 + 12)
+    assert len(changes) % 2 == 0, "by noon it was let go"
     lit_s = changes[0]
     doubling_s = sum(view.BRIGHT_AFTER_S * 2**n for n in range(view.RELAPSES_MAX + 1))
     later = [second for second in changes if second > lit_s + doubling_s + 60]
