@@ -26,6 +26,7 @@ from edge.adapters import newest
 from edge.adapters.newest import Lent, Newest, thinned
 from edge.adapters.picamera import BUFFERS, PiCamera
 from edge.adapters.pictures import PictureError, from_jpeg
+from edge.adapters.symbols import Waits
 from edge.adapters.webcam import BRIGHT, DARK, Exposing, Webcam
 from edge.ports import CameraLost, Frame
 from edge.wire.unit import Camera
@@ -217,6 +218,18 @@ def test_the_thread_takes_frames_and_ends() -> None:
     assert not camera._thread.is_alive()
     assert driver.done[-1].startswith("close")
     assert driver.out == 0
+
+
+def test_who_waits_is_woken_by_the_frame() -> None:
+    driver, camera, _ = scripted()
+    driver.script += [1]
+    threading.Timer(0.05, camera.turn).start()
+    began_s = time.monotonic()
+    camera.wait(10)
+    assert level(camera) == 1
+    camera.wait(0.02)
+    assert 0.06 < time.monotonic() - began_s < 5
+    assert isinstance(camera, Waits), "the decoder's thread waits for it and does not ask"
 
 
 def test_a_thinned_picture_is_the_mean_of_four_points() -> None:
