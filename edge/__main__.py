@@ -367,8 +367,12 @@ def _camera(camera: unit_file.Camera) -> ports.Camera:
     from edge.adapters.newest import Newest
 
     if camera.kind == "webcam":
-        from edge.adapters.webcam import Webcam
-
+        try:
+            from edge.adapters.webcam import Webcam
+        except ImportError:
+            raise CameraLost(
+                "a USB camera needs linuxpy: pip install linuxpy into the unit's environment"
+            ) from None
         return Newest(Webcam(camera))
     from edge.adapters.picamera import PiCamera
 
