@@ -1,13 +1,21 @@
 """One picture, read as well as the time allows: zxing-cpp first, then the rescues."""
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
+import numpy as np
+
 from edge.ports import Corners, Luma, Symbol
-from edge.sight import zxing
+from edge.sight import textures, zxing
+from edge.sight.pixels import Box
+from edge.sight.rescues import ALONE, RESCUES, Attempt
 
 Decoder = Literal["zxing-cpp", "pyzbar", "both"]
+
+REGIONS_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,26 +27,126 @@ class Result:
     steps: tuple[tuple[str, float], ...] = ()  # what was tried, in this order, and the ms of each
 
 
-def read(luma: Luma, decoder: Decoder, budget_s: float) -> Result:
-    """Read `luma` (uint8, height x width), with rescues until one reads or `budget_s` is gone.
+def read(
+    luma: Luma, decoder: Decoder, budget_s: float, clock: Callable[[], float] = time.perf_counter
+) -> Result:
+    """Read `luma` (uint8, height x width), with rescues until all is read or `budget_s` is gone.
 
+    A rescue that would likely end after the budget is not begun. Where something was read, only
+    what zxing-cpp located besides is tried further.
     Raises ImportError with a sentence when zbar's library is missing and asked for.
     """
+    start = clock()
+    symbols: list[Symbol] = []
     steps: list[tuple[str, float]] = []
-    located: tuple[Corners, ...] = ()
-    start = time.perf_counter()
-    if decoder != "pyzbar":
+    found = zxing.Found()
+    if decoder == "pyzbar":
+        high, wide = luma.shape
+        attempts = [Attempt(luma, (0, 0, wide, high))]
+    else:
         found = zxing.read(luma)
-        steps.append(("zxing-cpp", (time.perf_counter() - start) * 1e3))
-        if found.symbols:
-            return Result(found.symbols, found.located, tuple(steps))
-        located = found.located
-    if decoder != "zxing-cpp" and time.perf_counter() - start < budget_s:
-        from edge.sight import zbar
+        symbols += found.symbols
+        steps.append(("zxing-cpp", (clock() - start) * 1e3))
+        attempts = regions(luma, found)
+    for rescue in ALONE if decoder == "pyzbar" else RESCUES:
+        if rescue.needs == "zbar" and decoder == "zxing-cpp":
+            continue
+        begun, tried = clock(), False
+        for attempt in attempts.copy():
+            if rescue.needs == "located" and not attempt.located:
+                continue
+            if clock() - start + rescue.cost * frame_s() > budget_s:
+                continue
+            tried = True
+            if read := rescue.run(attempt):
+                symbols += read
+                attempts = [other for other in attempts if other is not attempt and other.located]
+        if tried:
+            steps.append((rescue.name, (clock() - begun) * 1e3))
+    return Result(tuple(symbols), _unread(found, symbols), tuple(steps))
 
-        begun = time.perf_counter()
-        symbols = zbar.read(luma)
-        steps.append(("zbar", (time.perf_counter() - begun) * 1e3))
-        if symbols:
-            return Result(symbols, (), tuple(steps))
-    return Result((), located, tuple(steps))
+
+@lru_cache(maxsize=1)
+def frame_s() -> float:
+    """What zxing-cpp takes for a frame of 1280 x 720 that shows nothing: the unit of costs."""
+    empty = np.full((720, 1280), 128, np.uint8)
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        zxing.read(empty)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def regions(luma: Luma, found: zxing.Found) -> list[Attempt]:
+    """Where to try rescues: around what zxing-cpp located, then where the picture is patterned.
+
+    Where it read something, only around what it located besides.
+    """
+    boxes = [_around(corners) for corners in _unread(found, found.symbols)]
+    if not found.symbols:
+        boxes += textures.find(luma)
+    merged: list[Box] = []
+    for box in boxes:
+        for at, other in enumerate(merged):
+            if _shared(box, other) > 0.4 * min(_area(box), _area(other)):
+                merged[at] = _union(box, other)
+                break
+        else:
+            merged.append(box)
+    attempts = []
+    high, wide = luma.shape
+    for left, top, right, bottom in merged[:REGIONS_MAX]:
+        more = max(right - left, bottom - top) // 8 + 12
+        box = (
+            max(0, left - more),
+            max(0, top - more),
+            min(wide, right + more),
+            min(high, bottom + more),
+        )
+        inside = [
+            (corners, size)
+            for corners, size in zip(found.located, found.sizes, strict=True)
+            if _shared(_around(corners), box) > 0.5 * _area(_around(corners))
+        ]
+        attempts.append(
+            Attempt(luma, box, tuple(c for c, _ in inside), tuple(size for _, size in inside))
+        )
+    return attempts
+
+
+def _unread(found: zxing.Found, symbols: Sequence[Symbol]) -> tuple[Corners, ...]:
+    """What zxing-cpp located where none of `symbols` is."""
+    read = [_around(symbol.corners) for symbol in symbols]
+    return tuple(
+        corners
+        for corners in found.located
+        if not any(
+            _shared(_around(corners), box) > 0.4 * min(_area(_around(corners)), _area(box))
+            for box in read
+        )
+    )
+
+
+def _around(corners: Sequence[tuple[int, int]]) -> Box:
+    across, down = zip(*corners, strict=True)
+    return min(across), min(down), max(across), max(down)
+
+
+def _area(box: Box) -> int:
+    return max(0, box[2] - box[0]) * max(0, box[3] - box[1])
+
+
+def _shared(one: Box, other: Box) -> int:
+    return _area(
+        (max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3]))
+    )
+
+
+def _union(one: Box, other: Box) -> Box:
+    return (
+        min(one[0], other[0]),
+        min(one[1], other[1]),
+        max(one[2], other[2]),
+        max(one[3], other[3]),
+    )

@@ -8,7 +8,9 @@ import zxingcpp
 from edge.ports import Corners, Luma, Symbol
 
 _QR = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
-"""One format: all of them cost nine times as much for nothing."""
+"""One format: all of them cost nine times as much for nothing. Micro and rectangular symbols come
+with it and are left out: the smallest only has a checksum, and print is now and then read as one.
+"""
 
 _BINARIZERS = {
     "local": zxingcpp.Binarizer.LocalAverage,
@@ -25,6 +27,7 @@ class Found:
 
     symbols: tuple[Symbol, ...] = ()
     located: tuple[Corners, ...] = ()  # a symbol is there, and its error correction gave up
+    sizes: tuple[int, ...] = ()  # modules a side of each that is located; 0: not told
 
 
 def read(
@@ -35,18 +38,29 @@ def read(
     `bare`: the picture holds a symbol, upright, and nothing else. `smaller`: look at the picture
     at half its size and less too.
     """
-    barcodes = zxingcpp.read_barcodes(
-        luma,
-        formats=_QR,
-        binarizer=_BINARIZERS[binarizer],
-        is_pure=bare,
-        try_downscale=smaller,
-        return_errors=True,
-    )
+    barcodes = [
+        barcode
+        for barcode in zxingcpp.read_barcodes(
+            luma,
+            formats=_QR,
+            binarizer=_BINARIZERS[binarizer],
+            is_pure=bare,
+            try_downscale=smaller,
+            return_errors=True,
+        )
+        if barcode.format == zxingcpp.BarcodeFormat.QRCode
+    ]
+    unread = [barcode for barcode in barcodes if not barcode.valid]
     return Found(
         tuple(Symbol(b.bytes, _corners(b.position)) for b in barcodes if b.valid),
-        tuple(_corners(b.position) for b in barcodes if not b.valid),
+        tuple(_corners(b.position) for b in unread),
+        tuple(_size(b) for b in unread),
     )
+
+
+def _size(barcode: Any) -> int:
+    version = str((barcode.extra or {}).get("Version", ""))
+    return 17 + 4 * int(version) if version.isdigit() else 0
 
 
 def _corners(position: Any) -> Corners:

@@ -1,0 +1,123 @@
+"""The three finder patterns of a symbol, found by matching: noise, blur and glare leave the match.
+
+The template is the pattern averaged over all turns, so one fits however the symbol is held; it is
+matched at a few sizes on a picture of about 256 pixels, light on dark as well as dark on light.
+"""
+
+from functools import lru_cache
+from itertools import permutations
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.ports import Luma
+from edge.sight import pixels
+from edge.sight.pixels import Field
+
+_LONG = 256  # pixels of the longer side of what is matched, and half and a quarter of them
+_MODULES = (1.7, 2.2, 2.9)  # pixels a module, each size reaching to the next
+_OCTAVES = 3
+_WIDE = 9  # modules of the template: the pattern and a light frame
+_PAD = 8  # pixels around: a pattern at the picture's edge is found too
+_FIT_MIN = 0.42  # of a match; clean patterns reach 0.8, text and noise 0.5
+_TRIPLE_MIN = 1.75  # of three that are one symbol's
+_PEAKS = 6  # of each size
+_MOST = 8  # finders kept
+
+
+class Finder(NamedTuple):
+    """One thing that looks like a finder pattern."""
+
+    fit: float
+    x: float  # its middle, in pixels
+    y: float
+    module: float  # pixels
+    light: bool  # a light pattern on dark
+
+
+class Triple(NamedTuple):
+    """Three finders that may be one symbol's."""
+
+    fit: float
+    middles: npt.NDArray[np.float64]  # top left, top right, bottom left; 3 x 2, pixels
+    module: float  # pixels
+    size: float  # modules a side, about
+    light: bool
+
+
+def find(luma: Luma) -> list[Finder]:
+    """What looks like a finder pattern in `luma`, the best first."""
+    scale = min(1.0, _LONG / max(luma.shape))
+    picture = pixels.scaled(luma, scale)
+    if scale > 0.7:  # nothing has been averaged: the noise is still there
+        picture = pixels.blurred(picture, 3)
+    picture = pixels.padded(picture, _PAD)
+    found: list[Finder] = []
+    for octave in range(_OCTAVES):
+        step, seen = 2**octave, picture.astype(np.float32)
+        for module in _MODULES:
+            template = _template(module)
+            if min(picture.shape) < len(template) + 2:
+                continue
+            fits = pixels.matched(seen, template)
+            apart = int(3 * module)
+            for light, scores in ((False, fits), (True, -fits)):
+                for _ in range(_PEAKS):
+                    fit, x, y = pixels.peak(scores)
+                    if fit < _FIT_MIN:
+                        break
+                    right, down = ((n + len(template) / 2) * step - _PAD for n in (x, y))
+                    at = right / scale, down / scale
+                    found.append(Finder(fit, *at, module * step / scale, light))
+                    scores[max(0, y - apart) : y + apart + 1, max(0, x - apart) : x + apart + 1] = 0
+        picture = pixels.halved(picture)
+    return _distinct(sorted(found, reverse=True))
+
+
+def _distinct(found: list[Finder]) -> list[Finder]:
+    kept: list[Finder] = []
+    for finder in found:
+        if all(np.hypot(finder.x - k.x, finder.y - k.y) > 3 * k.module for k in kept):
+            kept.append(finder)
+        if len(kept) == _MOST:
+            break
+    return kept
+
+
+def triples(found: list[Finder], most: int) -> list[Triple]:
+    """Threes of `found` that stand like a symbol's, the likeliest first."""
+    fitting: list[Triple] = []
+    for three in permutations(found, 3):
+        light = three[0].light
+        modules = [finder.module for finder in three]
+        if any(finder.light != light for finder in three) or max(modules) > 1.8 * min(modules):
+            continue
+        middles = np.array([(finder.x, finder.y) for finder in three])
+        right, down = middles[1] - middles[0], middles[2] - middles[0]
+        across, along = np.hypot(*right), np.hypot(*down)
+        sine = (right[0] * down[1] - right[1] * down[0]) / (across * along)
+        if sine < 0.75 or not 0.55 < across / along < 1.8:
+            continue
+        module = sum(modules) / 3
+        if min(across, along) < 11 * module or max(across, along) > 100 * module:
+            continue
+        uneven = 0.5 * abs(np.log(across / along)) + 0.4 * np.log(max(modules) / min(modules))
+        fit = sum(finder.fit for finder in three) + 0.4 * sine - uneven
+        size = (across + along) / 2 / module + 7
+        if fit < _TRIPLE_MIN:
+            continue
+        fitting.append(Triple(float(fit), middles, module, float(size), light))
+    return sorted(fitting, key=lambda triple: -triple.fit)[:most]
+
+
+@lru_cache(maxsize=len(_MODULES))
+def _template(module: float) -> Field:
+    """The pattern with `module` pixels a module, averaged over the turns."""
+    fine = 8
+    upright = np.ones((_WIDE * fine, _WIDE * fine), np.float32)
+    for inset, value in ((1, -1), (2, 1), (3, -1)):
+        upright[inset * fine : -inset * fine, inset * fine : -inset * fine] = value
+    turns = [pixels.turned(upright, degrees) for degrees in np.arange(0, 90, 11.25)]
+    side = round(_WIDE * module)
+    return pixels.smaller(np.mean(turns, axis=0, dtype=np.float32), (side, side))

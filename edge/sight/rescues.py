@@ -1,0 +1,142 @@
+"""What is tried on a part of a picture that zxing-cpp did not read, one after the other.
+
+Each rescue reads what the ones before it do not; the order is by what each adds for its time,
+measured on photographs and door scenes (`make bench-sight`). A text comes only from a decoder's
+own error correction, so a rescue may guess as it likes and cannot make one up.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+
+from edge.ports import Corners, Luma, Symbol
+from edge.sight import finders, lattice, modules, pixels, pose, symbol, zxing
+from edge.sight.pixels import Box, Matrix
+
+_BENT_SIZE_MAX = 85  # modules: larger ones take longer than they are worth
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A part of a picture, and what is known of it."""
+
+    luma: Luma  # the whole picture, uint8, height x width
+    box: Box
+    located: tuple[Corners, ...] = ()  # symbols in the box that zxing-cpp placed and did not read
+    sizes: tuple[int, ...] = ()  # modules a side of each; 0: not told
+    history: Sequence[Luma] = ()  # the box in the frames before, as large as now
+
+
+@dataclass(frozen=True, slots=True)
+class Rescue:
+    """One thing to try."""
+
+    name: str
+    run: Callable[[Attempt], tuple[Symbol, ...]]
+    cost: float  # on one region, in units of `cascade.frame_s`
+    needs: Literal["zbar", "located", ""] = ""
+
+
+def bent(attempt: Attempt) -> tuple[Symbol, ...]:
+    """What is located, laid flat along the lattice of its modules."""
+    for corners, size in zip(attempt.located, attempt.sizes, strict=True):
+        if 0 < size <= _BENT_SIZE_MAX:
+            to_pixels = pixels.homography(size, np.array(corners, np.float32))
+            laid, row, column = lattice.unbent(attempt.luma, to_pixels, size)
+            grid = modules.taught(laid, size, row, column)
+            if found := zxing.read(symbol.picture(grid), bare=True).symbols:
+                return (Symbol(found[0].data, corners),)
+    return ()
+
+
+def blurred(attempt: Attempt) -> tuple[Symbol, ...]:
+    """A symbol whose finder patterns alone are seen, by a filter that undoes its blur."""
+    part = pixels.cut(attempt.luma, attempt.box)
+    for triple in finders.triples(finders.find(part), most=1):
+        found = pose.find(part, triple)
+        if found is None:
+            continue
+        flat = lattice.flat(part, found.to_pixels, found.size)
+        grid = modules.taught(-flat if triple.light else flat, found.size)
+        if read := zxing.read(symbol.picture(grid), bare=True).symbols:
+            return (Symbol(read[0].data, _outline(found.to_pixels, found.size, attempt.box)),)
+    return ()
+
+
+def _again(
+    change: Callable[[Luma], Luma], binarizer: zxing.Binarizer, scale: float, attempt: Attempt
+) -> tuple[Symbol, ...]:
+    """zxing-cpp on the part at `scale` of its size, after `change`."""
+    part = pixels.cut(attempt.luma, attempt.box)
+    seen = change(pixels.scaled(part, scale) if scale != 1 else part)
+    found = zxing.read(seen, binarizer, smaller=False)
+    return _placed(found.symbols, scale, attempt.box)
+
+
+def _zbar(change: Callable[[Luma], Luma], longest: int, attempt: Attempt) -> tuple[Symbol, ...]:
+    """zbar on the part after `change`, made `longest` pixels long, at most three times as long."""
+    from edge.sight import zbar
+
+    part = pixels.cut(attempt.luma, attempt.box)
+    scale = min(3.0, longest / max(part.shape))
+    return _placed(zbar.read(change(pixels.scaled(part, scale))), scale, attempt.box)
+
+
+def _zbar_alone(light: bool, scale: float, attempt: Attempt) -> tuple[Symbol, ...]:
+    """zbar on the part as it is, or a light symbol on dark."""
+    from edge.sight import zbar
+
+    part = pixels.cut(attempt.luma, attempt.box)
+    seen = pixels.scaled(part, scale) if scale != 1 else part
+    return _placed(zbar.read(255 - seen if light else seen), scale, attempt.box)
+
+
+def _placed(symbols: Sequence[Symbol], scale: float, box: Box) -> tuple[Symbol, ...]:
+    """`symbols` with their corners in pixels of the frame."""
+    left, top, _, _ = box
+    return tuple(
+        Symbol(
+            s.data, tuple((left + round(x / scale), top + round(y / scale)) for x, y in s.corners)
+        )
+        for s in symbols
+    )
+
+
+def _outline(to_pixels: Matrix, size: int, box: Box) -> Corners:
+    ends = np.array([(0, 0, 1), (size, 0, 1), (size, size, 1), (0, size, 1)], float)
+    x, y, depth = to_pixels @ ends.T
+    return tuple(
+        (box[0] + round(right), box[1] + round(down))
+        for right, down in zip(x / depth, y / depth, strict=True)
+    )
+
+
+def _same(luma: Luma) -> Luma:
+    return luma
+
+
+def _washed(luma: Luma) -> Luma:
+    return pixels.darker(luma, 5)
+
+
+RESCUES: tuple[Rescue, ...] = (
+    Rescue("global", partial(_again, _same, "global", 1.0), 0.3),
+    Rescue("washed", partial(_again, _washed, "global", 1.0), 0.3),
+    Rescue("larger", partial(_again, _same, "local", 1.5), 1.5),
+    Rescue("bent", bent, 6.0, "located"),
+    Rescue("zbar, small", partial(_zbar, partial(pixels.thresholded, window=51), 160), 1.3, "zbar"),
+    Rescue("equalised", partial(_again, pixels.equalised, "local", 1.0), 1.7),
+    Rescue("blurred", blurred, 9.0),
+    Rescue("zbar", partial(_zbar, partial(pixels.thresholded, window=21), 360), 4.0, "zbar"),
+)
+"""In the order in which they are tried."""
+
+ALONE: tuple[Rescue, ...] = (
+    Rescue("zbar", partial(_zbar_alone, False, 1.0), 10.0, "zbar"),
+    Rescue("zbar, half", partial(_zbar_alone, False, 0.5), 3.0, "zbar"),
+    Rescue("zbar, light on dark", partial(_zbar_alone, True, 1.0), 10.0, "zbar"),
+)
+"""What reads where zbar is the only decoder that is wanted, on the whole picture."""
