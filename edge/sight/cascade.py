@@ -15,7 +15,7 @@ from edge.sight.rescues import ALONE, RESCUES, Attempt
 
 Decoder = Literal["zxing-cpp", "pyzbar", "both"]
 
-REGIONS_MAX = 3
+REGIONS_MAX = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def read(
         if rescue.needs == "zbar" and decoder == "zxing-cpp":
             continue
         begun, tried = clock(), False
-        for attempt in attempts.copy():
+        for attempt in attempts[: rescue.most]:
             if rescue.needs == "located" and not attempt.located:
                 continue
             if clock() - start + rescue.cost * frame_s() > budget_s:
@@ -83,17 +83,14 @@ def regions(luma: Luma, found: zxing.Found) -> list[Attempt]:
 
     Where it read something, only around what it located besides.
     """
-    boxes = [_around(corners) for corners in _unread(found, found.symbols)]
-    if not found.symbols:
-        boxes += textures.find(luma)
     merged: list[Box] = []
-    for box in boxes:
-        for at, other in enumerate(merged):
-            if _shared(box, other) > 0.4 * min(_area(box), _area(other)):
-                merged[at] = _union(box, other)
-                break
-        else:
-            merged.append(box)
+    for box in map(_around, _unread(found, found.symbols)):
+        _merge(box, merged)
+    if not found.symbols:
+        patterned = textures.find(luma)
+        for box in patterned[:1]:
+            _merge(box, merged)
+        merged += [box for box in patterned[1:] if not any(_within(box, m) for m in merged)]
     attempts = []
     high, wide = luma.shape
     for left, top, right, bottom in merged[:REGIONS_MAX]:
@@ -113,6 +110,19 @@ def regions(luma: Luma, found: zxing.Found) -> list[Attempt]:
             Attempt(luma, box, tuple(c for c, _ in inside), tuple(size for _, size in inside))
         )
     return attempts
+
+
+def _merge(box: Box, into: list[Box]) -> None:
+    """Add `box`, or let the first one grow by it with which it shares much."""
+    for at, other in enumerate(into):
+        if _shared(box, other) > 0.4 * min(_area(box), _area(other)):
+            into[at] = _union(box, other)
+            return
+    into.append(box)
+
+
+def _within(box: Box, other: Box) -> bool:
+    return _shared(box, other) > 0.7 * _area(box)
 
 
 def _unread(found: zxing.Found, symbols: Sequence[Symbol]) -> tuple[Corners, ...]:

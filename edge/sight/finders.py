@@ -22,8 +22,9 @@ _WIDE = 9  # modules of the template: the pattern and a light frame
 _PAD = 8  # pixels around: a pattern at the picture's edge is found too
 _FIT_MIN = 0.42  # of a match; clean patterns reach 0.8, text and noise 0.5
 _TRIPLE_MIN = 1.75  # of three that are one symbol's
+_TRIPLE_AS_GOOD = 0.15  # no worse than the best by more, to be given besides it
 _PEAKS = 6  # of each size
-_MOST = 8  # finders kept
+_MOST = 10  # finders kept
 
 
 class Finder(NamedTuple):
@@ -76,9 +77,14 @@ def find(luma: Luma) -> list[Finder]:
 
 
 def _distinct(found: list[Finder]) -> list[Finder]:
+    """The best at each place; its core alone may fit at half the size, so both sizes are kept."""
     kept: list[Finder] = []
     for finder in found:
-        if all(np.hypot(finder.x - k.x, finder.y - k.y) > 3 * k.module for k in kept):
+        if all(
+            np.hypot(finder.x - k.x, finder.y - k.y) > 3 * k.module
+            or not 1 / 1.5 < finder.module / k.module < 1.5
+            for k in kept
+        ):
             kept.append(finder)
         if len(kept) == _MOST:
             break
@@ -87,28 +93,36 @@ def _distinct(found: list[Finder]) -> list[Finder]:
 
 def triples(found: list[Finder], most: int) -> list[Triple]:
     """Threes of `found` that stand like a symbol's, the likeliest first."""
-    fitting: list[Triple] = []
-    for three in permutations(found, 3):
-        light = three[0].light
-        modules = [finder.module for finder in three]
-        if any(finder.light != light for finder in three) or max(modules) > 1.8 * min(modules):
-            continue
-        middles = np.array([(finder.x, finder.y) for finder in three])
-        right, down = middles[1] - middles[0], middles[2] - middles[0]
-        across, along = np.hypot(*right), np.hypot(*down)
-        sine = (right[0] * down[1] - right[1] * down[0]) / (across * along)
-        if sine < 0.75 or not 0.55 < across / along < 1.8:
-            continue
-        module = sum(modules) / 3
-        if min(across, along) < 11 * module or max(across, along) > 100 * module:
-            continue
-        uneven = 0.5 * abs(np.log(across / along)) + 0.4 * np.log(max(modules) / min(modules))
-        fit = sum(finder.fit for finder in three) + 0.4 * sine - uneven
-        size = (across + along) / 2 / module + 7
-        if fit < _TRIPLE_MIN:
-            continue
-        fitting.append(Triple(float(fit), middles, module, float(size), light))
-    return sorted(fitting, key=lambda triple: -triple.fit)[:most]
+    threes = np.array(list(permutations(range(len(found)), 3)), int)
+    if not len(threes):
+        return []
+    fit, x, y, module, light = np.array(found, float).T[:, threes]
+    right, down = (np.stack([x[:, i] - x[:, 0], y[:, i] - y[:, 0]]) for i in (1, 2))
+    across, along = (np.maximum(np.hypot(*side), 1e-6) for side in (right, down))
+    sine = (right[0] * down[1] - right[1] * down[0]) / (across * along)
+    mean, uneven, longer = module.mean(1), module.max(1) / module.min(1), across / along
+    total = fit.sum(1) + 0.4 * sine - 0.5 * np.abs(np.log(longer)) - 0.4 * np.log(uneven)
+    stands = (
+        (np.ptp(light, axis=1) == 0)
+        & (uneven < 1.8)
+        & (sine > 0.75)
+        & (np.abs(np.log(longer)) < 0.6)
+        & (np.minimum(across, along) > 11 * mean)
+        & (np.maximum(across, along) < 100 * mean)
+        & (total > _TRIPLE_MIN)
+    )
+    best = sorted(np.flatnonzero(stands), key=lambda i: -total[i])[:most]
+    return [
+        Triple(
+            float(total[i]),
+            np.stack([x[i], y[i]], axis=1),
+            float(mean[i]),
+            float((across[i] + along[i]) / 2 / mean[i] + 7),
+            bool(light[i, 0]),
+        )
+        for i in best
+        if total[i] > total[best[0]] - _TRIPLE_AS_GOOD
+    ]
 
 
 @lru_cache(maxsize=len(_MODULES))

@@ -26,20 +26,12 @@ def cut(luma: Luma, box: Box) -> Luma:
 
 def scaled(luma: Luma, scale: float) -> Luma:
     """Averaged when smaller, cubic when larger; never less than a pixel."""
+    if scale == 1:
+        return luma
     size = tuple(max(1, round(n * scale)) for n in reversed(luma.shape))
     return _luma(
         cv2.resize(luma, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     )
-
-
-def equalised(luma: Luma) -> Luma:
-    """Contrast raised tile by tile (CLAHE): glare, shadow and darkness pass."""
-    return _luma(cv2.createCLAHE(4.0, (4, 4)).apply(luma))
-
-
-def darker(luma: Luma, gamma: float) -> Luma:
-    """Washed-out light apart again: each luma to the power of `gamma`."""
-    return _luma(cv2.LUT(luma, (np.linspace(0, 1, 256) ** gamma * 255).astype(np.uint8)))
 
 
 def thresholded(luma: Luma, window: int) -> Luma:

@@ -38,6 +38,7 @@ class Rescue:
     run: Callable[[Attempt], tuple[Symbol, ...]]
     cost: float  # on one region, in units of `cascade.frame_s`
     needs: Literal["zbar", "located", ""] = ""
+    most: int = 2  # regions of one picture on which it is worth its time
 
 
 def bent(attempt: Attempt) -> tuple[Symbol, ...]:
@@ -55,7 +56,7 @@ def bent(attempt: Attempt) -> tuple[Symbol, ...]:
 def blurred(attempt: Attempt) -> tuple[Symbol, ...]:
     """A symbol whose finder patterns alone are seen, by a filter that undoes its blur."""
     part = pixels.cut(attempt.luma, attempt.box)
-    for triple in finders.triples(finders.find(part), most=1):
+    for triple in finders.triples(finders.find(part), most=2):
         found = pose.find(part, triple)
         if found is None:
             continue
@@ -66,23 +67,23 @@ def blurred(attempt: Attempt) -> tuple[Symbol, ...]:
     return ()
 
 
-def _again(
-    change: Callable[[Luma], Luma], binarizer: zxing.Binarizer, scale: float, attempt: Attempt
-) -> tuple[Symbol, ...]:
-    """zxing-cpp on the part at `scale` of its size, after `change`."""
+def _again(binarizer: zxing.Binarizer, scale: float, attempt: Attempt) -> tuple[Symbol, ...]:
+    """zxing-cpp on the part at `scale` of its size."""
     part = pixels.cut(attempt.luma, attempt.box)
-    seen = change(pixels.scaled(part, scale) if scale != 1 else part)
-    found = zxing.read(seen, binarizer, smaller=False)
+    found = zxing.read(pixels.scaled(part, scale), binarizer, smaller=False)
     return _placed(found.symbols, scale, attempt.box)
 
 
-def _zbar(change: Callable[[Luma], Luma], longest: int, attempt: Attempt) -> tuple[Symbol, ...]:
-    """zbar on the part after `change`, made `longest` pixels long, at most three times as long."""
+def _zbar(longest: int, window: int, attempt: Attempt) -> tuple[Symbol, ...]:
+    """zbar on the part made `longest` pixels long, at most three times as long, and black and
+    white by the mean of the `window` around.
+    """
     from edge.sight import zbar
 
     part = pixels.cut(attempt.luma, attempt.box)
     scale = min(3.0, longest / max(part.shape))
-    return _placed(zbar.read(change(pixels.scaled(part, scale))), scale, attempt.box)
+    seen = pixels.thresholded(pixels.scaled(part, scale), window)
+    return _placed(zbar.read(seen), scale, attempt.box)
 
 
 def _zbar_alone(light: bool, scale: float, attempt: Attempt) -> tuple[Symbol, ...]:
@@ -90,7 +91,7 @@ def _zbar_alone(light: bool, scale: float, attempt: Attempt) -> tuple[Symbol, ..
     from edge.sight import zbar
 
     part = pixels.cut(attempt.luma, attempt.box)
-    seen = pixels.scaled(part, scale) if scale != 1 else part
+    seen = pixels.scaled(part, scale)
     return _placed(zbar.read(255 - seen if light else seen), scale, attempt.box)
 
 
@@ -114,23 +115,13 @@ def _outline(to_pixels: Matrix, size: int, box: Box) -> Corners:
     )
 
 
-def _same(luma: Luma) -> Luma:
-    return luma
-
-
-def _washed(luma: Luma) -> Luma:
-    return pixels.darker(luma, 5)
-
-
 RESCUES: tuple[Rescue, ...] = (
-    Rescue("global", partial(_again, _same, "global", 1.0), 0.3),
-    Rescue("washed", partial(_again, _washed, "global", 1.0), 0.3),
-    Rescue("larger", partial(_again, _same, "local", 1.5), 1.5),
+    Rescue("global", partial(_again, "global", 1.0), 0.3),
+    Rescue("larger", partial(_again, "local", 1.5), 1.5),
     Rescue("bent", bent, 6.0, "located"),
-    Rescue("zbar, small", partial(_zbar, partial(pixels.thresholded, window=51), 160), 1.3, "zbar"),
-    Rescue("equalised", partial(_again, pixels.equalised, "local", 1.0), 1.7),
-    Rescue("blurred", blurred, 9.0),
-    Rescue("zbar", partial(_zbar, partial(pixels.thresholded, window=21), 360), 4.0, "zbar"),
+    Rescue("zbar, small", partial(_zbar, 160, 51), 1.3, "zbar"),
+    Rescue("zbar", partial(_zbar, 360, 21), 4.0, "zbar"),
+    Rescue("blurred", blurred, 9.0, most=1),
 )
 """In the order in which they are tried."""
 

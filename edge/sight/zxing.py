@@ -18,6 +18,8 @@ _BINARIZERS = {
     "fixed": zxingcpp.Binarizer.FixedThreshold,  # dark is below 127
 }
 
+_SIDE_MIN = 20  # pixels
+
 Binarizer = Literal["local", "global", "fixed"]
 
 
@@ -50,12 +52,18 @@ def read(
         )
         if barcode.format == zxingcpp.BarcodeFormat.QRCode
     ]
-    unread = [barcode for barcode in barcodes if not barcode.valid]
+    unread = [barcode for barcode in barcodes if not barcode.valid and _placed(barcode.position)]
     return Found(
         tuple(Symbol(b.bytes, _corners(b.position)) for b in barcodes if b.valid),
         tuple(_corners(b.position) for b in unread),
         tuple(_size(b) for b in unread),
     )
+
+
+def _placed(position: Any) -> bool:
+    """Whether it is as large as a symbol: some errors come from nowhere, at 0, 0."""
+    (left, top), _, (right, bottom), _ = _corners(position)
+    return abs(right - left) + abs(bottom - top) > _SIDE_MIN
 
 
 def _size(barcode: Any) -> int:
