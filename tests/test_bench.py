@@ -21,6 +21,9 @@ RATIOS = {
     "frame_code_by_zbar",
     "frame_empty_by_zxing",
     "frame_empty_by_zbar",
+    "sighted_by_here",
+    "still_by_zxing",
+    "still_small_by_zxing",
     "pin_by_peer",
     "help_by_python",
 }
@@ -30,6 +33,8 @@ BOUNDED = {
     "hc1_keys": 1.1,
     "many_by_few": 1.1,
     "frame_empty_by_zxing": 1.25,
+    "still_by_zxing": 0.25,
+    "still_small_by_zxing": 0.25,
     "pin_by_peer": 1,
     "pin_p95_slow_ms": 300,
     "first_decision_s": 2,

@@ -11,7 +11,6 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -24,50 +23,15 @@ from edge.adapters import decoder as process
 from edge.adapters import symbols as adapter
 from edge.adapters.decoder import Decoder, DecoderLost
 from edge.adapters.symbols import Symbols
-from edge.ports import CameraLost, Eyes, Frame, Luma, Sighting
+from edge.ports import CameraLost, Eyes, Luma, Sighting
 from edge.sight import shared
 from tests.campus import symbol
 from tests.harmed import BY_NAME, SECRET
+from tests.lens import Lens
 
 HARMED = (sys.executable, "-P", "-B", "-m", "tests.harmed")
 DEADLINE_S = 0.5
 SOON_S = 20.0  # the machine may be busy
-
-
-class Lens:
-    """A camera whose frames a test puts in."""
-
-    def __init__(self) -> None:
-        self._slot = threading.Condition()
-        self._frame: Frame | None = None
-        self.dropped = 0
-        self.failure: Exception | None = None
-        self.closed = False
-
-    @property
-    def empty(self) -> bool:
-        """Whether the last frame was taken."""
-        return self._frame is None
-
-    def shows(self, luma: Luma, seen_s: float | None = None, small: Luma | None = None) -> None:
-        with self._slot:
-            self.dropped += self._frame is not None
-            self._frame = Frame(luma, time.monotonic() if seen_s is None else seen_s, small)
-            self._slot.notify_all()
-
-    def latest(self) -> Frame | None:
-        if self.failure is not None:
-            raise self.failure
-        with self._slot:
-            frame, self._frame = self._frame, None
-            return frame
-
-    def wait(self, seconds: float) -> None:
-        with self._slot:
-            self._slot.wait_for(lambda: not self.empty, seconds)
-
-    def close(self) -> None:
-        self.closed = True
 
 
 def picture(text: str, fault: str | None = None, move: int = 0) -> Luma:

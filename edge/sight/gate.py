@@ -19,9 +19,10 @@ SMALL_WIDTH = 320
 """
 
 BLOCK = 8
+SKIP = 2  # rows: every second one says enough, and costs half
 MOVED = 4.0
-"""Times the noise. 62 free pixels of Gaussian noise reach 3 once in 10^13 blocks; a camera's own
-noise is not quite Gaussian."""
+"""Times the noise. The 30 free pixels of a block with Gaussian noise reach it once in 10^11 blocks,
+and 3 once in 10^7: a camera's own noise is not quite Gaussian."""
 FLOOR = 4.0
 """The least that counts as noise, in levels squared: rounding, and a JPEG's own errors."""
 NOISE_MAX = 600.0
@@ -30,7 +31,8 @@ never so much that a symbol's modules, tens of levels apart, could move within i
 SHRINK = 8.0
 """A flat block says nothing of the light; its factor is held near 1, as if it had this many times
 the noise in contrast."""
-LEARN = 1 / 48  # of the way to what was just seen, while nothing moves
+LEARN = 1 / 12  # of the way to what was just seen, while nothing moves,
+LEARN_EVERY = 4  # in one of so many frames
 RISE = 1.02  # a frame, where something moves: an unknown noise is learnt after some seconds
 
 Blocks = npt.NDArray[np.float32]
@@ -41,61 +43,92 @@ class Gate:
 
     def __init__(self) -> None:
         self._shape: tuple[int, ...] = ()
-        self._seen: tuple[Blocks, Blocks, Blocks] | None = None  # pixels, mean and contrast
-        self._decoded: tuple[Blocks, Blocks, Blocks] | None = None
+        self._seen: _Seen | None = None
+        self._decoded: _Seen | None = None
+        self._spare: _Seen | None = None
         self._noise: Blocks | None = None  # levels squared, of each block
+        self._most = np.empty(0, np.float32)  # what may be left where nothing has moved
+        self._frames = 0
 
     def moved(self, small: Luma) -> bool:
         """Whether `small` (uint8, height x width) shows something new."""
-        rows, columns = small.shape[0] // BLOCK, small.shape[1] // BLOCK
-        pixels = small[: rows * BLOCK, : columns * BLOCK].astype(np.float32)
-        mean = _means(pixels)
-        contrast = _means(pixels * pixels) - mean * mean
-        self._seen = pixels, mean, contrast
         if small.shape != self._shape:
             self._shape = small.shape
-            self._noise = self._decoded = None
-        if self._decoded is None or rows * columns == 0:
+            self._noise = self._seen = self._decoded = self._spare = None
+        if min(small.shape) < BLOCK:
             return True
-        before, before_mean, before_contrast = self._decoded
-        common = _means(pixels * before) - mean * before_mean
-        known = FLOOR if self._noise is None else self._noise
-        left = _left(contrast, before_contrast, common, known)
+        seen = self._seen = self._seen or self._spare or _Seen(small.shape)
+        if self._decoded is None:
+            seen.take(small, None)
+            return True
+        seen.take(small, self._decoded)
+        self._frames += 1
         if self._noise is None:  # the second frame: most of it is noise, whatever moves in it
+            left = seen.left(self._decoded, FLOOR)
             self._noise = np.full_like(left, np.clip(np.median(left), FLOOR, NOISE_MAX))
+        elif self._frames % LEARN_EVERY and (seen.at_most(self._decoded) <= self._most).all():
+            return False
+        else:
+            left = seen.left(self._decoded, self._noise)
         moved = left > MOVED * self._noise
         learnt: Blocks = self._noise + LEARN * (left - self._noise)
         learnt[moved] = self._noise[moved] * RISE
         np.clip(learnt, FLOOR, NOISE_MAX, out=self._noise)
+        self._most = MOVED * self._noise
         return bool(moved.any())
 
     def decoded(self) -> None:
         """The frame seen last was decoded: the next ones are compared with it."""
-        self._decoded = self._seen
+        if self._seen is not None:
+            self._spare, self._decoded, self._seen = self._decoded, self._seen, None
+
+
+class _Seen:
+    """A frame's pixels, and of each block the mean, the variance, and the covariance with the
+    same block of the frame decoded last.
+
+    Its arrays are used again: fresh ones of this size come from the kernel page by page, which
+    costs more than the sums.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._rows, self._columns = shape[0] // BLOCK, shape[1] // BLOCK
+        width = self._columns * BLOCK
+        self.pixels: Blocks = np.zeros((self._rows, BLOCK // SKIP, width), np.float32)
+        self._sums: Blocks = np.zeros((3, self._rows, width), np.float32)
+        self._weights = np.full(BLOCK, SKIP / (BLOCK * BLOCK), np.float32)
+        self.mean = self.variance = self.common = self._sums[0]
+
+    def take(self, small: Luma, before: "_Seen | None") -> None:
+        """Fill with a frame."""
+        lines, width = small[: self._rows * BLOCK : SKIP], self._columns * BLOCK
+        np.copyto(self.pixels.reshape(-1, width), lines[:, :width])
+        other = self if before is None else before
+        np.add.reduce(self.pixels, axis=1, out=self._sums[0])
+        np.einsum("rkc,rkc->rc", self.pixels, self.pixels, out=self._sums[1])
+        np.einsum("rkc,rkc->rc", self.pixels, other.pixels, out=self._sums[2])
+        means = (self._sums.reshape(-1, BLOCK) @ self._weights).reshape(3, self._rows, -1)
+        self.mean, squares, products = means
+        self.variance = squares - self.mean * self.mean
+        self.common = products - self.mean * other.mean
+
+    def at_most(self, before: "_Seen") -> Blocks:
+        """No less than `left`, and quicker: as if the light were the same."""
+        most: Blocks = self.variance + before.variance - 2 * self.common
+        return most
+
+    def left(self, before: "_Seen", noise: Blocks | float) -> Blocks:
+        """The mean square of what is left of each block when `before` is taken away from it, as
+        bright as it is now; in levels squared.
+        """
+        hold = SHRINK * noise
+        factor = np.divide(self.common + hold, before.variance + hold, dtype=np.float32)
+        np.clip(factor, 0.5, 2.0, out=factor)
+        left: Blocks = self.variance + factor * (factor * before.variance - 2 * self.common)
+        return left
 
 
 def small_of(luma: Luma) -> Luma:
     """Every n-th pixel of `luma`, for a camera that gives no low resolution of its own."""
     step = max(1, round(luma.shape[1] / SMALL_WIDTH))
     return luma[::step, ::step]
-
-
-def _means(pixels: Blocks) -> Blocks:
-    """The mean of each block: rows first, which numpy adds fastest."""
-    rows, columns = pixels.shape[0] // BLOCK, pixels.shape[1] // BLOCK
-    sums = pixels.reshape(rows, BLOCK, columns * BLOCK).sum(axis=1)
-    means: Blocks = sums.reshape(rows, columns, BLOCK).sum(axis=2)
-    means *= 1 / (BLOCK * BLOCK)
-    return means
-
-
-def _left(contrast: Blocks, before: Blocks, common: Blocks, noise: Blocks | float) -> Blocks:
-    """The mean square of what is left of each block, in levels squared.
-
-    `contrast` and `before`: variance now and then; `common`: their covariance.
-    """
-    hold = SHRINK * noise
-    factor: Blocks = np.divide(common + hold, before + hold, dtype=np.float32)
-    np.clip(factor, 0.5, 2.0, out=factor)
-    left: Blocks = contrast + factor * (factor * before - 2 * common)
-    return left

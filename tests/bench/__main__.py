@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import check, door, foreign, frames, many, unit
+from tests.bench import check, door, eyes, foreign, frames, many, unit
 from tests.bench.figure import Figure
 
 
@@ -28,6 +28,7 @@ def measure(quick: bool, console: Console) -> Iterable[tuple[str, list[Figure]]]
         ("one foreign code", lambda: foreign.figures(rounds=2 if quick else 40)),
         ("a city", lambda: many.figures(rounds=2 if quick else 40)),
         ("one frame", lambda: frames.figures(1 if quick else 12, 2 if quick else 12, at_s)),
+        ("the eyes", lambda: eyes.figures(2 if quick else 60, 4 if quick else 300, at_s)),
         ("to the relay", lambda: door.figures(3 if quick else 40, at_s)),
         ("a unit's process", lambda: unit.figures(1 if quick else 7, 4 if quick else 150)),
     )

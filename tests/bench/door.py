@@ -3,7 +3,6 @@
 import random
 import sqlite3
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from edge import ports
 from edge.adapters.disk import DiskStore
 from edge.adapters.gpio import GpioDoor
 from edge.adapters.ram import RamFile
@@ -26,6 +24,7 @@ from tests.bench.check import sub, text
 from tests.bench.figure import Figure, median, ratio
 from tests.bench.frames import legible, zxing
 from tests.conftest import issuers
+from tests.lens import Lens
 from tests.runtime import runtime
 
 SEED = 5
@@ -61,27 +60,6 @@ class _Clock:
         """Nobody is asked here."""
 
 
-class _Camera:
-    def __init__(self) -> None:
-        self._frame: ports.Frame | None = None
-        self._came = threading.Event()
-
-    def shows(self, luma: scenes.Luma) -> None:
-        self._frame = ports.Frame(luma, time.monotonic())
-        self._came.set()
-
-    def latest(self) -> ports.Frame | None:
-        self._came.clear()
-        frame, self._frame = self._frame, None
-        return frame
-
-    def wait(self, seconds: float) -> None:
-        self._came.wait(seconds)
-
-    def close(self) -> None:
-        pass
-
-
 def figures(rounds: int, at_s: int) -> list[Figure]:
     """The real loop, decoder's process, store and door; only lens, clock and pins are ours."""
     rng = np.random.default_rng(SEED)
@@ -90,7 +68,7 @@ def figures(rounds: int, at_s: int) -> list[Figure]:
     commit: list[float] = []
     factory = MockFactory(pin_class=_Pin)
     with tempfile.TemporaryDirectory() as folder, runtime() as opened:
-        clock, camera = _Clock(at_s + 10), _Camera()
+        clock, camera = _Clock(at_s + 10), Lens()
         store = DiskStore(Path(folder) / "state", "campus/bench", random.Random(SEED))
         door = GpioDoor(PINS, factory)
         relay = factory.pin(PINS.relay)
