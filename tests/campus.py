@@ -250,7 +250,7 @@ def put_frame(folder: Path, number: int, luma: Luma) -> None:
 
 def symbol(text: str, scale: int = 4) -> Luma:
     """A QR symbol as a perfect picture: uint8, for tests that are not about sight."""
-    rows = segno.make(text, error="m").matrix_iter(scale=scale, border=4)
+    rows = segno.make_qr(text, error="m").matrix_iter(scale=scale, border=4)
     return np.where(np.array(list(rows)) > 0, 0, 255).astype(np.uint8)
 
 
