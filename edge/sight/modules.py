@@ -39,7 +39,7 @@ def taught(flat: Field, size: int, row: int = MARGIN, column: int = MARGIN) -> G
         + [np.ones((size, size), np.float32)]
     )
     lessons, truth = near[:, same], np.where(dark[same], 1.0, -1.0).astype(np.float32)
-    power = lessons @ lessons.T
+    power = np.einsum("is,js->ij", lessons, lessons)  # BLAS would wake every core for it, and wait
     power.flat[:: len(power) + 1] += _RIDGE * lessons.shape[1]
     learnt = np.linalg.solve(power, lessons @ truth)
     said = np.tensordot(learnt, near, 1) > 0
