@@ -21,7 +21,7 @@ MARGIN = 4
 """Modules around it that are flattened with it."""
 
 _REACH = 4  # samples to each side of a module's middle: two modules
-_RIDGE = 0.075  # of one sample's own power; larger is stiffer
+_RIDGE = 0.03  # of one sample's own power; larger is stiffer
 
 
 def taught(flat: Field, size: int, row: int = MARGIN, column: int = MARGIN) -> Grid:
