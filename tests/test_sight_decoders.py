@@ -1,6 +1,7 @@
 """The two decoders: the bytes of a symbol or nothing, and where it is."""
 
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -72,3 +73,17 @@ def test_what_is_located_and_not_read_is_told() -> None:
     found = zxing.read(picture)
     assert found.symbols == ()
     assert any(max(place[0]) < middle < min(place[2]) for place in found.located)
+
+
+@pytest.mark.parametrize("decoder", ["both", "pyzbar"])
+def test_without_zbars_library_the_first_picture_says_so(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import edge.sight
+
+    monkeypatch.setitem(sys.modules, "pyzbar", None)
+    monkeypatch.delitem(sys.modules, "edge.sight.zbar")
+    monkeypatch.delattr(edge.sight, "zbar")
+    with pytest.raises(ImportError, match="apt install libzbar0"):
+        cascade.read(symbol(TEXT), decoder, 1.0)
+    assert [s.data for s in cascade.read(symbol(TEXT), "zxing-cpp", 1.0).symbols] == [TEXT]

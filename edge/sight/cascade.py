@@ -36,6 +36,8 @@ def read(
     what zxing-cpp located besides is tried further.
     Raises ImportError with a sentence when zbar's library is missing and asked for.
     """
+    if decoder != "zxing-cpp":
+        from edge.sight import zbar  # noqa: F401 -- told at the first picture, not at the first miss
     start = clock()
     symbols: list[Symbol] = []
     steps: list[tuple[str, float]] = []
