@@ -6,11 +6,12 @@ BIN = $(VENV)/bin
 SECONDS ?=
 MUTANTS ?= 1000000
 MINUTES ?= 10
+FRAMES ?= 100000
 CAMERA ?=
 PHOTOS ?=
 PUBLISH ?=
 
-.PHONY: demo test check bench bench-sight fuzz pictures lock clean
+.PHONY: demo test check bench bench-sight fuzz soak pictures lock clean
 
 demo: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CAMERA),--camera $(CAMERA))
@@ -36,6 +37,10 @@ bench-sight: $(VENV)/ready .cache/apt-demo
 # MUTANTS of valid codes, then MINUTES of atheris; what is found lies in .cache/fuzz.
 fuzz: $(VENV)/ready
 	$(BIN)/python -m tests.fuzz --mutants $(MUTANTS) --minutes $(MINUTES)
+
+# FRAMES through the decoder's process; fails where memory is not flat within 5 MiB.
+soak: $(VENV)/ready
+	nice $(BIN)/python -m tests.soak --frames $(FRAMES)
 
 pictures: $(VENV)/ready .cache/apt-demo .cache/apt-test
 	@mkdir -p .cache/pictures

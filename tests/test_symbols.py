@@ -28,6 +28,7 @@ from edge.sight import shared
 from tests.campus import symbol
 from tests.harmed import BY_NAME, SECRET
 from tests.lens import Lens
+from tests.soak import soak
 
 HARMED = (sys.executable, "-P", "-B", "-m", "tests.harmed")
 DEADLINE_S = 0.5
@@ -327,6 +328,15 @@ def test_a_leak_is_ended_between_two_frames(monkeypatch: pytest.MonkeyPatch) -> 
         assert eyes._failed == 0
     assert len(pids) > 1
     assert largest < 160 * 2**20
+
+
+def test_memory_is_flat_over_many_different_symbols() -> None:
+    """`make soak` shows 100,000 frames."""
+    soaked = soak(800, seed=1)
+    assert soaked.flat, soaked
+    assert soaked.processes == 1, soaked
+    assert soaked.wrong == 0, soaked
+    assert soaked.read == 500, soaked
 
 
 def test_it_does_not_outlive_the_unit() -> None:
