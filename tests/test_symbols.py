@@ -507,3 +507,34 @@ def alive(pid: int) -> bool:
 def rss_len(pid: int) -> int:
     statm = Path(f"/proc/{pid}/statm").read_text()
     return int(statm.split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def test_the_service_keeps_frames_out_of_swap_and_outlives_its_decoder() -> None:
+    """systemd's own OOMPolicy would stop the whole unit with its decoder."""
+    service = (Path(process.__file__).parents[1] / "menshen-edge.service").read_text()
+    for setting in (
+        "MemorySwapMax=0",
+        "LimitMEMLOCK=infinity",
+        "LimitCORE=0",
+        "OOMPolicy=continue",
+    ):
+        assert f"\n{setting}\n" in service
+
+
+def test_memory_is_locked_where_it_may_be() -> None:
+    """As under the service: with no limit, the decoder locks what it has and what it gets."""
+    before = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    try:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY,) * 2)
+    except ValueError:
+        pytest.skip("the limit of locked memory may not be raised here")
+    lens = Lens()
+    try:
+        with opened(lens) as eyes:
+            read(lens, eyes, "DC1:LOCKED")
+            status = Path(f"/proc/{child(eyes)}/status").read_text()
+            locked_kib = int(re.findall(r"^VmLck:\s+(\d+) kB", status, re.MULTILINE)[0])
+            assert locked_kib > 10_000
+            assert rss_len(child(eyes)) < 100 * 2**20, "on fault: not all that is mapped"
+    finally:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, before)

@@ -57,6 +57,7 @@ SAY_S = 600.0  # the fixed times at which the log hears of the decoder
 
 VIEWED_MIN = 64  # pixels: smaller pictures say nothing of a camera
 
+CLOSE_S = 5.0  # for a camera that does not come back from its driver
 POLL_S = 0.003
 EARLY = 0.7  # of the usual time between two frames: until then none is looked for
 LOST_POLL_S = 0.1
@@ -135,7 +136,8 @@ class Symbols:
     def close(self) -> None:
         """Thread, decoder, camera; safe to call twice."""
         self._closed.set()
-        while self._thread.is_alive():
+        until_s = time.monotonic() + CLOSE_S
+        while self._thread.is_alive() and time.monotonic() < until_s:
             self._decoder.kill()  # it need not wait for an answer
             self._thread.join(0.1)
         self._decoder.close()
