@@ -31,6 +31,19 @@ def zbar(luma: scenes.Luma) -> list[bytes]:
     return [r.data for r in pyzbar.decode(luma, symbols=[pyzbar.ZBarSymbol.QRCODE])]
 
 
+def twice(luma: scenes.Luma) -> list[bytes]:
+    """zxing-cpp on the picture at twice its size."""
+    return zxing(cv2.resize(luma, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC))
+
+
+def opencv(luma: scenes.Luma) -> list[bytes]:
+    try:
+        text, _, _ = cv2.QRCodeDetector().detectAndDecode(luma)
+    except cv2.error:  # it raises on some pictures
+        return []
+    return [text.encode()]
+
+
 Read = Callable[[scenes.Luma], list[bytes]]
 
 
@@ -70,6 +83,9 @@ def main() -> None:
             print(
                 f"version {version:2} {name:9}: stills {still:.1%}, visits {visit:.1%}", flush=True
             )
+        for name, read in (("zxing-cpp at twice the size", twice), ("OpenCV", opencv)):
+            still = stills_read(read, version, given.seed, given.count)
+            print(f"version {version:2} {name}: stills {still:.1%}", flush=True)
     _time(given.seed)
 
 

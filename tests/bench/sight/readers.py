@@ -16,7 +16,6 @@ from tests.scenes import Luma
 
 SLOWER = 5  # the door's processor beside this one, roughly
 PICTURE_S = 0.040  # the budget of a full cascade for one picture, on this machine
-FRAME_S = 0.060 / SLOWER  # a frame's, in a stream: 60 ms of the door's processor
 
 Read = Callable[[Luma], list[bytes]]
 
@@ -68,25 +67,39 @@ def ours(luma: Luma) -> list[bytes]:
 
 
 class Sight:
-    """Frames, as a unit sees them: the gate on the small stream, then the frame.
+    """Frames, as a unit sees them (`edge/adapters/symbols.py`, its rule and its constants): the
+    gate and the camera's view on the small frame, then the frame itself where it may show news.
 
-    `gated`: a frame in which nothing moved is not looked at. Without it the gate is asked (and
-    paid) and not obeyed.
+    `gated`: False looks at each frame, and pays for the gate all the same.
     """
 
     def __init__(self, gated: bool) -> None:
+        from edge.adapters import symbols
         from edge.sight import gate, live
+        from edge.view import View
 
+        self._rule = symbols
         self._gated = gated
-        self._small_of = gate.small_of
         self._gate = gate.Gate()
-        self._live = live.Live("both", FRAME_S)
+        self._small_of = gate.small_of
+        self._view = View()
+        self._live = live.Live("both", symbols.BUDGET_S / SLOWER)
         self._last: list[bytes] = []
+        self._hold = 0
+        self._again_s = float("-inf")
 
     def look(self, luma: Luma, small: Luma | None, seen_s: float) -> list[bytes]:
-        if self._gate.moved(self._small_of(luma) if small is None else small) or not self._gated:
-            self._last = [s.data for s in self._live.look(luma, seen_s).symbols]
+        small = self._small_of(luma) if small is None else small
+        self._view.saw(small, None, seen_s)
+        if self._gate.moved(small):
+            self._hold = self._rule.AFTER_MOTION
+        if self._hold or seen_s >= self._again_s or not self._gated:
             self._gate.decoded()
+            self._hold = max(0, self._hold - 1)
+            found = self._live.look(luma, seen_s)
+            self._last = [symbol.data for symbol in found.symbols]
+            again_s = self._rule.UNREAD_AGAIN_S if found.unread else self._rule.AGAIN_S
+            self._again_s = seen_s + again_s
         return self._last
 
 
@@ -108,6 +121,7 @@ PEERS = (
 )
 OURS = Reader("menshen", ours, Sight)
 try:
+    import edge.adapters.decoder
     import edge.sight.live  # noqa: F401
 except ImportError:
     READERS: tuple[Reader, ...] = PEERS  # until it is there

@@ -25,7 +25,8 @@ from tests.scenes.sweep import HARDSHIPS, easy
 
 SMALL = (320, 180)  # the camera's low-resolution stream
 EMPTY_FRAMES = 12  # of a stream in which people pass
-RESTING_FRAMES = 30  # two seconds in which nothing moves
+RESTING_FRAMES = 45  # three seconds in which nothing moves
+SETTLED = 15  # of them, in which a unit still looks again because something may have moved
 RESTING = ("hall", "code", "usb")
 """An empty hall; a code held up all the while; the hall, by a camera that gives no small frames."""
 PEERS_EVERY = 10  # a resting frame is like the one before: peers are timed on some of them
@@ -181,7 +182,7 @@ def _rest(task: Task, run: Run) -> Seen:
             if reader.read is None or (reader.stream is None and i % PEERS_EVERY != 1):
                 continue
             taken = timed(streams[reader.name].look, luma, small, i / FRAMES_A_SECOND)
-            if i > 0:  # the first frame is new
+            if i >= SETTLED:
                 _cost(seen, reader.name, taken)
     return seen
 
