@@ -201,6 +201,20 @@ def test_a_driver_that_hangs_holds_nobody_up() -> None:
     hangs.set()
 
 
+def test_a_driver_that_raises_what_nobody_foresaw_is_told_to_whoever_asks() -> None:
+    class Raises(Scripted):
+        def take(self) -> Lent | None:
+            raise ZeroDivisionError("our own bug")
+
+    driver = Raises(Clock())
+    camera = Newest(driver, driver.clock)
+    camera._thread.join(5)
+    with pytest.raises(ZeroDivisionError, match="our own bug"):
+        camera.latest()
+    assert driver.done[-1].startswith("close"), "the device is given back all the same"
+    camera.close()
+
+
 def test_the_thread_takes_frames_and_ends() -> None:
     class Paced(Scripted):
         def take(self) -> Lent | None:
@@ -776,15 +790,24 @@ def test_of_motion_jpeg_the_luma_is_decoded(usb: Any) -> None:
     assert len(without_huffman_tables(compressed())) < len(compressed())
 
 
+def claims(width: int, height: int) -> bytes:
+    """A JPEG of which a bit or two have turned where it tells its size."""
+    data = compressed()
+    at = data.index(b"\xff\xc0") + 5  # baseline DCT: length, precision, then height and width
+    return data[:at] + height.to_bytes(2, "big") + width.to_bytes(2, "big") + data[at + 4 :]
+
+
 @pytest.mark.parametrize(
     ("name", "data"),
     [
         ("MJPEG", compressed()[:3000]),
         ("MJPEG", b""),
+        ("MJPEG", claims(65535, 65535)),
+        ("MJPEG", claims(8000, 6000)),
         ("YUYV", packed(0)[:-1]),
         ("GREY", b""),
     ],
-    ids=["half a JPEG", "no JPEG", "a byte too few", "nothing"],
+    ids=["half a JPEG", "no JPEG", "a bomb", "eight times too large", "a byte too few", "nothing"],
 )
 def test_a_torn_frame_is_passed_over(usb: Any, name: str, data: bytes) -> None:
     usb.offers, usb.frame = {name: 30.0}, data

@@ -426,6 +426,21 @@ def test_a_flood_of_rubbish_neither_ends_it_nor_grows(wire: Wire, eyes: Imager) 
     assert len(eyes._shown) <= SHOWN_MAX
 
 
+def test_what_nobody_foresaw_is_no_silence(
+    wire: Wire, eyes: Imager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that ended alone would be an imager to which nobody ever shows anything."""
+
+    def raises(_: Framing, __: bytes) -> list[bytes]:
+        raise ZeroDivisionError("our own bug")
+
+    monkeypatch.setattr(Framing, "feed", raises)
+    wire.send(CODE + b"\r")
+    eyes._thread.join(5)
+    with pytest.raises(ZeroDivisionError, match="our own bug"):
+        eyes.latest()
+
+
 def test_unit_toml_names_the_port_and_its_speed(tmp_path: Path) -> None:
     camera = {"kind": "imager", "source": "/dev/serial/by-id/usb-A", "baud": 57600}
     read = unit.read(write(tmp_path, wanted(camera=camera)))

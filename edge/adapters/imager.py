@@ -46,6 +46,7 @@ class Imager:
         self._read_s: float | None = None  # of what nobody has been told yet
         self._looked_s = float("-inf")
         self._lost: str | None = None
+        self._broken: Exception | None = None
         self._named = False
         self._thread = threading.Thread(target=self._run, name="imager", daemon=True)
         self._thread.start()
@@ -56,6 +57,8 @@ class Imager:
         """
         with self._lock:
             self._news.clear()
+            if self._broken is not None:
+                raise self._broken
             if self._lost is not None:
                 raise CameraLost(self._lost)
             now_s = time.monotonic()
@@ -76,6 +79,14 @@ class Imager:
         self._thread.join(timeout=2)
 
     def _run(self) -> None:
+        try:
+            self._keep_listening()
+        except Exception as error:  # our own bug: the loop raises it, and the unit starts again
+            with self._lock:
+                self._broken = error
+                self._news.set()
+
+    def _keep_listening(self) -> None:
         retry_s = RETRY_S
         while not self._closed.is_set():
             try:

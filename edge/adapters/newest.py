@@ -65,6 +65,7 @@ class Newest:
         self._lent: Lent | None = None
         self._ended = threading.Event()
         self._why = ""
+        self._broken: Exception | None = None
         self.dropped = 0
         driver.open()
         self._open, self._restarted = True, False
@@ -78,6 +79,8 @@ class Newest:
 
         Raises CameraLost when none has come for LOST_S.
         """
+        if self._broken is not None:
+            raise self._broken
         with self._lock:
             lent, self._waiting = self._waiting, None
             if lent is not None:
@@ -157,8 +160,11 @@ class Newest:
 
     def _run(self) -> None:
         rest_s = 0.0
-        while not self._ended.wait(rest_s):
-            rest_s = self.turn()
+        try:
+            while not self._ended.wait(rest_s):
+                rest_s = self.turn()
+        except Exception as error:  # our own bug: whoever asks raises it, and the unit starts again
+            self._broken = error
         self._give_back()
 
 

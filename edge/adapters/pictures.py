@@ -15,6 +15,7 @@ log = logging.getLogger("menshen")
 
 PICTURE_LEN_MAX = 64 * 1024 * 1024  # bytes of one file
 PIXELS_MAX = 50_000_000
+CAMERA_PIXELS_MAX = 4096 * 3072  # the most that unit.toml asks a camera for
 FORMATS = ("PNG", "JPEG", "PPM", "BMP", "WEBP", "TIFF")
 """Told by content; some of the others that Pillow knows start programs of their own."""
 JPEG_QUALITY = 75
@@ -56,11 +57,11 @@ def from_jpeg(data: bytes) -> Luma:
     """
     try:
         with Image.open(BytesIO(data), formats=("JPEG",)) as picture:
-            if picture.width * picture.height > PIXELS_MAX:
-                raise PictureError("a JPEG has more than 50 million pixels")
+            if picture.width * picture.height > CAMERA_PIXELS_MAX:
+                raise PictureError("a JPEG has more pixels than any camera was asked for")
             picture.draft("L", picture.size)
             return np.asarray(picture.convert("L"))
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PictureError(f"a JPEG is torn ({error})") from None
 
 
