@@ -121,8 +121,9 @@ PEERS = (
 )
 OURS = Reader("menshen", ours, Sight)
 try:
+    import edge.sight.live
+
     import edge.adapters.decoder
-    import edge.sight.live  # noqa: F401
 except ImportError:
     READERS: tuple[Reader, ...] = PEERS  # until it is there
 else:
