@@ -1,6 +1,7 @@
 """Pictures that zxing-cpp does not read, and what does; the order, the budget, no text made up."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from edge.sight import cascade, rescues, symbol, textures, zxing
 from tests import scenes
 from tests.scenes.__main__ import text
 from tests.scenes.look import draw
+from tests.scenes.sweep import easy
 from tests.test_sight_decoders import TEXT
 from tests.test_sight_decoders import symbol as rendered
 
@@ -152,6 +154,18 @@ def test_an_empty_hall_costs_no_rescue_and_a_held_code_does() -> None:
         luma, _ = scene(8, seed)
         seen += bool(textures.find(luma))
     assert seen >= 16
+
+
+def test_a_code_of_little_contrast_is_seen_and_read() -> None:
+    read = 0
+    for seed in range(4):
+        rng = np.random.default_rng((3, seed))
+        said = text(8, rng)
+        look = replace(easy(said, rng), white=122, black=106)
+        luma = scenes.still(said, rng, look)
+        assert zxing.read(luma).symbols == ()
+        read += bool(last_step(luma, said.encode()))
+    assert read >= 3
 
 
 def test_nothing_is_read_that_was_not_shown() -> None:
