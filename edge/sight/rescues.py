@@ -27,7 +27,6 @@ class Attempt:
     box: Box
     located: tuple[Corners, ...] = ()  # symbols in the box that zxing-cpp placed and did not read
     sizes: tuple[int, ...] = ()  # modules a side of each; 0: not told
-    history: Sequence[Luma] = ()  # the box in the frames before, as large as now
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +116,11 @@ def _outline(to_pixels: Matrix, size: int, box: Box) -> Corners:
 
 RESCUES: tuple[Rescue, ...] = (
     Rescue("global", partial(_again, "global", 1.0), 0.3),
-    Rescue("larger", partial(_again, "local", 1.5), 1.5),
+    Rescue("larger", partial(_again, "local", 1.5), 1.3),
     Rescue("bent", bent, 6.0, "located"),
-    Rescue("zbar, small", partial(_zbar, 160, 51), 1.3, "zbar"),
-    Rescue("zbar", partial(_zbar, 360, 21), 4.0, "zbar"),
-    Rescue("blurred", blurred, 9.0, most=1),
+    Rescue("zbar, small", partial(_zbar, 160, 51), 1.1, "zbar"),
+    Rescue("zbar", partial(_zbar, 360, 21), 3.2, "zbar"),
+    Rescue("blurred", blurred, 12.0, most=1),
 )
 """In the order in which they are tried."""
 
