@@ -61,7 +61,9 @@ def read(
                 continue
             tried = True
             if read := rescue.run(attempt):
-                symbols += read
+                for symbol in read:
+                    if not _again(symbol, symbols):
+                        symbols.append(symbol)
                 attempts = [other for other in attempts if other is not attempt and other.located]
         if tried:
             steps.append((rescue.name, (clock() - begun) * 1e3))
@@ -112,6 +114,14 @@ def regions(luma: Luma, found: zxing.Found) -> list[Attempt]:
             Attempt(luma, box, tuple(c for c, _ in inside), tuple(size for _, size in inside))
         )
     return attempts
+
+
+def _again(symbol: Symbol, symbols: Sequence[Symbol]) -> bool:
+    """Whether one of `symbols` is this one: two regions may share a place."""
+    return any(
+        other.data == symbol.data and _shared(_around(other.corners), _around(symbol.corners)) > 0
+        for other in symbols
+    )
 
 
 def _merge(box: Box, into: list[Box]) -> None:

@@ -42,14 +42,15 @@ class Rescue:
 
 def bent(attempt: Attempt) -> tuple[Symbol, ...]:
     """What is located, laid flat along the lattice of its modules."""
+    read = []
     for corners, size in zip(attempt.located, attempt.sizes, strict=True):
         if 0 < size <= _BENT_SIZE_MAX:
             to_pixels = pixels.homography(size, np.array(corners, np.float32))
             laid, row, column = lattice.unbent(attempt.luma, to_pixels, size)
             grid = modules.taught(laid, size, row, column)
-            if found := zxing.read(symbol.picture(grid), bare=True).symbols:
-                return (Symbol(found[0].data, corners),)
-    return ()
+            found = zxing.read(symbol.picture(grid), bare=True).symbols
+            read += [Symbol(one.data, corners) for one in found]
+    return tuple(read)
 
 
 def blurred(attempt: Attempt) -> tuple[Symbol, ...]:
