@@ -77,12 +77,14 @@ FAULTS: dict[int, Callable[[], None]] = {
     211: _write,
     212: lambda: time.sleep(0.2),
     213: _scribble,
+    214: lambda: _segfault() if float(sys.argv[-1]) else None,
 }
 BY_NAME = {fault.__name__.strip("_"): level for level, fault in FAULTS.items()} | {
     "stop": 204,
     "kill": 205,
     "all the memory": 206,
     "slow": 212,
+    "rescue": 214,
 }
 
 _luma: Luma = np.zeros((1, 1), np.uint8)

@@ -86,6 +86,9 @@ def read(lens: Lens, eyes: Symbols, text: str) -> Sighting:
         eyes.wait(0.2)
         told = eyes.latest()
         if told is not None and texts(told) == [text]:
+            until(lambda: lens.empty)
+            time.sleep(0.05)
+            eyes.latest()  # of a frame that was shown meanwhile
             return told
     raise AssertionError
 
@@ -212,6 +215,27 @@ def test_a_still_scene_that_killed_it_is_left_alone_until_something_moves() -> N
         assert texts(sighted(eyes)) == ["DC1:AFTER"]
 
 
+def test_what_kills_a_rescue_again_and_again_leaves_zxing_cpp_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A poster that crashes a rescue does not blind the door; after some calm all is as before."""
+    monkeypatch.setattr(adapter, "CALM_S", 2.0)
+    monkeypatch.setattr(adapter, "CAREFUL_S", 3.0)
+    lens = Lens()
+    with opened(lens) as eyes:
+        for number in count():
+            lens.shows(picture("DC1:POSTER", "rescue", move=number))
+            eyes.wait(0.1)
+            if eyes._careful and (told := eyes.latest()) is not None:
+                break
+        assert texts(told) == ["DC1:POSTER"]
+        assert eyes._failed == adapter.CAREFUL_DEATHS
+        still = picture("DC1:STILL")
+        until(lambda: lens.shows(still) or not eyes._careful)
+        read(lens, eyes, "DC1:AFTER")
+        assert eyes._failed == adapter.CAREFUL_DEATHS
+
+
 def test_a_decoder_that_dies_of_everything_is_a_failure_for_the_loop() -> None:
     lens = Lens()
     with opened(lens) as eyes, pytest.MonkeyPatch.context() as patch:
@@ -332,11 +356,11 @@ def test_a_leak_is_ended_between_two_frames(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_memory_is_flat_over_many_different_symbols() -> None:
     """`make soak` shows 100,000 frames."""
-    soaked = soak(800, seed=1)
+    soaked = soak(480, seed=1)
     assert soaked.flat, soaked
     assert soaked.processes == 1, soaked
     assert soaked.wrong == 0, soaked
-    assert soaked.read == 500, soaked
+    assert soaked.read == 300, soaked
 
 
 def test_it_does_not_outlive_the_unit() -> None:
@@ -489,8 +513,8 @@ def test_nonsense_from_the_decoder_ends_it() -> None:
         "s.recv(100); s.send(bytes.fromhex({!r})); s.recv(100)\n"
     )
     for hurt in ("c1", "93a452656164c0c0", "91a55265616479", "91a64661696c6564"):
-        decoder = Decoder("both", 0.0, 5.0, (sys.executable, "-c", code.format(hurt)))
-        decoder.start()
+        decoder = Decoder("both", 5.0, (sys.executable, "-c", code.format(hurt)))
+        decoder.start(0.0)
         with pytest.raises(DecoderLost, match=r"answered nonsense|out of turn"):
             decoder.read(picture("DC1:HELLO"), 0.0)
         assert not decoder.running

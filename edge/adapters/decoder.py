@@ -43,11 +43,9 @@ class DecoderLost(Exception):
 class Decoder:
     """One process after the other: `start` before the first frame and after each DecoderLost."""
 
-    def __init__(
-        self, decoder: str, budget_s: float, deadline_s: float, program: Sequence[str] = PROGRAM
-    ) -> None:
-        """`budget_s`: what rescues may take of a frame; `deadline_s`: what all of it may take."""
-        self._asked = (decoder, str(budget_s))
+    def __init__(self, decoder: str, deadline_s: float, program: Sequence[str] = PROGRAM) -> None:
+        """`deadline_s`: what a frame may take, or the process is lost."""
+        self._decoder = decoder
         self._deadline_s = deadline_s
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
@@ -71,10 +69,10 @@ class Decoder:
         """Bytes in RAM over what this process held when it had found its size."""
         return self._len - self._steady_len if self._steady_len else 0
 
-    def start(self) -> None:
+    def start(self, budget_s: float) -> None:
         """Start it, in the place of the one before, and wait until it is ready.
 
-        Raises DecoderLost.
+        `budget_s`: what it may take for a frame to try rescues; 0: none. Raises DecoderLost.
         """
         self.stop()
         self._reads = self._steady_len = self._len = 0
@@ -82,7 +80,7 @@ class Decoder:
         self._errors, self._errors_len = b"", 0
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            self._process = self._made(its)
+            self._process = self._made(its, budget_s)
         except OSError as error:
             ours.close()
             raise DecoderLost(f"its process cannot be made: {error.strerror}") from None
@@ -143,10 +141,10 @@ class Decoder:
             self._memory.close()
             self._memory = None
 
-    def _made(self, its: socket.socket) -> subprocess.Popen[bytes]:
+    def _made(self, its: socket.socket, budget_s: float) -> subprocess.Popen[bytes]:
         path = os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH"))))
         process = subprocess.Popen(
-            [*self._program, str(its.fileno()), str(os.getpid()), *self._asked],
+            [*self._program, *map(str, (its.fileno(), os.getpid(), self._decoder, budget_s))],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

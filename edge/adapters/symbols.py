@@ -45,6 +45,10 @@ CALM_S = 60.0
 SPOILT_S = 2.0
 """So long a scene that killed the decoder is not shown to it again unless something moves, and
 twice as long each time."""
+CAREFUL_DEATHS = 2
+"""So many in the last minute, and it is started without rescues: zxing-cpp alone, so that what
+hangs on a wall and kills a rescue does not blind the door."""
+CAREFUL_S = 300.0  # without a death, and it has its rescues again
 DEATHS_MAX = 5  # in a row, with no frame read: nobody is served, and the loop must know
 STARTS_MAX = 2  # in a row, that failed
 FAILURES_MAX = 10  # exceptions in a row: a process that raises at everything is made anew
@@ -87,7 +91,9 @@ class Symbols:
     ) -> None:
         """`decoder`: as in unit.toml. `program`: what is started in place of `edge.sight`."""
         self._camera = camera
-        self._decoder = Decoder(decoder, budget_s, deadline_s, program)
+        self._decoder = Decoder(decoder, deadline_s, program)
+        self._budget_s = budget_s
+        self._careful = False  # started without rescues
         self._gate = Gate()
         self._view = View()
         self.decoded = 0  # frames
@@ -199,7 +205,8 @@ class Symbols:
         if not (self._hold or frame.seen_s >= self._again_s):
             if self._last is not None:
                 self._tell(replace(self._last, seen_s=frame.seen_s, steps=()))
-            if self._decoder.grown_len > GROWN_LEN:  # in a moment in which nobody needs it
+            calmed = self._careful and time.monotonic() - self._deaths[-1] >= CAREFUL_S
+            if self._decoder.grown_len > GROWN_LEN or calmed:  # nobody needs it at the moment
                 self._start()
             return
         if not self._decoder.running or self._is_lethal(small):
@@ -250,7 +257,7 @@ class Symbols:
         self._deaths_row += 1
         if self._deaths_row >= DEATHS_MAX:
             self._fail(f"the decoder dies at every frame ({lost}); install this program anew")
-        lately = sum(now_s - death_s < CALM_S for death_s in self._deaths)
+        lately = self._deaths_lately(now_s)
         self._start_s = now_s + WAITS_S[min(lately, len(WAITS_S)) - 1]
         self._lethal.append(_mark(small))
         self._last = None
@@ -259,8 +266,11 @@ class Symbols:
 
     def _start(self) -> None:
         """Start the decoder, or say why it cannot be."""
+        now_s = time.monotonic()
+        shaken = self._careful and now_s - self._deaths[-1] < CAREFUL_S
+        self._careful = shaken or self._deaths_lately(now_s) >= CAREFUL_DEATHS
         try:
-            self._decoder.start()
+            self._decoder.start(0.0 if self._careful else self._budget_s)
         except DecoderLost as lost:
             if self._closed.is_set():
                 return
@@ -275,6 +285,9 @@ class Symbols:
         self._starts_row = 0
         if self._deaths_row < DEATHS_MAX:
             self._fail(None)
+
+    def _deaths_lately(self, now_s: float) -> int:
+        return sum(now_s - death_s < CALM_S for death_s in self._deaths)
 
     def _fail(self, sentence: str | None) -> None:
         with self._slot:
