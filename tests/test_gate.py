@@ -104,15 +104,20 @@ def test_a_code_that_changes_its_modules_passes_at_once(
 
 @SMALLS
 def test_a_hand_that_comes_in_passes_in_its_first_frame(small: Callable[[Luma], Luma]) -> None:
-    for seed in range(5):
+    plain = 0
+    for seed in range(8):
         rng = np.random.default_rng(seed)
         behind, gate = hall(rng), Gate()
         text = next(texts(rng))
         assert sum(opened(gate, (small(camera.noisy(behind, 4, rng)) for _ in range(8)))) == 1
         frames = [small(frame) for frame in scenes.visit(text, rng, behind=behind)]
-        seen = [np.abs(f.astype(int) - small(behind)) for f in frames]
-        first = next(i for i, difference in enumerate(seen) if (difference > 60).sum() > 100)
-        assert any(opened(gate, frames[: first + 1])), f"seed {seed}: it came in frame {first}"
+        wall = small(behind).astype(int)
+        there = [i for i, frame in enumerate(frames) if (np.abs(frame - wall) > 60).sum() > 100]
+        if there:  # else the phone is hardly darker or brighter than the wall
+            plain += 1
+            first = there[0]
+            assert any(opened(gate, frames[: first + 1])), f"seed {seed}: it came in frame {first}"
+    assert plain >= 4
 
 
 def test_a_slow_approach_passes() -> None:
