@@ -45,6 +45,12 @@ def blurred(luma: Luma, window: int) -> Luma:
     return _luma(cv2.blur(luma, (window, window)))
 
 
+def sharpened(luma: Luma, radius: float, smooth: float) -> Luma:
+    """Details up to `radius` pixels five times as strong, those up to `smooth` (noise) averaged."""
+    near = cv2.GaussianBlur(luma, (0, 0), radius)
+    return _luma(cv2.GaussianBlur(cv2.addWeighted(luma, 5, near, -4, 0), (0, 0), smooth))
+
+
 def mean(field: Field, window: int) -> Field:
     """The mean of `window` x `window` values."""
     return _field(cv2.blur(field, (window, window)))

@@ -74,6 +74,14 @@ def _again(binarizer: zxing.Binarizer, scale: float, attempt: Attempt) -> tuple[
     return _placed(found.symbols, scale, attempt.box)
 
 
+def sharpened(attempt: Attempt) -> tuple[Symbol, ...]:
+    """zxing-cpp on the part made 500 pixels long, with its details strong again."""
+    part = pixels.cut(attempt.luma, attempt.box)
+    scale = 500 / max(part.shape)
+    seen = pixels.sharpened(pixels.scaled(part, scale), 3.0, 1.4)
+    return _placed(zxing.read(seen, smaller=False).symbols, scale, attempt.box)
+
+
 def _zbar(longest: int, window: int, attempt: Attempt) -> tuple[Symbol, ...]:
     """zbar on the part made `longest` pixels long, at most three times as long, and black and
     white by the mean of the `window` around.
@@ -124,6 +132,13 @@ RESCUES: tuple[Rescue, ...] = (
     Rescue("blurred", blurred, 12.0, most=1),
 )
 """In the order in which they are tried."""
+
+LIVE: tuple[Rescue, ...] = (
+    Rescue("sharpened", sharpened, 2.3),
+    *RESCUES,
+)
+"""What is tried on a stream. The first reads next to nothing that the taught filter does not read
+as well, but half of that in a quarter of its time, which a picture has and a frame has not."""
 
 ALONE: tuple[Rescue, ...] = (
     Rescue("zbar", partial(_zbar_alone, False, 1.0), 10.0, "zbar"),
