@@ -15,7 +15,8 @@ import numpy as np
 
 from edge.ports import Luma
 from edge.sight import __main__ as program
-from edge.sight import cascade
+from edge.sight.cascade import Result
+from edge.sight.live import Live
 
 SECRET = "DC1:NOBODY-MAY-READ-THIS"  # noqa: S105 -- stands for what a code says
 
@@ -88,19 +89,19 @@ BY_NAME = {fault.__name__.strip("_"): level for level, fault in FAULTS.items()} 
 }
 
 _luma: Luma = np.zeros((1, 1), np.uint8)
-_read = cascade.read
+_look = Live.look
 
 
-def read(luma: Luma, decoder: cascade.Decoder, budget_s: float) -> cascade.Result:
+def look(live: Live, luma: Luma, seen_s: float) -> Result:
     """The fault that the frame names, then the frame."""
     global _luma
     _luma = luma
     fault = FAULTS.get(int(luma[0, 0]))
     if fault is not None:
         fault()
-    return _read(luma, decoder, budget_s)
+    return _look(live, luma, seen_s)
 
 
 if __name__ == "__main__":
-    cascade.read = read
+    Live.look = look  # type: ignore[method-assign]
     program.main()

@@ -19,8 +19,9 @@ from typing import get_args
 
 import numpy as np
 
-from edge.sight import cascade, shared
+from edge.sight import shared
 from edge.sight.cascade import Decoder
+from edge.sight.live import Live
 
 DATA_LEN_MAX = 256 * 1024 * 1024  # bytes; who wants more gets a MemoryError
 FILES_MAX = 64
@@ -62,7 +63,11 @@ def confine(parent: int) -> None:
 
 
 def serve(unit: socket.socket, decoder: Decoder, budget_s: float) -> None:
-    """What it reads is a view of the shared memory: the next frame is written over it."""
+    """What it reads is a view of the shared memory: the next frame is written over it.
+
+    Raises ImportError with a sentence when zbar's library is missing and asked for.
+    """
+    live = Live(decoder, budget_s)
     shared.answer(unit, shared.Ready())
     memory = None
     while (asked := shared.asked(unit)) is not None:
@@ -72,7 +77,7 @@ def serve(unit: socket.socket, decoder: Decoder, budget_s: float) -> None:
         assert memory is not None  # noqa: S101 -- it comes with the first frame
         luma = np.frombuffer(memory, np.uint8, look.width * look.height)
         try:
-            result = cascade.read(luma.reshape(look.height, look.width), decoder, budget_s)
+            result = live.look(luma.reshape(look.height, look.width), look.seen_s)
         except Exception as error:  # whatever it is, the next frame is another one
             shared.answer(unit, shared.Failed(_where(error)))
             continue

@@ -133,7 +133,7 @@ class Unit(_Table, frozen=True, kw_only=True):
     trust: FileName = "trust"  # the folder of the first repository, with root.json (trust.md)
     trust_stick: FileName | None = None  # where a stick with a newer one is looked for
     state: FileName = "state"  # the folder for what must outlive a power cut
-    decoder: Literal["zxing-cpp", "pyzbar", "both"] = "zxing-cpp"
+    decoder: Literal["zxing-cpp", "pyzbar", "both"] = "both"
     board: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z]{1,32}(?!\n)$")] | None = None
     camera: Camera = Camera()
     counts: Counts = Counts()

@@ -121,9 +121,8 @@ PEERS = (
 )
 OURS = Reader("menshen", ours, Sight)
 try:
-    import edge.sight.live
-
     import edge.adapters.decoder
+    import edge.sight.live
 except ImportError:
     READERS: tuple[Reader, ...] = PEERS  # until it is there
 else:
