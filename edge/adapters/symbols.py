@@ -63,6 +63,7 @@ VIEWED_MIN = 64  # pixels: smaller pictures say nothing of a camera
 
 CLOSE_S = 5.0  # for a camera that does not come back from its driver
 POLL_S = 0.003
+IDLE_POLL_S = 0.03  # where no frames come
 EARLY = 0.7  # of the usual time between two frames: until then none is looked for
 LOST_POLL_S = 0.1
 PERIOD_S_MAX = 0.2
@@ -187,7 +188,8 @@ class Symbols:
         if isinstance(self._camera, Waits):
             self._camera.wait(LOST_POLL_S)
         else:
-            self._closed.wait(max(POLL_S, self._expect_s - time.monotonic()))
+            late_s = time.monotonic() - self._expect_s
+            self._closed.wait(max(POLL_S, -late_s, min(IDLE_POLL_S, late_s / 8)))
 
     def _expect(self, frame: Frame) -> None:
         """Learn how often frames come: each look for one costs as much as a tenth of a gate."""

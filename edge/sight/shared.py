@@ -16,9 +16,6 @@ import numpy as np
 from edge.ports import Corners, Luma
 
 ANSWER_LEN_MAX = 128 * 1024  # bytes: under Linux's default buffer of a socket (212,992)
-FRAME_LEN_MAX = (
-    64 * 1024 * 1024
-)  # bytes, as of the largest picture that `adapters/pictures.py` reads
 
 _SEAL_FUTURE_WRITE = 0x10  # fcntl.h, Linux 5.1: no new writable mapping
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | _SEAL_FUTURE_WRITE | fcntl.F_SEAL_SEAL
