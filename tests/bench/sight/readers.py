@@ -4,6 +4,7 @@ A reader is stateless (one picture) or a stream (frames of a door, in their orde
 the bytes of what it read; what it costs is counted by whoever calls it.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -83,7 +84,7 @@ class Sight:
         self._gate = gate.Gate()
         self._small_of = gate.small_of
         self._view = View()
-        self._live = live.Live("both", symbols.BUDGET_S / SLOWER)
+        self._live = live.Live("both", symbols.BUDGET_S / SLOWER, clock=time.thread_time)
         self._last: list[bytes] = []
         self._hold = 0
         self._again_s = float("-inf")
@@ -120,13 +121,7 @@ PEERS = (
     Reader("zxing-cpp, pyzbar", None, first="zxing-cpp", after="pyzbar"),
 )
 OURS = Reader("menshen", ours, Sight)
-try:
-    import edge.adapters.decoder
-    import edge.sight.live
-except ImportError:
-    READERS: tuple[Reader, ...] = PEERS  # until it is there
-else:
-    READERS = (OURS, *PEERS)
+READERS = (OURS, *PEERS)
 
 
 def stream(reader: Reader, gated: bool = True) -> Stream:
