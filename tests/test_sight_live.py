@@ -283,21 +283,22 @@ def test_what_is_located_and_not_read_is_told_and_what_is_read_is_not() -> None:
     assert healed.unread == ()
 
 
-def test_an_empty_hall_costs_little_more_than_zxing() -> None:
+def test_an_empty_hall_costs_at_most_a_quarter_more_than_zxing() -> None:
     rng = np.random.default_rng(5)
-    ratios = []
-    for i in range(12):
-        live, luma = Live("both", 1.0), scenes.empty(rng)
-        times = []
-        for look in (lambda: zxing.read(luma), lambda: live.look(luma, i * FRAME_S)):  # noqa: B023
-            look()
-            start_s = time.thread_time()
-            look()
-            times.append(time.thread_time() - start_s)
-        if not rescued(live.look(luma, 1.0).steps):  # a hall may have a pattern
-            ratios.append(times[1] / times[0])
-    assert len(ratios) >= 4
-    assert median(ratios) < 1.35
+    ours_s, theirs_s = [], []
+    for _ in range(16):
+        live, luma = Live("both", 0.015, clock=time.thread_time), scenes.empty(rng)
+        live.look(luma, 0.0)
+        zxing.read(luma)
+        start_s = time.thread_time()
+        zxing.read(luma)
+        middle_s = time.thread_time()
+        result = live.look(luma, FRAME_S)
+        if not rescued(result.steps):  # some halls have a pattern
+            theirs_s.append(middle_s - start_s)
+            ours_s.append(time.thread_time() - middle_s)
+    assert len(ours_s) >= 8
+    assert median(o / t for o, t in zip(ours_s, theirs_s, strict=True)) < 1.25
 
 
 def test_visits_are_read_more_often_than_by_zxing_on_a_slow_processor() -> None:

@@ -24,6 +24,16 @@ def shared(one: Box, other: Box) -> int:
     )
 
 
+def union(one: Box, other: Box) -> Box:
+    """What encloses both."""
+    return (
+        min(one[0], other[0]),
+        min(one[1], other[1]),
+        max(one[2], other[2]),
+        max(one[3], other[3]),
+    )
+
+
 def meet(one: Box, other: Box) -> bool:
     """Whether they are about the same thing: much of the smaller is in the larger."""
     return shared(one, other) > 0.4 * min(area(one), area(other))

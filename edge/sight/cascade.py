@@ -10,7 +10,7 @@ import numpy as np
 
 from edge.ports import Corners, Luma, Symbol
 from edge.sight import textures, zxing
-from edge.sight.pixels import Box
+from edge.sight.boxes import Box, area, around, meet, shared, union
 from edge.sight.rescues import ALONE, RESCUES, Attempt
 
 Decoder = Literal["zxing-cpp", "pyzbar", "both"]
@@ -88,7 +88,7 @@ def regions(luma: Luma, found: zxing.Found) -> list[Attempt]:
     Where it read something, only around what it located besides.
     """
     merged: list[Box] = []
-    for box in map(_around, _unread(found, found.symbols)):
+    for box in map(around, _unread(found, found.symbols)):
         _merge(box, merged)
     if not found.symbols:
         patterned = textures.find(luma)
@@ -108,7 +108,7 @@ def regions(luma: Luma, found: zxing.Found) -> list[Attempt]:
         inside = [
             (corners, size)
             for corners, size in zip(found.located, found.sizes, strict=True)
-            if _shared(_around(corners), box) > 0.5 * _area(_around(corners))
+            if shared(around(corners), box) > 0.5 * area(around(corners))
         ]
         attempts.append(
             Attempt(luma, box, tuple(c for c, _ in inside), tuple(size for _, size in inside))
@@ -119,7 +119,7 @@ def regions(luma: Luma, found: zxing.Found) -> list[Attempt]:
 def _again(symbol: Symbol, symbols: Sequence[Symbol]) -> bool:
     """Whether one of `symbols` is this one: two regions may share a place."""
     return any(
-        other.data == symbol.data and _shared(_around(other.corners), _around(symbol.corners)) > 0
+        other.data == symbol.data and shared(around(other.corners), around(symbol.corners)) > 0
         for other in symbols
     )
 
@@ -127,48 +127,19 @@ def _again(symbol: Symbol, symbols: Sequence[Symbol]) -> bool:
 def _merge(box: Box, into: list[Box]) -> None:
     """Add `box`, or let the first one grow by it with which it shares much."""
     for at, other in enumerate(into):
-        if _shared(box, other) > 0.4 * min(_area(box), _area(other)):
-            into[at] = _union(box, other)
+        if meet(box, other):
+            into[at] = union(box, other)
             return
     into.append(box)
 
 
 def _within(box: Box, other: Box) -> bool:
-    return _shared(box, other) > 0.7 * _area(box)
+    return shared(box, other) > 0.7 * area(box)
 
 
 def _unread(found: zxing.Found, symbols: Sequence[Symbol]) -> tuple[Corners, ...]:
     """What zxing-cpp located where none of `symbols` is."""
-    read = [_around(symbol.corners) for symbol in symbols]
+    read = [around(symbol.corners) for symbol in symbols]
     return tuple(
-        corners
-        for corners in found.located
-        if not any(
-            _shared(_around(corners), box) > 0.4 * min(_area(_around(corners)), _area(box))
-            for box in read
-        )
-    )
-
-
-def _around(corners: Sequence[tuple[int, int]]) -> Box:
-    across, down = zip(*corners, strict=True)
-    return min(across), min(down), max(across), max(down)
-
-
-def _area(box: Box) -> int:
-    return max(0, box[2] - box[0]) * max(0, box[3] - box[1])
-
-
-def _shared(one: Box, other: Box) -> int:
-    return _area(
-        (max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3]))
-    )
-
-
-def _union(one: Box, other: Box) -> Box:
-    return (
-        min(one[0], other[0]),
-        min(one[1], other[1]),
-        max(one[2], other[2]),
-        max(one[3], other[3]),
+        corners for corners in found.located if not any(meet(around(corners), box) for box in read)
     )

@@ -5,6 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.ports import Luma
+from edge.sight.boxes import Box
 
 cv2.setNumThreads(1)
 
@@ -13,9 +14,6 @@ Field = npt.NDArray[np.float32]
 
 Matrix = npt.NDArray[np.float64]
 """A homography, 3 x 3."""
-
-Box = tuple[int, int, int, int]
-"""Left, top, right, bottom in pixels of the frame; right and bottom are outside."""
 
 
 def cut(luma: Luma, box: Box) -> Luma:

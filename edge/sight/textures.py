@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.ports import Luma
 from edge.sight import pixels
-from edge.sight.pixels import Box
+from edge.sight.boxes import Box
 
 WHOLE_MAX = 400 * 400
 """A picture of so few pixels is one region."""
