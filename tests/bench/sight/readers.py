@@ -53,11 +53,12 @@ def zbar(luma: Luma) -> list[bytes]:
 
 
 def opencv(luma: Luma) -> list[bytes]:
+    """One symbol of a picture: it reads more so than when it looks for several."""
     try:
-        _, texts, _, _ = cv2.QRCodeDetector().detectAndDecodeMulti(luma)
+        text, _, _ = cv2.QRCodeDetector().detectAndDecode(luma)
     except (cv2.error, UnicodeDecodeError):  # it raises on some pictures
         return []
-    return [text.encode("utf-8", "surrogateescape") for text in texts if text]
+    return [text.encode("utf-8", "surrogateescape")] if text else []
 
 
 def ours(luma: Luma) -> list[bytes]:
