@@ -60,6 +60,14 @@ def pattern(seed: int = 1, side: int = 40, module: int = 5) -> Luma:
     return np.kron(dark * 200, np.ones((module, module), np.uint8)) + 20
 
 
+def torn() -> Luma:
+    """A symbol that can be located and not read."""
+    luma = rendered(TEXT)
+    middle = len(luma) // 2
+    luma[middle - 40 : middle + 40, middle - 40 : middle + 40] = 0
+    return luma
+
+
 def frame(*placed: tuple[Luma, int, int], noise: int = 0) -> Luma:
     """A grey wall, and on it pictures at their left and top; `noise` seeds some of it."""
     luma = np.full((480, 800), 128, np.uint8)
@@ -117,6 +125,15 @@ def test_a_rescue_that_was_slow_once_comes_back() -> None:
         live.look(frame((pattern(), 300 + shaken(i), 100)), i * FRAME_S)
         once.took_s = 0.002
     assert len(once.seen) > 50
+
+
+def test_what_a_rescue_takes_is_known_of_new_regions_too() -> None:
+    clock = Clock()
+    slow = Tried("slow", clock, 0.050, says_s=0.001)
+    live = Live("both", 0.020, [slow.rescue], clock)
+    for i in range(12):
+        live.look(frame((pattern(i), 20 + 280 * (i % 3), 100)), float(i))
+    assert len(slow.seen) <= 3
 
 
 class Slowed(Clock):
@@ -260,20 +277,17 @@ def test_news_does_not_wait_for_a_rescue_of_something_else() -> None:
     clock = Clock()
     tried = Tried("a", clock)
     live = Live("both", 0.020, [tried.rescue], clock)
-    luma = frame((rendered(TEXT), 20, 20), (pattern(), 550, 200))
-    first = live.look(luma, 0.0)
-    assert [s.data for s in first.symbols] == [TEXT]
-    assert rescued(first.steps) == []
-    again = live.look(luma, FRAME_S)
-    assert [s.data for s in again.symbols] == [TEXT]
-    assert rescued(again.steps) == ["a"]
-    assert boxes.area(boxes.around(again.symbols[0].corners)) > 0
+    for other in (pattern(), torn()):
+        luma = frame((rendered(TEXT), 20, 20), (other, 480, 150))
+        for at_s, names in ((0.0, []), (FRAME_S, ["a"]), (5.0, []), (5.0 + FRAME_S, ["a"])):
+            result = live.look(luma, at_s)
+            assert [s.data for s in result.symbols] == [TEXT]
+            assert rescued(result.steps) == names
+        live = Live("both", 0.020, [tried.rescue], clock)
 
 
 def test_what_is_located_and_not_read_is_told_and_what_is_read_is_not() -> None:
-    hurt = rendered(TEXT)
-    middle = len(hurt) // 2
-    hurt[middle - 40 : middle + 40, middle - 40 : middle + 40] = 0
+    hurt = torn()
     live = Live("both", 1.0, [])
     corners, *_ = live.look(frame((hurt, 300, 100)), 0.0).unread  # torn, it may look like two
     inside = (300, 100, 300 + len(hurt), 100 + len(hurt))
