@@ -279,6 +279,34 @@ def test_a_lost_camera_reaches_the_loop_and_so_does_its_return() -> None:
         read(lens, eyes, "DC1:AFTER")
 
 
+def test_a_camera_that_hangs_is_lost_and_keeps_nobody_from_ending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`Newest` gives a frame's memory back to libcamera when the next is taken."""
+    monkeypatch.setattr(adapter, "HANGS_S", 0.3)
+    monkeypatch.setattr(adapter, "CLOSE_S", 0.5)
+    ends = threading.Event()
+
+    class Hangs(Lens):
+        def latest(self) -> Frame | None:
+            if self.failure is not None:
+                ends.wait(SOON_S)
+            return super().latest()
+
+    lens = Hangs()
+    with opened(lens) as eyes:
+        read(lens, eyes, "DC1:BEFORE")
+        lens.failure = CameraLost("never said")
+        with pytest.raises(CameraLost, match="hangs"):
+            until(lambda: eyes.latest() and False)
+        began_s = time.monotonic()
+        eyes.close()
+        assert time.monotonic() - began_s < 10
+        assert lens.closed
+        ends.set()
+        eyes._thread.join(SOON_S)
+
+
 def test_our_own_bug_ends_the_program() -> None:
     lens = Lens()
     with opened(lens) as eyes, pytest.raises(ZeroDivisionError):
@@ -531,18 +559,6 @@ def alive(pid: int) -> bool:
 def rss_len(pid: int) -> int:
     statm = Path(f"/proc/{pid}/statm").read_text()
     return int(statm.split()[1]) * os.sysconf("SC_PAGESIZE")
-
-
-def test_the_service_keeps_frames_out_of_swap_and_outlives_its_decoder() -> None:
-    """systemd's own OOMPolicy would stop the whole unit with its decoder."""
-    service = (Path(process.__file__).parents[1] / "menshen-edge.service").read_text()
-    for setting in (
-        "MemorySwapMax=0",
-        "LimitMEMLOCK=infinity",
-        "LimitCORE=0",
-        "OOMPolicy=continue",
-    ):
-        assert f"\n{setting}\n" in service
 
 
 def test_memory_is_locked_where_it_may_be() -> None:

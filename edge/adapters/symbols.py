@@ -13,7 +13,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
@@ -64,6 +65,8 @@ SAY_S = 600.0  # the fixed times at which the log hears of the decoder
 
 VIEWED_MIN = 64  # pixels: smaller pictures say nothing of a camera
 
+HANGS_S = 10.0
+"""So long a camera may take to say that it has nothing new; a folder's, a large picture."""
 CLOSE_S = 5.0  # for a camera that does not come back from its driver
 POLL_S = 0.003
 IDLE_POLL_S = 0.03  # where no frames come
@@ -122,6 +125,7 @@ class Symbols:
         self._camera_lost: str | None = None
         self._decoder_lost: str | None = None
         self._broken: Exception | None = None
+        self._asks_since_s = float("inf")  # the camera, without an answer so far
 
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="symbols", daemon=True)
@@ -134,6 +138,8 @@ class Symbols:
                 raise self._broken
             sighting, self._sighting = self._sighting, None
             lost = self._camera_lost or self._decoder_lost
+        if time.monotonic() - self._asks_since_s > HANGS_S:
+            raise CameraLost("the camera's driver hangs; check its cable")
         if sighting is None and lost is not None:
             raise CameraLost(lost)
         return sighting
@@ -171,7 +177,8 @@ class Symbols:
         if not self._decoder.running and now_s >= self._start_s:
             self._start()
         try:
-            frame = self._camera.latest()
+            with self._asking():
+                frame = self._camera.latest()
         except CameraLost as lost:
             with self._slot:
                 self._camera_lost = str(lost)
@@ -186,10 +193,19 @@ class Symbols:
         self._expect(frame)
         self._see(frame)
 
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        self._asks_since_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self._asks_since_s = float("inf")
+
     def _pause(self) -> None:
         """Until a frame may be there."""
         if isinstance(self._camera, Waits):
-            self._camera.wait(LOST_POLL_S)
+            with self._asking():
+                self._camera.wait(LOST_POLL_S)
         else:
             late_s = time.monotonic() - self._expect_s
             self._closed.wait(max(POLL_S, -late_s, min(IDLE_POLL_S, late_s / 8)))
