@@ -8,6 +8,7 @@ and of what a symbol says only a keyed hash is kept, for as long as its place is
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot, inf, sqrt
@@ -71,7 +72,13 @@ MIDDLE = 0.7
 BLIND_S = 2.0
 """Longer between two sightings, and nobody looked: that time says nothing of who has left."""
 
-PLACES_MAX = 64
+PLACES_MAX = 384
+"""Room for a wall that is full of codes: zxing-cpp reads up to 255 in one frame. What is seen and
+has no room would be new for ever, and so never part of the wall."""
+
+COPIES_MAX, UNREAD_MAX = 8, 32
+"""Of one code in a frame, and of what was not read, the largest are looked at: each is compared
+with every other."""
 
 Point = tuple[int, int]
 
@@ -120,7 +127,7 @@ class _Box(NamedTuple):
         return self.left <= point[0] <= self.right and self.top <= point[1] <= self.bottom
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Place:
     """Something in view, from frame to frame."""
 
@@ -186,21 +193,25 @@ class Presented:
         self._excuse(seen_s)
         self._places = [p for p in self._places if seen_s - p.last_s <= p.keeps_s()]
         self._size = size
-        taken: list[_Place] = []
+        taken: set[_Place] = set()
         ranked: list[tuple[float, S]] = []
         boxes: list[_Box] = []
-        for symbol in symbols:
+        copies: Counter[bytes] = Counter()
+        for symbol in sorted(symbols, key=lambda symbol: -_area(symbol.corners)):
             if not symbol.corners:
                 ranked.append((inf, symbol))
                 continue
-            box = _box(symbol.corners)
+            box, mark = _box(symbol.corners), self._mark(symbol.data)
             boxes.append(box)
-            place = self._place(box, self._mark(symbol.data), taken, seen_s)
+            copies[mark] += 1
+            if copies[mark] > COPIES_MAX:
+                continue
+            place = self._place(box, mark, taken, seen_s)
             place.read_s = seen_s
             if not place.wall:
                 ranked.append((self._weight(symbol.corners, place, seen_s), symbol))
-        for region in filter(None, unread):
-            box = _box(region)
+        regions = sorted((_box(region) for region in unread if region), key=lambda box: -box.side)
+        for box in regions[:UNREAD_MAX]:
             if not any(read.holds(box.middle) for read in boxes):
                 self._place(box, None, taken, seen_s)
         if ranked:
@@ -238,10 +249,18 @@ class Presented:
             and _prominent(place.box, self._size)
         )
 
-    def _place(self, box: _Box, mark: bytes | None, taken: list[_Place], at_s: float) -> _Place:
+    def _place(self, box: _Box, mark: bytes | None, taken: set[_Place], at_s: float) -> _Place:
         """The place that this is a sighting of, known or new; it joins `taken`."""
         slack_px = STILL_FRAME * max(self._size)
-        near = [p for p in self._places if p not in taken and _same(p, box, mark, slack_px)]
+        near: list[_Place] = []
+        for wanted in (None,) if mark is None else (mark, None):  # an unread one only if need be
+            near = near or [
+                place
+                for place in self._places
+                if (mark is None or place.mark == wanted)
+                and place not in taken
+                and _same(place, box, mark, slack_px)
+            ]
         if near:
             place = min(near, key=lambda p: (p.mark != mark, p.box.moved(box)))
             place.mark = place.mark or mark
@@ -251,7 +270,7 @@ class Presented:
             place = _Place(mark, box, box, at_s, at_s)
             self._places.append(place)
         place.seen(box, at_s, slack_px)
-        taken.append(place)
+        taken.add(place)
         return place
 
     def _weight(self, corners: tuple[Point, ...], place: _Place, at_s: float) -> float:
