@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -146,6 +147,28 @@ def test_a_door_opens_by_its_own_command(tmp_path: Path) -> None:
             time.sleep(0.05)
         said, _ = process.communicate(timeout=30)
     assert said.splitlines() == ["green: opens, genuine, current and green"]
+
+
+def test_no_process_of_a_unit_leaves_a_core(tmp_path: Path) -> None:
+    """Not even where this computer would keep them: they would hold frames."""
+    unit = write_unit(tmp_path, int(time.time()))
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", 'ulimit -c unlimited; exec "$0" -m edge run "$1"', sys.executable, unit],
+        env=os.environ | {"GPIOZERO_PIN_FACTORY": "mock"},
+    )
+    try:
+        tasks, children = Path(f"/proc/{process.pid}/task"), list[str]()
+        end_s = time.monotonic() + 20
+        while not children:
+            assert time.monotonic() < end_s, "the decoder was not started"
+            time.sleep(0.05)
+            children = [c for t in tasks.iterdir() for c in (t / "children").read_text().split()]
+        limits = [Path(f"/proc/{pid}/limits").read_text() for pid in (process.pid, children[0])]
+    finally:
+        process.kill()
+        process.wait()
+    for said in limits:
+        assert re.search(r"^Max core file size +0 +0 ", said, re.MULTILINE)
 
 
 def test_a_killed_door_knows_who_has_passed_and_after_a_power_cut_that_it_does_not(
