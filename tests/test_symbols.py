@@ -11,6 +11,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -23,7 +24,7 @@ from edge.adapters import decoder as process
 from edge.adapters import symbols as adapter
 from edge.adapters.decoder import Decoder, DecoderLost
 from edge.adapters.symbols import Symbols
-from edge.ports import CameraLost, Eyes, Luma, Sighting
+from edge.ports import CameraLost, Eyes, Frame, Luma, Sighting
 from edge.sight import shared
 from tests.campus import symbol
 from tests.harmed import BY_NAME, SECRET
