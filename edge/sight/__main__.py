@@ -80,6 +80,7 @@ def serve(unit: socket.socket, decoder: Decoder, budget_s: float) -> None:
             result = live.look(luma.reshape(look.height, look.width), look.seen_s)
         except Exception as error:  # whatever it is, the next frame is another one
             shared.answer(unit, shared.Failed(_where(error)))
+            live = Live(decoder, budget_s)  # what it had gathered may be to blame
             continue
         symbols = tuple((symbol.data, symbol.corners) for symbol in result.symbols)
         shared.answer(unit, shared.Read(symbols, result.unread, result.steps))

@@ -10,8 +10,8 @@ import numpy as np
 
 from edge.adapters.symbols import BUDGET_S, Symbols
 from edge.ports import Luma, Sighting
-from edge.sight import cascade
 from edge.sight.gate import small_of
+from edge.sight.live import Live
 from tests import scenes
 from tests.bench.check import text
 from tests.bench.figure import Figure, median, ratio
@@ -27,14 +27,14 @@ def figures(rounds: int, frames: int, at_s: int) -> list[Figure]:
     """Wall time of the way; processor time of stillness, both processes together."""
     rng = np.random.default_rng(SEED)
     lens = Lens()
-    eyes = Symbols(lens, "both")
+    eyes, live = Symbols(lens, "both"), Live("both", BUDGET_S)
     try:
         lens.shows(scenes.empty(rng))
         _sighting(eyes)
         here, there = [], []
         for _ in range(rounds):
             luma = legible(text(at_s, scope="staff:acme"), rng)
-            here.append(_timed(lambda luma=luma: cascade.read(luma, "both", BUDGET_S)))
+            here.append(_timed(lambda luma=luma: live.look(luma, time.monotonic())))
             there.append(_timed(lambda luma=luma: (lens.shows(luma), _sighting(eyes))))
             _sighting_ends(eyes)
         pixels = list(scenes.resting(rng, DIFFERENT))
