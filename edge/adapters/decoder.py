@@ -72,7 +72,7 @@ class Decoder:
     def start(self, budget_s: float) -> None:
         """Start it, in the place of the one before, and wait until it is ready.
 
-        `budget_s`: what it may take for a frame to try rescues; 0: none. Raises DecoderLost.
+        `budget_s`: for one frame, all in all; 0: no rescue is begun. Raises DecoderLost.
         """
         self.stop()
         self._reads = self._steady_len = self._len = 0

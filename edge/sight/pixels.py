@@ -17,7 +17,7 @@ Matrix = npt.NDArray[np.float64]
 
 
 def cut(luma: Luma, box: Box) -> Luma:
-    """What is in `box`, in memory of its own."""
+    """What is in `box`, its rows one after the other; not to be written to."""
     left, top, right, bottom = box
     return np.ascontiguousarray(luma[top:bottom, left:right])
 
