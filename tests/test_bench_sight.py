@@ -108,6 +108,16 @@ def test_a_text_that_nobody_can_judge_is_shown_apart(tmp_path: Path) -> None:
     assert row(seen, "boofcv").values["menshen"] == 0  # and it is no read
 
 
+def test_a_text_in_several_photographs_is_a_symbol_that_others_miss(tmp_path: Path) -> None:
+    folder = album(tmp_path / "a", ["DC1:ONE", "DC1:TWO"])
+    seen = photographs(folder, lambda luma: [*zxing(luma), b"SIDE"])
+    assert row(seen, "false").values["menshen"] == 0
+    assert row(seen, "again").values["menshen"] == 2
+    guess = "蹬靼".encode()  # a wrong guess at an encoding is wrong each time
+    seen = photographs(folder, lambda luma: [*zxing(luma), guess])
+    assert row(seen, "false").values["menshen"] == 2
+
+
 def test_a_lie_in_a_scene_or_in_an_empty_frame_is_false() -> None:
     run = run_of(lambda luma: [b"LIE"])
     seen = [work.do(Task(kind, 8, 0, 0, 1), run) for kind in ("still", "dark", "visit")]

@@ -61,6 +61,8 @@ def main(
     for note in (note for section in made for row in section.rows for note in row.notes):
         console.print(note, highlight=False, markup=False)
     bad = missed(made)
+    for row in bad:
+        console.print(f"missed: {row.key}, {value(row, OURS.name)}, not {bound(row)}", style="red")
     console.print(
         f"{len(seen)} pictures and streams in {time.perf_counter() - start:.0f} s; "
         + (f"[red]{len(bad)} bounds missed[/]" if bad else "[green]every bound holds[/]")

@@ -222,7 +222,7 @@ def _costs(seen: Sequence[Seen]) -> Figure | None:
         axes.set_xlabel("CPU ms a frame, at most")
         axes.set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
     panels[0][0].set_ylabel("% of frames")
-    _legend(panels[0][0])
+    _legend(figure, panels[0][0])
     return figure
 
 
@@ -254,13 +254,16 @@ def _visits(seen: Sequence[Seen]) -> Figure | None:
         axes.set_xlim(0, 0.8)
         axes.set_ylim(0, 100)
     panels[0][0].set_ylabel("% read")
-    _legend(panels[0][0])
+    _legend(figure, panels[0][0])
     return figure
 
 
-def _legend(axes: Axes) -> None:
+def _legend(figure: Figure, axes: Axes) -> None:
+    """Beside the panels, ours first."""
     handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles[::-1], labels[::-1], frameon=False, fontsize=7.5, loc="upper left")
+    figure.legend(
+        handles[::-1], labels[::-1], frameon=False, fontsize=8, loc="outside right center"
+    )
 
 
 def _names(seen: Sequence[Seen]) -> list[str]:

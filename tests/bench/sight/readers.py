@@ -13,6 +13,9 @@ import cv2
 import zxingcpp
 from pyzbar import pyzbar
 
+from edge.adapters import symbols
+from edge.sight import cascade, gate, live
+from edge.view import View
 from tests.scenes import Luma
 
 SLOWER = 5  # the door's processor beside this one, roughly
@@ -63,9 +66,7 @@ def opencv(luma: Luma) -> list[bytes]:
 
 def ours(luma: Luma) -> list[bytes]:
     """A picture, as `menshen-edge check` reads it."""
-    from edge.sight import cascade
-
-    return [symbol.data for symbol in cascade.read(luma, "both", PICTURE_S).symbols]
+    return [s.data for s in cascade.read(luma, "both", PICTURE_S).symbols]
 
 
 class Sight:
@@ -76,14 +77,8 @@ class Sight:
     """
 
     def __init__(self, gated: bool) -> None:
-        from edge.adapters import symbols
-        from edge.sight import gate, live
-        from edge.view import View
-
-        self._rule = symbols
         self._gated = gated
         self._gate = gate.Gate()
-        self._small_of = gate.small_of
         self._view = View()
         self._live = live.Live("both", symbols.BUDGET_S / SLOWER, clock=time.thread_time)
         self._last: list[bytes] = []
@@ -91,16 +86,16 @@ class Sight:
         self._again_s = float("-inf")
 
     def look(self, luma: Luma, small: Luma | None, seen_s: float) -> list[bytes]:
-        small = self._small_of(luma) if small is None else small
+        small = gate.small_of(luma) if small is None else small
         self._view.saw(small, None, seen_s)
         if self._gate.moved(small):
-            self._hold = self._rule.AFTER_MOTION
+            self._hold = symbols.AFTER_MOTION
         if self._hold or seen_s >= self._again_s or not self._gated:
             self._gate.decoded()
             self._hold = max(0, self._hold - 1)
             found = self._live.look(luma, seen_s)
             self._last = [symbol.data for symbol in found.symbols]
-            again_s = self._rule.UNREAD_AGAIN_S if found.unread else self._rule.AGAIN_S
+            again_s = symbols.UNREAD_AGAIN_S if found.unread else symbols.AGAIN_S
             self._again_s = seen_s + again_s
         return self._last
 

@@ -183,13 +183,25 @@ def _visits(seen: Sequence[Seen]) -> Section:
 def _false(seen: Sequence[Seen]) -> Section:
     wrong = [(name, s, text) for s in seen for name, text in s.wrong]
     alone = [(name, s, text) for s in seen for name, text in s.alone]
+    again = [(name, s, text) for name, s, text in wrong + alone if _again(s, text, wrong + alone)]
+    once, open_ = ([told for told in some if told not in again] for some in (wrong, alone))
     return Section(
         "texts that are not there",
         [
-            _texts(seen, "false", "false, of all pictures and frames", wrong, 0),
-            _texts(seen, "alone", "read by one family where no truth is known", alone, None),
+            _texts(seen, "false", "false, of all pictures and frames", once, 0),
+            _texts(seen, "alone", "by one family, where no truth is known", open_, None),
+            _texts(seen, "again", "by one family, in several photographs", again, None),
         ],
     )
+
+
+def _again(seen: Seen, text: str, told: list[tuple[str, Seen, str]]) -> bool:
+    """Whether other photographs of the collection are read so: noise does not err alike twice.
+
+    A guess at an encoding does, so the text must be ASCII.
+    """
+    others = {s.name for _, s, said in told if s.group == seen.group and said == text}
+    return seen.kind == "photo" and text.isascii() and len(others) > 1
 
 
 def _texts(

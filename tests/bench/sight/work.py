@@ -149,16 +149,25 @@ def _empty(task: Task, run: Run) -> Seen:
     rng = _rng(run, task)
     behind = scenes.cluttered(rng) if task.group else None
     seen = Seen("empty", "clutter" if task.group else "hall", "", str(task.number))
-    streams = {r.name: stream(r, gated=False) for r in run.readers if r.read is not None}
-    for i, luma in enumerate(scenes.passing(rng, EMPTY_FRAMES, behind)):
-        small = _small(luma)
-        names = list(streams)
-        for name in names[i % len(names) :] + names[: i % len(names)]:
-            taken = timed(streams[name].look, luma, small, i / FRAMES_A_SECOND)
-            _cost(seen, name, taken)
-            seen.wrong += [(name, _shown(data)) for data in taken.said]
+    frames = list(scenes.passing(rng, EMPTY_FRAMES, behind))
+    smalls = [_small(luma) for luma in frames]
+    for reader in _turned(run, task):
+        door = stream(reader, gated=False)
+        for i, (luma, small) in enumerate(zip(frames, smalls, strict=True)):
+            taken = timed(door.look, luma, small, i / FRAMES_A_SECOND)
+            _cost(seen, reader.name, taken)
+            seen.wrong += [(reader.name, _shown(data)) for data in taken.said]
+    for i in range(EMPTY_FRAMES):
         _both(seen, run, i)
     return seen
+
+
+def _turned(run: Run, task: Task) -> list[Reader]:
+    """Who reads alone, each in its turn the first to see a stream; it sees all of it in a row, as
+    at a door, where no other decoder takes the caches between two frames."""
+    alone = [r for r in run.readers if r.read is not None]
+    shift = task.number % len(alone)
+    return alone[shift:] + alone[:shift]
 
 
 def _both(seen: Seen, run: Run, frame: int) -> None:
@@ -175,14 +184,15 @@ def _rest(task: Task, run: Run) -> Seen:
     scene = RESTING[task.group]
     text = shown.code(8, task.number) if scene == "code" else None
     seen = Seen("rest", scene, "", str(task.number))
-    streams = {r.name: stream(r) for r in run.readers if r.read is not None}
-    for i, luma in enumerate(scenes.resting(rng, RESTING_FRAMES, text)):
-        small = None if scene == "usb" else _small(luma)
-        for reader in run.readers:
-            if reader.read is None or (reader.stream is None and i % PEERS_EVERY != 1):
+    frames = list(scenes.resting(rng, RESTING_FRAMES, text))
+    smalls = [None if scene == "usb" else _small(luma) for luma in frames]
+    for reader in _turned(run, task):
+        door = stream(reader)
+        for i, (luma, small) in enumerate(zip(frames, smalls, strict=True)):
+            if reader.stream is None and i % PEERS_EVERY > 1:
                 continue
-            taken = timed(streams[reader.name].look, luma, small, i / FRAMES_A_SECOND)
-            if i >= SETTLED:
+            taken = timed(door.look, luma, small, i / FRAMES_A_SECOND)
+            if i >= SETTLED and (reader.stream is not None or i % PEERS_EVERY == 1):
                 _cost(seen, reader.name, taken)
     return seen
 
