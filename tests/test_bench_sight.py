@@ -365,3 +365,7 @@ def test_the_table_goes_between_its_marks_and_nowhere_else() -> None:
     assert "old" not in once
     with pytest.raises(ValueError, match="README"):
         publish.into("no marks", table)
+
+
+def test_the_readme_has_the_marks() -> None:
+    publish.into(publish.README.read_text(), "")
