@@ -229,7 +229,7 @@ def test_a_run_covers_every_section_in_one_process_or_two_alike(tmp_path: Path) 
         (s.name, s.read) for s in again
     ]
     keys = {row.key for section in sections(seen) for row in section.rows}
-    assert {"boofcv", "scenes_8", "scenes_12", "dark", "hall_by_zxing"} <= keys
+    assert {"boofcv", "scenes_8", "scenes_12", "dark", "quiet_by_zxing"} <= keys
     assert {"rest_by_zxing", "held_by_zxing", "visits_8", "visits_12", "false"} <= keys
     made = plots.draw(seen, tmp_path / "plots")
     assert {path.name for path in made if path.suffix == ".png"} == {

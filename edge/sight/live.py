@@ -56,6 +56,7 @@ class Live:
         self._expected_s = {r.name: r.cost * cascade.frame_s() for r in self._rescues}
         self._beside_s = budget_s  # what a whole frame left for rescues, the last time
         self._waits = False  # a rescue, for a frame of its own
+        self._rested = True  # the frame before was not searched for patterns, or need not be
         self._read_s: dict[bytes, float] = {}  # when a symbol was read last, by what it says
 
     def look(self, luma: Luma, seen_s: float) -> Result:
@@ -74,6 +75,10 @@ class Live:
         else:
             found = self._timed(self._name, lambda: self._read(luma), steps)
             symbols = found.symbols
+            quiet = not (symbols or found.located or len(self._tracks))
+            self._rested = not (quiet and self._rested)
+            if quiet and self._rested:  # an empty scene is searched in every second frame
+                return Result((), (), tuple(steps))
             news = any(s.data not in self._read_s for s in symbols)
             tracks = self._follow(luma, found, seen_s, steps, patterned=not news)
             self._beside_s = end_s - self._clock()

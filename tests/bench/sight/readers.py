@@ -84,6 +84,7 @@ class Sight:
         self._last: list[bytes] = []
         self._hold = 0
         self._again_s = float("-inf")
+        self.suspected = False  # whether the frame looked at last seemed to hold a symbol
 
     def look(self, luma: Luma, small: Luma | None, seen_s: float) -> list[bytes]:
         small = gate.small_of(luma) if small is None else small
@@ -95,6 +96,8 @@ class Sight:
             self._hold = max(0, self._hold - 1)
             found = self._live.look(luma, seen_s)
             self._last = [symbol.data for symbol in found.symbols]
+            tried = {name for name, _ in found.steps} - {"zxing-cpp", "regions"}
+            self.suspected = bool(found.symbols or found.unread or tried)
             again_s = symbols.UNREAD_AGAIN_S if found.unread else symbols.AGAIN_S
             self._again_s = seen_s + again_s
         return self._last

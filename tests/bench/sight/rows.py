@@ -126,11 +126,13 @@ def _quiet(seen: Sequence[Seen]) -> Section:
     section = Section("frames in which nobody shows a code")
     halls = [s for s in seen if s.kind == "empty" and s.group == "hall"]
     cluttered = [s for s in seen if s.kind == "empty" and s.group == "clutter"]
+    quiet = [s for s in seen if s.kind == "empty" and s.group == "quiet"]
     resting = [s for s in seen if s.kind == "rest" and s.group == "hall"]
     holding = [s for s in seen if s.kind == "rest" and s.group == "code"]
     usb = [s for s in seen if s.kind == "rest" and s.group == "usb"]
     for key, says, some, most in (
-        ("hall", "people pass", halls, 1.25),
+        ("quiet", "people pass, nothing located", quiet, 1.25),
+        ("hall", "the same, all frames", halls, None),
         ("clutter", "the same before clutter", cluttered, None),
         ("rest", "a still scene with noise", resting, 0.25),
         ("held", "a code held still", holding, 0.25),

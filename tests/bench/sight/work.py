@@ -17,7 +17,7 @@ from tests.bench.sight import photos, shown
 from tests.bench.sight.judge import alone
 from tests.bench.sight.photos import Photo
 from tests.bench.sight.race import Taken, after, race, timed
-from tests.bench.sight.readers import READERS, Reader, stream
+from tests.bench.sight.readers import READERS, Reader, Sight, stream
 from tests.bench.sight.said import among, plain
 from tests.bench.sight.visits import FRAMES, FRAMES_A_SECOND, Attended, attend
 from tests.scenes import Luma
@@ -25,6 +25,7 @@ from tests.scenes.sweep import HARDSHIPS, easy
 
 SMALL = (320, 180)  # the camera's low-resolution stream
 EMPTY_FRAMES = 12  # of a stream in which people pass
+EMPTY = ("hall", "clutter", "quiet")
 RESTING_FRAMES = 45  # three seconds in which nothing moves
 SETTLED = 15  # of them, in which a unit still looks again because something may have moved
 RESTING = ("hall", "code", "usb")
@@ -76,8 +77,8 @@ def tasks(count: int, run: Run) -> list[Task]:
         made += [Task("still", version, 0, i, 1) for i in range(count)]
         made += [Task("visit", version, 0, i, 6) for i in range(count)]
         made += [Task("dark", version, 0, i, 1) for i in range(some)]
-    for cluttered in (0, 1):
-        made += [Task("empty", cluttered, 0, i, EMPTY_FRAMES) for i in range(few)]
+    for scene in range(len(EMPTY)):
+        made += [Task("empty", scene, 0, i, EMPTY_FRAMES) for i in range(few)]
     for scene in range(len(RESTING)):
         made += [Task("rest", scene, 0, i, 4) for i in range(few)]
     for hardship, worse in enumerate(HARDSHIPS):
@@ -145,20 +146,31 @@ def _scene(seen: Seen, luma: Luma, text: str, task: Task, run: Run) -> Seen:
 
 
 def _empty(task: Task, run: Run) -> Seen:
-    """People pass before a hall or before clutter and show nothing; every frame is looked at."""
+    """People pass before a hall or before clutter and show nothing; every frame is looked at.
+
+    `quiet`: of those before a hall the frames alone in which nothing was located or suspected.
+    """
     rng = _rng(run, task)
-    behind = scenes.cluttered(rng) if task.group else None
-    seen = Seen("empty", "clutter" if task.group else "hall", "", str(task.number))
+    scene = EMPTY[task.group]
+    behind = scenes.cluttered(rng) if scene == "clutter" else None
+    seen = Seen("empty", scene, "", str(task.number))
     frames = list(scenes.passing(rng, EMPTY_FRAMES, behind))
     smalls = [_small(luma) for luma in frames]
+    suspected = set()
+    costs: dict[str, list[Taken]] = {}
     for reader in _turned(run, task):
         door = stream(reader, gated=False)
         for i, (luma, small) in enumerate(zip(frames, smalls, strict=True)):
             taken = timed(door.look, luma, small, i / FRAMES_A_SECOND)
-            _cost(seen, reader.name, taken)
+            costs.setdefault(reader.name, []).append(taken)
+            if isinstance(door, Sight) and door.suspected:
+                suspected.add(i)
             seen.wrong += [(reader.name, _shown(data)) for data in taken.said]
-    for i in range(EMPTY_FRAMES):
-        _both(seen, run, i)
+    counted = [i for i in range(EMPTY_FRAMES) if scene != "quiet" or i not in suspected]
+    for at, i in enumerate(counted):
+        for name, each in costs.items():
+            _cost(seen, name, each[i])
+        _both(seen, run, at)
     return seen
 
 
