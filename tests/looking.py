@@ -75,7 +75,7 @@ class Zxing:
             frame.seen_s,
             tuple(Symbol(f.bytes, corners(f)) for f in found if f.valid),
             tuple(corners(f) for f in found if not f.valid),
-            steps=(("zxing-cpp", 1.5), ("equalised", 2.5)),
+            steps=(("zxing-cpp", 1.5), ("sharpened", 2.5)),
         )
 
     def wait(self, seconds: float) -> None:

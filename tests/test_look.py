@@ -107,7 +107,7 @@ def test_ready_when_nothing_is_wrong() -> None:
     assert told.advice == (Advice("ready", "good"),)
     assert told.figures.exposure == Exposure(2000, 2.5, 2.9)
     assert told.decode_ms == 4.0
-    assert told.steps == (("zxing-cpp", 1.5), ("equalised", 2.5))
+    assert told.steps == (("zxing-cpp", 1.5), ("sharpened", 2.5))
     assert told.dropped == 3
 
 
@@ -338,7 +338,7 @@ def test_the_screen_fits_and_says_everything(
     assert max(Text(line).cell_len for line in plain.splitlines()) <= columns
     assert words.say(told.advice[0], language) in plain
     assert "1/500" in plain
-    assert "equalised 2.5" in plain
+    assert "sharpened 2.5" in plain
     assert "the end" in plain
     assert "▀" in plain
 
