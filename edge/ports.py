@@ -126,7 +126,10 @@ class Eyes(Protocol):
     """What is shown at the door: a camera and its decoder, or an imager."""
 
     def latest(self) -> Sighting | None:
-        """The newest sighting not yet taken; None: nothing new. Never waits. Raises CameraLost."""
+        """The newest sighting not yet taken; None: nothing new. Never waits. Raises CameraLost.
+
+        One with symbols may wait half a second for its taker, though a frame without any followed.
+        """
 
     def wait(self, seconds: float) -> None:
         """Return after `seconds`, or at once when there is a new sighting."""
