@@ -51,7 +51,7 @@ pictures: $(VENV)/ready .cache/apt-demo .cache/apt-test
 
 lock: $(VENV)/ready
 	$(BIN)/pip-compile --quiet --allow-unsafe --strip-extras --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --extra provisioning --extra server --extra demo --extra webcam --extra dev \
+	  --no-emit-find-links --extra provisioning --extra server --extra demo --extra osdp --extra webcam --extra dev \
 	  --output-file requirements.lock pyproject.toml
 
 clean:

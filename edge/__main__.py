@@ -273,7 +273,7 @@ def _settings(unit: Unit) -> Settings:
         unlock_ms=unit.door.unlock_ms,
         report_s=unit.counts.report_s,
         collector_key=keys.public_from_text(collector) if collector else b"",
-        sensors=Sensors(unit.door.pins.turn is not None, unit.door.pins.turn_out is not None),
+        sensors=Sensors("turn" in unit.door.wired, "turn_out" in unit.door.wired),
         site=unit.site,
         unit=unit.name,
         time_key=keys.public_from_text(time_key) if time_key else b"",
@@ -287,10 +287,9 @@ def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
     All given back whatever happens, the door before everything else.
     """
     from edge.adapters.disk import DiskStore
-    from edge.adapters.gpio import GpioDoor
 
     with ExitStack() as opened:
-        door = GpioDoor(unit.door.pins)
+        door = _door(unit.door)
         opened.callback(door.close)
         try:
             store = DiskStore(Path(unit.state), f"{unit.site}/{unit.name}", random.SystemRandom())
@@ -330,6 +329,14 @@ def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
             World(clock, eyes, door, store, uplink, memory, trust),
             believed,
         )
+
+
+def _door(door: unit_file.Door) -> ports.Door:
+    if isinstance(door, unit_file.Controlled):
+        raise ports.DoorLost("a door with a controller cannot be driven yet")
+    from edge.adapters.gpio import GpioDoor
+
+    return GpioDoor(door.pins)
 
 
 def _memory(file: str) -> ports.Memory:

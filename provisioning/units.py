@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from edge.wire import keys
 from edge.wire import unit as wire
 from edge.wire.trust import Group
-from edge.wire.unit import Broker, Camera, Door, Unit
+from edge.wire.unit import Broker, Camera, Direct, Unit
 from provisioning import authority, files, pins, repository, sites
 from provisioning import estate as places
 from provisioning.files import Folder, ProvisioningError
@@ -75,7 +75,7 @@ def plan(estate: Path, site: sites.Site, order: Order) -> Unit:
         site=site.name,
         groups=_groups(order) or [site.name, f"{site.name}/{name}"],
         trust_stick=STICK,
-        door=Door(pins=pins.wired(order.wired)),
+        door=Direct(pins=pins.wired(order.wired)),
         camera=order.camera,
         counts=site.counts(),
         broker=_broker(estate, order) if order.broker else None,

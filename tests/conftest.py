@@ -42,6 +42,7 @@ def write_unit(folder: Path, at_s: int, **changes: object) -> Path:
         "groups": ["campus", "campus/north-1"],
         "camera": {"kind": "pictures", "source": "frames"},
         "door": {
+            "kind": "direct",
             "unlock_ms": 300,
             "pins": {"green": 23, "red": 24, "buzzer": 25, "relay": 17},
         },

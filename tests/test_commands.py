@@ -219,7 +219,7 @@ def test_a_door_that_can_never_know_the_time_says_so(tmp_path: Path) -> None:
 def test_a_signal_in_mid_pulse_brings_all_to_rest(number: int, tmp_path: Path) -> None:
     now_s = int(time.time())
     pins = {"green": 23, "red": 24, "buzzer": 25, "relay": 17}
-    door = {"unlock_ms": 5000, "pins": pins}
+    door = {"kind": "direct", "unlock_ms": 5000, "pins": pins}
     unit = related(write_unit(tmp_path, now_s, door=door), now_s)
     with keeper(tmp_path / "pins", tmp_path / "ledger") as link, runtime() as folder:
         command = [sys.executable, "-m", "tests.keeper.door", str(tmp_path / "pins"), "--"]
@@ -273,7 +273,7 @@ def test_a_full_disk_at_the_start_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_wrong_configuration_is_one_sentence(tmp_path: Path) -> None:
     pins = {"green": 23, "red": 24, "buzzer": 25, "relay": 23}
-    unit = write_unit(tmp_path / "a", NOW_S, door={"pins": pins})
+    unit = write_unit(tmp_path / "a", NOW_S, door={"kind": "direct", "pins": pins})
     assert "pin 23 is used twice" in one_sentence(edge("run", unit))
     unit = write_unit(tmp_path / "b", NOW_S, unlok_ms=3)
     assert "unlok_ms" in one_sentence(edge("run", unit))

@@ -26,7 +26,7 @@ def wanted(**more: Any) -> dict[str, Any]:
         "name": "north-1",
         "site": "campus",
         "groups": ["campus/north"],
-        "door": {"pins": PINS},
+        "door": {"kind": "direct", "pins": PINS},
         **more,
     }
 
@@ -113,20 +113,28 @@ def test_a_pin_used_twice_is_told(tmp_path: Path, second: str) -> None:
     pins = PINS | {second: PINS["green"]}
     refused(
         tmp_path,
-        wanted(door={"pins": pins}),
+        wanted(door={"kind": "direct", "pins": pins}),
         f"pin 5 is used twice, for green and for {second}; give each its own",
     )
 
 
 def test_a_way_out_without_a_way_in_is_told(tmp_path: Path) -> None:
-    refused(tmp_path, wanted(door={"pins": PINS | {"turn_out": 26}}), "turn_out is wired and turn")
-    both = wanted(door={"pins": PINS | {"turn": 23, "turn_out": 26}})
+    refused(
+        tmp_path,
+        wanted(door={"kind": "direct", "pins": PINS | {"turn_out": 26}}),
+        "turn_out is wired and turn",
+    )
+    both = wanted(door={"kind": "direct", "pins": PINS | {"turn": 23, "turn_out": 26}})
     assert unit.read(write(tmp_path, both)).door.pins.turn_out == 26
 
 
 @pytest.mark.parametrize("pin", [-1, 0, 1, 28, "17", 5.5, True])
 def test_a_pin_that_the_header_does_not_have(tmp_path: Path, pin: Any) -> None:
-    refused(tmp_path, wanted(door={"pins": PINS | {"relay": pin}}), r"\$\.door\.pins\.relay")
+    refused(
+        tmp_path,
+        wanted(door={"kind": "direct", "pins": PINS | {"relay": pin}}),
+        r"\$\.door\.pins\.relay",
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,9 +155,9 @@ def test_a_pin_that_the_header_does_not_have(tmp_path: Path, pin: Any) -> None:
         ({"clock": {"ntp": True}}, "unknown field `ntp`"),
         ({"broker": BROKER | {"port": 0}}, r"\$\.broker\.port"),
         ({"broker": {"host": "a"}}, "missing required field"),
-        ({"door": {"pins": PINS, "unlock_ms": 10_001}}, r"\$\.door\.unlock_ms"),
-        ({"door": {"pins": PINS, "unlock_ms": 0}}, r"\$\.door\.unlock_ms"),
-        ({"door": {"pins": {"relay": 17}}}, "missing required field"),
+        ({"door": {"kind": "direct", "pins": PINS, "unlock_ms": 10_001}}, r"\$\.door\.unlock_ms"),
+        ({"door": {"kind": "direct", "pins": PINS, "unlock_ms": 0}}, r"\$\.door\.unlock_ms"),
+        ({"door": {"kind": "direct", "pins": {"relay": 17}}}, "missing required field"),
         ({"camera": {"kind": "pictures"}}, "needs camera.source"),
         ({"camera": {"kind": "webcam"}}, "needs camera.source"),
         ({"camera": {"kind": "eye"}}, r"\$\.camera\.kind"),
@@ -174,7 +182,7 @@ def test_a_pin_that_the_header_does_not_have(tmp_path: Path, pin: Any) -> None:
         ({"broker": BROKER | {"port": 65_536}}, r"\$\.broker\.port"),
         ({"broker": BROKER | {"keepalive_s": 4}}, r"\$\.broker\.keepalive_s"),
         ({"broker": BROKER | {"keepalive_s": 3601}}, r"\$\.broker\.keepalive_s"),
-        ({"door": {"pins": PINS, "unlock_ms": 99}}, r"\$\.door\.unlock_ms"),
+        ({"door": {"kind": "direct", "pins": PINS, "unlock_ms": 99}}, r"\$\.door\.unlock_ms"),
         ({"decoder": "opencv"}, r"\$\.decoder"),
     ],
     ids=str,
@@ -194,8 +202,14 @@ def test_what_is_out_of_bounds(tmp_path: Path, content: dict[str, Any], why: str
         {"counts": {"report_s": 1}},
         {"broker": BROKER | {"port": 1, "keepalive_s": 5}},
         {"broker": BROKER | {"port": 65_535, "keepalive_s": 3600}},
-        {"door": {"pins": {"green": 2, "red": 27, "buzzer": 3, "relay": 26}, "unlock_ms": 100}},
-        {"door": {"pins": PINS, "unlock_ms": 10_000}},
+        {
+            "door": {
+                "kind": "direct",
+                "pins": {"green": 2, "red": 27, "buzzer": 3, "relay": 26},
+                "unlock_ms": 100,
+            }
+        },
+        {"door": {"kind": "direct", "pins": PINS, "unlock_ms": 10_000}},
         {"groups": ["a"] * 16},
     ],
     ids=str,

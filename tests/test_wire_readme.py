@@ -167,12 +167,17 @@ def test_the_configuration_shows_the_defaults() -> None:
     full = msgspec.convert(shown, unit.Unit)
     for table in ("camera", "counts", "clock", "state", "decoder", "trust"):
         del shown[table]
-    for key in ("kind", "unlock_ms"):
+    for key in ("unlock_ms", "held_s"):
         del shown["door"][key]
     for key in ("port", "keepalive_s"):
         del shown["broker"][key]
     without = msgspec.convert(shown, unit.Unit)
     assert without == msgspec.structs.replace(full, state=without.state)
+
+
+def test_a_door_with_a_controller() -> None:
+    shown = tomllib.loads(block(11, "toml controlled"))["door"]
+    assert msgspec.convert(shown, unit.Door) == unit.Controlled(port=shown["port"])
 
 
 def test_the_messages() -> None:

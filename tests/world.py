@@ -20,7 +20,7 @@ from edge.decision import Decision
 from edge.door import DoorAction, Signal
 from edge.lane import Lane, Sensors
 from edge.loop import Loop, Settings, World
-from edge.ports import CameraLost, DoorLost, Sighting, Symbol, TrustSource
+from edge.ports import CameraLost, DoorLost, Inputs, Sighting, Symbol, TrustSource
 from edge.verdict import Believed, Place, Verdict
 from edge.wire import holder, keys, report, status, trust
 from edge.wire.code import Code, Colour, Status, encode
@@ -192,6 +192,7 @@ class Street:
         self.decisions: list[tuple[float, str, bool]] = []  # (when, category, opened)
         self.pulses: list[tuple[float, int]] = []
         self.actions: list[tuple[float, Signal]] = []
+        self.said = Inputs()  # by the door: nothing is wired
         self.centre = Centre(self)
         self.camera_lost = self.door_lost = False
         self.seen = Sighting(0.0, size=FRAME)  # whoever comes by
@@ -408,6 +409,11 @@ class Street:
         if self.door_lost:
             raise DoorLost("the pins are gone")
         self.lamp.append(on)
+
+    def inputs(self) -> Inputs:
+        if self.door_lost:
+            raise DoorLost("the pins are gone")
+        return self.said
 
     def turned(self) -> tuple[int, int]:
         turns, self.turns = self.turns, 0

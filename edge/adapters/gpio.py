@@ -14,7 +14,7 @@ from typing import Any
 import gpiozero
 
 from edge.door import DoorAction, Step
-from edge.ports import DoorLost
+from edge.ports import DoorLost, Inputs
 from edge.wire.unit import UNLOCK_MS_MAX, Pins
 
 REST_S = 0.25
@@ -99,6 +99,10 @@ class GpioDoor:
     def turned(self) -> tuple[int, int]:
         """Turns in and out since the last call."""
         return self._turns_in.taken(), self._turns_out.taken()
+
+    def inputs(self) -> Inputs:
+        """What the door says now."""
+        return Inputs()
 
     def close(self) -> None:
         """Everything at rest."""

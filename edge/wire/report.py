@@ -42,6 +42,12 @@ for minutes. `dark`: no light; `covered`: nothing but one surface; `dirty`: a ve
 `unfocused`: no sharp edge anywhere.
 """
 
+Alarm = Literal["fire", "tamper", "latched", "forced", "held", "help"]
+"""What a door cries out, the stated exceptions to telling nothing of a passage. `forced`: it opened
+and nobody had released it; `held`: it stands open too long; `latched`: its controller holds itself
+shut until re-armed from inside.
+"""
+
 Category = Literal[
     "green",
     "yellow",
@@ -125,6 +131,7 @@ class Health(_Message, frozen=True, kw_only=True):
     rtc: Rtc = "none"
     camera: Camera
     door: Literal["ok", "lost"]
+    alarms: Annotated[list[Alarm], msgspec.Meta(max_length=8)] = []
     store: Literal["ok", "full"]
     verifier: Literal["ok", "wrong"]
     queue: Literal["ok", "late", "full"]

@@ -4,7 +4,7 @@ Unknown keys are refused, so a misspelt one is told and not ignored. Paths are r
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -87,12 +87,48 @@ class Pins(_Table, frozen=True, kw_only=True):
     tamper: Bcm | None = None
 
 
-class Door(_Table, frozen=True, kw_only=True):
-    """How the door is driven. Who may pass is in the site's rules (rules.md)."""
+Input = Literal["turn", "turn_out", "contact", "exit_button", "fire", "help_button", "tamper"]
+"""What a door can say, by the names of hardware/pins.toml."""
+
+INPUTS: tuple[Input, ...] = get_args(Input)
+
+
+class _Door(_Table, frozen=True, kw_only=True, tag_field="kind"):
+    """What both ways of driving a door have. Who may pass is in the site's rules (rules.md)."""
+
+    unlock_ms: Annotated[int, msgspec.Meta(ge=100, le=UNLOCK_MS_MAX)] = 3000
+    held_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 30
+    """Open for longer than this, the door is held: the buzzer reminds and the operator is told."""
+
+
+class Direct(_Door, frozen=True, kw_only=True, tag="direct"):
+    """Relay, lights and inputs on the unit's own pins (hardware/README.md)."""
 
     pins: Pins
-    kind: Literal["direct"] = "direct"
-    unlock_ms: Annotated[int, msgspec.Meta(ge=100, le=UNLOCK_MS_MAX)] = 3000
+
+    @property
+    def wired(self) -> frozenset[Input]:
+        """The inputs that are there."""
+        return frozenset(name for name in INPUTS if getattr(self.pins, name) is not None)
+
+
+class Controlled(_Door, frozen=True, kw_only=True, tag="osdp"):
+    """Relay, lights and inputs on a controller on the safe side (firmware/README.md)."""
+
+    port: FileName  # the serial port towards it
+    key: FileName = "controller.key"  # the pair's own key: 32 hexadecimal digits
+    address: Annotated[int, msgspec.Meta(ge=0, le=126)] = 0
+    baud: Literal[9600, 19200, 38400, 57600, 115200] = 115200
+    inputs: list[Input] = []  # which of the controller's inputs are wired
+    illuminator: Bcm | None = None  # the lamp stays beside the camera, on the unit's own pin
+
+    @property
+    def wired(self) -> frozenset[Input]:
+        """The inputs that are there."""
+        return frozenset(self.inputs)
+
+
+Door = Direct | Controlled
 
 
 class Counts(_Table, frozen=True, kw_only=True):
@@ -156,7 +192,7 @@ def read(path: Path) -> Unit:
 
 
 def _check(unit: Unit, path: Path) -> None:
-    pins = {k: v for k, v in msgspec.structs.asdict(unit.door.pins).items() if v is not None}
+    pins = _pins(unit.door)
     taken: dict[int, str] = {}
     for use, pin in pins.items():
         if pin in taken:
@@ -165,7 +201,7 @@ def _check(unit: Unit, path: Path) -> None:
                 f"give each its own, as hardware/pins.toml does"
             )
         taken[pin] = use
-    if unit.door.pins.turn_out is not None and unit.door.pins.turn is None:
+    if "turn_out" in unit.door.wired and "turn" not in unit.door.wired:
         raise ConfigError(
             f"{path}: turn_out is wired and turn is not; who is inside is known from both or not"
         )
@@ -174,7 +210,20 @@ def _check(unit: Unit, path: Path) -> None:
     if unit.camera.kind != "picamera" and not unit.camera.source:
         raise ConfigError(f"{path}: camera.kind {unit.camera.kind!r} needs camera.source")
     if unit.camera.kind == "imager":
-        _check_port(unit.camera.source, taken, path)
+        _check_imager(unit.camera.source, path)
+        _check_port(unit.camera.source, "the imager", taken, path)
+    if isinstance(unit.door, Controlled):
+        if not unit.door.port.startswith("/"):
+            raise ConfigError(
+                f"{path}: door.port {unit.door.port!r} is no serial port; "
+                "name the controller's: /dev/serial0, or one of `ls /dev/serial/by-id/*`"
+            )
+        if unit.camera.kind == "imager" and unit.camera.source == unit.door.port:
+            raise ConfigError(
+                f"{path}: {unit.door.port} is named for the imager and for the controller; "
+                "each needs a serial port of its own"
+            )
+        _check_port(unit.door.port, "the controller", taken, path)
     broker_keys = (unit.broker.collector_key, unit.broker.time_key) if unit.broker else ()
     for key in broker_keys:
         try:
@@ -183,8 +232,14 @@ def _check(unit: Unit, path: Path) -> None:
             raise ConfigError(f"{path}: {error}") from None
 
 
-def _check_port(port: str, taken: dict[int, str], path: Path) -> None:
-    """`taken`: what each pin is used for."""
+def _pins(door: Door) -> dict[str, int]:
+    """The unit's own pins by what they are used for."""
+    if isinstance(door, Controlled):
+        return {} if door.illuminator is None else {"illuminator": door.illuminator}
+    return {k: v for k, v in msgspec.structs.asdict(door.pins).items() if v is not None}
+
+
+def _check_imager(port: str, path: Path) -> None:
     if not port.startswith("/"):
         raise ConfigError(
             f"{path}: camera.source {port!r} is no serial port; "
@@ -195,11 +250,15 @@ def _check_port(port: str, taken: dict[int, str], path: Path) -> None:
             f"{path}: {port} is a keyboard, which is not listened to; switch the imager to USB-COM "
             "and name its port from `ls /dev/serial/by-id/*`"
         )
+
+
+def _check_port(port: str, of: str, taken: dict[int, str], path: Path) -> None:
+    """`taken`: what each pin is used for."""
     for pin in _UART_PINS if port in _UART else ():
         if pin in taken:
             raise ConfigError(
                 f"{path}: pin {pin} is used twice, for {taken[pin]} and for the serial port {port} "
-                "of the imager; give each its own, or use the imager's USB"
+                f"of {of}; give each its own, or use USB for {of}"
             )
 
 
@@ -212,6 +271,8 @@ def _absolute(unit: Unit, base: Path) -> Unit:
     unit = replace(unit, trust=full(unit.trust), state=full(unit.state), clock=clock)
     if unit.trust_stick is not None:
         unit = replace(unit, trust_stick=full(unit.trust_stick))
+    if isinstance(unit.door, Controlled):
+        unit = replace(unit, door=replace(unit.door, key=full(unit.door.key)))
     if unit.camera.kind == "pictures":
         unit = replace(unit, camera=replace(unit.camera, source=full(unit.camera.source)))
     if unit.broker:
