@@ -36,9 +36,20 @@ class Pin(msgspec.Struct, forbid_unknown_fields=True):
     pull: Literal["up", "down"] | None = None
 
 
+class ControllerPin(msgspec.Struct, forbid_unknown_fields=True):
+    gp: int
+    direction: Literal["input", "output"]
+    active: Literal["high", "low"]
+    role: str
+    why: str
+    source: list[str]
+    pull: Literal["up", "down"] | None = None
+
+
 class File(msgspec.Struct, forbid_unknown_fields=True):
     sources: dict[str, str]
     pins: dict[str, Pin]
+    controller: dict[str, ControllerPin]
 
 
 def read() -> File:
