@@ -1,4 +1,5 @@
-# Two commands do everything: make demo, make test. They bring in what they need.
+# Two commands do everything: make demo, make test. They bring in what they need. make test-hardware
+# proves the rest, in a Debian 13 in a folder: firmware, camera, pins, drawings.
 
 PYTHON ?= /usr/bin/python3
 VENV ?= .venv
@@ -11,13 +12,21 @@ CAMERA ?=
 PHOTOS ?=
 PUBLISH ?=
 
-.PHONY: demo test check bench bench-sight fuzz soak pictures lock clean
+.PHONY: always demo test test-hardware check bench bench-sight fuzz soak pictures lock clean
 
 demo: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CAMERA),--camera $(CAMERA))
 
 test: $(VENV)/ready .cache/apt-demo .cache/apt-test .cache/micropython
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not hardware"
+
+test-hardware: .cache/hardware-possible $(VENV)/ready .cache/hardware
+	$(BIN)/python -m pytest -m hardware
+
+# What those proofs need. Each piece adds its line.
+.cache/hardware: .cache/trixie-micropython
+.cache/hardware: always
+	@touch $@
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .
@@ -62,6 +71,19 @@ clean:
 	@mkdir -p .cache
 	@.ci/apt $<
 	@touch $@
+
+# Says what the proofs on hardware's stand-ins need, before anything is brought; exit 2 where they
+# cannot have it.
+.cache/hardware-possible: always
+	@mkdir -p .cache
+	@.ci/hardware-possible
+	@touch $@
+
+# Packages in the Debian 13 of ~/.cache/menshen. Asked each time, which is quick, for that folder is
+# shared; the file names it, and is as old as its last change.
+.cache/trixie-%: .ci/trixie-% .cache/hardware-possible always
+	@.ci/trixie $* >$@.new
+	@if cmp -s $@.new $@ && [ $@ -nt $< ]; then rm $@.new; else mv $@.new $@; fi
 
 .cache/micropython: .ci/micropython .ci/micropython-version
 	@mkdir -p .cache
