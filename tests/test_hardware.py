@@ -141,7 +141,7 @@ def test_every_output_is_low_from_its_first_moment(board: MockFactory) -> None:
 
 
 def test_every_input_reads_its_cut_cable_as_the_file_says(board: MockFactory) -> None:
-    cut_means_yes = {"fire", "tamper"}
+    cut_means_yes = {"contact", "fire", "tamper"}
     for name, pin in read().pins.items():
         if pin.direction != "input":
             continue
