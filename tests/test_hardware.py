@@ -181,6 +181,17 @@ def test_the_table_for_people_says_the_same(board: MockFactory) -> None:
     assert rows == expected
 
 
+def test_a_unit_takes_the_outputs_that_this_file_would() -> None:
+    assert unit.FIT_FOR_RELAY == RELAY
+    assert unit.FIT_FOR_OUTPUT == set(DOWN_AT_RESET) - MOVES_AT_BOOT
+
+
+def test_the_unit_reads_each_input_by_the_level_that_this_file_names() -> None:
+    inputs = {name: pin for name, pin in read().pins.items() if pin.direction == "input"}
+    assert {name for name, pin in inputs.items() if pin.active == "high"} == gpio.YES_IS_HIGH
+    assert {pin.pull for pin in inputs.values()} == {"up"}, "as the adapter pulls them"
+
+
 def test_unit_and_controller_rest_the_relay_alike() -> None:
     """Two programs, one kind of one-shot: neither may be quicker than it."""
     assert gpio.REST_S * 1000 == guard.REST_MS_MIN

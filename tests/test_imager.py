@@ -462,7 +462,7 @@ def test_unit_toml_names_the_port_and_its_speed(tmp_path: Path) -> None:
 def test_what_cannot_be_is_told(
     tmp_path: Path, camera: dict[str, Any], pins: dict[str, int], said: str
 ) -> None:
-    content = wanted(camera={"kind": "imager", **camera}, door={"pins": PINS | pins})
+    content = wanted(camera={"kind": "imager", **camera}, door={"kind": "direct", "pins": PINS | pins})
     path = write(tmp_path, content)
     with pytest.raises(unit.ConfigError, match=said):
         unit.read(path)
@@ -470,7 +470,8 @@ def test_what_cannot_be_is_told(
 
 def test_the_pi_s_own_port_needs_two_pins_and_usb_none(tmp_path: Path) -> None:
     for source, pins in (("/dev/ttyACM0", PINS | {"turn": 15}), ("/dev/serial0", PINS)):
-        content = wanted(camera={"kind": "imager", "source": source}, door={"pins": pins})
+        door = {"kind": "direct", "pins": pins}
+        content = wanted(camera={"kind": "imager", "source": source}, door=door)
         assert unit.read(write(tmp_path, content)).camera.source == source
 
 

@@ -10,7 +10,7 @@ import pytest
 from edge.wire import keys, unit
 
 KEY = keys.public_to_text(keys.private_key(bytes(32)).public)
-PINS = {"green": 5, "red": 6, "buzzer": 13, "relay": 17}
+PINS = {"green": 22, "red": 27, "buzzer": 13, "relay": 17}
 BROKER = {
     "host": "broker.example.org",
     "ca": "ca.pem",
@@ -114,7 +114,7 @@ def test_a_pin_used_twice_is_told(tmp_path: Path, second: str) -> None:
     refused(
         tmp_path,
         wanted(door={"kind": "direct", "pins": pins}),
-        f"pin 5 is used twice, for green and for {second}; give each its own",
+        f"pin 22 is used twice, for green and for {second}; give each its own",
     )
 
 
@@ -126,6 +126,22 @@ def test_a_way_out_without_a_way_in_is_told(tmp_path: Path) -> None:
     )
     both = wanted(door={"kind": "direct", "pins": PINS | {"turn": 23, "turn_out": 26}})
     assert unit.read(write(tmp_path, both)).door.pins.turn_out == 26
+
+
+@pytest.mark.parametrize("use", ["relay", "green", "red", "buzzer", "illuminator"])
+@pytest.mark.parametrize("pin", [2, 8, 14, 15, 18])
+def test_an_output_that_is_on_while_booting_is_told(tmp_path: Path, use: str, pin: int) -> None:
+    content = wanted(door={"kind": "direct", "pins": PINS | {use: pin}})
+    if use != "relay" and pin == 18:
+        unit.read(write(tmp_path, content))
+        return
+    fit = "17 or 22 to 27" if use == "relay" else "9 to 13 or 16 to 27"
+    refused(tmp_path, content, f"{use} on pin {pin} could be on while the unit boots; take {fit}")
+
+
+def test_a_lamp_beside_a_controller_is_held_to_the_same(tmp_path: Path) -> None:
+    door = {"kind": "osdp", "port": "/dev/ttyUSB0", "illuminator": 4}
+    refused(tmp_path, wanted(door=door), "illuminator on pin 4 could be on while the unit boots")
 
 
 @pytest.mark.parametrize("pin", [-1, 0, 1, 28, "17", 5.5, True])
@@ -205,7 +221,7 @@ def test_what_is_out_of_bounds(tmp_path: Path, content: dict[str, Any], why: str
         {
             "door": {
                 "kind": "direct",
-                "pins": {"green": 2, "red": 27, "buzzer": 3, "relay": 26},
+                "pins": {"green": 9, "red": 27, "buzzer": 16, "relay": 26, "contact": 2},
                 "unlock_ms": 100,
             }
         },

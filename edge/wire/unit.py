@@ -22,6 +22,13 @@ _UART_PINS = (14, 15)
 """The Pi's own serial port, and the pins that it uses (Raspberry Pi documentation, UART)."""
 
 
+FIT_FOR_RELAY = frozenset({17, *range(22, 28)})
+FIT_FOR_OUTPUT = frozenset(range(9, 28)) - frozenset(_UART_PINS)
+"""Low from power-on until the program starts: 0 to 8 are pulled up at reset (BCM2835 ARM
+Peripherals, table 6-31), 14 and 15 move at boot. A relay wants a pin that no boot stage and no
+usual overlay touches, too (hardware/pins.toml, `relay`)."""
+
+
 class ConfigError(ValueError):
     """The configuration cannot be used; one sentence that says what is wrong and what to do."""
 
@@ -224,12 +231,26 @@ def _check(unit: Unit, path: Path) -> None:
                 "each needs a serial port of its own"
             )
         _check_port(unit.door.port, "the controller", taken, path)
+    _check_outputs(unit.door, path)
     broker_keys = (unit.broker.collector_key, unit.broker.time_key) if unit.broker else ()
     for key in broker_keys:
         try:
             keys.public_from_text(key)
         except keys.KeyFileError as error:
             raise ConfigError(f"{path}: {error}") from None
+
+
+def _check_outputs(door: Door, path: Path) -> None:
+    """No output on a pin that is high, or moves, before the program holds it."""
+    pins = _pins(door)
+    for use in ("relay", "green", "red", "buzzer", "illuminator"):
+        fit = FIT_FOR_RELAY if use == "relay" else FIT_FOR_OUTPUT
+        if use in pins and pins[use] not in fit:
+            said = "17 or 22 to 27" if use == "relay" else "9 to 13 or 16 to 27"
+            raise ConfigError(
+                f"{path}: {use} on pin {pins[use]} could be on while the unit boots; "
+                f"take {said}, as hardware/pins.toml does"
+            )
 
 
 def _pins(door: Door) -> dict[str, int]:
