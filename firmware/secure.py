@@ -1,0 +1,113 @@
+"""OSDP's secure channel, the device's end. Source: SIA OSDP 2.2, Annex D; AES-128 throughout.
+
+The panel sends 8 random bytes (CHLNG), the device answers with 8 of its own and a cryptogram
+(CCRYPT); the panel proves that it has the key (SCRYPT), and both have the keys of a session. From
+then on each frame carries a MAC that is chained to the frame before it, so that one that was lost,
+repeated or recorded does not fit. One `Session` is one such chain; nothing of it is ever used again.
+"""
+
+from cryptolib import aes
+
+_ECB = 1
+
+DEFAULT_KEY = b"0123456789:;<=>?"  # SCBK-D, which everybody knows
+
+
+def usable(key):
+    """Whether `key` may be a pair's key: 16 bytes, not the default one, not all alike."""
+    if key is None or len(key) != 16 or key == DEFAULT_KEY:
+        return False
+    return key != key[:1] * 16
+
+
+def equal(a, b):
+    """Compare in a time that does not tell where they differ."""
+    if len(a) != len(b):
+        return False
+    differ = 0
+    for n in range(len(a)):
+        differ |= a[n] ^ b[n]
+    return differ == 0
+
+
+class Session:
+    """One session: `rnd_a` is the panel's 8 random bytes, `rnd_b` the device's."""
+
+    def __init__(self, key, rnd_a, rnd_b):
+        scbk = aes(key, _ECB)
+        enc = scbk.encrypt(b"\x01\x82" + rnd_a[:6] + bytes(8))
+        self._enc = aes(enc, _ECB)
+        self._dec = aes(enc, _ECB)  # one object goes one way
+        self._mac1 = aes(scbk.encrypt(b"\x01\x01" + rnd_a[:6] + bytes(8)), _ECB)
+        self._mac2 = aes(scbk.encrypt(b"\x01\x02" + rnd_a[:6] + bytes(8)), _ECB)
+        self.cryptogram = self._enc.encrypt(rnd_a + rnd_b)
+        self._expected = self._enc.encrypt(rnd_b + rnd_a)
+        self._c_mac = bytes(16)
+        self._r_mac = bytes(16)
+
+    def prove(self, cryptogram):
+        """The panel's cryptogram: return R-MAC-I, None if it is wrong."""
+        if not equal(cryptogram, self._expected):
+            return None
+        self._r_mac = self._mac2.encrypt(self._mac1.encrypt(bytes(cryptogram)))
+        return self._r_mac
+
+    def verify(self, signed, mac):
+        """Whether a command's MAC is right; only then does the chain go on."""
+        c_mac = self._chain(signed, self._r_mac)
+        if not equal(mac, c_mac[:4]):
+            return False
+        self._c_mac = c_mac
+        return True
+
+    def sign(self, signed):
+        """The 4 bytes of a reply's MAC; the chain goes on."""
+        self._r_mac = self._chain(signed, self._c_mac)
+        return self._r_mac[:4]
+
+    def decrypt(self, data):
+        """A verified command's data; None if it is padded wrongly."""
+        if not data or len(data) % 16:
+            return None
+        plain = bytearray()
+        before = _inverted(self._r_mac)
+        for at in range(0, len(data), 16):
+            block = bytes(data[at : at + 16])
+            plain += _xor(self._dec.decrypt(block), before)
+            before = block
+        end = len(plain)
+        while end and plain[end - 1] == 0:
+            end -= 1
+        if not end or plain[end - 1] != 0x80 or len(plain) - end >= 16:
+            return None
+        return bytes(plain[: end - 1])
+
+    def encrypt(self, data):
+        """A reply's data, padded."""
+        data = data + b"\x80" + bytes(15 - len(data) % 16)
+        code = b""
+        before = _inverted(self._c_mac)
+        for at in range(0, len(data), 16):
+            before = self._enc.encrypt(_xor(data[at : at + 16], before))
+            code += before
+        return code
+
+    def _chain(self, signed, before):
+        """All but the last block with S-MAC1, the last with S-MAC2, CBC."""
+        if len(signed) % 16:
+            signed = signed + b"\x80" + bytes(15 - len(signed) % 16)
+        last = len(signed) - 16
+        for at in range(0, last, 16):
+            before = self._mac1.encrypt(_xor(signed[at : at + 16], before))
+        return self._mac2.encrypt(_xor(signed[last:], before))
+
+
+def _xor(a, b):
+    mixed = bytearray(16)
+    for n in range(16):
+        mixed[n] = a[n] ^ b[n]
+    return mixed
+
+
+def _inverted(block):
+    return bytes(byte ^ 0xFF for byte in block)
