@@ -241,7 +241,7 @@ def test_a_signal_in_mid_pulse_brings_all_to_rest(number: int, tmp_path: Path) -
 def test_no_pins_no_camera_no_trust_are_one_sentence_each(tmp_path: Path) -> None:
     now_s = int(time.time())
     unit = write_unit(tmp_path / "a", now_s)
-    assert "pins of this door cannot be driven" in one_sentence(edge("run", unit, pins="native"))
+    assert "run on a Raspberry Pi" in one_sentence(edge("run", unit, pins="native"))
     nowhere = {"kind": "pictures", "source": "none"}
     unit = related(write_unit(tmp_path / "b", now_s, camera=nowhere), now_s)
     assert "picture folder" in one_sentence(edge("run", unit))

@@ -1,16 +1,21 @@
 """The direct door on gpiozero's mock pins, whose histories show every level and when."""
 
+import logging
+import os
 import time
+from pathlib import Path
 from typing import Any
 
+import gpiozero
 import msgspec
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPin
 
 from edge import door
-from edge.adapters.gpio import BOUNCE_S, GpioDoor
+from edge.adapters import gpio, kernelpins
+from edge.adapters.gpio import BOUNCE_S, GpioDoor, Level
 from edge.door import Signal
-from edge.ports import DoorLost
+from edge.ports import DoorLost, Inputs
 from edge.wire.unit import Pins
 
 
@@ -40,6 +45,18 @@ def test_no_glitch_at_construction_and_low_at_the_end(factory: Any, pins: Pins) 
     door_.close()
     assert not relay(factory).state
     door_.close()
+
+
+def test_no_output_glitches_at_construction_nor_at_the_end(factory: Any) -> None:
+    every = Pins(green=22, red=27, buzzer=12, relay=17, illuminator=13)
+    numbers = [n for n in msgspec.structs.astuple(every) if n is not None]
+    for _ in range(2):  # a second program finds them as the first has left them
+        door_ = GpioDoor(every, factory)
+        assert [factory.pin(n).function for n in numbers] == ["output"] * 5
+        door_.close()
+        assert [factory.pin(n).function for n in numbers] == ["input"] * 5
+    for number in numbers:
+        assert [state.state for state in factory.pin(number).states] == [False], number
 
 
 def test_a_pulse_lasts_as_long_as_it_says(factory: Any, pins: Pins) -> None:
@@ -135,17 +152,143 @@ def test_a_relay_that_goes_on_and_fails_is_brought_to_rest(factory: Any, pins: P
 
 
 def test_no_pi_is_one_sentence(pins: Pins, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "lgpio")
+    """Without lgpio, or with it and no chip; and never by a fallback to the registers."""
     monkeypatch.setattr("gpiozero.Device.pin_factory", None)
-    with pytest.raises(DoorLost, match="cannot be driven"):
-        GpioDoor(pins)
+    for named in ("lgpio", None):
+        if named is None:
+            monkeypatch.delenv("GPIOZERO_PIN_FACTORY")
+        else:
+            monkeypatch.setenv("GPIOZERO_PIN_FACTORY", named)
+        with pytest.raises(
+            DoorLost, match=r"need lgpio|there is no /dev/gpiochip|whose boards"
+        ) as e:
+            GpioDoor(pins)
+        assert "\n" not in str(e.value)
+
+
+def test_no_chip_and_no_rights_are_two_sentences(tmp_path: Path) -> None:
+    gone = OSError("can not open gpiochip")
+    assert "run on a Raspberry Pi, or give the unit a controller" in gpio._no_chip(tmp_path, gone)
+    chip = tmp_path / "gpiochip0"
+    chip.touch()
+    assert "(can not open gpiochip)" in gpio._no_chip(tmp_path, gone)
+    chip.chmod(0)
+    if not os.access(chip, os.R_OK):  # root may always
+        assert "a member of the group gpio" in gpio._no_chip(tmp_path, gone)
+
+
+def test_a_chip_that_may_not_be_used_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gpiochip0").touch()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    said = gpio._no_chip(tmp_path, OSError("can not open gpiochip"))
+    assert f"this user may not use {tmp_path}/gpiochip0; make it a member of the group gpio" in said
+
+
+def at_rest(factory: Any) -> bool:
+    """Nothing was ever high, and every pin is an input again."""
+    return not any(
+        state.state or pin.function != "input"
+        for pin in factory.pins.values()
+        if pin.function == "output" or pin.pull == "floating"
+        for state in pin.states
+    )
 
 
 def test_a_pin_in_use_is_one_sentence(factory: Any, pins: Pins) -> None:
-    first = GpioDoor(pins, factory)
-    with pytest.raises(DoorLost, match="cannot be driven"):
+    first = gpiozero.DigitalInputDevice(pins.buzzer, pin_factory=factory)
+    said = "pin 25, which unit.toml names for buzzer, is in use by another program"
+    with pytest.raises(DoorLost, match=said):
         GpioDoor(pins, factory)
     first.close()
+    assert at_rest(factory), "what was had before is given back, and was never high"
+    GpioDoor(pins, factory).close()
+
+
+def test_a_pin_that_another_program_has_is_the_same_sentence(factory: Any, pins: Pins) -> None:
+    """As lgpio says it of a line that another process holds."""
+    said = gpio._cannot_have("relay", 17, factory, OSError("GPIO busy"))
+    assert "pin 17, which unit.toml names for relay, is in use by another program" in said
+
+
+def test_a_board_without_the_pin_is_one_sentence(pins: Pins) -> None:
+    old = MockFactory(revision="0002")  # the first of all, with 26 pins
+    assert old.board_info.model == "B"
+    wide = msgspec.structs.replace(pins, tamper=26)
+    with pytest.raises(
+        DoorLost, match=r"model B\) has no pin 26, which unit\.toml names for tamper"
+    ):
+        GpioDoor(wide, old)
+    assert at_rest(old)
+
+
+# What the kernel does with a dead program's pins.
+
+
+class KernelsPins(MockFactory):
+    """Where lgpio cannot be had, mock pins under its name."""
+
+
+KernelsPins.__module__ = "gpiozero.pins.lgpio"
+
+
+def parameter(folder: Path, said: str) -> list[Path]:
+    path = folder / "persist_gpio_outputs"
+    path.write_text(said)
+    return [folder / "no-such-driver", path]
+
+
+def test_a_kernel_that_keeps_outputs_drives_no_relay(tmp_path: Path, pins: Pins) -> None:
+    factory = KernelsPins(revision="a02082")
+    with pytest.raises(
+        DoorLost, match=r"persist_gpio_outputs=Y.* dtparam=strict_gpiod to .*config"
+    ):
+        GpioDoor(pins, factory, parameter(tmp_path, "Y\n"))
+    assert not factory.pins, "not even an input was made of a pin"
+    GpioDoor(pins, factory, parameter(tmp_path, "N\n")).close()
+
+
+def test_a_kernel_that_does_not_say_is_told_and_serves(
+    tmp_path: Path, pins: Pins, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    GpioDoor(pins, KernelsPins(revision="a02082"), [tmp_path / "none"]).close()
+    assert "only the one-shot behind the pin is sure to end that pulse" in caplog.text
+
+
+def test_pins_that_are_not_the_kernels_are_not_asked_of(
+    factory: Any, tmp_path: Path, pins: Pins, caplog: pytest.LogCaptureFixture
+) -> None:
+    GpioDoor(pins, factory, parameter(tmp_path, "Y\n")).close()
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ((), None),
+        (("Y\n",), True),
+        (("N\n",), False),
+        (("N\n", "Y\n"), True),
+        (("maybe\n",), None),
+        (("\N{DEGREE SIGN}",), None),
+    ],
+)
+def test_what_the_kernel_says_of_outputs(
+    tmp_path: Path, said: tuple[str, ...], kept: bool | None
+) -> None:
+    paths = [tmp_path / "none", *(tmp_path / str(n) for n in range(len(said)))]
+    for path, text in zip(paths[1:], said, strict=True):
+        path.write_text(text)
+    assert kernelpins.kept(paths) is kept
+
+
+def test_both_drivers_of_a_pi_are_asked() -> None:
+    assert [str(path) for path in kernelpins.PARAMETERS] == [
+        "/sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs",
+        "/sys/module/pinctrl_rp1/parameters/persist_gpio_outputs",
+    ]
 
 
 def test_the_relay_goes_on_before_apply_returns(factory: Any, pins: Pins) -> None:
@@ -257,4 +400,108 @@ def test_a_turn_contact_is_pulled_up_and_debounced(factory: Any) -> None:
 def test_without_a_sensor_nobody_turns(factory: Any, pins: Pins) -> None:
     door_ = GpioDoor(pins, factory)
     assert door_.turned() == (0, 0)
+    door_.close()
+
+
+# What the door says: levels.
+
+WIRED = Pins(
+    green=22, red=27, buzzer=12, relay=17,
+    contact=24, exit_button=25, fire=5, help_button=6, tamper=16,
+)  # fmt: skip
+PIN = {"open": 24, "exit": 25, "fire": 5, "help": 6, "tamper": 16}
+QUIET = Inputs(open=False, exit=False, fire=False, help=False, tamper=False)
+
+
+@pytest.fixture
+def quiet(factory: Any) -> Any:
+    """Every loop closed at rest is closed, before the program starts."""
+    for number in (24, 5, 16):
+        pin = factory.pin(number)
+        pin._set_pull = lambda value, pin=pin: setattr(pin, "_pull", value)
+        pin._state = False
+    return factory
+
+
+def yes(factory: Any, name: str, said: bool) -> None:
+    """By the wiring: contact, fire and tamper say it by an open loop, the buttons by closing."""
+    pin = factory.pin(PIN[name])
+    pin.drive_high() if said == (name in ("open", "fire", "tamper")) else pin.drive_low()
+
+
+def test_a_door_at_rest_says_no_to_everything(quiet: Any) -> None:
+    door_ = GpioDoor(WIRED, quiet)
+    assert door_.inputs() == QUIET
+    assert [quiet.pin(n).pull for n in PIN.values()] == ["up"] * 5
+    assert [quiet.pin(n).bounce for n in PIN.values()] == [BOUNCE_S] * 5
+    door_.close()
+
+
+@pytest.mark.parametrize("name", PIN)
+def test_each_input_says_yes_by_its_own_level(quiet: Any, name: str) -> None:
+    door_ = GpioDoor(WIRED, quiet)
+    for _ in range(2):
+        yes(quiet, name, True)
+        said = Inputs(**(vars_of(QUIET) | {name: True}))
+        assert door_.inputs() == door_.inputs() == said
+        yes(quiet, name, False)
+        assert door_.inputs() == QUIET
+    door_.close()
+
+
+def vars_of(said: Inputs) -> dict[str, Any]:
+    return {name: getattr(said, name) for name in PIN}
+
+
+@pytest.mark.parametrize("name", PIN)
+def test_a_press_between_two_calls_is_told_once(quiet: Any, name: str) -> None:
+    door_ = GpioDoor(WIRED, quiet)
+    for _ in range(3):
+        yes(quiet, name, True)
+        yes(quiet, name, False)
+    assert getattr(door_.inputs(), name) is True
+    assert door_.inputs() == QUIET
+    door_.close()
+
+
+def test_what_is_so_at_the_start_is_told(factory: Any) -> None:
+    """The mock's pulled-up pins are high: as with every cable cut."""
+    door_ = GpioDoor(WIRED, factory)
+    assert door_.inputs() == Inputs(open=True, exit=False, fire=True, help=False, tamper=True)
+    door_.close()
+
+
+def test_what_is_not_wired_says_nothing(factory: Any, pins: Pins) -> None:
+    door_ = GpioDoor(pins, factory)
+    assert door_.inputs() == Inputs()
+    door_.close()
+
+
+def test_a_level_that_no_edge_told_of_is_found_by_looking_and_must_hold(factory: Any) -> None:
+    device = gpiozero.DigitalInputDevice(24, pull_up=True, pin_factory=factory)
+    level = Level(device, yes_is_high=False)
+    pin = factory.pin(24)
+    pin.when_changed = None  # the kernel has lost every edge
+    pin.drive_low()
+    assert [level.told(at_s) for at_s in (1.0, 1.005, 1.019, 1.021)] == [False, False, False, True]
+    pin.drive_high()
+    assert level.told(2.0)
+    pin.drive_low()
+    assert level.told(2.01), "it came back: bounce"
+    pin.drive_high()
+    assert level.told(2.021), "and begins anew"
+    assert level.told(2.03)
+    assert not level.told(2.042)
+    device.close()
+
+
+def test_a_pin_that_cannot_be_read_is_told(quiet: Any) -> None:
+    door_ = GpioDoor(WIRED, quiet)
+
+    def broken() -> bool:
+        raise OSError("the chip is gone")
+
+    quiet.pin(5)._get_state = broken
+    with pytest.raises(DoorLost, match=r"cannot be read any more .*chip is gone"):
+        door_.inputs()
     door_.close()

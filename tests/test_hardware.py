@@ -183,7 +183,7 @@ def test_the_table_for_people_says_the_same(board: MockFactory) -> None:
 
 def test_a_unit_takes_the_outputs_that_this_file_would() -> None:
     assert unit.FIT_FOR_RELAY == RELAY
-    assert unit.FIT_FOR_OUTPUT == set(DOWN_AT_RESET) - MOVES_AT_BOOT
+    assert set(DOWN_AT_RESET) - MOVES_AT_BOOT == unit.FIT_FOR_OUTPUT
 
 
 def test_the_unit_reads_each_input_by_the_level_that_this_file_names() -> None:

@@ -462,7 +462,9 @@ def test_unit_toml_names_the_port_and_its_speed(tmp_path: Path) -> None:
 def test_what_cannot_be_is_told(
     tmp_path: Path, camera: dict[str, Any], pins: dict[str, int], said: str
 ) -> None:
-    content = wanted(camera={"kind": "imager", **camera}, door={"kind": "direct", "pins": PINS | pins})
+    content = wanted(
+        camera={"kind": "imager", **camera}, door={"kind": "direct", "pins": PINS | pins}
+    )
     path = write(tmp_path, content)
     with pytest.raises(unit.ConfigError, match=said):
         unit.read(path)

@@ -1,60 +1,82 @@
-"""The direct door: lights, buzzer, relay and illuminator on the Pi's own pins, through gpiozero.
+"""The direct door: lights, buzzer, relay, illuminator and inputs on the Pi's own pins, through
+gpiozero on lgpio.
 
 One thread plays actions, so a stalled loop ends nothing late: each action comes to rest by itself.
 A hung kernel is beyond software; the one-shot behind the relay pin ends that pulse (hardware/).
+
+Every output is low from its first moment: the chip pulls its pin down from power-on
+(edge/wire/unit.py refuses others), lgpio claims it as an output that is low. Between, and after the
+end, lgpio leaves the pin without any pull, so the resistor outside holds it (hardware/README.md).
 """
 
+import logging
+import os
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import gpiozero
 
+from edge.adapters import kernelpins
 from edge.door import DoorAction, Step
 from edge.ports import DoorLost, Inputs
 from edge.wire.unit import UNLOCK_MS_MAX, Pins
+
+log = logging.getLogger("menshen")
 
 REST_S = 0.25
 """How long the relay is off between two pulses, as `firmware/guard.py` has it: the one-shot behind
 the pin wants a low before each edge."""
 
 BOUNCE_S = 0.02
-"""A level must hold this long to count as a turn: contacts bounce for a few milliseconds, and a
-turnstile holds its contact while the arms move, for a tenth of a second and more."""
+"""A level must hold this long to count: contacts bounce for a few milliseconds, and a turnstile
+holds its contact while the arms move, for a tenth of a second and more."""
+
+YES_IS_HIGH = frozenset({"contact", "fire", "tamper"})
+"""Loops closed to ground at rest, so that a cut cable says yes; the others say it when closed
+(hardware/pins.toml, `active`)."""
 
 _REST = Step(0, False, False, False)
 
 
 class GpioDoor:
-    """Drives the pins of `pins`. Raises DoorLost when there are none (no Pi, no rights)."""
+    """Drives the pins of `pins`. Raises DoorLost, with every pin given back, when it cannot."""
 
-    def __init__(self, pins: Pins, pin_factory: Any = None) -> None:
-        """`pin_factory`: gpiozero's; None takes gpiozero's default, lgpio on a Pi."""
+    def __init__(
+        self,
+        pins: Pins,
+        pin_factory: Any = None,
+        parameters: Iterable[Path] = kernelpins.PARAMETERS,
+    ) -> None:
+        """`pin_factory`: gpiozero's; None takes the one that GPIOZERO_PIN_FACTORY names, or lgpio.
+        `parameters`: where the kernel says whether it keeps outputs.
+        """
         self._opened: list[Any] = []
         self._inputs: list[Any] = []
+        self._factory = _factory() if pin_factory is None else pin_factory
+        _refuse_kept(self._factory, parameters)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", gpiozero.PinFactoryFallback)
-                self._relay = self._output(pins.relay, pin_factory)  # at rest before all else
-                self._green = self._output(pins.green, pin_factory)
-                self._red = self._output(pins.red, pin_factory)
-                self._buzzer = self._output(pins.buzzer, pin_factory)
-                self._illuminator = (
-                    None
-                    if pins.illuminator is None
-                    else self._output(pins.illuminator, pin_factory)
-                )
-                self._turns_in = Turns(self._turn_input(pins.turn, pin_factory))
-                self._turns_out = Turns(self._turn_input(pins.turn_out, pin_factory))
-        except Exception as error:  # each backend has classes of its own (lgpio.error)
+            self._relay = self._output("relay", pins.relay)  # at rest before all else
+            self._green = self._output("green", pins.green)
+            self._red = self._output("red", pins.red)
+            self._buzzer = self._output("buzzer", pins.buzzer)
+            self._illuminator = (
+                None if pins.illuminator is None else self._output("illuminator", pins.illuminator)
+            )
+            self._turns_in = Turns(self._input("turn", pins.turn))
+            self._turns_out = Turns(self._input("turn_out", pins.turn_out))
+            self._open = self._level("contact", pins.contact)
+            self._exit = self._level("exit_button", pins.exit_button)
+            self._fire = self._level("fire", pins.fire)
+            self._help = self._level("help_button", pins.help_button)
+            self._tamper = self._level("tamper", pins.tamper)
+        except DoorLost:
             self._close_pins()
-            raise DoorLost(
-                f"the pins of this door cannot be driven ({_first_line(error)}); "
-                "run on a Raspberry Pi with lgpio, as a member of the group gpio"
-            ) from None
+            raise
         self._changed = threading.Condition()
         self._action: DoorAction | None = None
         self._action_start_s = 0.0
@@ -101,8 +123,20 @@ class GpioDoor:
         return self._turns_in.taken(), self._turns_out.taken()
 
     def inputs(self) -> Inputs:
-        """What the door says now."""
-        return Inputs()
+        """What the door says now. Raises DoorLost."""
+        now_s = time.monotonic()
+        try:
+            return Inputs(
+                open=self._open.told(now_s),
+                exit=self._exit.told(now_s),
+                fire=self._fire.told(now_s),
+                help=self._help.told(now_s),
+                tamper=self._tamper.told(now_s),
+            )
+        except Exception as error:  # each backend has classes of its own (lgpio.error)
+            raise DoorLost(
+                f"a pin of this door cannot be read any more ({_first_line(error)})"
+            ) from None
 
     def close(self) -> None:
         """Everything at rest."""
@@ -171,21 +205,40 @@ class GpioDoor:
                     return
                 self._changed.wait(None if next_s == _NEVER_S else max(0.0, next_s - now_s))
 
-    def _output(self, pin: int, pin_factory: Any) -> Any:
+    def _output(self, use: str, pin: int) -> Any:
         """An active-high output that is low from its first moment (initial_value=False)."""
-        device = gpiozero.DigitalOutputDevice(pin, initial_value=False, pin_factory=pin_factory)
+        device = self._made(
+            use,
+            pin,
+            lambda: gpiozero.DigitalOutputDevice(
+                pin, initial_value=False, pin_factory=self._factory
+            ),
+        )
         self._opened.append(device)
         return device
 
-    def _turn_input(self, pin: int | None, pin_factory: Any) -> Any:
-        """A contact to ground (hardware/pins.toml); None where nothing is wired."""
+    def _input(self, use: str, pin: int | None) -> Any:
+        """A contact to ground, active while it is closed; None where nothing is wired."""
         if pin is None:
             return None
-        device = gpiozero.DigitalInputDevice(
-            pin, pull_up=True, bounce_time=BOUNCE_S, pin_factory=pin_factory
+        device = self._made(
+            use,
+            pin,
+            lambda: gpiozero.DigitalInputDevice(
+                pin, pull_up=True, bounce_time=BOUNCE_S, pin_factory=self._factory
+            ),
         )
         self._inputs.append(device)
         return device
+
+    def _level(self, use: str, pin: int | None) -> "Level":
+        return Level(self._input(use, pin), use in YES_IS_HIGH)
+
+    def _made(self, use: str, pin: int, make: Callable[[], Any]) -> Any:
+        try:
+            return make()
+        except Exception as error:  # each backend has classes of its own (lgpio.error)
+            raise DoorLost(_cannot_have(use, pin, self._factory, error)) from None
 
     @staticmethod
     def _set(device: Any, level: bool) -> None:
@@ -223,6 +276,57 @@ class Turns:
             self._count += 1
 
 
+class Level:
+    """What one contact says, debounced, from gpiozero's thread and by looking, until it is asked.
+
+    The kernel tells edges that held for BOUNCE_S. Looking finds what no edge told of: a level that
+    two looks find, at least BOUNCE_S apart and no other between them.
+    """
+
+    def __init__(self, device: Any, yes_is_high: bool) -> None:
+        """`device`: a gpiozero input pulled up, active while low; None: not wired."""
+        self._lock = threading.Lock()
+        self._device = device
+        self._yes_is_high = yes_is_high
+        self._yes = False
+        self._was = False  # for a moment since it was asked
+        self._differs_since_s: float | None = None
+        if device is None:
+            return
+        self._yes = self._look()
+        device.when_activated = lambda: self._edge(not yes_is_high)
+        device.when_deactivated = lambda: self._edge(yes_is_high)
+
+    def told(self, now_s: float) -> bool | None:
+        """Whether it says yes, or has said it since the last call; None where nothing is wired.
+
+        `now_s`: monotonic seconds. Raises what the device raises.
+        """
+        if self._device is None:
+            return None
+        with self._lock:
+            if self._look() == self._yes:
+                self._differs_since_s = None
+            elif self._differs_since_s is None:
+                self._differs_since_s = now_s
+            elif now_s - self._differs_since_s >= BOUNCE_S:
+                self._turned(not self._yes)
+            said, self._was = self._yes or self._was, False
+            return said
+
+    def _edge(self, yes: bool) -> None:
+        with self._lock:
+            self._turned(yes)
+
+    def _turned(self, yes: bool) -> None:
+        self._yes = yes
+        self._was = self._was or yes
+        self._differs_since_s = None
+
+    def _look(self) -> bool:
+        return bool(self._device.value) != self._yes_is_high
+
+
 _NEVER_S = float("inf")
 
 
@@ -242,6 +346,81 @@ def _step_at(action: DoorAction | None, start_s: float, now_s: float) -> tuple[S
 def _quietly(call: Callable[[], None]) -> None:
     with suppress(Exception):  # a pin that is gone cannot be set, and is not ours any more
         call()
+
+
+def _factory() -> Any:
+    """gpiozero's pins by the kernel's own interface, through lgpio. None of gpiozero's fallbacks:
+    they write to the chip behind the kernel's back, where nobody gives a dead program's pins back.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if gpiozero.Device.pin_factory is None and "GPIOZERO_PIN_FACTORY" not in os.environ:
+                from gpiozero.pins.lgpio import LGPIOFactory
+
+                gpiozero.Device.pin_factory = LGPIOFactory()
+            gpiozero.Device.ensure_pin_factory()
+    except ImportError as error:
+        raise DoorLost(
+            f"this door's pins need lgpio ({_first_line(error)}); "
+            "pip install lgpio into the unit's environment"
+        ) from None
+    except Exception as error:  # each backend has classes of its own (lgpio.error)
+        raise DoorLost(_no_chip(Path("/dev"), error)) from None
+    return gpiozero.Device.pin_factory
+
+
+def _refuse_kept(factory: Any, parameters: Iterable[Path]) -> None:
+    """Only of the kernel's own pins: other pins of gpiozero's are none that a kernel keeps."""
+    if type(factory).__module__ != "gpiozero.pins.lgpio":
+        return
+    kept = kernelpins.kept(parameters)
+    if kept:
+        raise DoorLost(
+            "this kernel leaves the relay on when the program dies in mid-pulse "
+            f"(persist_gpio_outputs=Y), so it is not driven; {kernelpins.CURE}"
+        )
+    if kept is None:
+        log.warning(
+            "this kernel does not say whether it leaves a dead program's relay on; "
+            "only the one-shot behind the pin is sure to end that pulse"
+        )
+
+
+def _no_chip(dev: Path, error: BaseException) -> str:
+    """Why gpiozero has no pins at all."""
+    chips = sorted(dev.glob("gpiochip*"))
+    if not chips:
+        return (
+            f"there is no {dev}/gpiochip here, so this door has no pins; "
+            "run on a Raspberry Pi, or give the unit a controller"
+        )
+    if not any(os.access(chip, os.R_OK | os.W_OK) for chip in chips):
+        return (
+            f"this user may not use {chips[0]}; "
+            "make it a member of the group gpio (sudo usermod -aG gpio NAME) and log in anew"
+        )
+    return (
+        f"the pins of this machine cannot be used ({_first_line(error)}); "
+        "run on a Raspberry Pi, whose boards gpiozero knows"
+    )
+
+
+def _cannot_have(use: str, pin: int, factory: Any, error: BaseException) -> str:
+    """Why this one pin cannot be had."""
+    if isinstance(error, gpiozero.PinInvalidPin):
+        model = getattr(getattr(factory, "board_info", None), "model", "?")
+        return (
+            f"this board (model {model}) has no pin {pin}, which unit.toml names for {use}; "
+            "take one of hardware/pins.toml"
+        )
+    said = _first_line(error)
+    if isinstance(error, gpiozero.GPIOPinInUse) or "busy" in said.lower():
+        return (
+            f"pin {pin}, which unit.toml names for {use}, is in use by another program or by the "
+            "kernel; see by which with gpioinfo, and end that or take its line out of config.txt"
+        )
+    return f"pin {pin} of this door, {use}, cannot be had ({said}); see that nothing else uses it"
 
 
 def _pin_lost(error: BaseException) -> str:
