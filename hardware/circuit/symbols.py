@@ -1,0 +1,452 @@
+"""The symbols of the drawing, our own, so that no library of KiCad's need be installed.
+
+All measures are in grid steps of 2.54 mm, y upwards, as KiCad's libraries have it. Pin numbers are
+those of the parts in parts.csv; README.md names the datasheets.
+"""
+
+from dataclasses import dataclass
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Where a wire may end. `turn` points from there into the body: 0 right, 90 up, 180, 270."""
+
+    number: str
+    name: str
+    kind: str  # KiCad's electrical type: passive, input, output, power_in, ...
+    at: Point
+    turn: int
+    length: float = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One body of a part: a gate, a coil. A part of one body has one unit."""
+
+    pins: tuple[Pin, ...]
+    lines: tuple[tuple[Point, ...], ...] = ()
+    boxes: tuple[tuple[Point, Point], ...] = ()
+    circles: tuple[tuple[Point, float], ...] = ()
+    arcs: tuple[tuple[Point, Point, Point], ...] = ()
+    texts: tuple[tuple[str, Point], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    letter: str  # R, C, U: what a reference begins with
+    units: tuple[Unit, ...]
+    names: bool = False  # show the pins' names
+    numbers: bool = True
+    power: bool = False
+
+
+def _two(kind: str = "passive") -> tuple[Pin, Pin]:
+    return Pin("1", "", kind, (0, 2), 270), Pin("2", "", kind, (0, -2), 90)
+
+
+def _cathode() -> tuple[Pin, Pin]:
+    return Pin("1", "K", "passive", (-2, 0), 0), Pin("2", "A", "passive", (2, 0), 180)
+
+
+_TRIANGLE = ((1, 1), (1, -1), (-1, 0), (1, 1))  # a diode's, K on the left
+_DIODE = (_TRIANGLE, ((-1, 1), (-1, -1)), ((-1, 0), (1, 0)))
+
+
+def _box(
+    width: float,
+    height: float,
+    left: tuple[tuple[str, str, str, float], ...] = (),
+    right: tuple[tuple[str, str, str, float], ...] = (),
+    top: tuple[tuple[str, str, str, float], ...] = (),
+    bottom: tuple[tuple[str, str, str, float], ...] = (),
+) -> Unit:
+    """A box `width` and `height` from its middle; each pin is (number, name, kind, place)."""
+    pins = [Pin(n, name, kind, (-width - 2, y), 0, 2) for n, name, kind, y in left]
+    pins += [Pin(n, name, kind, (width + 2, y), 180, 2) for n, name, kind, y in right]
+    pins += [Pin(n, name, kind, (x, height + 2), 270, 2) for n, name, kind, x in top]
+    pins += [Pin(n, name, kind, (x, -height - 2), 90, 2) for n, name, kind, x in bottom]
+    return Unit(tuple(pins), boxes=(((-width, height), (width, -height)),))
+
+
+def _inverter(number_in: str, number_out: str) -> Unit:
+    return Unit(
+        (
+            Pin(number_in, "", "input", (-3, 0), 0),
+            Pin(number_out, "", "output", (3, 0), 180),
+        ),
+        lines=(
+            ((-2, 1.6), (-2, -1.6), (1.4, 0), (-2, 1.6)),
+            ((-1.6, -0.4), (-1.0, -0.4), (-1.0, 0.4), (-0.4, 0.4)),  # the sign of a Schmitt trigger
+            ((-1.3, -0.4), (-1.3, 0.4), (-1.0, 0.4)),
+        ),
+        circles=(((1.7, 0), 0.3),),
+    )
+
+
+def _nand(a: str, b: str, c: str, out: str) -> Unit:
+    return Unit(
+        (
+            Pin(a, "", "input", (-4, 2), 0),
+            Pin(b, "", "input", (-4, 0), 0),
+            Pin(c, "", "input", (-4, -2), 0),
+            Pin(out, "", "output", (4, 0), 180),
+        ),
+        lines=(((0, 2.4), (-3, 2.4), (-3, -2.4), (0, -2.4)),),
+        arcs=(((0, 2.4), (2.4, 0), (0, -2.4)),),
+        circles=(((2.7, 0), 0.3),),
+    )
+
+
+def _supply(vcc: str, gnd: str) -> Unit:
+    return _box(
+        2,
+        2,
+        top=((vcc, "VCC", "power_in", 0),),
+        bottom=((gnd, "GND", "power_in", 0),),
+    )
+
+
+def _screws(count: int, side: str) -> Symbol:
+    """A screw terminal; its pins leave to the `side` named."""
+    pins, circles = [], []
+    for i in range(count):
+        along = count - 1 - 2 * i
+        if side == "left":
+            pins.append(Pin(str(i + 1), "", "passive", (-3, along), 0, 2))
+            circles.append(((-0.3, along), 0.5))
+        elif side == "right":
+            pins.append(Pin(str(i + 1), "", "passive", (3, along), 180, 2))
+            circles.append(((0.3, along), 0.5))
+        elif side == "up":
+            pins.append(Pin(str(i + 1), "", "passive", (-along, 3), 270, 2))
+            circles.append(((-along, 0.3), 0.5))
+        else:
+            pins.append(Pin(str(i + 1), "", "passive", (-along, -3), 90, 2))
+            circles.append(((-along, -0.3), 0.5))
+    wide, high = (1, count) if side in ("left", "right") else (count, 1)
+    return Symbol(
+        "J",
+        (Unit(tuple(pins), boxes=(((-wide, high), (wide, -high)),), circles=tuple(circles)),),
+    )
+
+
+def _rail(name: str) -> Symbol:
+    """A supply or a ground: wires that end in the same name are one net."""
+    if name.startswith("GND"):
+        bars = [((-0.8, -0.6), (0.8, -0.6))]
+        if name == "GND":
+            bars += [((-0.5, -0.85), (0.5, -0.85)), ((-0.2, -1.1), (0.2, -1.1))]
+        else:  # another ground, drawn otherwise
+            bars += [((-0.8, -0.6), (0, -1.3)), ((0, -1.3), (0.8, -0.6))]
+        lines = (((0, 0), (0, -0.6)), *bars)
+        return Symbol(
+            "#PWR",
+            (Unit((Pin("1", name, "power_in", (0, 0), 270, 0),), lines=lines),),
+            numbers=False,
+            power=True,
+        )
+    lines = (((0, 0), (0, 0.7)), ((-0.6, 0.7), (0.6, 0.7)))
+    return Symbol(
+        "#PWR",
+        (Unit((Pin("1", name, "power_in", (0, 0), 90, 0),), lines=lines),),
+        numbers=False,
+        power=True,
+    )
+
+
+RAILS = ("+3V3", "+5V", "+12V", "+12V_LAMPS", "GND", "GND_DOOR")
+
+SYMBOLS: dict[str, Symbol] = {
+    "R": Symbol("R", (Unit(_two(), boxes=(((-0.4, 1), (0.4, -1)),)),), numbers=False),
+    "C": Symbol(
+        "C",
+        (
+            Unit(
+                (Pin("1", "", "passive", (0, 2), 270, 1.7), Pin("2", "", "passive", (0, -2), 90, 1.7)),
+                lines=(((-0.8, 0.3), (0.8, 0.3)), ((-0.8, -0.3), (0.8, -0.3))),
+            ),
+        ),
+        numbers=False,
+    ),
+    "C_POLAR": Symbol(
+        "C",
+        (
+            Unit(
+                (Pin("1", "", "passive", (0, 2), 270, 1.7), Pin("2", "", "passive", (0, -2), 90, 1.7)),
+                lines=(
+                    ((-0.8, -0.3), (0.8, -0.3)),
+                    ((-1.1, 0.9), (-0.5, 0.9)),
+                    ((-0.8, 1.2), (-0.8, 0.6)),
+                ),
+                boxes=(((-0.8, 0.5), (0.8, 0.2)),),
+            ),
+        ),
+        numbers=False,
+    ),
+    "FUSE": Symbol(
+        "F",
+        (Unit(_two(), boxes=(((-0.4, 1), (0.4, -1)),), lines=(((0, 1), (0, -1)),)),),
+        numbers=False,
+    ),
+    "PTC": Symbol(
+        "F",
+        (
+            Unit(
+                _two(),
+                boxes=(((-0.4, 1), (0.4, -1)),),
+                lines=(((-0.9, -1.3), (-0.6, -1.0), (0.8, 1.2)),),
+            ),
+        ),
+        numbers=False,
+    ),
+    "D": Symbol("D", (Unit(_cathode(), lines=_DIODE),), numbers=False),
+    "D_SCHOTTKY": Symbol(
+        "D",
+        (
+            Unit(
+                _cathode(),
+                lines=(
+                    _TRIANGLE,
+                    ((-0.6, 0.7), (-0.6, 1), (-1, 1), (-1, -1), (-1.4, -1), (-1.4, -0.7)),
+                    ((-1, 0), (1, 0)),
+                ),
+            ),
+        ),
+        numbers=False,
+    ),
+    "D_TVS": Symbol(
+        "D",
+        (Unit(_cathode(), lines=(_TRIANGLE, ((-0.7, 1.3), (-1, 1), (-1, -1), (-1.3, -1.3)), ((-1, 0), (1, 0)))),),
+        numbers=False,
+    ),
+    "D_TVS_BOTH": Symbol(
+        "D",
+        (
+            Unit(
+                (Pin("1", "", "passive", (-2, 0), 0), Pin("2", "", "passive", (2, 0), 180)),
+                lines=(
+                    ((-1, 0.9), (-1, -0.9), (0, 0), (-1, 0.9)),
+                    ((1, 0.9), (1, -0.9), (0, 0), (1, 0.9)),
+                    ((0.3, 1.2), (0, 0.9), (0, -0.9), (-0.3, -1.2)),
+                ),
+            ),
+        ),
+        numbers=False,
+    ),
+    "LED": Symbol(
+        "D",
+        (
+            Unit(
+                _cathode(),
+                lines=(*_DIODE, ((-0.2, 1.2), (-0.9, 1.9)), ((0.5, 1.2), (-0.2, 1.9))),
+                texts=(),
+            ),
+        ),
+        numbers=False,
+    ),
+    "OPTO": Symbol(
+        "U",
+        (
+            Unit(
+                (
+                    Pin("1", "", "passive", (-3, 1), 0),
+                    Pin("2", "", "passive", (-3, -1), 0),
+                    Pin("4", "", "passive", (3, 1), 180),
+                    Pin("3", "", "passive", (3, -1), 180),
+                ),
+                boxes=(((-2, 2), (2, -2)),),
+                lines=(
+                    ((-2, 1), (-1.2, 1), (-1.2, -1), (-2, -1)),
+                    ((-1.6, 0.3), (-0.8, 0.3), (-1.2, -0.3), (-1.6, 0.3)),
+                    ((-1.6, -0.3), (-0.8, -0.3)),
+                    ((-0.5, 0.3), (0.1, 0.3)),
+                    ((-0.1, 0.5), (0.1, 0.3), (-0.1, 0.1)),
+                    ((-0.5, -0.2), (0.1, -0.2)),
+                    ((-0.1, 0.0), (0.1, -0.2), (-0.1, -0.4)),
+                    ((0.7, 0.8), (0.7, -0.8)),
+                    ((2, 1), (1.4, 1), (0.7, 0.4)),
+                    ((2, -1), (1.4, -1), (0.7, -0.4)),
+                    ((1.15, -0.4), (1.2, -0.83), (0.8, -0.8)),
+                ),
+            ),
+        ),
+    ),
+    "NMOS": Symbol(
+        "Q",
+        (
+            Unit(
+                (
+                    Pin("1", "G", "input", (-3, 0), 0, 2),
+                    Pin("3", "D", "passive", (1, 2), 270),
+                    Pin("2", "S", "passive", (1, -2), 90),
+                ),
+                lines=(
+                    ((-1, 1), (-1, -1)),
+                    ((-0.6, 1.2), (-0.6, 0.5)),
+                    ((-0.6, 0.35), (-0.6, -0.35)),
+                    ((-0.6, -0.5), (-0.6, -1.2)),
+                    ((-0.6, 0.85), (1, 0.85), (1, 1)),
+                    ((-0.6, -0.85), (1, -0.85), (1, -1)),
+                    ((-0.6, 0), (1, 0), (1, -0.85)),
+                    ((-0.1, 0.3), (-0.6, 0), (-0.1, -0.3)),
+                ),
+            ),
+        ),
+        numbers=False,
+    ),
+    "RELAY": Symbol(
+        "K",
+        (
+            Unit(
+                (Pin("2", "", "passive", (0, 2), 270), Pin("5", "", "passive", (0, -2), 90)),
+                boxes=(((-1.2, 1), (1.2, -1)),),
+                lines=(((-1.2, -0.7), (1.2, 0.7)),),
+            ),
+            Unit(
+                (
+                    Pin("1", "COM", "passive", (-4, 0), 0, 2),
+                    Pin("3", "NO", "passive", (4, 2), 180, 2),
+                    Pin("4", "NC", "passive", (4, -2), 180, 2),
+                ),
+                lines=(
+                    ((-2, 0), (2.2, -1.4)),
+                    ((2, -2), (1.6, -1.6), (1.6, -0.9)),
+                    ((2, 2), (1.6, 1.6), (1.6, 0.9)),
+                ),
+                texts=(("NO", (0.4, 1.6)), ("NC", (-0.4, -1.8))),
+            ),
+        ),
+    ),
+    "74HC14": Symbol(
+        "U",
+        (
+            _inverter("1", "2"),
+            _inverter("3", "4"),
+            _inverter("5", "6"),
+            _inverter("9", "8"),
+            _inverter("11", "10"),
+            _inverter("13", "12"),
+            _supply("14", "7"),
+        ),
+    ),
+    "74HC10": Symbol(
+        "U",
+        (
+            _nand("1", "2", "13", "12"),
+            _nand("3", "4", "5", "6"),
+            _nand("9", "10", "11", "8"),
+            _supply("14", "7"),
+        ),
+    ),
+    "LTC6994-1": Symbol(
+        "U",
+        (
+            _box(
+                4,
+                3,
+                left=(("1", "IN", "input", 2), ("3", "SET", "passive", -2)),
+                right=(("6", "OUT", "output", 2),),
+                top=(("5", "V+", "power_in", 0),),
+                bottom=(("2", "GND", "power_in", -2), ("4", "DIV", "input", 2)),
+            ),
+        ),
+        names=True,
+    ),
+    "MAX809": Symbol(
+        "U",
+        (
+            _box(
+                4,
+                2,
+                right=(("2", "~{RESET}", "output", 0),),
+                top=(("3", "VCC", "power_in", 0),),
+                bottom=(("1", "GND", "power_in", 0),),
+            ),
+        ),
+        names=True,
+    ),
+    "78L05": Symbol(
+        "U",
+        (
+            _box(
+                3,
+                2,
+                left=(("3", "IN", "power_in", 0),),
+                right=(("1", "OUT", "power_out", 0),),
+                bottom=(("2", "GND", "power_in", 0),),
+            ),
+        ),
+        names=True,
+    ),
+    "RS485": Symbol(
+        "U",
+        (
+            _box(
+                4,
+                4,
+                left=(
+                    ("1", "RO", "output", 3),
+                    ("2", "~{RE}", "input", 1),
+                    ("3", "DE", "input", -1),
+                    ("4", "DI", "input", -3),
+                ),
+                right=(("6", "A", "bidirectional", 1), ("7", "B", "bidirectional", -1)),
+                top=(("8", "VCC", "power_in", 0),),
+                bottom=(("5", "GND", "power_in", 0),),
+            ),
+        ),
+        names=True,
+    ),
+    "SM712": Symbol(
+        "D",
+        (
+            _box(
+                2,
+                2,
+                top=(("1", "A", "passive", -1), ("2", "B", "passive", 1)),
+                bottom=(("3", "GND", "passive", 0),),
+            ),
+        ),
+        names=True,
+    ),
+    "JUMPER": Symbol(
+        "JP",
+        (
+            Unit(
+                _two(),
+                circles=(((0, 0.7), 0.3), ((0, -0.7), 0.3)),
+                lines=(((0.7, 0.7), (0.7, -0.7)),),
+            ),
+        ),
+        numbers=False,
+    ),
+    "HEADER20": Symbol(
+        "J",
+        (
+            _box(
+                3,
+                20,
+                left=tuple((str(i + 1), str(i + 1), "passive", 19 - 2 * i) for i in range(20)),
+            ),
+        ),
+    ),
+    "SCREWS2": _screws(2, "left"),
+    "SCREWS2R": _screws(2, "right"),
+    "SCREWS2U": _screws(2, "up"),
+    "SCREWS2D": _screws(2, "down"),
+    "SCREWS3": _screws(3, "left"),
+    "PWR_FLAG": Symbol(
+        "#FLG",
+        (
+            Unit(
+                (Pin("1", "pwr", "power_out", (0, 0), 90, 0),),
+                lines=(((0, 0), (0, 0.5), (-0.4, 0.8), (0, 1.1), (0.4, 0.8), (0, 0.5)),),
+            ),
+        ),
+        numbers=False,
+        power=True,
+    ),
+    **{name: _rail(name) for name in RAILS},
+}
