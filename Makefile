@@ -7,12 +7,13 @@ BIN = $(VENV)/bin
 SECONDS ?=
 MUTANTS ?= 1000000
 MINUTES ?= 10
+HOURS ?= 1
 FRAMES ?= 100000
 CAMERA ?=
 PHOTOS ?=
 PUBLISH ?=
 
-.PHONY: always demo test test-hardware check bench bench-sight fuzz soak pictures lock clean
+.PHONY: always demo test test-hardware check bench bench-sight fuzz soak soak-osdp pictures lock clean
 
 demo: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CAMERA),--camera $(CAMERA))
@@ -50,6 +51,10 @@ fuzz: $(VENV)/ready
 # FRAMES through the decoder's process; fails where memory is not flat within 5 MiB.
 soak: $(VENV)/ready
 	nice $(BIN)/python -m tests.soak --frames $(FRAMES)
+
+# HOURS of polling in real time, libosdp against the controller's firmware; fails where the session drops.
+soak-osdp: $(VENV)/ready .cache/trixie-micropython
+	$(BIN)/python -m tests.firmware.pty.soak --hours $(HOURS)
 
 pictures: $(VENV)/ready .cache/apt-demo .cache/apt-test
 	@mkdir -p .cache/pictures

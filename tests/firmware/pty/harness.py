@@ -109,6 +109,12 @@ class Running:
         for descriptor in (self._host, self._host_end, self._line, self._line_end):
             os.close(descriptor)
 
+    @property
+    def pid(self) -> int:
+        """Of MicroPython's process."""
+        assert self._process is not None
+        return self._process.pid
+
     # the pins
 
     @property
