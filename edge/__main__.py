@@ -272,6 +272,7 @@ def _settings(unit: Unit) -> Settings:
     return Settings(
         unlock_ms=unit.door.unlock_ms,
         report_s=unit.counts.report_s,
+        held_s=unit.door.held_s,
         collector_key=keys.public_from_text(collector) if collector else b"",
         sensors=Sensors("turn" in unit.door.wired, "turn_out" in unit.door.wired),
         site=unit.site,

@@ -23,6 +23,7 @@ class Signal(Enum):
     HELP = "green and red together, three short: ask for help"
     FULL = "red, double blink, one long: full, please wait"
     NOT_READY = "red, one flash: this unit is not ready"
+    SHUT_ME = "no light, five quick: the door stands open, please shut it"
 
 
 class Step(NamedTuple):
@@ -60,6 +61,8 @@ _TWO_SHORT = ((0, 120), (240, 360))
 _THREE_SHORT = ((0, 120), (240, 360), (480, 600))
 _TWO_LONG = ((0, 400), (600, 1000))  # an on-off buzzer has no low tone: length takes its place
 
+_FIVE_QUICK = tuple((at_ms, at_ms + 60) for at_ms in range(0, 600, 120))
+
 _LOOKS = {
     Signal.OPEN: _Look(((1500, True, False),), _ONE_SHORT),
     Signal.REFUSED: _Look(((2000, False, True),), _TWO_SHORT),
@@ -71,6 +74,7 @@ _LOOKS = {
         ((0, 400),),
     ),
     Signal.NOT_READY: _Look(((150, False, True),), ()),
+    Signal.SHUT_ME: _Look(((540, False, False),), _FIVE_QUICK),
 }
 
 

@@ -1,6 +1,8 @@
-"""How the unit is, as the operator is told: nothing that moves with one person's passage."""
+"""How the unit is, as the operator is told: nothing that moves with one person's passage, but the
+alarms, which are no ordinary passage (`doorway.py`).
+"""
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from importlib.metadata import version
 from typing import Literal
 
@@ -34,11 +36,12 @@ def message(
     started_s: float,
     now: Now,
     trouble: Trouble | None = None,
+    alarms: Sequence[report.Alarm] = (),
 ) -> report.Health:
     """The health message at `now`.
 
     `failed`: the parts that do not work; `oldest`: the first cell not yet acknowledged;
-    `trouble`: what keeps a working camera from seeing.
+    `trouble`: what keeps a working camera from seeing; `alarms`: what the doorway tells.
     """
     at_s = now.interval.earliest_s
     late = oldest is not None and at_s - oldest.until_s > LATE_S
@@ -53,6 +56,7 @@ def message(
         rtc=now.rtc,
         camera="lost" if "camera" in failed else trouble or "ok",
         door="lost" if "door" in failed else "ok",
+        alarms=list(alarms),
         store="full" if "store" in failed else "ok",
         verifier="wrong" if "verifier" in failed else "ok",
         queue="full" if "store" in failed else "late" if late else "ok",

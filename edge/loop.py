@@ -11,7 +11,8 @@ from edge import door, health, ports, selftest
 from edge.asking import Asking
 from edge.clock import Floors, Now
 from edge.decision import Decision, decide
-from edge.door import Signal
+from edge.door import DoorAction, Signal
+from edge.doorway import Doorway
 from edge.lane import Lane, Sensors
 from edge.presented import Presented
 from edge.replay import InView, Limits, Phones
@@ -40,6 +41,14 @@ _TROUBLES: dict[health.Trouble, str] = {
     "unfocused": "nothing the camera sees is sharp; set its focus with `menshen-edge look`",
 }
 _SEES_WELL = "the camera sees well again"
+_ALARMS: dict[report.Alarm, str] = {
+    "fire": "fire: the fire contact says alarm",
+    "tamper": "tamper: a housing is open",
+    "latched": "latched: the controller holds itself shut; see why, then re-arm it from inside",
+    "forced": "door forced open: nobody had released it",
+    "held": "door held open: nobody has shut it",
+    "help": "help: somebody asks for it at the door",
+}
 _SENSORS_WELL = "the turn sensors serve again"
 _INSIDE_UNSEEN = (
     "the site limits how many people are inside and this unit does not see both directions; "
@@ -53,6 +62,7 @@ class Settings:
 
     unlock_ms: int
     report_s: float
+    held_s: float = 30.0
     collector_key: bytes = b""  # 32 bytes; empty: no way to the centre
     site: str = ""
     unit: str = ""
@@ -110,6 +120,12 @@ class Loop:
         self._lane = Lane(rng.randbytes(32), now, settings.sensors, world.memory.load())
         self._unlock_ms = settings.unlock_ms  # of the last opening: a party's pulses are alike
         self._sensors_wrong: str | None = None  # as it was when last tried
+        self._doorway = Doorway(settings.held_s)
+        self._inputs: ports.Inputs | None = None  # of this tick; None: the door cannot be asked
+        self._alarms: tuple[report.Alarm, ...] = ()
+        self._alarms_sent: tuple[report.Alarm, ...] = ()
+        self._remind = False  # the buzzer asks to shut the door
+        self._shown_until_s = float("-inf")  # till when a signal is shown
         self._lit = False
         self._trouble: health.Trouble | None = None  # as the last sighting told
         self._trouble_told: health.Trouble | None = None
@@ -131,6 +147,7 @@ class Loop:
         for step in (
             self._examine,
             self._take,
+            self._hear,
             self._pass,
             self._look,
             self._close_cells,
@@ -141,9 +158,26 @@ class Loop:
                 step(now)
             except ports.WorldFailure as failure:
                 self._failed(failure, now)
-        if self._failures and now.monotonic_s >= self._not_ready_again_s:
+        if not self._serves and now.monotonic_s >= self._not_ready_again_s:
             self._not_ready_again_s = now.monotonic_s + door.NOT_READY_EVERY_S
-            self._show_not_ready(now)
+            self._try_to_show(Signal.NOT_READY, now)
+        elif self._remind and now.monotonic_s >= self._shown_until_s:
+            self._doorway.reminded(now.monotonic_s)
+            self._try_to_show(Signal.SHUT_ME, now)
+
+    @property
+    def _serves(self) -> bool:
+        return not self._failures and not self._latched
+
+    @property
+    def _latched(self) -> bool:
+        """The controller holds itself shut, or what the door says is not known: nothing opens."""
+        return self._inputs is None or bool(self._inputs.latched)
+
+    def _show(self, action: DoorAction, now: Now) -> None:
+        """Play it, in place of what is played. Raises DoorLost."""
+        self._shown_until_s = now.monotonic_s + action.lasts_ms / 1000
+        self._world.door.apply(action)
 
     def _examine(self, now: Now) -> None:
         """Known answers before the door serves and once a day; while they are wrong it is shut."""
@@ -163,6 +197,21 @@ class Loop:
             counts = newer.rules.counts
             self._tally.follow(counts.period_s, counts.k, now)
 
+    def _hear(self, now: Now) -> None:
+        """What the door says; an alarm that begins or ends is told at once."""
+        self._inputs = None
+        try:
+            self._inputs = self._world.door.inputs()
+        finally:
+            heard = self._doorway.tick(self._inputs, now.monotonic_s)
+            self._remind = heard.remind
+            before, self._alarms = self._alarms, heard.alarms
+            for alarm in report.ALARMS:
+                if alarm in heard.alarms and alarm not in before:
+                    log.warning("%s", _ALARMS[alarm])
+                if alarm in before and alarm not in heard.alarms:
+                    log.warning("%s is over", alarm)
+
     def _pass(self, now: Now) -> None:
         """Who has turned, whom nobody saw go, and whether the next of a party may."""
         if not self._settings.sensors.turn:
@@ -172,8 +221,9 @@ class Loop:
         moved = self._lane.tick(self._world.door.turned(), resting, self._limits, now)
         if moved.changed:
             self._world.memory.save(self._lane.saved())
-        if moved.pulse and "verifier" not in self._failures:
-            self._world.door.apply(door.action(Signal.OPEN, self._unlock_ms))
+        if moved.pulse and "verifier" not in self._failures and not self._latched:
+            self._doorway.released(now.monotonic_s + self._unlock_ms / 1000)
+            self._show(door.action(Signal.OPEN, self._unlock_ms), now)
 
     def _look(self, now: Now) -> None:
         if "verifier" in self._failures:
@@ -190,6 +240,8 @@ class Loop:
         if sighting.dim != self._lit:
             self._world.door.illuminate(sighting.dim)
             self._lit = sighting.dim
+        if self._latched:  # nobody is judged, so nobody is counted
+            return
         presented = self._presented.look(
             sighting.symbols, sighting.unread, sighting.size, sighting.seen_s
         )
@@ -213,7 +265,7 @@ class Loop:
             return  # what else is in view has its turn in the next frame
         busy = self._lane.busy or not self._world.door.resting()
         if not busy and self._presented.unreadable(sighting.seen_s):
-            self._world.door.apply(door.action(Signal.UNREADABLE))
+            self._show(door.action(Signal.UNREADABLE), now)
 
     def _act(self, verdict: Verdict, decision: Decision, now: Now) -> int:
         """Remember, count durably, then move: a crash between is an opening with its passage
@@ -235,7 +287,8 @@ class Loop:
             self._lane.keep(opening)
             self._unlock_ms = max(self._settings.unlock_ms, decision.at_least_ms)
             action = door.action(decision.signal, self._unlock_ms)
-        self._world.door.apply(action)
+            self._doorway.released(now.monotonic_s + self._unlock_ms / 1000)
+        self._show(action, now)
         if self._told is not None:
             self._told(verdict, decision)
         return action.lasts_ms
@@ -247,7 +300,7 @@ class Loop:
         self._tally.keep_closed(closed, now)
 
     def _report(self, now: Now) -> None:
-        """Counts and health at fixed times, whatever there is to say."""
+        """Counts and health at fixed times, whatever there is to say; an alarm at once."""
         store, uplink = self._world.store, self._world.uplink
         if uplink is None:
             return
@@ -269,10 +322,13 @@ class Loop:
             cells = store.unacknowledged(report.CELLS_MAX)
             counts = report.Counts(installation=store.installation, cells=cells)
             uplink.send("counts", report.encode(counts))
-        if now.monotonic_s >= self._health_due_s:
+        due = now.monotonic_s >= self._health_due_s
+        if due:
             late_s = now.monotonic_s - self._health_due_s
             jitter_s = self._rng.uniform(-HEALTH_JITTER_S, HEALTH_JITTER_S)
             self._health_due_s += HEALTH_S * (late_s // HEALTH_S + 1) + jitter_s
+        if due or self._alarms != self._alarms_sent:
+            self._alarms_sent = self._alarms
             oldest = next(iter(store.unacknowledged(1)), None)
             said = health.message(
                 self._probed,
@@ -282,6 +338,7 @@ class Loop:
                 self._started_s,
                 now,
                 self._trouble_told,
+                self._alarms,
             )
             uplink.send("health", report.encode(said))
 
@@ -372,9 +429,9 @@ class Loop:
         if part not in self._failures and self._said.pop(part, None) is not None:
             log.warning("the %s works again", part)
 
-    def _show_not_ready(self, now: Now) -> None:
+    def _try_to_show(self, signal: Signal, now: Now) -> None:
         try:
-            self._world.door.apply(door.action(Signal.NOT_READY))
+            self._show(door.action(signal), now)
         except ports.DoorLost as failure:
             self._failed(failure, now)
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edge.inputs import Inputs as Inputs
+
 if TYPE_CHECKING:  # the decoder's process needs a Symbol, and not 10 MiB of what judges it
     from edge.clock import Now, Sync
     from edge.door import DoorAction
@@ -97,21 +99,6 @@ class Sighting:
     steps: tuple[tuple[str, float], ...] = ()
     """What the decoder tried on this frame, in its order, and the ms of each; empty: nothing had
     moved since the frame before, whose symbols these are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What a door says now; None: not wired. Each level has held for 20 ms at least.
-
-    A press that began and ended since the last call is told once.
-    """
-
-    open: bool | None = None  # the door contact: the leaf stands open
-    exit: bool | None = None  # the exit button, which opens by its own wiring, is pressed
-    fire: bool | None = None  # the fire contact, which acts by its own wiring
-    help: bool | None = None  # the help button is pressed
-    tamper: bool | None = None  # the lid of the unit's or the controller's housing is open
-    latched: bool | None = None  # the controller holds itself shut until re-armed from inside
 
 
 class Clock(Protocol):

@@ -68,7 +68,7 @@ BROKEN = {  # what is broken: the file, what it says, what it says then
     ),
     "hides a fault": (
         "edge/loop.py",
-        "            self._show_not_ready(now)\n",
+        "            self._try_to_show(Signal.NOT_READY, now)\n",
         "            pass\n",
     ),
     "reports when somebody has passed": (

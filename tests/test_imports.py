@@ -25,6 +25,7 @@ STAGES = {
     "health",
 }
 STAGES |= {"passage", "inside", "lane"}  # who passes
+STAGES |= {"inputs", "doorway"}  # what the door says
 STAGES |= {"presented"}  # what is shown
 STAGES |= {"view"}  # how well the camera sees
 

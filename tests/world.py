@@ -18,6 +18,7 @@ from edge.adapters.systemclock import SAVE_EVERY_S
 from edge.clock import Kept, Now, Reckoning, Relation, RtcReading, Span, Sync, interval
 from edge.decision import Decision
 from edge.door import DoorAction, Signal
+from edge.doorway import GRACE_S, SHUT_S, TOLD_S
 from edge.lane import Lane, Sensors
 from edge.loop import Loop, Settings, World
 from edge.ports import CameraLost, DoorLost, Inputs, Sighting, Symbol, TrustSource
@@ -33,6 +34,7 @@ TICK_S = 0.25
 TURN_S = 1.5  # from the pulse on
 READ_RATE = 0.6  # of the frames that show a code, as at a real door
 UNLOCK_MS = 3000
+HELD_S = 30.0
 K = 10
 RTC_PPM = 5.0
 FRAME = (1280, 720)
@@ -85,6 +87,8 @@ class Troubles:
     camera_losses: float = 0.0
     door_losses: float = 0.0
     clock_steps: float = 0.0  # of the RTC: an empty battery, a hand
+    forced: float = 0.0  # a crowbar
+    propped: float = 0.0  # a wedge under the leaf, by somebody who went in or out
 
 
 class People:
@@ -169,7 +173,9 @@ class Street:
         wired: bool = True,
         rtc: bool = True,
         turnstile: bool = False,
+        exits: float | None = None,
     ) -> None:
+        """`exits`: how many an hour leave by the exit button; None: the doorway is not wired."""
         self.seed = seed
         self.rng = random.Random(f"street {seed}")
         self.people = People(seed if people is None else people)
@@ -192,7 +198,9 @@ class Street:
         self.decisions: list[tuple[float, str, bool]] = []  # (when, category, opened)
         self.pulses: list[tuple[float, int]] = []
         self.actions: list[tuple[float, Signal]] = []
-        self.said = Inputs()  # by the door: nothing is wired
+        self.leaf = Leaf(self, exits) if exits is not None else None
+        self.said = Inputs()  # by the door, beside its leaf
+        self.shown_until_s = 0.0  # a signal for a person
         self.centre = Centre(self)
         self.camera_lost = self.door_lost = False
         self.seen = Sighting(0.0, size=FRAME)  # whoever comes by
@@ -248,6 +256,7 @@ class Street:
         settings = Settings(
             unlock_ms=UNLOCK_MS,
             report_s=60,
+            held_s=HELD_S,
             collector_key=self.centre.key.public,
             site=SITE,
             unit=UNIT,
@@ -315,10 +324,12 @@ class Street:
     def tick(self) -> None:
         """One tick of the street, the unit and the checks."""
         self._pass_time()
-        before = len(self.pulses)
+        before, told = len(self.pulses), len(self.centre.messages)
         self.loop.tick()
         try:
             self._check(self.pulses[before:])
+            if self.leaf:
+                self.leaf.check(self.centre.messages[told:])
         except AssertionError as error:
             raise AssertionError(f"street with seed {self.seed}: {error}") from None
 
@@ -339,6 +350,8 @@ class Street:
             self.visit = Visit(kind, text, self.monotonic_s, until_s, who, again)
             self.visits.append(self.visit)
         self._go_wrong()
+        if self.leaf:
+            self.leaf.pass_time()
         self.centre.pass_time()
 
     def _go_wrong(self) -> None:
@@ -365,13 +378,17 @@ class Street:
         return self.monotonic_s - self.opened_s.get(who, float("-inf")) < PLAIN.passback_s
 
     def _happens(self, per_hour: float) -> bool:
-        return per_hour > 0 and self.rng.random() < per_hour * TICK_S / 3600
+        return self._happens_by(self.rng, per_hour)
+
+    def _happens_by(self, rng: random.Random, per_hour: float) -> bool:
+        return per_hour > 0 and rng.random() < per_hour * TICK_S / 3600
 
     def _check(self, pulses: list[tuple[float, int]]) -> None:
         for at_s, unlock_ms in pulses:
             assert self.visit is not None, "the relay pulsed with nobody in view"
             assert self.visit.kind in OPENING, f"the relay pulsed for a {self.visit.kind} code"
             assert unlock_ms == UNLOCK_MS, f"a pulse of {unlock_ms} ms"
+            assert not self.said.latched, "the relay pulsed while the controller was latched"
             assert not self.just_passed(self.visit.who), "a code has opened twice"
             if self.visit.who >= 0:
                 self.opened_s[self.visit.who] = at_s
@@ -396,6 +413,13 @@ class Street:
     def apply(self, action: DoorAction) -> None:
         if self.door_lost:
             raise DoorLost("the pins are gone")
+        if action.signal is Signal.SHUT_ME:
+            assert self.monotonic_s >= self.shown_until_s, "the reminder cuts a person's signal"
+            assert self.leaf
+            assert self.leaf.propped, "the buzzer asks to shut a door that is not held"
+            assert not self.said.fire, "the buzzer asks for something during a fire"
+        else:
+            self.shown_until_s = self.monotonic_s + action.lasts_ms / 1000
         self.actions.append((self.monotonic_s, action.signal))
         if action.unlock_ms:
             self.pulses.append((self.monotonic_s, action.unlock_ms))
@@ -413,7 +437,7 @@ class Street:
     def inputs(self) -> Inputs:
         if self.door_lost:
             raise DoorLost("the pins are gone")
-        return self.said
+        return self.leaf.says(self.said) if self.leaf else self.said
 
     def turned(self) -> tuple[int, int]:
         turns, self.turns = self.turns, 0
@@ -424,6 +448,78 @@ class Street:
 
     def told(self, verdict: Verdict, decision: Decision) -> None:
         self.decisions.append((self.monotonic_s, decision.category, decision.opens))
+
+
+class Leaf:
+    """The leaf of the door and its exit button: who is let through opens it, and some others do."""
+
+    def __init__(self, street: Street, exits: float) -> None:
+        self.street, self.exits = street, exits
+        self.rng = random.Random(f"leaf {street.seed}")
+        self.openings: list[tuple[float, float]] = []  # from and until, what is to come included
+        self.pressed_s = float("-inf")
+        self.answered = 0  # pulses for which somebody has come
+        self.forced: list[float] = []  # when
+        self.shut_s = street.monotonic_s  # when it was last shut for SHUT_S
+        self.closed_s: float | None = None
+        self.truly: dict[str, float] = {}  # when the cause of each alarm was there last
+
+    @property
+    def open(self) -> bool:
+        return any(a <= self.street.monotonic_s < b for a, b in self.openings)
+
+    @property
+    def propped(self) -> bool:
+        """Open for too long, by one person or by several."""
+        return self.street.monotonic_s - self.shut_s > HELD_S
+
+    def says(self, said: Inputs) -> Inputs:
+        return replace(
+            said,
+            open=self.open,
+            exit=self.street.monotonic_s - self.pressed_s < 2 * TICK_S,
+        )
+
+    def pass_time(self) -> None:
+        street, now_s = self.street, self.street.monotonic_s
+        self.openings = [(a, b) for a, b in self.openings if b > now_s - 1]
+        for _ in street.pulses[self.answered :]:
+            self._comes(now_s + self.rng.uniform(0.5, 4))  # the last in the pulse's grace
+        self.answered = len(street.pulses)
+        if street._happens_by(self.rng, self.exits):
+            self.pressed_s = now_s
+            self._comes(now_s + self.rng.uniform(0, 4))
+        unlocked = street.pulses and now_s < street.pulses[-1][0] + UNLOCK_MS / 1000 + GRACE_S
+        quiet = not self.openings and not unlocked and now_s - self.pressed_s > 10
+        if quiet and street._happens_by(self.rng, street.troubles.forced):
+            self.openings.append((now_s, now_s + self.rng.uniform(1, 20)))
+            self.forced.append(now_s)
+        if self.open:
+            self.closed_s = None
+        elif self.closed_s is None:
+            self.closed_s = now_s
+        if self.closed_s is not None and now_s - self.closed_s >= SHUT_S:
+            self.shut_s = now_s
+        if self.forced and self.forced[-1] >= self.shut_s:
+            self.truly["forced"] = now_s
+        if self.propped:
+            self.truly["held"] = now_s
+        for alarm in ("fire", "tamper", "latched", "help"):
+            if getattr(street.said, alarm):
+                self.truly[alarm] = now_s
+
+    def _comes(self, at_s: float) -> None:
+        wedged = self.rng.random() < self.street.troubles.propped / max(1, self.exits)
+        lasts_s = self.rng.uniform(60, 200) if wedged else self.rng.uniform(1.5, 5)
+        self.openings.append((at_s, at_s + lasts_s))
+
+    def check(self, messages: "list[Message]") -> None:
+        """No alarm without its cause."""
+        for message in messages:
+            if message.leaf == "health":
+                for alarm in report.decode_health(message.payload).alarms:
+                    ago_s = self.street.monotonic_s - self.truly.get(alarm, float("-inf"))
+                    assert ago_s <= TOLD_S + 2, f"{alarm} was told and is not so"
 
 
 @dataclass

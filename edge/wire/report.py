@@ -1,7 +1,7 @@
 """MQTT topics and payloads, one definition for both ends.
 
     menshen/1/<site>/<unit>/state    retained; birth and last will, tied by `session`
-    menshen/1/<site>/<unit>/health   every minute
+    menshen/1/<site>/<unit>/health   every minute, and when an alarm begins or ends
     menshen/1/<site>/<unit>/counts   every `report_s`: the oldest unacknowledged cells, or none
     menshen/1/<site>/<unit>/ack      down: the collector's signed watermark
     menshen/1/<site>/<unit>/ask      a nonce: what time is it? (edge/wire/time.md)
@@ -45,8 +45,10 @@ for minutes. `dark`: no light; `covered`: nothing but one surface; `dirty`: a ve
 Alarm = Literal["fire", "tamper", "latched", "forced", "held", "help"]
 """What a door cries out, the stated exceptions to telling nothing of a passage. `forced`: it opened
 and nobody had released it; `held`: it stands open too long; `latched`: its controller holds itself
-shut until re-armed from inside.
+shut until re-armed from inside. What a unit does before it tells one: README.md, section 12.
 """
+
+ALARMS: tuple[Alarm, ...] = get_args(Alarm)
 
 Category = Literal[
     "green",
@@ -119,7 +121,7 @@ class Counts(_Message, frozen=True, kw_only=True):
 
 
 class Health(_Message, frozen=True, kw_only=True):
-    """How the unit is. Nothing here moves with one person's passage."""
+    """How the unit is. Nothing here moves with one person's passage but `alarms`, which says so."""
 
     session: Number
     version: Annotated[str, msgspec.Meta(max_length=32)]
