@@ -500,6 +500,8 @@ class Leaf:
             self.closed_s = now_s
         if self.closed_s is not None and now_s - self.closed_s >= SHUT_S:
             self.shut_s = now_s
+        if street.door_lost:  # what was told stays told
+            self.truly |= {a: now_s for a, at_s in self.truly.items() if now_s - at_s <= TOLD_S}
         if self.forced and self.forced[-1] >= self.shut_s:
             self.truly["forced"] = now_s
         if self.propped:
