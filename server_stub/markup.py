@@ -56,13 +56,25 @@ def _card(door: Door, language: Language, now_s: int) -> str:
     why = _why_not_online(door, language, now_s)
     why = f'<p class="why">{why}</p>' if why else ""
     return (
-        f'<li class="door {door.status}{" troubled" if door.problems else ""}">'
+        f'<li class="door {door.status}{" troubled" if door.problems else ""}'
+        f'{" alarmed" if door.alarms else ""}">'
         f'<h3><span class="site">{escape(door.site)}/</span>{escape(door.unit)}</h3>'
         f'<p class="status"><i aria-hidden="true">{_SHAPE[door.status]}</i> '
         f"<b>{say(language, door.status)}</b> {since}</p>"
+        f"{_alarms(door, language)}"
         f"{why}"
         f"{_health(door, language)}</li>"
     )
+
+
+def _alarms(door: Door, language: Language) -> str:
+    """What the door cries out, above everything else that is said of it."""
+    said = "".join(
+        f'<li><i aria-hidden="true">!</i> {say(language, f"alarm-{alarm}")}</li>'
+        for alarm in door.alarms
+    )
+    name = say(language, "alarms")
+    return f'<ul class="alarms" aria-label="{name}">{said}</ul>' if said else ""
 
 
 def _why_not_online(door: Door, language: Language, now_s: int) -> str:

@@ -35,7 +35,8 @@ class Door:
     heard_s: int
     health: dict[str, Any] | None
     health_s: int | None
-    problems: tuple[str, ...]  # names of words, as "camera-lost"
+    problems: tuple[str, ...]  # names of words, as "camera-lost"; alarms first
+    alarms: tuple[str, ...] = ()  # as the door told them last
 
     @property
     def name(self) -> str:
@@ -73,9 +74,11 @@ class Hours:
 
 
 def doors(connection: Connection, now_s: int) -> list[Door]:
-    """Every door ever heard of: those that need somebody first."""
+    """Every door ever heard of: those that need somebody first, and those with an alarm before."""
     found = [_door(row._mapping, now_s) for row in connection.execute(sa.select(units))]
-    return sorted(found, key=lambda d: (d.status == "online", not d.problems, d.site, d.unit))
+    return sorted(
+        found, key=lambda d: (not d.alarms, d.status == "online", not d.problems, d.site, d.unit)
+    )
 
 
 def hours(connection: Connection, some: Iterable[Door], now_s: int, offset_s: int) -> Hours:
@@ -158,10 +161,13 @@ def _door(row: Any, now_s: int) -> Door:
         row["health"],
         row["health_s"],
         tuple(_problems(row["health"] or {})),
+        tuple((row["health"] or {}).get("alarms", ())),  # older units tell none
     )
 
 
 def _problems(health: dict[str, Any]) -> Iterable[str]:
+    for alarm in health.get("alarms", ()):
+        yield f"alarm-{alarm}"
     for part, good in PARTS.items():
         if part in health and health[part] not in good:
             yield f"{part}-{health[part]}"

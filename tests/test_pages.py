@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser, expect
@@ -152,6 +153,13 @@ def test_an_unheard_door_is_not_said_to_hold(filler: Filler) -> None:
         (
             True,
             NOW_S,
+            {"alarms": ["forced", "help"], "camera": "dark"},
+            "online",
+            ("alarm-forced", "alarm-help", "camera-dark"),
+        ),
+        (
+            True,
+            NOW_S,
             {"clock": "floor", "rtc": "broken", "trust": "old"},
             "online",
             ("clock-floor", "rtc-broken", "trust-old"),
@@ -180,6 +188,34 @@ def test_both_languages_say_the_same_things() -> None:
         assert fields == sorted(re.findall(r"{(\w+)}", WORDS["zh"][word])), word
     assert set(report.CATEGORIES) <= WORDS["en"].keys()
     assert set(get_args(report.Camera)) <= WORDS["en"].keys()
+    assert {f"alarm-{alarm}" for alarm in report.ALARMS} <= WORDS["en"].keys()
+
+
+def test_a_door_with_an_alarm_stands_before_all_others(filler: Filler) -> None:
+    day_s = NOW_S - 90000
+    filler.door(A, False, day_s, day_s)  # needs somebody, but cries out nothing
+    filler.door(B, True, day_s, day_s, NOW_S - 20, camera="lost")
+    filler.door(C, True, day_s, day_s, NOW_S - 20, alarms=["fire", "held"])
+    doors, _ = filler.read()
+    assert [door.unit for door in doors] == ["lab", "gate", "hall"]
+    for language, said in (
+        ("en", ("fire alarm", "door held open")),
+        ("zh", ("火警", "门敞开过久")),
+    ):
+        shown = markup.door_list(doors, "", language, NOW_S)  # type: ignore[arg-type]
+        assert all(shown.count(word) == 1 for word in said)
+        assert shown.count('class="alarms"') == 1
+        assert "<b>2</b>" in markup.tally(doors, language)  # type: ignore[arg-type]
+
+
+def test_a_unit_of_before_the_alarms_is_shown_as_ever(filler: Filler) -> None:
+    filler.door(A, True, NOW_S - 9000, NOW_S - 9000, NOW_S)
+    old = {k: v for k, v in msgspec.to_builtins(health()).items() if k != "alarms"}
+    with filler.engine.begin() as connection:
+        connection.execute(sa.update(store.units).values(health=old))
+    doors, _ = filler.read()
+    assert (doors[0].problems, doors[0].alarms) == ((), ())
+    assert "alarms" not in markup.door_list(doors, "", "en", NOW_S)
 
 
 def test_what_a_unit_says_of_itself_cannot_become_markup(filler: Filler) -> None:
@@ -201,7 +237,7 @@ def a_day(filler: Filler, now_s: int) -> None:
     """A day at three doors: a lively gate, a hall with a broken camera, a lab that went silent."""
     day_s = now_s - 20 * HOUR_S
     filler.door(A, True, day_s, day_s, now_s - 20)
-    filler.door(B, True, day_s, day_s, now_s - 25, camera="lost", queue="late")
+    filler.door(B, True, day_s, day_s, now_s - 25, camera="lost", queue="late", alarms=["held"])
     filler.door(C, True, day_s, day_s, now_s - 4000)
     with store.writing(filler.engine) as connection:
         gone = report.State(online=False, session=1, installation="0" * 16)
@@ -241,7 +277,10 @@ def test_the_operators_page(browser: Browser, tmp_path: Path) -> None:
         expect(lab).to_contain_text("connection lost")
         since = datetime.datetime.fromtimestamp(now_s - 3900)
         expect(lab).to_contain_text(f"{since:%H:%M}")
-        expect(page.locator(".door", has_text="hall")).to_contain_text("! lost")
+        hall = page.locator(".door").first
+        expect(hall).to_contain_text("hall")
+        expect(hall).to_contain_text("! lost")
+        expect(hall.get_by_role("list", name="Alarms")).to_have_text("! door held open")
         expect(page.locator("table")).to_contain_text("held, fewer than k")
         expect(page.locator("footer")).to_contain_text("No login yet")
         expect(page.locator(".chart svg text").filter(has_text="green").first).to_be_visible()

@@ -56,11 +56,40 @@ def test_counts_have_one_size_whatever_they_say(cells: list[report.Cell]) -> Non
 @pytest.mark.parametrize("queue", ["ok", "full"])
 def test_health_has_one_size_whatever_it_says(session: int, queue: Any) -> None:
     said = msgspec.structs.replace(
-        HEALTH, session=session, queue=queue, uptime_h=10**6, trust_age_d=10**5
+        HEALTH,
+        session=session,
+        queue=queue,
+        uptime_h=10**6,
+        trust_age_d=10**5,
+        alarms=list(report.ALARMS),
     )
     data = report.encode(said)
     assert len(data) == report.HEALTH_LEN
     assert report.decode_health(data) == said
+
+
+def test_the_fullest_health_fits() -> None:
+    """Every field at its longest, every alarm at once."""
+    full = report.Health(
+        session=2**53, version="x" * 32, uptime_h=2**32 - 1, trust_version=2**32 - 1,
+        trust_age_d=2**32 - 1, trust="expired", clock="system", rtc="unrelated",
+        camera="unfocused", door="lost", alarms=list(report.ALARMS), store="full",
+        verifier="wrong", queue="full",
+    )  # fmt: skip
+    assert report.decode_health(report.encode(full)) == full
+
+
+def test_a_unit_of_before_tells_no_alarms() -> None:
+    said = msgspec.json.decode(report.encode(HEALTH))
+    del said["alarms"]
+    assert report.decode_health(msgspec.json.encode(said)) == HEALTH
+
+
+@pytest.mark.parametrize("alarms", [["burglars"], "fire", ["fire"] * 9, [None]])
+def test_an_alarm_that_nobody_knows_is_refused(alarms: Any) -> None:
+    said = msgspec.json.decode(report.encode(HEALTH)) | {"alarms": alarms}
+    with pytest.raises(report.ReportError, match="not of its schema"):
+        report.decode_health(msgspec.json.encode(said))
 
 
 def test_a_unit_that_has_just_begun() -> None:

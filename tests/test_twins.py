@@ -24,6 +24,7 @@ from tests.world import Street, Troubles
 HOUR_S = 3600
 SEED = 42
 TROUBLES = {"power_cuts": 0.3, "broker_outages": 0.3, "camera_losses": 0.5, "door_losses": 0.3}
+TROUBLES |= {"forced": 0.1, "propped": 0.2}
 
 
 @dataclass(slots=True)
@@ -60,7 +61,10 @@ def lived(
     caplog.clear()
     caplog.set_level(logging.DEBUG)
     per_hour = 120 if hours > 1 else 600
-    street = Street(SEED, folder, people=people, per_hour=per_hour, troubles=Troubles(**TROUBLES))
+    troubles = Troubles(**TROUBLES)
+    street = Street(
+        SEED, folder, people=people, per_hour=per_hour, troubles=troubles, exits=per_hour
+    )
     if leak is not None:
         _plant(street, leak)
     traces = Traces()
@@ -138,6 +142,8 @@ def test_a_day_of_other_people_leaves_the_same_traces(
     assert codes[0].isdisjoint(codes[1])
     assert first.decisions == second.decisions
     assert first.boots > 3
+    assert first.leaf
+    assert first.leaf.forced
     # And what they leave is the same.
     assert differing(ours.traces, theirs.traces) == set()
     assert len(ours.traces.traffic) > 2000
