@@ -26,6 +26,7 @@ test-hardware: .cache/hardware-possible $(VENV)/ready .cache/hardware
 
 # What those proofs need. Each piece adds its line.
 .cache/hardware: .cache/trixie-micropython
+.cache/hardware: .cache/camera/preload.so
 .cache/hardware: always
 	@touch $@
 
@@ -89,6 +90,10 @@ clean:
 .cache/trixie-%: .ci/trixie-% .cache/hardware-possible always
 	@.ci/trixie $* >$@.new
 	@if cmp -s $@.new $@ && [ $@ -nt $< ]; then rm $@.new; else mv $@.new $@; fi
+
+.cache/camera/preload.so: .ci/camera requirements.lock tests/hardware/camera/wheels.lock \
+    tests/hardware/camera/heap.c tests/hardware/camera/metadata.c pyproject.toml | .cache/trixie-camera $(VENV)/ready
+	@.ci/camera $(BIN)/python
 
 .cache/micropython: .ci/micropython .ci/micropython-version
 	@mkdir -p .cache

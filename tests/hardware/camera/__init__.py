@@ -1,0 +1,1 @@
+"""The real picamera2 over libcamera's virtual camera: README.md."""
