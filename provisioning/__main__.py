@@ -270,7 +270,10 @@ def unit(
     )
     card = cards.unit(estate, site, order)
     _tell([card])
-    _next(f"copy {card.path} to the unit, and there: menshen-edge run unit.toml")
+    _next(
+        f"copy {card.path} to the unit; there, once, add config.txt.add to the boot configuration "
+        f"as its first lines say, and: menshen-edge run unit.toml"
+    )
 
 
 @app.command()
@@ -295,7 +298,10 @@ def units(
     out.print(f"Made {_count(new, 'card')} in {estate}/sites/{site}/units.")
     if len(new) < len(made):
         out.print(f"Already there, kept: {_count(made[len(new) :], 'card')}.")
-    _next("copy each unit's folder to its unit, and there: menshen-edge run unit.toml")
+    _next(
+        "copy each unit's folder to its unit; there, once, add config.txt.add to the boot "
+        "configuration as its first lines say, and: menshen-edge run unit.toml"
+    )
 
 
 @app.command()

@@ -15,7 +15,7 @@ from edge.wire import keys
 from edge.wire import unit as wire
 from edge.wire.trust import Group
 from edge.wire.unit import Broker, Camera, Direct, Unit
-from provisioning import authority, files, pins, repository, sites
+from provisioning import authority, boot, files, pins, repository, sites
 from provisioning import estate as places
 from provisioning.files import Folder, ProvisioningError
 
@@ -140,6 +140,7 @@ def _write(
         vouch.certificate(card, "unit", _certificate_name(unit), usage)
         card.same("ca.pem", vouch.pem)
     repository.put(card, believed)
+    card.once(boot.NAME, lambda: boot.addition(unit))
     card.once(UNIT, lambda: _toml(unit))  # the last: a card that has it is whole
     return card
 

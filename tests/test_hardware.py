@@ -4,7 +4,7 @@ import copy
 import re
 from collections.abc import Iterator
 from importlib import resources
-from typing import Any, Literal
+from typing import Any
 
 import gpiozero
 import msgspec
@@ -14,75 +14,12 @@ from gpiozero.pins.mock import MockFactory
 from edge.adapters import gpio
 from edge.wire import unit
 from firmware import guard
+from hardware.pins import PICO_LED, read, wrongs
 from provisioning import pins as provisioned
 from provisioning.files import ProvisioningError
 
 BOARDS = {"3B": "a02082", "4B": "c03114", "Zero2W": "902120", "5B": "c04170"}
 """Model as gpiozero names it, and a revision code of it."""
-
-DOWN_AT_RESET = range(9, 28)  # BCM2835 ARM Peripherals, table 6-31
-MOVES_AT_BOOT = {0, 1, 14, 15}  # HAT EEPROM, UART
-TAKEN = {2, 3} | MOVES_AT_BOOT  # I2C: the clock with its battery
-RELAY = {17, *range(22, 28)}
-
-
-class Pin(msgspec.Struct, forbid_unknown_fields=True):
-    bcm: int
-    direction: Literal["input", "output"]
-    active: Literal["high", "low"]
-    role: str
-    why: str
-    source: list[str]
-    pull: Literal["up", "down"] | None = None
-
-
-class ControllerPin(msgspec.Struct, forbid_unknown_fields=True):
-    gp: int
-    direction: Literal["input", "output"]
-    active: Literal["high", "low"]
-    role: str
-    why: str
-    source: list[str]
-    pull: Literal["up", "down"] | None = None
-
-
-class File(msgspec.Struct, forbid_unknown_fields=True):
-    sources: dict[str, str]
-    pins: dict[str, Pin]
-    controller: dict[str, ControllerPin]
-
-
-def read() -> File:
-    return msgspec.toml.decode(
-        resources.files("hardware").joinpath("pins.toml").read_bytes(), type=File
-    )
-
-
-def wrongs(file: File) -> Iterator[str]:
-    """One sentence for each rule that a pin breaks."""
-    taken: dict[int, str] = {}
-    for name, pin in file.pins.items():
-        if pin.bcm in taken:
-            yield f"{name} has the pin of {taken[pin.bcm]}"
-        taken[pin.bcm] = name
-        if pin.bcm in TAKEN:
-            yield f"{name} is on a pin that others need"
-        if pin.direction == "output":
-            if pin.active != "high" or pin.bcm not in DOWN_AT_RESET:
-                yield f"{name} would be on while booting"
-            if pin.pull is not None:
-                yield f"{name} is an output with a pull"
-        elif pin.pull is None:
-            yield f"{name} floats"
-        for source in pin.source:
-            if source not in file.sources:
-                yield f"{name} names no source"
-        if not (pin.source and pin.role and pin.why):
-            yield f"{name} gives no reason"
-    if file.pins["relay"].bcm not in RELAY:
-        yield "relay is on a pin that moves at boot"
-    if file.pins["relay"].direction != "output":
-        yield "relay is no output"
 
 
 def test_the_file_keeps_every_rule() -> None:
@@ -96,10 +33,23 @@ BROKEN: dict[str, tuple[str, str, Any]] = {
     "green would be on while booting": ("green", "bcm", 7),
     "relay would be on while booting": ("relay", "active", "low"),
     "relay is on a pin that moves at boot": ("relay", "bcm", 18),
+    "relay is no output": ("relay", "direction", "input"),
     "red is an output with a pull": ("red", "pull", "down"),
     "fire floats": ("fire", "pull", None),
     "tamper names no source": ("tamper", "source", ["hearsay"]),
     "tamper gives no reason": ("tamper", "why", ""),
+}
+BROKEN_CONTROLLER: dict[str, tuple[str, str, Any]] = {
+    "the controller's red has the pin of the controller's green": ("red", "gp", 7),
+    "the controller's tamper is on a GPIO that a Pico does not have": ("tamper", "gp", 29),
+    "the controller's fire is on a GPIO that the Pico keeps for itself": ("fire", "gp", 24),
+    "the controller's relay is on a GPIO that the Pico keeps for itself": ("relay", "gp", 25),
+    "the controller's relay would be on while starting": ("relay", "active", "low"),
+    "the controller's relay is no output": ("relay", "direction", "input"),
+    "the controller's uart_tx is on a pin that UART0 cannot send on": ("uart_tx", "gp", 4),
+    "the controller's uart_rx is on a pin that UART0 cannot listen on": ("uart_rx", "gp", 5),
+    "the controller's rearm floats": ("rearm", "pull", None),
+    "the controller's buzzer is an output with a pull": ("buzzer", "pull", "up"),
 }
 
 
@@ -109,6 +59,27 @@ def test_a_broken_rule_is_noticed(sentence: str) -> None:
     file = copy.deepcopy(read())
     setattr(file.pins[name], field, value)
     assert sentence in list(wrongs(file))
+
+
+@pytest.mark.parametrize("sentence", BROKEN_CONTROLLER)
+def test_a_broken_rule_of_the_controller_is_noticed(sentence: str) -> None:
+    name, field, value = BROKEN_CONTROLLER[sentence]
+    file = copy.deepcopy(read())
+    setattr(file.controller[name], field, value)
+    assert sentence in list(wrongs(file))
+
+
+def test_the_controllers_light_is_the_boards_own() -> None:
+    assert read().controller["heartbeat"].gp == PICO_LED
+
+
+def test_both_ways_of_driving_a_door_read_and_drive_the_same() -> None:
+    """What a controller has besides is its link, its pairing and its own lamp."""
+    file = read()
+    own = {"uart_tx", "uart_rx", "rs485_de", "rearm", "pairing", "heartbeat"}
+    assert set(file.controller) - own == set(file.pins) - {"illuminator"}
+    for name in set(file.controller) - own:
+        assert file.controller[name].direction == file.pins[name].direction, name
 
 
 @pytest.fixture(params=BOARDS)

@@ -210,6 +210,7 @@ def test_a_card_opens_no_other_door(estate: Path) -> None:
         assert not any(body in data for data in on_card), path
     assert sorted(p.name for p in first.iterdir()) == [
         "ca.pem",
+        "config.txt.add",
         "trust",
         "unit.key",
         "unit.pem",
@@ -621,7 +622,7 @@ def test_a_demo_site_may_be_quick_and_k_stays(estate: Path) -> None:
 
 def test_a_unit_without_a_broker_has_no_certificate(estate: Path) -> None:
     card = units.unit(estate, "campus", Order(name="door", broker=False))
-    assert sorted(card.made) == ["trust", "unit.toml"]
+    assert sorted(card.made) == ["config.txt.add", "trust", "unit.toml"]
     assert wire.read(card.path / "unit.toml").broker is None
 
 

@@ -1,0 +1,46 @@
+"""What a unit's card adds to the boot partition's `config.txt`: its pins at rest from the first."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from edge.wire.unit import Controlled, Unit
+from hardware import boot
+
+NAME = "config.txt.add"
+"""The file on the card; its first lines say how to use it."""
+
+CONFIG = "/boot/firmware/config.txt"
+"""Where Raspberry Pi OS mounts the boot partition (Raspberry Pi documentation, config.txt)."""
+
+_ON_PINS = ("/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0")
+"""The Pi's own serial port; any other is on USB and needs no pin."""
+
+
+def addition(unit: Unit) -> bytes:
+    """The lines that `unit` needs, for every model of Pi that hardware/ is for."""
+    return "\n".join((*_heading(unit), *_lines(unit), "")).encode()
+
+
+def _heading(unit: Unit) -> Iterator[str]:
+    yield f"# Menshen: the boot configuration of unit {unit.name}, site {unit.site}."
+    yield "# On the unit, in its configuration's folder, as root (a second time changes nothing):"
+    yield f"#   grep -q '^# Menshen' {CONFIG} || cat {NAME} >> {CONFIG}; reboot"
+    yield "# or copy these lines to the end of config.txt on the card's boot partition."
+    if _uart(unit):
+        yield "# In cmdline.txt there, take console=serial0,115200 out: that port serves the door."
+    yield "# Where each line comes from: hardware/boot.py."
+
+
+def _lines(unit: Unit) -> Iterator[str]:
+    door = unit.door
+    if isinstance(door, Controlled):
+        wired = {} if door.illuminator is None else {"illuminator": door.illuminator}
+    else:
+        named = msgspec.structs.asdict(door.pins)
+        wired = {name: bcm for name, bcm in named.items() if bcm is not None}
+    return boot.lines(wired, uart=_uart(unit), camera=unit.camera.kind == "picamera")
+
+
+def _uart(unit: Unit) -> bool:
+    return isinstance(unit.door, Controlled) and unit.door.port in _ON_PINS
