@@ -1,12 +1,26 @@
 """What is frozen into the controller's MicroPython, and what of micropython-lib it needs.
 
-For MicroPython's build: FROZEN_MANIFEST=firmware/manifest.py; with the option `test` also what the
-tests need. `require` names packages of micropython-lib.
+For MicroPython's build: FROZEN_MANIFEST=firmware/manifest.py. `require` names packages of
+micropython-lib; `logging=False` leaves it out where it cannot be reached (log.py bears that), and
+`test=True` brings what the tests need.
 """
 
-options.defaults(test=False)  # noqa: F821 -- the build gives these names
+options.defaults(test=False, logging=True)  # noqa: F821 -- the build gives these names
 
+freeze("$(PORT_DIR)/modules", ("_boot.py", "rp2.py"))  # noqa: F821 -- they mount the flash
+
+module("boot.py")  # noqa: F821
+module("main.py")  # noqa: F821
+module("board.py")  # noqa: F821
+module("debounce.py")  # noqa: F821
 module("guard.py", opt=3)  # noqa: F821
-require("logging")  # noqa: F821 -- for the loop that calls the guard (README.md)
+module("log.py")  # noqa: F821
+module("pairing.py")  # noqa: F821
+module("selftest.py")  # noqa: F821
+module("store.py")  # noqa: F821
+module("version.py")  # noqa: F821
+
+if options.logging:  # noqa: F821
+    require("logging")  # noqa: F821
 if options.test:  # noqa: F821
     require("unittest")  # noqa: F821

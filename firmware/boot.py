@@ -1,0 +1,20 @@
+"""Frozen, and run before anything that lies on the flash: nothing but this image is ever run.
+
+MicroPython looks for modules on the flash first, listens to Ctrl-C on USB, and starts the
+bootloader when a computer opens its USB port at 1200 baud. Here the frozen modules are the only
+ones, Ctrl-C is a letter, and USB stays silent unless the pairing jumper is fitted: a unit outside
+that feeds the controller through its USB socket can give it current and nothing else.
+"""
+
+import sys
+
+import machine
+import micropython
+
+sys.path[:] = [".frozen"]
+micropython.kbd_intr(-1)
+
+import board  # noqa: E402 -- only now is the path the right one
+
+if not board.jumper():
+    machine.USBDevice()  # once it is there, MicroPython starts no USB by itself
