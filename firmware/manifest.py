@@ -12,7 +12,6 @@ freeze("$(PORT_DIR)/modules", ("_boot.py", "rp2.py"))  # noqa: F821 -- they moun
 module("boot.py")  # noqa: F821
 module("main.py")  # noqa: F821
 module("board.py")  # noqa: F821
-module("debounce.py")  # noqa: F821
 module("guard.py", opt=3)  # noqa: F821
 module("log.py")  # noqa: F821
 module("pairing.py")  # noqa: F821
