@@ -11,6 +11,7 @@ import sys
 import machine
 import micropython
 
+machine.WDT(timeout=8_000)  # from here on, whatever hangs is reset; board.py makes it shorter
 sys.path[:] = [".frozen"]
 micropython.kbd_intr(-1)
 

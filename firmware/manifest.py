@@ -9,12 +9,21 @@ options.defaults(test=False, logging=True)  # noqa: F821 -- the build gives thes
 
 freeze("$(PORT_DIR)/modules", ("_boot.py", "rp2.py"))  # noqa: F821 -- they mount the flash
 
-module("boot.py")  # noqa: F821
-module("main.py")  # noqa: F821
+module("backoff.py")  # noqa: F821
 module("board.py")  # noqa: F821
+module("boot.py")  # noqa: F821
+module("controller.py")  # noqa: F821
 module("guard.py", opt=3)  # noqa: F821
+module("inputs.py")  # noqa: F821
+module("latch.py")  # noqa: F821
+module("lights.py")  # noqa: F821
 module("log.py")  # noqa: F821
+module("main.py")  # noqa: F821
+module("osdp.py")  # noqa: F821
 module("pairing.py")  # noqa: F821
+module("peripheral.py")  # noqa: F821
+module("pins.py")  # noqa: F821
+module("secure.py")  # noqa: F821
 module("selftest.py")  # noqa: F821
 module("store.py")  # noqa: F821
 module("version.py")  # noqa: F821
