@@ -27,10 +27,12 @@ def run() -> None:
     try:
         wrong = selftest.failed()
         if wrong:
+            log.warn(wrong)
             store.keep_fault(wrong)
-            fail(pico, wrong)
-        elif board.jumper():
-            pair(pico, store)
+        if board.jumper():
+            pair(pico, store, wrong)
+        elif wrong:
+            fail(pico)
         else:
             serve(pico, store)
     except BaseException as why:  # of every kind: only a reset ends what must not go on
@@ -81,7 +83,7 @@ def serve(pico: board.Board, store: Store) -> None:
             pico.feed()
 
 
-def pair(pico: board.Board, store: Store) -> None:
+def pair(pico: board.Board, store: Store, broken: str) -> None:
     """Take a key over USB, with the door at rest. Returns never: a power cycle ends it."""
     import cryptolib
 
@@ -89,7 +91,7 @@ def pair(pico: board.Board, store: Store) -> None:
         return cryptolib.aes(key, 1).encrypt(block)
 
     usb = board.Usb()
-    pairing = Pairing(board.serial().hex(), VERSION, store, encrypt)
+    pairing = Pairing(board.serial().hex(), VERSION, store, encrypt, broken)
     while True:
         green = board.now_ms() // BLINK_MS % 2 == 0
         if not pico.show(False, green, not green, False, False):
@@ -100,9 +102,8 @@ def pair(pico: board.Board, store: Store) -> None:
         pico.feed()
 
 
-def fail(pico: board.Board, wrong: str) -> None:
+def fail(pico: board.Board) -> None:
     """Show that this controller must be replaced. Returns never."""
-    log.warn(wrong)
     while True:
         pico.show(False, False, board.now_ms() // BLINK_MS % 2 == 0, False, False)
         pico.feed()

@@ -22,19 +22,25 @@ CHECK_LEN = 3
 
 
 class Pairing:
-    """What to answer. `encrypt(key, block)` is AES-128 in ECB mode, of one block."""
+    """What to answer."""
 
     def __init__(
         self,
         serial: str,
         version: str,
         store: Store,
-        encrypt: Callable[[bytes, bytes], bytes],
+        encrypt: "Callable[[bytes, bytes], bytes]",
+        broken: str = "",
     ) -> None:
+        """`encrypt(key, block)`: AES-128 in ECB mode, of one block. `serial`: hex.
+
+        `broken`: what failed its known answer, if anything did: then no key is taken.
+        """
         self._serial = serial
         self._version = version
         self._store = store
         self._encrypt = encrypt
+        self._broken = broken
         self._line = b""
         self._too_long = False
 
@@ -85,6 +91,8 @@ class Pairing:
     def _pair(self, words: list[str]) -> str:
         if len(words) != 4:
             raise ValueError("pair needs a key, an address, a baud and a latch")
+        if self._broken:
+            raise ValueError("this controller is broken: " + self._broken)
         key, address, baud, latch = words
         if len(key) != 2 * KEY_LEN or not _made_of(key, "0123456789abcdefABCDEF"):
             raise ValueError("the key is not 32 hex digits")

@@ -72,8 +72,9 @@ class Store:
                 raise ValueError("another sum")
             key = bytes.fromhex(stored["key"])
             return Settings(key, stored["address"], stored["baud"], stored["latch"])
-        except (ValueError, TypeError, KeyError, AttributeError) as why:
-            raise Torn("controller.json is damaged (" + str(why) + ")") from why
+        except (ValueError, TypeError, KeyError, AttributeError):
+            pass
+        raise Torn(CONFIGURATION + " is damaged")
 
     def keep(self, settings: Settings) -> None:
         """Store `settings` durably, and read them back. Raises: OSError, Torn."""
@@ -120,17 +121,16 @@ class Store:
             os.remove(self._folder + FAULT)
 
     def _read(self, name: str) -> str | None:
-        try:
-            with open(self._folder + name, "rb") as file:
-                stored = file.read()
-        except OSError as why:
-            if why.args[0] == 2:  # ENOENT: it was never written
-                return None
-            raise
+        """What the file says, None where there is none. Raises: OSError, Torn."""
+        if name not in os.listdir(self._folder):
+            return None
+        with open(self._folder + name, "rb") as file:
+            stored = file.read()
         try:
             return str(stored, "utf-8")
         except ValueError:  # UnicodeError is one
-            raise Torn(name + " is damaged") from None
+            pass
+        raise Torn(name + " is damaged")
 
     def _write(self, name: str, text: str) -> None:
         """Closing a file makes it durable there (littlefs), renaming one replaces in one step."""
