@@ -24,6 +24,9 @@ ACK, NAK, PDID, PDCAP, LSTATR, ISTATR, OSTATR = 0x40, 0x41, 0x45, 0x46, 0x48, 0x
 RSTATR, COM, CCRYPT, RMAC_I, BUSY = 0x4B, 0x54, 0x76, 0x78, 0x79
 
 
+DEFAULT_KEY = bytes(range(0x30, 0x40))
+
+
 class Wrong(Exception):
     """The device answered what the standard does not allow."""
 
@@ -90,7 +93,10 @@ class Panel:
         control = sequence | 4 | (8 if block else 0)
         address = self.address if address is None else address
         body = bytes((0x53, address)) + size.to_bytes(2, "little") + bytes((control,))
-        body += block + bytes((code,)) + data + mac
+        return self.crc(body + block + bytes((code,)) + data + mac)
+
+    def crc(self, body):
+        """`body` and its CRC."""
         return body + crc_hqx(body, 0x1D0F).to_bytes(2, "little")
 
     def next(self):

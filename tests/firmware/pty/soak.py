@@ -2,8 +2,8 @@
 
     python -m tests.firmware.pty.soak --hours 1
 
-Prints a line a minute; ends with exit code 1 as soon as the session drops, a pulse has another
-length, or an input's change is not told.
+Prints a line a minute; ends with exit code 1 as soon as the session drops, a pulse is shorter or
+much longer than it should be, or an input's change is not told.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from tests.firmware.pty.harness import KEY, Running
 from tests.firmware.pty.libosdp import INPUT, ControlPanel
 
 PULSE_MS = 500
+LATE_MS_MAX = 1_000  # a busy machine lets the firmware's process wait; on the controller nothing does
 EVERY_S = 10.0
 
 
@@ -32,7 +33,7 @@ def soak(hours: float) -> str:
         if not panel.wait(lambda: panel.secure, 5):
             return "no session within 5 s"
         start = time.monotonic()
-        next_s, rounds = start + EVERY_S, 0
+        next_s, rounds, longest_ms = start + EVERY_S, 0, 0
         panel.wait(lambda: False, 1)
         while time.monotonic() < start + hours * 3600:
             panel.wait(lambda: not panel.secure, next_s - time.monotonic())
@@ -45,8 +46,9 @@ def soak(hours: float) -> str:
             panel.pulse(PULSE_MS)
             panel.wait(lambda before=before: len(door.pulses()) > before, 3)
             new = door.pulses()[before:]
-            if len(new) != 1 or abs(new[0] - PULSE_MS) > 100:
+            if len(new) != 1 or not -5 <= new[0] - PULSE_MS <= LATE_MS_MAX:
                 return f"a pulse of {PULSE_MS} ms was {new}"
+            longest_ms = max(longest_ms, new[0])
             if not [1 for kind, report in panel.told if kind == INPUT and report[rounds % 6]]:
                 return f"input {rounds % 6} was not told: {panel.told}"
             if len(door.history) > 1000:
@@ -55,7 +57,7 @@ def soak(hours: float) -> str:
                 at_s = time.monotonic() - start
                 print(
                     f"{at_s / 60:6.1f} min: {panel.port.sent} frames sent, "
-                    f"{panel.port.sent / at_s:.1f} a second, {rounds} pulses, "
+                    f"{panel.port.sent / at_s:.1f} a second, {rounds} pulses of {PULSE_MS} to {longest_ms} ms, "
                     f"firmware holds {memory_kib(door.pid)} KiB",
                     flush=True,
                 )
@@ -67,7 +69,7 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=1.0)
     hours = parser.parse_args().hours
     wrong = soak(hours)
-    print(wrong or f"{hours} h in one session: no drop, each pulse exact, each change told")
+    print(wrong or f"{hours} h in one session: no drop, each pulse whole, each change told")
     return 1 if wrong else 0
 
 
