@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,7 +30,7 @@ from edge.lane import Sensors
 from edge.loop import Loop, Settings, World
 from edge.ports import CameraLost, WorldFailure
 from edge.verdict import Believed, Genuine, Place, Verdict, verify
-from edge.wire import keys
+from edge.wire import keys, pair
 from edge.wire import trust as trust_file
 from edge.wire import unit as unit_file
 from edge.wire.code import TIME_S_MAX
@@ -305,8 +305,9 @@ def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
         except (WorldFailure, TrustError):
             # systemd starts us again: this is the flash every three seconds
             not_ready = action(Signal.NOT_READY)
-            door.apply(not_ready)
-            time.sleep(not_ready.lasts_ms / 1000)
+            with suppress(ports.DoorLost):  # a controller that does not answer flashes by itself
+                door.apply(not_ready)
+                time.sleep(not_ready.lasts_ms / 1000)
             raise
         uplink: ports.Uplink | None = None
         if unit.broker:
@@ -334,7 +335,15 @@ def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
 
 def _door(door: unit_file.Door) -> ports.Door:
     if isinstance(door, unit_file.Controlled):
-        raise ports.DoorLost("a door with a controller cannot be driven yet")
+        key = pair.read(Path(door.key))
+        try:
+            from edge.adapters.osdp import OsdpDoor
+        except ImportError:
+            raise ports.DoorLost(
+                "a door with a controller needs libosdp: pip install libosdp into the unit's "
+                "environment"
+            ) from None
+        return OsdpDoor(door, key)
     from edge.adapters.gpio import GpioDoor
 
     return GpioDoor(door.pins)

@@ -69,7 +69,7 @@ ARROWS = {
 # Each is imported by one file of a house: to change it is to change that file.
 ONCE = {
     "picamera2", "libcamera", "pyzbar", "zxingcpp", "cv2", "PIL", "gpiozero", "lgpio", "serial",
-    "linuxpy",
+    "linuxpy", "osdp",
     "paho", "aiomqtt", "httpx", "requests", "uvicorn", "ssl", "sqlite3", "nacl", "cbor2",
 }  # fmt: skip
 

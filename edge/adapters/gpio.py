@@ -255,6 +255,33 @@ class GpioDoor:
         self._inputs.clear()
 
 
+class Lamp:
+    """The illuminator alone, where a controller drives the door."""
+
+    def __init__(self, pin: int, pin_factory: Any = None) -> None:
+        """`pin_factory`: as of GpioDoor. Raises DoorLost where the pin cannot be had."""
+        factory = _factory() if pin_factory is None else pin_factory
+        self._lock = threading.Lock()
+        try:
+            self._pin = gpiozero.DigitalOutputDevice(pin, initial_value=False, pin_factory=factory)
+        except Exception as error:  # each backend has classes of its own (lgpio.error)
+            raise DoorLost(_cannot_have("illuminator", pin, factory, error)) from None
+
+    def light(self, on: bool) -> None:
+        """On or off. Raises DoorLost."""
+        with self._lock:
+            try:
+                if bool(self._pin.value) != on:
+                    self._pin.value = on
+            except Exception as error:  # as above
+                raise DoorLost(_pin_lost(error)) from None
+
+    def close(self) -> None:
+        """Dark; safe to call twice."""
+        _quietly(self._pin.off)
+        _quietly(self._pin.close)
+
+
 class Turns:
     """Counts what one contact does, from gpiozero's thread, until it is asked."""
 

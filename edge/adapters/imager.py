@@ -6,13 +6,11 @@ It only listens: mode, light and trigger are set at the imager with its maker's 
 
 import errno
 import logging
-import termios
 import threading
 import time
 from pathlib import Path
 
-import serial
-
+from edge.adapters import serialport
 from edge.adapters.framing import SILENT_S, Framing
 from edge.ports import CameraLost, Sighting, Symbol
 from edge.wire.unit import Camera
@@ -90,18 +88,16 @@ class Imager:
         retry_s = RETRY_S
         while not self._closed.is_set():
             try:
-                with serial.Serial(
-                    self._port, self._baud, timeout=SILENT_S, exclusive=True
-                ) as port:
+                with serialport.opened(self._port, self._baud, SILENT_S) as port:
                     self._opened()
                     retry_s = RETRY_S
                     self._listen(port)
-            except (OSError, termios.error, ValueError) as error:
+            except serialport.FAILURES as error:
                 self._gone(error)
                 self._closed.wait(retry_s)
                 retry_s = min(2 * retry_s, RETRY_S_MAX)
 
-    def _listen(self, port: serial.Serial) -> None:
+    def _listen(self, port: serialport.Port) -> None:
         framing = Framing()
         while not self._closed.is_set():
             data = port.read(max(1, port.in_waiting))
@@ -136,16 +132,9 @@ class Imager:
 
 def _sentence(port: str, error: Exception) -> str:
     """What to do about it."""
-    number = getattr(error, "errno", None)
-    if number == errno.ENOENT:
+    if getattr(error, "errno", None) == errno.ENOENT:
         return (
             f"there is no imager at {port}; check its plug and `ls -l /dev/serial/by-id`. "
             "One that types like a keyboard has no port: switch it to USB-COM (edge/imagers.md)"
         )
-    if number == errno.EACCES:
-        return f"this user may not open {port}; add it to the group dialout"
-    if number in (errno.EBUSY, errno.EAGAIN):
-        return f"{port} is in use by another program; stop that one first"
-    if "returned no data" in str(error) or number in (errno.EIO, errno.ENXIO, errno.ENODEV):
-        return f"the imager at {port} has gone; check its plug and its cable"
-    return f"{port} cannot be used as a serial port ({error}); name the imager's own port"
+    return serialport.trouble(port, "the imager", error)
