@@ -133,6 +133,48 @@ def look(
         eyes.close()
 
 
+@app.command("try")
+def try_out(
+    unit_toml: UnitFile = Path("unit.toml"),
+    relay: Annotated[
+        bool, typer.Option("--relay", help="Pulse the relay without asking first.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(help="Watch the inputs for so long.", min=0)] = 120,
+) -> None:
+    """Try what is wired to the door of UNIT_TOML: each input, each light, the relay.
+
+    Nobody is judged or counted, and nothing is written. Ends with 1 where an input was not seen to
+    move.
+    """
+    from edge import trial
+
+    unit = unit_file.read(unit_toml)
+    if systemd.running():
+        raise ports.DoorLost(
+            f"the door is busy: this unit's service runs; sudo systemctl stop {systemd.SERVICE} "
+            "first, and start it again afterwards"
+        )
+    door = _door(unit.door)
+    try:
+        tried = trial.Trial(door, unit.door.wired)
+        if unit.door.wired and sys.stdin.isatty():
+            print("Move each input; Enter goes on.", flush=True)
+        tried.inputs(seconds, trial.enter_pressed)
+        tried.outputs(illuminator=_has_illuminator(unit.door))
+        asked = f"Pulse the relay for {unit.door.unlock_ms / 1000:g} s? The lock is released."
+        if relay or trial.agreed(asked):
+            tried.relay(unit.door.unlock_ms)
+        else:
+            print("The relay was not tried.")
+    finally:
+        door.close()
+    if tried.unseen:
+        print(f"Not seen to move: {', '.join(tried.unseen)}. Check each one's cable and its pin.")
+        sys.exit(1)
+    if unit.door.wired:
+        print("Every input that is wired was seen to move.")
+
+
 @app.command()
 def rebind(unit_toml: UnitFile = Path("unit.toml")) -> None:
     """Say that the board was replaced: the card of UNIT_TOML belongs to this one from now on."""
@@ -347,6 +389,11 @@ def _door(door: unit_file.Door) -> ports.Door:
     from edge.adapters.gpio import GpioDoor
 
     return GpioDoor(door.pins)
+
+
+def _has_illuminator(door: unit_file.Door) -> bool:
+    pins = door.pins if isinstance(door, unit_file.Direct) else door
+    return pins.illuminator is not None
 
 
 def _memory(file: str) -> ports.Memory:

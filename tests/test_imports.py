@@ -38,6 +38,7 @@ ARROWS = {
     "edge.belief": {"edge.wire", "a stage", "edge.foreign"},
     "edge.ports": {"edge.wire", "a stage"},
     "edge.loop": {"edge.wire", "a stage", "edge.ports"},
+    "edge.trial": {"edge.wire", "a stage", "edge.ports"},
     "edge.sight": {"edge.ports", "edge.wire", "edge.sight"},
     "edge.look": {"edge.ports", "edge.wire", "a stage", "edge.look"},
     "edge.adapters": {
@@ -56,6 +57,7 @@ ARROWS = {
         "edge.ports",
         "edge.belief",
         "edge.loop",
+        "edge.trial",
         "edge.look",
         "edge.sight",
         "edge.adapters",
