@@ -64,7 +64,7 @@ class Doorway:
         While it cannot, alarms stay as they are, and what opens at once afterwards was forced by
         nobody: a request to exit may have gone unseen. So it is when the program starts.
         """
-        if inputs is None or self._first:
+        if inputs is None or inputs.open is None or self._first:
             self._first = False
             self._excused_until_s = max(self._excused_until_s, at_s + EXIT_S)
         if inputs is None:
@@ -76,7 +76,7 @@ class Doorway:
             if not self._pressed:  # a button that was taped down lets nobody through for ever
                 self._passed_s = max(self._passed_s, at_s)
         self._pressed = bool(inputs.exit)
-        if inputs.fire:  # the lock has no power, and people leave
+        if inputs.fire:  # the lock has no power, people leave, and the buzzer asks for nothing
             self._excused_until_s = max(self._excused_until_s, at_s + EXIT_S)
             self._passed_s = max(self._passed_s, at_s)
         self._leaf = self._leaf.seen(inputs.open, at_s, at_s <= self._excused_until_s)
@@ -91,7 +91,7 @@ class Doorway:
             "help": inputs.help,
         }
         self._caused_s |= {alarm: at_s for alarm, there in causes.items() if there}
-        return Said(self._told(at_s), held and not inputs.fire and at_s >= self._remind_s)
+        return Said(self._told(at_s), held and at_s >= self._remind_s)
 
     def reminded(self, at_s: float) -> None:
         """The buzzer has asked, at `at_s`."""
@@ -111,24 +111,21 @@ class Doorway:
 class _Leaf:
     """Open or shut, as far as the contact and its bouncing tell."""
 
-    shut: bool = False  # it was seen shut: what is open from the start was forced by nobody
     opened_s: float | None = None  # when it was opened; None: it is shut, or nobody knows
     closed_s: float | None = None  # since when the contact says shut again
     excused: bool = False  # somebody was let through
 
     def seen(self, is_open: bool | None, at_s: float, may_open: bool) -> "_Leaf":
         """What it is, now that the contact says `is_open`; `may_open`: people are let through."""
-        if is_open is None:
+        if is_open is None or (self.opened_s is None and not is_open):
             return _Leaf()
         if self.opened_s is None:
-            if not is_open:
-                return _Leaf(shut=True)
-            return _Leaf(opened_s=at_s, excused=may_open or not self.shut)
+            return _Leaf(at_s, excused=may_open)
         closed_s = None if is_open else at_s if self.closed_s is None else self.closed_s
         if closed_s is not None and at_s - closed_s >= SHUT_S:
-            return _Leaf(shut=True)
+            return _Leaf()
         excused = self.excused or (may_open and not self._settled(at_s))
-        return _Leaf(self.shut, self.opened_s, closed_s, excused)
+        return _Leaf(self.opened_s, closed_s, excused)
 
     def forced(self, at_s: float) -> bool:
         """It stands open, and nobody was let through."""

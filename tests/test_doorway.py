@@ -125,6 +125,12 @@ def test_who_left_while_the_door_could_not_be_asked_forces_nothing() -> None:
         assert door_.for_s(4, SHUT).for_s(5, OPEN).alarms == ()
 
 
+def test_a_contact_that_has_said_nothing_yet_may_be_open() -> None:
+    """A controller's first status comes after its link."""
+    door_ = Watched(None).for_s(20, replace(SHUT, open=None))
+    assert door_.for_s(5, OPEN).alarms == ()
+
+
 def test_alarms_stay_while_the_door_cannot_be_asked() -> None:
     door_ = Watched().for_s(2, replace(SHUT, tamper=True)).for_s(600, None)
     assert door_.alarms == ("tamper",)
