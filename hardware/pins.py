@@ -9,7 +9,10 @@ import msgspec
 DOWN_AT_RESET = range(9, 28)
 """BCM numbers that the Pi pulls down until a program starts (pins.toml, source "reset")."""
 
-TAKEN = {0, 1, 2, 3, 14, 15}
+UART = {14, 15}
+"""The Pi's serial port; they move at boot."""
+
+TAKEN = {0, 1, 2, 3} | UART
 """HAT EEPROM, I2C with the clock, UART with the controller."""
 
 RELAY = {17, *range(22, 28)}
@@ -27,6 +30,20 @@ PICO_LAST = 28
 UART0_TX = {0, 12, 16, 28}
 UART0_RX = {1, 13, 17, 29}
 """Where the controller's UART0 may be (RP2040 Datasheet, 1.4.3, GPIO functions, F2)."""
+
+HEADER = {
+    2: 3, 3: 5, 4: 7, 14: 8, 15: 10, 17: 11, 18: 12, 27: 13, 22: 15, 23: 16, 24: 18, 10: 19,
+    9: 21, 25: 22, 11: 23, 8: 24, 7: 26, 0: 27, 1: 28, 5: 29, 6: 31, 12: 32, 13: 33, 19: 35,
+    16: 36, 26: 37, 20: 38, 21: 40,
+}  # fmt: skip
+"""Broadcom number to place on the 40-pin header (pins.toml, source "header"); a test holds it to
+gpiozero's boards."""
+
+PICO = {
+    0: 1, 1: 2, 2: 4, 3: 5, 4: 6, 5: 7, 6: 9, 7: 10, 8: 11, 9: 12, 10: 14, 11: 15, 12: 16, 13: 17,
+    14: 19, 15: 20, 16: 21, 17: 22, 18: 24, 19: 25, 20: 26, 21: 27, 22: 29, 26: 31, 27: 32, 28: 34,
+}  # fmt: skip
+"""GPIO number to pin of a Pico (Raspberry Pi Pico Datasheet, 2.1)."""
 
 _OUT = "output"
 

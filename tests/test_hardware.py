@@ -4,6 +4,7 @@ import copy
 import re
 from collections.abc import Iterator
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import gpiozero
@@ -14,7 +15,19 @@ from gpiozero.pins.mock import MockFactory
 from edge.adapters import gpio
 from edge.wire import unit
 from firmware import guard
-from hardware.pins import PICO_LED, read, wrongs
+from firmware import pins as controllers
+from hardware.firmware import source
+from hardware.pins import (
+    DOWN_AT_RESET,
+    HEADER,
+    ON_A_PICO,
+    PICO,
+    PICO_LED,
+    RELAY,
+    UART,
+    read,
+    wrongs,
+)
 from provisioning import pins as provisioned
 from provisioning.files import ProvisioningError
 
@@ -69,6 +82,13 @@ def test_a_broken_rule_of_the_controller_is_noticed(sentence: str) -> None:
     assert sentence in list(wrongs(file))
 
 
+def test_the_controllers_own_numbers_are_made_from_the_file() -> None:
+    there = Path(controllers.__file__).read_text("utf-8")
+    assert there == source(), "make drawings writes firmware/pins.py anew"
+    for name, pin in read().controller.items():
+        assert getattr(controllers, name.upper()) == pin.gp
+
+
 def test_the_controllers_light_is_the_boards_own() -> None:
     assert read().controller["heartbeat"].gp == PICO_LED
 
@@ -96,6 +116,23 @@ def test_every_pin_is_on_the_header_and_free(board: MockFactory) -> None:
         assert header.name == "J8", name
         assert "gpio" in place.interfaces, name
         assert place.pull == "", f"{name} is on a pin with a resistor of the board's own"
+
+
+def test_the_drawings_header_is_the_boards(board: MockFactory) -> None:
+    places = {}
+    for bcm in range(28):
+        ((header, place),) = board.board_info.find_pin(f"GPIO{bcm}")
+        assert header.name == "J8"
+        places[bcm] = place.number
+    assert places == HEADER
+
+
+def test_the_drawings_pico_has_each_gpio_once_and_a_ground_in_each_place_left() -> None:
+    """Raspberry Pi Pico Datasheet, 2.1: grounds at 3, 8, 13, 18, 23, 28, 33 and 38; then the rest."""
+    grounds = {3, 8, 13, 18, 23, 28, 33, 38}
+    others = {30, 35, 36, 37, 39, 40}  # RUN, ADC_VREF, 3V3, 3V3_EN, VSYS, VBUS
+    assert set(PICO) == ON_A_PICO
+    assert sorted([*PICO.values(), *grounds, *others]) == list(range(1, 41))
 
 
 def test_every_output_is_low_from_its_first_moment(board: MockFactory) -> None:
@@ -154,7 +191,7 @@ def test_the_table_for_people_says_the_same(board: MockFactory) -> None:
 
 def test_a_unit_takes_the_outputs_that_this_file_would() -> None:
     assert unit.FIT_FOR_RELAY == RELAY
-    assert set(DOWN_AT_RESET) - MOVES_AT_BOOT == unit.FIT_FOR_OUTPUT
+    assert set(DOWN_AT_RESET) - UART == unit.FIT_FOR_OUTPUT
 
 
 def test_the_unit_reads_each_input_by_the_level_that_this_file_names() -> None:

@@ -1,0 +1,14 @@
+"""`firmware/pins.py`, made from `pins.toml`: the controller has no TOML and no room for one."""
+
+from hardware import pins
+
+_HEAD = (
+    '"""The controller\'s pins: GPIO numbers of the RP2040 and RP2350, '
+    'as hardware/pins.toml has them."""'
+)
+
+
+def source() -> str:
+    """The whole file."""
+    constants = (f"{name.upper()} = {pin.gp}" for name, pin in pins.read().controller.items())
+    return "\n".join((_HEAD, "", *constants, ""))
