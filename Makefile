@@ -13,12 +13,12 @@ CAMERA ?=
 PHOTOS ?=
 PUBLISH ?=
 
-.PHONY: always demo test test-hardware check bench bench-sight fuzz soak soak-osdp pictures lock clean
+.PHONY: always demo test test-hardware check bench bench-sight drawings fuzz soak soak-osdp pictures lock clean
 
 demo: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CAMERA),--camera $(CAMERA))
 
-test: $(VENV)/ready .cache/apt-demo .cache/apt-test .cache/micropython
+test: $(VENV)/ready .cache/apt-demo .cache/apt-test .cache/apt-drawings .cache/micropython
 	$(BIN)/python -m pytest -m "not hardware"
 
 test-hardware: .cache/hardware-possible $(VENV)/ready .cache/hardware
@@ -63,6 +63,10 @@ pictures: $(VENV)/ready .cache/apt-demo .cache/apt-test
 	  tests/test_look_page.py
 	cp .cache/pictures/operators.png .cache/pictures/wallet.png server_stub/
 	cp .cache/pictures/look.png edge/
+
+# What is made from hardware/pins.toml: wiring drawings, mounting, firmware/pins.py.
+drawings: $(VENV)/ready .cache/apt-drawings
+	$(BIN)/python -m hardware
 
 lock: $(VENV)/ready
 	$(BIN)/pip-compile --quiet --allow-unsafe --strip-extras --generate-hashes --no-emit-index-url \

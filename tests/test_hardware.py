@@ -128,7 +128,7 @@ def test_the_drawings_header_is_the_boards(board: MockFactory) -> None:
 
 
 def test_the_drawings_pico_has_each_gpio_once_and_a_ground_in_each_place_left() -> None:
-    """Raspberry Pi Pico Datasheet, 2.1: grounds at 3, 8, 13, 18, 23, 28, 33 and 38; then the rest."""
+    """Raspberry Pi Pico Datasheet, 2.1."""
     grounds = {3, 8, 13, 18, 23, 28, 33, 38}
     others = {30, 35, 36, 37, 39, 40}  # RUN, ADC_VREF, 3V3, 3V3_EN, VSYS, VBUS
     assert set(PICO) == ON_A_PICO

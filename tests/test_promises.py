@@ -261,10 +261,15 @@ def test_7_a_dead_program_leaves_the_relay_to_the_one_shot(tmp_path: Path) -> No
         assert not link.state().relay_closed
 
 
-@pytest.mark.xfail(reason="missing: drawings of the relay's one-shot, fire contact and supply")
-def test_7_a_hung_kernel_a_fire_alarm_and_a_power_failure_are_wired_for() -> None:
+@pytest.mark.parametrize("lock", ["fail-safe", "fail-secure"])
+def test_7_a_hung_kernel_a_fire_alarm_and_a_power_failure_are_wired_for(lock: str) -> None:
+    """The drawing an electrician builds from says what each of them does (tests/test_drawings.py
+    follows its wires, tests/test_faults.py the table of all faults)."""
     hardware = Path(__file__).parent.parent / "hardware"
-    assert list(hardware.glob("*.svg")), "no drawing, no door"
+    drawing = (hardware / f"{lock}.svg").read_text("utf-8")
+    for fault in ("Fire alarm", "All supply lost", "Program dead, kernel hung"):
+        assert f">{fault}" in drawing
+    assert "fire panel: opens" in drawing
 
 
 def test_the_street_itself_can_fail(tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""`python -m hardware` (make drawings): write anew what is made from pins.toml and the like."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from hardware import firmware, locks, mounting, pictures, pins, wiring
+
+HERE = Path(__file__).parent
+
+
+def main() -> int:
+    """Write the drawings and firmware/pins.py; 2 where a rule is broken or a tool is missing."""
+    wrong = list(pins.wrongs(pins.read()))
+    for tool in ("dot", "rsvg-convert"):
+        if shutil.which(tool) is None:
+            wrong.append(f"{tool} is missing; run: make .cache/apt-drawings")
+    try:
+        harnesses = {name: wiring.text(name) for name in wiring.DRAWINGS}
+    except wiring.WiringError as error:
+        wrong.append(str(error))
+    if wrong:
+        print("\n".join(wrong), file=sys.stderr)
+        return 2
+    for name, source in harnesses.items():
+        pictures.harness(source, HERE, name)
+    for page, draw in locks.DRAWINGS.items():
+        pictures.page(draw(), HERE, page)
+    pictures.page(mounting.svg(), HERE, "mounting")
+    (HERE.parent / "firmware" / "pins.py").write_text(firmware.source(), encoding="utf-8")
+    print("Drawn anew in hardware/, and firmware/pins.py with them.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

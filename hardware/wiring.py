@@ -1,0 +1,269 @@
+"""The wiring drawings, as WireViz wants them: `wiring.toml` for the door, `pins.toml` for the pins.
+
+WireViz (wireviz.org, its syntax page) draws connectors as tables and cables between them; here a
+part is a connector, and only what is wired is shown.
+"""
+
+from importlib import resources
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+from hardware import pins
+
+Drawing = Literal["direct", "controlled"]
+DRAWINGS: dict[Drawing, str] = {
+    "direct": "A door that the Pi drives itself, inside a locked housing",
+    "controlled": "A door with a controller on the safe side",
+}
+
+BOARD = "A1"
+RIBBON = "W7"
+
+
+class WiringError(ValueError):
+    """The data of a drawing is wrong; one sentence that says where."""
+
+
+class _Table(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    drawn: list[Drawing] = msgspec.field(default_factory=lambda: list(DRAWINGS), name="in")
+
+
+class _Part(_Table, forbid_unknown_fields=True, kw_only=True):
+    type: str
+    subtype: str = ""
+    notes: str = ""
+    pins: list[str] = []
+    fixed: dict[str, int] = {}  # of a Pi or Pico: what is on a place by its own right
+    labels: dict[str, str] = {}  # of the board: what is at a terminal
+
+
+class _Host(_Table, forbid_unknown_fields=True, kw_only=True):
+    """What the board's J1 goes to."""
+
+    grounds: list[int]
+    supply: int = msgspec.field(name="3V3")
+
+
+class _Cable(_Table, forbid_unknown_fields=True, kw_only=True):
+    name: str
+    type: str
+    length_m: float
+    wires: list[str]
+
+
+class _Board(msgspec.Struct, forbid_unknown_fields=True):
+    header: list[str]
+    ribbon: list[str]
+
+
+class File(msgspec.Struct, forbid_unknown_fields=True):
+    """The whole of wiring.toml."""
+
+    board: _Board
+    hosts: dict[str, _Host]
+    parts: dict[str, _Part]
+    cables: list[_Cable]
+
+
+class _Wire(msgspec.Struct, frozen=True):
+    start: tuple[str, str]  # part, pin
+    colour: str
+    end: tuple[str, str]
+
+
+def read() -> File:
+    """wiring.toml as it is shipped."""
+    text = resources.files("hardware").joinpath("wiring.toml").read_bytes()
+    return msgspec.toml.decode(text, type=File)
+
+
+def text(drawing: Drawing) -> str:
+    """The drawing's YAML, the same each time. Raises WiringError."""
+    head = f"# {DRAWINGS[drawing]}. Made from wiring.toml and pins.toml: make drawings\n"
+    made: str = yaml.safe_dump(harness(drawing, read()), sort_keys=False, allow_unicode=True)
+    return head + made
+
+
+def harness(drawing: Drawing, file: File) -> dict[str, Any]:
+    """The drawing as WireViz takes it. Raises WiringError."""
+    cables = [(c, [_wire(w) for w in c.wires]) for c in file.cables if drawing in c.drawn]
+    for host, wiring in file.hosts.items():
+        if drawing in wiring.drawn:
+            cables.insert(0, (_ribbon(wiring.drawn), _ribbon_wires(host, wiring, file.board)))
+    used = _used(drawing, file, cables)
+    return {
+        "metadata": {"title": DRAWINGS[drawing]},
+        "options": {"fontname": "DejaVu Sans", "bgcolor_connector": "WH", "color_mode": "FULL"},
+        "tweak": {"append": ["ranksep=0.5", "nodesep=0.15"]},
+        "connectors": {name: _connector(name, file.parts[name], there) for name, there in used},
+        "cables": {cable.name: _cable(cable, wires) for cable, wires in cables},
+        "connections": [step for cable, wires in cables for step in _steps(file, cable, wires)],
+    }
+
+
+def _wire(said: str) -> _Wire:
+    """ "P1.V+ RD A1.J2.1": a pin's name may hold blanks and dots, a colour is two capitals."""
+    for colour in (word for word in said.split() if len(word) == 2 and word.isupper()):
+        start, _, end = said.partition(f" {colour} ")
+        if "." in start and "." in end:
+            return _Wire(_end(start), colour, _end(end))
+    raise WiringError(f"wiring.toml: {said!r} is no wire; say PART.PIN COLOUR PART.PIN")
+
+
+def _end(said: str) -> tuple[str, str]:
+    part, _, pin = said.partition(".")
+    return part, pin
+
+
+def _ribbon(drawn: list[Drawing]) -> _Cable:
+    return _Cable(name=RIBBON, type="rainbow ribbon", length_m=0.2, wires=[], drawn=drawn)
+
+
+def _ribbon_wires(host: str, wiring: _Host, board: _Board) -> list[_Wire]:
+    """What of J1 the host has; each ground its own."""
+    grounds = iter(wiring.grounds)
+    known = _numbers(host)
+    wires = []
+    for place, name in enumerate(board.header, 1):
+        at = name
+        if name == "GND":
+            at = f"GND {next(grounds)}"
+        elif name != "3V3" and name not in known:
+            continue
+        colour = board.ribbon[(place - 1) % len(board.ribbon)]
+        wires.append(_Wire((host, at), colour, (BOARD, f"J1.{place}")))
+    return wires
+
+
+def _numbers(host: str) -> dict[str, int]:
+    """Each name of pins.toml to its place on the host's header."""
+    file = pins.read()
+    if host == "X2":
+        return {n: pins.PICO[p.gp] for n, p in file.controller.items() if p.gp in pins.PICO}
+    return {name: pins.HEADER[pin.bcm] for name, pin in file.pins.items()}
+
+
+def _used(
+    drawing: Drawing, file: File, cables: list[tuple[_Cable, list[_Wire]]]
+) -> list[tuple[str, list[str]]]:
+    """Each part of the drawing, and its pins that a wire goes to. Raises WiringError."""
+    there: dict[str, list[str]] = {n: [] for n, part in file.parts.items() if drawing in part.drawn}
+    taken: dict[tuple[str, str], str] = {}
+    for cable, wires in cables:
+        for wire in wires:
+            for part, pin in (wire.start, wire.end):
+                if part not in there:
+                    raise WiringError(f"wiring.toml: {cable.name} goes to {part}, which is nowhere")
+                known = file.parts[part].pins
+                if known and pin not in known:
+                    raise WiringError(f"wiring.toml: {cable.name}: {part} has no pin {pin}")
+                other = taken.setdefault((part, pin), cable.name)
+                if other != cable.name and (part, pin) not in _SHARED:
+                    raise WiringError(
+                        f"wiring.toml: {part}.{pin} has wires of {other} and {cable.name}"
+                    )
+                if pin not in there[part]:
+                    there[part].append(pin)
+    return [(name, pins_) for name, pins_ in there.items() if pins_]
+
+
+_SHARED = {("P1", "V+"), ("P1", "V-"), ("P2", "Vo+"), ("P2", "Vo-")}
+"""Terminals that take more wires than one."""
+
+
+def _connector(name: str, part: _Part, there: list[str]) -> dict[str, Any]:
+    made: dict[str, Any] = {"type": part.type}
+    if part.pins:
+        shown = [pin for pin in part.pins if pin in there]
+        made["pins"] = [_number(pin) for pin in shown]
+    elif name == BOARD:
+        shown = sorted(there, key=_terminal)
+        header = read().board.header
+        made["pins"] = shown
+        made["pinlabels"] = [
+            header[int(p.removeprefix("J1.")) - 1] if p.startswith("J1.") else part.labels[p]
+            for p in shown
+        ]
+    else:
+        places = {pin: _place(name, part, pin) for pin in there}
+        shown = sorted(there, key=places.__getitem__)
+        made["pins"] = [places[pin] for pin in shown]
+        made["pinlabels"] = [_said(name, part, pin) for pin in shown]
+    made["show_pincount"] = False
+    notes = [note for note in (part.subtype, part.notes) if note]
+    if notes:
+        made["notes"] = "\n".join(notes)
+    return made
+
+
+def _terminal(pin: str) -> tuple[int, int]:
+    block, _, number = pin.removeprefix("J").partition(".")
+    return int(block), int(number)
+
+
+def _place(name: str, part: _Part, pin: str) -> int:
+    """Where on a Pi's or Pico's header a pin is."""
+    if pin.startswith("GND "):
+        return int(pin.removeprefix("GND "))
+    if pin == "3V3":
+        return read().hosts[name].supply
+    if pin in part.fixed:
+        return part.fixed[pin]
+    try:
+        return _numbers(name)[pin]
+    except KeyError:
+        raise WiringError(f"wiring.toml: {name}.{pin} is not in pins.toml") from None
+
+
+def _said(name: str, part: _Part, pin: str) -> str:
+    if pin.startswith("GND"):
+        return "GND"
+    if pin.startswith("3V3"):
+        return "3V3"
+    if pin in part.fixed:
+        return pin
+    file = pins.read()
+    if name == "X2":
+        return f"{pin} (GP{file.controller[pin].gp})"
+    return f"{pin} (BCM {file.pins[pin].bcm})"
+
+
+def _cable(cable: _Cable, wires: list[_Wire]) -> dict[str, Any]:
+    return {
+        "category": "bundle" if cable.name == RIBBON else None,
+        "type": cable.type,
+        "length": cable.length_m,
+        "colors": [wire.colour for wire in wires],
+        "show_wirecount": False,
+        "show_wirenumbers": False,
+    }
+
+
+def _steps(file: File, cable: _Cable, wires: list[_Wire]) -> list[list[dict[str, list[Any]]]]:
+    """One connection set for each pair of parts that a cable joins."""
+    steps: list[list[dict[str, list[Any]]]] = []
+    pairs: dict[tuple[str, str], list[tuple[int, _Wire]]] = {}
+    for number, wire in enumerate(wires, 1):
+        pairs.setdefault((wire.start[0], wire.end[0]), []).append((number, wire))
+    for (start, end), joined in pairs.items():
+        steps.append(
+            [
+                {start: [_at(file, wire.start) for _, wire in joined]},
+                {cable.name: [number for number, _ in joined]},
+                {end: [_at(file, wire.end) for _, wire in joined]},
+            ]
+        )
+    return steps
+
+
+def _at(file: File, end: tuple[str, str]) -> str | int:
+    name, pin = end
+    part = file.parts[name]
+    return _number(pin) if part.pins or name == BOARD else _place(name, part, pin)
+
+
+def _number(pin: str) -> str | int:
+    """WireViz knows a pin that is all digits as a number only."""
+    return int(pin) if pin.isdecimal() else pin
