@@ -4,7 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from hardware import firmware, locks, mounting, pictures, pins, wiring
+from hardware import bom, firmware, locks, mounting, pictures, pins, wiring
 
 HERE = Path(__file__).parent
 
@@ -27,8 +27,9 @@ def main() -> int:
     for page, draw in locks.DRAWINGS.items():
         pictures.page(draw(), HERE, page)
     pictures.page(mounting.svg(), HERE, "mounting")
+    (HERE / "bom.csv").write_text(bom.text(), encoding="utf-8")
     (HERE.parent / "firmware" / "pins.py").write_text(firmware.source(), encoding="utf-8")
-    print("Drawn anew in hardware/, and firmware/pins.py with them.")
+    print("Drawn anew in hardware/; bom.csv and firmware/pins.py made with them.")
     return 0
 
 

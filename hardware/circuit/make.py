@@ -39,8 +39,7 @@ def relay(s: Sheet) -> None:
     s.section(
         "1  From the pin",
         *(6, 10, 52, 34),
-        "An open or floating pin lights no LED: R1 pulls it down, and\n"
-        "the LED wants milliamperes.",
+        "An open or floating pin lights no LED: R1 pulls it down, and\nthe LED wants milliamperes.",
     )
     s.net("relay", (10, 22), "left", everywhere=True)
     r1 = s.part("R1", "R", 15, 26)
@@ -183,7 +182,9 @@ def relay(s: Sheet) -> None:
 
     s.section("7  Supply of the logic", 6, 80, 106, 101, "100 nF at each of U2 to U5.")
     for x, reference, unit, vcc, gnd in ((16, "U2", 7, "14", "7"), (30, "U5", 4, "14", "7")):
-        u = s.part(reference, reference.replace("U2", "74HC14").replace("U5", "74HC10"), x, 91, 0, unit)
+        u = s.part(
+            reference, reference.replace("U2", "74HC14").replace("U5", "74HC10"), x, 91, 0, unit
+        )
         s.rail("+5V", u[vcc])
         s.rail("GND_DOOR", u[gnd])
     for x, reference in ((48, "C2"), (60, "C3"), (72, "C4"), (84, "C5")):
@@ -454,7 +455,9 @@ def main(to: Path = HERE) -> None:
     known = values()
     root = Sheet(PROJECT, PROJECT, "pages", "A4", "/", known)
     root._path = f"/{root.id}"
-    root.text("The board between a Pi or a Pico and a door. README.md says how it works.", 8, 10, 2.5)
+    root.text(
+        "The board between a Pi or a Pico and a door. README.md says how it works.", 8, 10, 2.5
+    )
     used: set[str] = set()
     for number, (name, title, paper, draw) in enumerate(PAGES):
         page = Sheet(PROJECT, name, title, paper, "", known)

@@ -10,7 +10,9 @@ from pathlib import Path
 from hardware.circuit.symbols import SYMBOLS, Point, Symbol, Unit
 
 STEP_MM = 2.54
-_NAMES = uuid.UUID("6f9b0a52-6f0e-4a55-9a3e-2f3f6cbb6d11")  # so that the same drawing has the same file
+_NAMES = uuid.UUID(
+    "6f9b0a52-6f0e-4a55-9a3e-2f3f6cbb6d11"
+)  # so that the same drawing has the same file
 LIBRARY = "menshen"
 
 
@@ -26,7 +28,9 @@ def _id(*parts: object) -> str:
     return str(uuid.uuid5(_NAMES, "/".join(map(str, parts))))
 
 
-def _effects(justify: str = "", hide: bool = False, size_mm: float = 1.27, bold: bool = False) -> str:
+def _effects(
+    justify: str = "", hide: bool = False, size_mm: float = 1.27, bold: bool = False
+) -> str:
     font = f"(font (size {size_mm:g} {size_mm:g}){' (bold yes)' if bold else ''})"
     side = f" (justify {justify})" if justify else ""
     return f"(effects {font}{side}{' (hide yes)' if hide else ''})"
@@ -134,7 +138,9 @@ class Sheet:
             lines.append(self._field("Reference", reference, (x, y), 0, "", hide=True))
             shown = kind != "PWR_FLAG"
             lines.append(
-                self._field("Value", value, (x, y + (-1.2 if above else 1.9)), 0, "", hide=not shown)
+                self._field(
+                    "Value", value, (x, y + (-1.2 if above else 1.9)), 0, "", hide=not shown
+                )
             )
         else:
             lines += self._fields(reference, value, kind, unit, x, y, turn)
@@ -242,7 +248,9 @@ class Sheet:
             f' {_effects("left top", size_mm=size_mm, bold=bold)} (uuid "{_id(self.name, text, x, y)}"))'
         )
 
-    def section(self, heading: str, x1: float, y1: float, x2: float, y2: float, note: str = "") -> None:
+    def section(
+        self, heading: str, x1: float, y1: float, x2: float, y2: float, note: str = ""
+    ) -> None:
         """A dashed frame with a heading, and a note under it."""
         self._items.append(
             f"(rectangle (start {_mm(x1)} {_mm(y1)}) (end {_mm(x2)} {_mm(y2)})"
@@ -252,7 +260,9 @@ class Sheet:
         if note:
             self.text(note, x1 + 0.6, y1 + 1.7, 1.3)
 
-    def child(self, sheet: "Sheet", page: int, x: float, y: float, width: float, height: float) -> None:
+    def child(
+        self, sheet: "Sheet", page: int, x: float, y: float, width: float, height: float
+    ) -> None:
         """A page below this one."""
         self._items.append(
             f"(sheet (at {_mm(x)} {_mm(y)}) (size {_mm(width)} {_mm(height)})"
@@ -293,7 +303,7 @@ class Sheet:
             '(kicad_sch (version 20250114) (generator "menshen") (generator_version "9.0")',
             f'(uuid "{_id(self.name, "page") if self._path.count("/") > 1 else self.id}")',
             f'(paper "{self.paper}")',
-            f'(title_block (title {_text("Menshen, door interface: " + self.title)})'
+            f"(title_block (title {_text('Menshen, door interface: ' + self.title)})"
             ' (rev "1") (comment 1 "drawn by hardware/circuit/make.py; values from parts.csv"))',
             "(lib_symbols",
         ]

@@ -41,7 +41,12 @@ class Reply:
         self.data = data
 
     def __repr__(self):
-        return "<%02x %s block %02x seq %d>" % (self.code, bytes(self.data), self.block, self.sequence)
+        return "<%02x %s block %02x seq %d>" % (
+            self.code,
+            bytes(self.data),
+            self.block,
+            self.sequence,
+        )
 
 
 def mixed(a, b):
@@ -72,7 +77,9 @@ def pulse(ms, output=0, code=5):
 def colour(number, ms, on_ms=0, off_ms=0):
     """The data of LED: `number` shown for `ms`."""
     times = bytes((on_ms // 100, off_ms // 100))
-    return bytes((0, 0, 2)) + times + bytes((number, 0)) + (ms // 100).to_bytes(2, "little") + bytes(5)
+    return (
+        bytes((0, 0, 2)) + times + bytes((number, 0)) + (ms // 100).to_bytes(2, "little") + bytes(5)
+    )
 
 
 class Panel:

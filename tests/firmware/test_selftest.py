@@ -40,7 +40,9 @@ def test_nothing_is_wrong() -> None:
         ("(end_ms - start_ms) & _MASK", "(end_ms - start_ms)"),
     ],
 )
-def test_a_guard_that_is_another_one(monkeypatch: pytest.MonkeyPatch, line: str, broken: str) -> None:
+def test_a_guard_that_is_another_one(
+    monkeypatch: pytest.MonkeyPatch, line: str, broken: str
+) -> None:
     text = (FIRMWARE / "guard.py").read_text()
     assert text.count(line) == 1, f"{line!r} is not in guard.py once"
     another = ModuleType("guard")

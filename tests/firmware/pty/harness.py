@@ -216,7 +216,14 @@ class Running:
         arguments += [str(int(self.latched)), self._clock]
 
         self._process = subprocess.Popen(
-            ["sh", "-c", 'exec 3<&"$0"; exec "$@"', str(self._line_end), *micropython(), *arguments],
+            [
+                "sh",
+                "-c",
+                'exec 3<&"$0"; exec "$@"',
+                str(self._line_end),
+                *micropython(),
+                *arguments,
+            ],
             stdin=commands,
             stdout=subprocess.PIPE,
             pass_fds=[self._line_end],
