@@ -261,10 +261,10 @@ def inputs(s: Sheet) -> None:
     """The door's switches, each through an optocoupler."""
     s.text(
         "Each input is a loop from 12 V through the LED, the resistor, the cable and the switch. Closed: the pin is low. Open, cut, or no 12 V: the pin is high.",
-        *(6, 9, 1.8),
+        *(7, 9, 1.8),
     )
     for i, name in enumerate(INPUTS, 1):
-        x, y = (6, 24 + 24 * (i - 1)) if i <= 4 else (62, 24 + 24 * (i - 5))
+        x, y = (8, 24 + 24 * (i - 1)) if i <= 4 else (64, 24 + 24 * (i - 5))
         s.section(name, x - 1, y - 11, x + 50, y + 10)
         j = s.part(f"J1{i}", "SCREWS2R", x + 3, y + 1)
         r = s.part(f"R2{i}", "R", x + 12, y, 90)
@@ -289,11 +289,11 @@ def outputs(s: Sheet) -> None:
     """Lights, sounder and lamp."""
     s.text(
         "Each output is a lamp or a sounder for 12 V. An open pin lights no LED, so all is dark. The illuminator: 0.6 A at most.",
-        *(6, 9, 1.8),
+        *(7, 9, 1.8),
     )
     for i, name in enumerate(OUTPUTS, 1):
-        x, y = 6 + 56 * ((i - 1) % 2), 27 + 28 * ((i - 1) // 2)
-        s.section(name, x - 1, y - 13, x + 52, y + 13)
+        x, y = 6 + 54 * ((i - 1) % 2), 25 + 26 * ((i - 1) // 2)
+        s.section(name, x - 1, y - 12, x + 51, y + 12)
         s.net(name, (x + 7, y), "left", everywhere=True)
         r = s.part(f"R4{i}", "R", x + 11, y, 90)
         u = s.part(f"U2{i}", "OPTO", x + 19, y + 1)

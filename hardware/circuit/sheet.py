@@ -183,7 +183,7 @@ class Sheet:
             places = ((x, y - 1.1), (x, y + 1.3)), ""
         elif kind.startswith("D") or kind == "LED":
             if flat:
-                places = ((x + 1.3, y - 0.5), (x + 1.3, y + 0.5)), "left"
+                places = ((x + 1.6, y - 0.5), (x + 1.6, y + 0.5)), "right" if turn == 90 else "left"
             else:
                 places = ((x, y - 1.7), (x, y + 1.9)), ""
         else:
