@@ -204,7 +204,7 @@ def run(nets: Netlist, case: Case, step_s: float = 2e-3) -> dict[str, np.ndarray
         out = Path(folder) / "out"
         lines = [
             *deck(nets, case),
-            ".options method=gear reltol=1e-3 abstol=1e-9 vntol=1e-5 gmin=1e-11 chgtol=1e-13",
+            ".options method=gear reltol=1e-3 abstol=1e-9 vntol=1e-5 gmin=1e-10 itl4=200",
             ".control",
             "set wr_singlescale",
             "set numdgt=7",
