@@ -8,6 +8,10 @@ in a reset, and a reset ends in a door at rest.
 import os
 import sys
 
+import micropython
+
+micropython.kbd_intr(-1)  # Ctrl-C is a letter; MicroPython allows it anew before it runs this file
+
 import board
 import log
 import selftest

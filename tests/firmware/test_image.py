@@ -1,0 +1,274 @@
+"""The built image, in the RP2040 emulator: paired over its USB, asked over its UART, broken on purpose.
+
+What the emulator cannot show: its `os.urandom` always says 2a, so the session's random numbers are
+the Unix interpreter's matter (pty/); it has no Pico 2.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import panel
+import pins
+import pytest
+import selftest
+from pico import Pico
+
+pytestmark = [pytest.mark.hardware, pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).parents[2]
+KEY = bytes(range(16))
+CHECK = "c6a13b"  # of that key: FIPS 197's AES of 16 zero bytes begins so
+ADDRESS = 5
+OUTPUTS = (pins.RELAY, pins.GREEN, pins.RED, pins.BUZZER, pins.HEARTBEAT, pins.RS485_DE)
+
+
+def build(place: Path, into: Path) -> Path:
+    """What `make firmware` runs, in the checkout `place`, with its work in a folder of its own."""
+    into.mkdir(parents=True)
+    done = subprocess.run(
+        [place / ".ci" / "firmware", "--into", into, "RPI_PICO"],
+        env={**os.environ, "TMPDIR": str(into)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (image,) = into.glob("*.uf2")
+    assert image.name in done.stdout
+    return image
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(ROOT, tmp_path_factory.mktemp("image") / "first")
+
+
+@pytest.fixture(scope="module")
+def paired(image: Path) -> bytes:
+    """The flash of a controller that was given its key over USB, with the jumper fitted."""
+    pico = at_the_jumper(image)
+    assert ask(pico, "menshen?") == f"menshen-controller 1 {'ff' * 8} {version()} none"
+    assert ask(pico, "fault?") == "fault none"
+    assert ask(pico, f"pair {'30' * 16} 5 115200 none").startswith("refused all bytes")
+    said = ask(pico, "pair 303132333435363738393a3b3c3d3e3f 5 115200 none")
+    assert said == "refused this is the default key, which everybody knows"
+    assert ask(pico, f"pair {KEY.hex()} {ADDRESS} 115200 none") == f"paired {CHECK}"
+    # \x03 is a letter like any other: Ctrl-C stops nothing, and there is no prompt.
+    assert ask(pico, "\x03\x03print(1)").startswith("refused the line is not plain ASCII")
+    lights = [pico.edges[pin] for pin in (pins.GREEN, pins.RED)]
+    pico.run(600)
+    assert all({level for _, level in edges} == {False, True} for edges in lights)
+    assert not (pico.driven_high(pins.GREEN) and pico.driven_high(pins.RED))
+    assert not any(level for _, level in pico.edges[pins.RELAY])
+    pico.say(frame_of_a_poll())
+    pico.run(30)
+    assert not pico.said, "the door is not served while the jumper is fitted"
+    return pico.flash()
+
+
+def version() -> str:
+    import version as stored
+
+    return stored.VERSION
+
+
+def at_the_jumper(image: Path) -> Pico:
+    pico = Pico(image)
+    pico.watch(*OUTPUTS)
+    pico.ground(pins.PAIRING)
+    pico.power_on()
+    assert pico.run(1_000, lambda: pico.usb_connected), "no USB though the jumper is fitted"
+    pico.run(100)  # _boot.py has made a file system by then
+    return pico
+
+
+def ask(pico: Pico, line: str) -> str:
+    pico.usb_said.clear()
+    pico.type(line.encode() + b"\n")
+    assert pico.run(2_000, lambda: pico.usb_said.endswith(b"\n")), f"no answer to {line}"
+    return bytes(pico.usb_said).decode().rstrip("\n")
+
+
+def serving(image: Path, flash: bytes, ms: float = 150) -> Pico:
+    """A controller with that flash, powered on without the jumper; contacts at rest."""
+    pico = Pico(image, flash=flash)
+    pico.watch(*OUTPUTS)
+    for pin in (pins.CONTACT, pins.FIRE, pins.TAMPER):
+        pico.ground(pin)
+    pico.power_on()
+    pico.run(ms)
+    return pico
+
+
+def frame_of_a_poll() -> bytes:
+    return panel.Panel(KEY, os.urandom, ADDRESS).plain(panel.POLL)
+
+
+def exchange(pico: Pico, frame: bytes, ms: float = 100) -> bytes:
+    """Put a frame on the line; return the answer, empty where none comes."""
+    pico.said.clear()
+    pico.say(frame)
+
+    def whole() -> bool:
+        start = pico.said.find(b"\x53")
+        if start < 0 or len(pico.said) < start + 4:
+            return False
+        return len(pico.said) >= start + (pico.said[start + 2] | pico.said[start + 3] << 8)
+
+    pico.run(ms, whole)
+    pico.run(3)  # until the line is let go
+    return bytes(pico.said)
+
+
+def session(pico: Pico, key: bytes = KEY) -> panel.Panel:
+    """A panel that has proved its key and seen the controller prove its own."""
+    host = panel.Panel(key, os.urandom, ADDRESS)
+    host.parse(exchange(pico, host.plain(panel.POLL)))
+    challenged = host.parse(exchange(pico, host.challenge()))
+    proof = host.challenged(challenged)
+    assert host.parse(exchange(pico, proof)).code == panel.RMAC_I
+    return host
+
+
+def relay_moved(pico: Pico) -> bool:
+    return any(level for _, level in pico.edges[pins.RELAY])
+
+
+def test_the_same_bytes_from_another_folder(image: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "another place"
+    for name in (".ci", "firmware"):
+        shutil.copytree(ROOT / name, elsewhere / name)
+    shutil.copy(ROOT / "pyproject.toml", elsewhere)
+    (elsewhere / ".venv").symlink_to(ROOT / ".venv")
+    again = build(elsewhere, tmp_path / "second")
+    assert again.read_bytes() == image.read_bytes()
+    assert again.stat().st_size > 500_000
+
+
+def test_it_serves_as_the_peripheral(image: Path, paired: bytes) -> None:
+    pico = serving(image, paired)
+    assert not pico.usb_connected, "USB is dead without the jumper"
+    assert pico.edges[pins.RELAY], "the relay's pin was seen"
+    assert not relay_moved(pico)
+    host = panel.Panel(KEY, os.urandom, ADDRESS)
+    assert host.parse(exchange(pico, host.plain(panel.POLL))).code == panel.ACK
+    identified = host.parse(exchange(pico, host.plain(panel.ID, b"\0")))
+    assert identified.code == panel.PDID
+    assert identified.data[5:9] == b"\xff" * 4  # the end of this board's own number
+    able = host.parse(exchange(pico, host.plain(panel.CAP, b"\0")))
+    assert able.code == panel.PDCAP
+    assert b"\x09\x01\x00" in able.data  # AES-128, no default key
+    opened = exchange(pico, host.plain(panel.OUT, panel.pulse(1_000)))
+    assert host.parse(opened).code == panel.NAK
+    stranger = panel.Panel(KEY, os.urandom, ADDRESS + 1)
+    assert exchange(pico, stranger.plain(panel.POLL)) == b""
+    assert not relay_moved(pico)
+
+
+def test_a_session_opens_the_door_for_as_long_as_asked(image: Path, paired: bytes) -> None:
+    pico = serving(image, paired)
+    # 250 ms after the start the guard gives a pulse; until then the panel polls.
+    host = session(pico)
+    pico.run(200)
+    assert not relay_moved(pico)
+    pico.edges[pins.RELAY].clear()
+    answer = host.parse(exchange(pico, host.secured(panel.OUT, panel.pulse(300))))
+    assert (answer.code, answer.block) == (panel.OSTATR, 0x18)
+    assert answer.data == b"\x01"
+    assert pico.run(400, lambda: not pico.driven_high(pins.RELAY))
+    (on, high), (off, low) = pico.edges[pins.RELAY]
+    assert (high, low) == (True, False)
+    assert 299 <= off - on <= 320
+    shown = host.parse(exchange(pico, host.secured(panel.LED, panel.colour(2, 500))))
+    assert shown.code == panel.ACK
+    assert pico.run(50, lambda: pico.driven_high(pins.GREEN))
+    assert not pico.driven_high(pins.RED)
+    # RS-485: the line is taken before the first bit of each answer and let go soon after the last.
+    edges = pico.edges[pins.RS485_DE]
+    taken = [at for at, level in edges if level]
+    let_go = [at for at, level in edges if not level and at > taken[0]]
+    assert len(taken) == len(let_go) == pico.answers
+    assert pico.spoken_untaken == 0
+    assert all(0 < end - pico.last_bit_before(end) < 2.5 for end in let_go)
+
+
+def test_another_key_opens_nothing(image: Path, paired: bytes) -> None:
+    pico = serving(image, paired)
+    with pytest.raises(panel.Wrong, match="another key"):
+        session(pico, key=bytes(range(1, 17)))
+    assert not relay_moved(pico)
+
+
+def test_the_latch_survives_a_power_cut(image: Path) -> None:
+    pico = at_the_jumper(image)
+    assert ask(pico, f"pair {KEY.hex()} {ADDRESS} 115200 tamper") == f"paired {CHECK}"
+    flash = pico.flash()
+
+    def inputs(pico: Pico) -> bytes:
+        host = panel.Panel(KEY, os.urandom, ADDRESS)
+        host.parse(exchange(pico, host.plain(panel.POLL)))
+        return host.parse(exchange(pico, host.plain(panel.ISTAT))).data
+
+    pico = serving(image, flash)
+    assert inputs(pico) == bytes(8)
+    pico.let_go(pins.TAMPER)  # the lid is opened
+    pico.run(250)  # 20 ms to believe it, and the flash
+    assert inputs(pico) == b"\0\0\0\0\0\0\1\1"
+    pico = serving(image, pico.flash())  # the lid is shut again and the power was off
+    assert inputs(pico) == b"\0\0\0\0\0\0\1\0"
+
+
+def test_a_flash_that_lost_a_bit_of_the_settings(image: Path, paired: bytes) -> None:
+    at = paired.rfind(KEY.hex().encode())
+    assert at > 0
+    hurt = bytearray(paired)
+    hurt[at] ^= 1
+    pico = serving(image, bytes(hurt))
+    host = panel.Panel(KEY, os.urandom, 0)
+    polled = exchange(pico, host.plain(panel.POLL))
+    assert not polled or host.parse(polled).code == panel.ACK
+    with pytest.raises(panel.Wrong, match="no CCRYPT|no reply"):
+        host.challenged(host.parse(exchange(pico, host.challenge())))
+    assert not relay_moved(pico)
+
+
+def test_a_lost_bit_of_aes_or_the_guard_serves_no_door(image: Path, paired: bytes) -> None:
+    """The known answers really are asked: AES's is changed, then a bound of the guard."""
+    bound = b"\x22\x8b\x5c"  # 1500 in MicroPython's bytecode: the guard's LINK_MS_MAX
+    for good, told in ((selftest.ECB, "AES"), (bound, "the guard")):
+        hurt = bytearray(paired)
+        at = hurt.find(good)
+        assert at > 0
+        hurt[at + len(good) - 1] ^= 1
+        pico = serving(image, bytes(hurt), ms=400)
+        assert exchange(pico, frame_of_a_poll()) == b""
+        assert {level for _, level in pico.edges[pins.RED]} == {False, True}
+        assert not relay_moved(pico)
+        pico = Pico(image, flash=pico.flash())
+        pico.ground(pins.PAIRING)
+        pico.power_on()
+        assert pico.run(1_000, lambda: pico.usb_connected)
+        pico.run(100)
+        assert ask(pico, "fault?").startswith(f"fault {told} ")
+        assert ask(pico, f"pair {KEY.hex()} 5 115200 none").startswith("refused this controller")
+
+
+def test_the_watchdog_is_fed_by_progress_alone(image: Path, paired: bytes) -> None:
+    pico = serving(image, paired)
+    watchdog = pico.chip.watchdog
+    assert watchdog.timer.enable
+    pico.run(200)
+    left_ms = pico.watchdog_left_ms()
+    assert 1_900 < left_ms <= 2_000, "it was just fed, and is set to two seconds"
+    pico.set_watchdog_left(100)
+    pico.run(150)
+    assert pico.resets == 0, "the loop goes round, so it was fed"
+    pico.stop_ticks()  # milliseconds stand still: no pulse would ever end
+    pico.run(10)  # the turn that has already read them
+    pico.set_watchdog_left(100)
+    pico.run(150, lambda: pico.resets > 0)
+    assert pico.resets == 1
+    assert not pico.driven_high(pins.RELAY)
