@@ -13,7 +13,7 @@ CAMERA ?=
 PHOTOS ?=
 PUBLISH ?=
 
-.PHONY: always demo test test-hardware check bench bench-sight drawings fuzz soak soak-osdp pictures lock clean
+.PHONY: always demo test test-hardware check firmware bench bench-sight drawings fuzz soak soak-osdp pictures lock clean
 
 demo: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CAMERA),--camera $(CAMERA))
@@ -27,6 +27,7 @@ test-hardware: .cache/hardware-possible $(VENV)/ready .cache/hardware
 # What those proofs need. Each piece adds its line.
 .cache/hardware: .cache/trixie-micropython
 .cache/hardware: .cache/camera/preload.so
+.cache/hardware: .cache/trixie-firmware
 .cache/hardware: always
 	@touch $@
 
@@ -34,6 +35,11 @@ check: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	VENV=$(VENV) .ci/firmware-types
+
+# The images that an installer drags onto a Pico or Pico 2: build/firmware.
+firmware: $(VENV)/ready
+	@VENV=$(VENV) .ci/firmware
 
 bench: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.bench

@@ -1,4 +1,4 @@
-"""The Pico itself: pins, line, watchdog. The one file that imports `machine`; imported by main.py.
+"""The Pico itself: pins, line, watchdog, USB. Nothing else here touches `machine` but boot.py.
 
 Every output is low until the loop says otherwise, and low again whenever it stops saying so: the
 watchdog resets the chip, which pulls every pin down (hardware/pins.toml).
@@ -7,18 +7,16 @@ watchdog resets the chip, which pulls every pin down (hardware/pins.toml).
 import sys
 import time
 
-import machine
-from machine import UART, Pin
-
 import inputs
+import machine
 import pins
 from guard import ticks_diff
+from machine import UART, Pin
 
 WATCHDOG_MS = 2_000  # longer than the slowest write to the flash, shorter than anybody waits
 LINE_LEN = 256  # bytes kept each way: more than any frame (osdp.py)
 SETTLE_MS = 10  # for the pull-up of a pin that a long cable hangs on
 SENT_MS_MAX = 300  # 256 bytes at 9,600 baud; a line held for longer would silence all others
-_BITS_A_BYTE = 11
 
 # Which bit each pin makes, and the level that means yes (hardware/pins.toml, `active`).
 _INPUTS = (
@@ -47,7 +45,7 @@ def serial() -> bytes:
 
 def now_ms() -> int:
     """Ticks: they wrap at 2**30."""
-    return time.ticks_ms()
+    return time.ticks_ms()  # type: ignore[return-value]  # the stubs have a type of their own for it
 
 
 class Board:
@@ -59,57 +57,14 @@ class Board:
         self._red = Pin(pins.RED, Pin.OUT, value=0)
         self._buzzer = Pin(pins.BUZZER, Pin.OUT, value=0)
         self._heartbeat = Pin(pins.HEARTBEAT, Pin.OUT, value=0)
-        self._inputs = tuple(
-            (Pin(pin, Pin.IN, Pin.PULL_UP), bit, yes) for pin, bit, yes in _INPUTS
-        )
+        self._inputs = tuple((Pin(pin, Pin.IN, Pin.PULL_UP), bit, yes) for pin, bit, yes in _INPUTS)
         self._de = Pin(pins.RS485_DE, Pin.OUT, value=0)
-        self._uart: UART | None = None
-        self._sent_ms = 0
-        self._sending = False
         self._watchdog = machine.WDT(timeout=WATCHDOG_MS)
         time.sleep_ms(SETTLE_MS)
 
     def feed(self) -> None:
         """Not yet: for another `WATCHDOG_MS` the chip is not reset."""
         self._watchdog.feed()
-
-    def open_line(self, baud: int) -> None:
-        """UART0 towards the unit; a cut wire reads as an idle line."""
-        Pin(pins.UART_RX, Pin.IN, Pin.PULL_UP)
-        self._uart = UART(
-            0,
-            baudrate=baud,
-            tx=Pin(pins.UART_TX),
-            rx=Pin(pins.UART_RX),
-            txbuf=LINE_LEN,
-            rxbuf=LINE_LEN,
-            timeout=0,
-            timeout_char=0,
-        )
-
-    def read(self) -> bytes:
-        """What came over the line since; empty where nothing did."""
-        assert self._uart is not None, "the line is not open"
-        return self._uart.read() or b"" if self._uart.any() else b""
-
-    def write(self, frame: bytes) -> None:
-        """Take the line (RS-485) and start to send; `turn` lets go of it."""
-        assert self._uart is not None, "the line is not open"
-        self._de.value(1)
-        self._sending = True
-        self._sent_ms = now_ms()
-        self._uart.write(frame)
-
-    def turn(self) -> None:
-        """Let go of the line as soon as the last bit has left, and in any case soon."""
-        if self._sending and self._uart is not None:
-            held_ms = ticks_diff(now_ms(), self._sent_ms)
-            if self._uart.txdone() or not 0 <= held_ms < SENT_MS_MAX:
-                self._de.value(0)
-                self._sending = False
-
-    def sending(self) -> bool:
-        return self._sending
 
     def levels(self) -> int:
         """The inputs as they are at this moment: bits of inputs.py, and they bounce."""
@@ -132,6 +87,45 @@ class Board:
         """Everything off, the line let go."""
         self._de.value(0)
         self.show(False, False, False, False, False)
+
+
+class Line:
+    """UART0 towards the unit, through an RS-485 transceiver or straight."""
+
+    def __init__(self, baud: int) -> None:
+        self._de = Pin(pins.RS485_DE, Pin.OUT, value=0)
+        Pin(pins.UART_RX, Pin.IN, Pin.PULL_UP)  # a cut wire reads as an idle line
+        self._uart = UART(
+            0,
+            baudrate=baud,
+            tx=Pin(pins.UART_TX),
+            rx=Pin(pins.UART_RX),
+            txbuf=LINE_LEN,
+            rxbuf=LINE_LEN,
+            timeout=0,
+            timeout_char=0,
+        )
+        self._sending = False
+        self._sent_ms = 0
+
+    def read(self) -> bytes:
+        """What came since; empty where nothing did."""
+        return self._uart.read() or b"" if self._uart.any() else b""
+
+    def write(self, frame: bytes) -> None:
+        """Take the line and start to send; `turn` lets go of it."""
+        self._de.value(1)
+        self._sending = True
+        self._sent_ms = now_ms()
+        self._uart.write(frame)
+
+    def turn(self) -> None:
+        """Let go of the line as soon as the last bit has left, and in any case soon."""
+        if self._sending:
+            held_ms = ticks_diff(now_ms(), self._sent_ms)
+            if self._uart.txdone() or not 0 <= held_ms < SENT_MS_MAX:
+                self._de.value(0)
+                self._sending = False
 
 
 class Usb:

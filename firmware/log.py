@@ -1,25 +1,20 @@
-"""What the controller says of itself: starts, links, latches, faults. Never who passed, nor when.
+"""What the controller says of itself over USB: its start, its faults. Never who passed, or when.
 
-micropython-lib's `logging` where it is frozen in (manifest.py), plain lines where it is not. The
-last lines are kept in RAM for who fits the jumper and looks (flashing.md).
+micropython-lib's `logging` where it is frozen in (manifest.py), plain lines where it is not. While
+it serves a door its USB is dead (boot.py): then only the last fault is kept (store.py).
 """
 
 try:
     import logging
 except ImportError:
-    logging = None  # type: ignore[assignment]
-
-LINES_MAX = 20
-
-lines: "list[str]" = []
+    logging = None
 
 if logging is not None:
     logging.basicConfig(level=logging.INFO)
 
 
 def say(text: str) -> None:
-    """One line: something happened that is as it should be."""
-    _keep(text)
+    """One line: something is as it should be."""
     if logging is None:
         print(text)
     else:
@@ -28,14 +23,7 @@ def say(text: str) -> None:
 
 def warn(text: str) -> None:
     """One line: something is wrong."""
-    _keep("wrong: " + text)
     if logging is None:
         print("wrong: " + text)
     else:
         logging.getLogger("menshen").error(text)
-
-
-def _keep(text: str) -> None:
-    if len(lines) == LINES_MAX:
-        del lines[0]
-    lines.append(text)

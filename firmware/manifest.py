@@ -18,6 +18,7 @@ module("inputs.py")  # noqa: F821
 module("latch.py")  # noqa: F821
 module("lights.py")  # noqa: F821
 module("log.py")  # noqa: F821
+module("loop.py")  # noqa: F821
 module("main.py")  # noqa: F821
 module("osdp.py")  # noqa: F821
 module("pairing.py")  # noqa: F821

@@ -4,7 +4,6 @@ A flash that has lost a bit, or an image for another chip, is told here and not 
 """
 
 from cryptolib import aes
-
 from guard import Guard
 
 # NIST SP 800-38A, F.1.1 (ECB) and F.2.1 (CBC): AES-128, the first block.

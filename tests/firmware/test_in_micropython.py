@@ -113,26 +113,32 @@ def test_guard_and_unit_allow_the_same_pulse() -> None:
     assert guard.PULSE_MS_MAX == UNLOCK_MS_MAX
 
 
-@pytest.mark.parametrize(("test", "needs"), [(False, ["logging"]), (True, ["logging", "unittest"])])
-def test_manifest_and_package_name_what_is_there(test: bool, needs: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("chosen", "needs"),
+    [({}, ["logging"]), ({"test": True}, ["logging", "unittest"]), ({"logging": False}, [])],
+)
+def test_manifest_and_package_name_what_is_there(chosen: dict[str, bool], needs: list[str]) -> None:
     modules: list[str] = []
     required: list[str] = []
 
     class Options:
         def defaults(self, **usual: bool) -> None:
-            assert usual == {"test": False}
-            self.test = test
+            self.__dict__.update(usual | chosen)
 
     manifest = ROOT / "firmware" / "manifest.py"
     names = {
         "options": Options(),
-        "module": lambda name, opt: modules.append(name),
+        "module": lambda name, opt=0: modules.append(name),
+        "freeze": lambda folder, names: None,
         "require": required.append,
     }
     exec(compile(manifest.read_text(), manifest, "exec"), names)  # noqa: S102 -- as the build does
     assert required == needs
     package = msgspec.json.decode((ROOT / "firmware" / "package.json").read_bytes())
-    assert modules == [target for target, _ in package["urls"]]
+    files = {path.name for path in (ROOT / "firmware").glob("*.py")} - {"manifest.py"}
+    assert sorted(files) == sorted(modules)
+    # boot.py leaves nothing but what is frozen: on a stock image it would find nothing.
+    assert sorted(files - {"boot.py"}) == sorted(target for target, _ in package["urls"])
     for _, source in package["urls"]:
         assert (ROOT / "firmware" / source).is_file()
     assert [name for name, _ in package["deps"]] == ["logging"]
