@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from edge.wire.unit import Camera
 from provisioning import authority as authorities
-from provisioning import batch, inventory, repository, sites
+from provisioning import batch, inventory, pairing, repository, sites
 from provisioning import foreign as foreign_keys
 from provisioning import issuers as issuer_folders
 from provisioning import rules as rule_files
@@ -247,6 +247,17 @@ def unit(
             "exit_button, fire, help_button or tamper; again for more."
         ),
     ] = None,
+    controller: Annotated[
+        str,
+        typer.Option(
+            metavar="PORT",
+            help="The door is driven by a controller on the safe side: the unit's serial port "
+            "towards it, as /dev/serial0.  [default: none, the unit's own pins]",
+        ),
+    ] = "",
+    controller_baud: Annotated[
+        int, typer.Option(help="Of that serial port: 9600, 19200, 38400, 57600 or 115200.")
+    ] = cards.CONTROLLER_BAUD,
     broker_host: Annotated[
         str,
         typer.Option(help="The broker's name or address.  [default: its certificate's first]"),
@@ -264,15 +275,49 @@ def unit(
         groups=group or [],
         camera=_camera(camera_kind, camera_source),
         wired=wired or [],
+        controller=controller,
+        controller_baud=controller_baud,
         broker=not no_broker,
         broker_host=broker_host,
         broker_port=broker_port,
     )
     card = cards.unit(estate, site, order)
     _tell([card])
-    _next(
+    copying = (
         f"copy {card.path} to the unit; there, once, add config.txt.add to the boot configuration "
         f"as its first lines say, and: menshen-edge run unit.toml"
+    )
+    if controller:
+        _next(
+            f"fit the controller's pairing jumper, plug it into this machine by USB, and: "
+            f"menshen-provision pair {card.path} --port /dev/ttyACM0; then {copying}"
+        )
+    else:
+        _next(copying)
+
+
+@app.command()
+def pair(
+    card: Annotated[
+        Path, typer.Argument(metavar="UNIT_FOLDER", help="The card of the unit: ESTATE/sites/….")
+    ],
+    port: Annotated[
+        str, typer.Option(help="The controller's port on this machine, by USB.")
+    ] = "/dev/ttyACM0",
+    latch: Annotated[
+        str,
+        typer.Option(
+            help="What makes the controller hold the door shut until somebody inside re-arms it: "
+            "none, tamper, link (the unit was cut off) or both."
+        ),
+    ] = "none",
+) -> None:
+    """Give a unit's key to its controller, over USB with the pairing jumper fitted."""
+    told = pairing.pair(card, port, latch)
+    out.print(told.sentence)
+    _next(
+        "take the jumper off, switch the controller off and on, and wire it to the unit; no other "
+        "controller opens this door now, and this one obeys no other unit"
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 from edge.wire.unit import Camera
 from provisioning import estate as places
 from provisioning.files import ProvisioningError
-from provisioning.units import BROKER_PORT, Order
+from provisioning.units import BROKER_PORT, CONTROLLER_BAUD, Order
 
 COLUMNS = (
     "name",
@@ -18,6 +18,8 @@ COLUMNS = (
     "camera_kind",
     "camera_source",
     "wired",
+    "controller",
+    "controller_baud",
     "broker",
     "broker_host",
     "broker_port",
@@ -95,6 +97,9 @@ def _order(row: dict[str, str], asked_at: str) -> Order:
         raise ProvisioningError(f"broker_port {port[:60]!r} is not a number from 1 to 65535")
     if field["broker"] not in _YES:
         raise ProvisioningError(f"broker is {field['broker'][:60]!r}; say yes or no")
+    baud = field["controller_baud"] or str(CONTROLLER_BAUD)
+    if not (baud.isascii() and baud.isdigit()):
+        raise ProvisioningError(f"controller_baud {baud[:60]!r} is not a number")
     return Order(
         name=places.checked(field["name"], "unit"),
         groups=field["groups"].split(),
@@ -102,6 +107,8 @@ def _order(row: dict[str, str], asked_at: str) -> Order:
             {"kind": field["camera_kind"] or "picamera", "source": field["camera_source"]}
         ),
         wired=field["wired"].split(),
+        controller=field["controller"],
+        controller_baud=int(baud[:9]),
         broker=_YES[field["broker"]],
         broker_host=field["broker_host"],
         broker_port=int(port),

@@ -11,10 +11,10 @@ import msgspec
 import tomli_w
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from edge.wire import keys
+from edge.wire import keys, pair
 from edge.wire import unit as wire
 from edge.wire.trust import Group
-from edge.wire.unit import Broker, Camera, Direct, Unit
+from edge.wire.unit import Broker, Camera, Controlled, Direct, Unit
 from provisioning import authority, boot, files, pins, repository, sites
 from provisioning import estate as places
 from provisioning.files import Folder, ProvisioningError
@@ -23,6 +23,8 @@ BROKER_PORT = 8883  # MQTT over TLS, as IANA registers it
 UNIT = "unit.toml"
 STICK = "/media/menshen"  # where the unit's system mounts a stick that is brought to the door
 PI_CAMERA = Camera()
+CONTROLLER_BAUD = 115200
+CONTROLLER_KEY = "controller.key"
 GROUP_LEN_MAX = 63  # edge.wire.trust.Group
 
 
@@ -34,6 +36,8 @@ class Order:
     groups: Sequence[str] = ()  # none: the site, and site/unit
     camera: Camera = PI_CAMERA
     wired: Sequence[str] = ()  # beside the lights, the buzzer and the relay
+    controller: str = ""  # the serial port of a controller on the safe side; none: a direct door
+    controller_baud: int = CONTROLLER_BAUD
     broker: bool = True
     broker_host: str = ""  # none: the first name of the broker's certificate
     broker_port: int = BROKER_PORT
@@ -75,7 +79,7 @@ def plan(estate: Path, site: sites.Site, order: Order) -> Unit:
         site=site.name,
         groups=_groups(order) or [site.name, f"{site.name}/{name}"],
         trust_stick=STICK,
-        door=Direct(pins=pins.wired(order.wired)),
+        door=_door(order),
         camera=order.camera,
         counts=site.counts(),
         broker=_broker(estate, order) if order.broker else None,
@@ -92,6 +96,28 @@ def _planned(estate: Path, site: sites.Site, order: Order) -> Unit:
         if order.asked_at:
             raise ProvisioningError(f"{order.asked_at}: {error}; nothing was made") from None
         raise
+
+
+def _door(order: Order) -> wire.Door:
+    wired = pins.wired(order.wired)
+    if not order.controller:
+        return Direct(pins=wired)
+    try:
+        return msgspec.convert(
+            {
+                "kind": "osdp",
+                "port": order.controller,
+                "key": CONTROLLER_KEY,
+                "baud": order.controller_baud,
+                "inputs": [name for name in wire.INPUTS if name in order.wired],
+                "illuminator": wired.illuminator,
+            },
+            Controlled,
+        )
+    except msgspec.ValidationError as error:
+        raise ProvisioningError(
+            f"unit {order.name!r} cannot have this controller: {error}"
+        ) from None
 
 
 def _groups(order: Order) -> list[str]:
@@ -141,8 +167,23 @@ def _write(
         card.same("ca.pem", vouch.pem)
     repository.put(card, believed)
     card.once(boot.NAME, lambda: boot.addition(unit))
+    if isinstance(unit.door, Controlled):
+        card.not_alone(UNIT, CONTROLLER_KEY)
+        text = card.once(CONTROLLER_KEY, lambda: f"{pair.to_text(pair.made())}\n".encode(), True)
+        _pair_key(card.path / CONTROLLER_KEY, text)
     card.once(UNIT, lambda: _toml(unit))  # the last: a card that has it is whole
     return card
+
+
+def _pair_key(path: Path, text: bytes) -> None:
+    """Raises ProvisioningError where what was kept is no pair's key."""
+    try:
+        pair.from_text(text.decode("ascii", "replace").strip())
+    except pair.PairKeyError as error:
+        raise ProvisioningError(
+            f"{path} is no controller's key: {error}; bring it back from your backup, or move it "
+            "away for a new one and pair the controller again"
+        ) from None
 
 
 def _certificate_name(unit: Unit) -> str:

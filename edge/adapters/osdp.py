@@ -32,7 +32,6 @@ REFUSED_S = 2.0
 TOLD_S = 0.5
 """A pulse that has ended is told unasked; after this long the controller is asked for it."""
 
-SOUND_LATE_S = 0.3  # a sound that could not be sent for this long is left out
 TURN_S = 0.02  # between two turns of libosdp when nothing comes
 FAREWELL_S = 0.5
 
@@ -280,16 +279,15 @@ class OsdpDoor:
             if self._queries:
                 return panel.status(self._queries.pop(0))
             while self._score and self._score[0][0] <= now_s:
-                at_s, command = self._score.pop(0)
-                if not self._superseded(at_s, command, now_s):
+                _, command = self._score.pop(0)
+                if not self._superseded(command, now_s):
                     return command
         return None
 
-    def _superseded(self, at_s: float, command: Command, now_s: float) -> bool:
-        """Whether it is too late for this sound, or another light is due already."""
-        if panel.sounds(command):
-            return now_s - at_s > SOUND_LATE_S
-        return any(later_s <= now_s and not panel.sounds(c) for later_s, c in self._score)
+    def _superseded(self, command: Command, now_s: float) -> bool:
+        """Whether what is due already would end it at once: the line was slow."""
+        kind = panel.sounds(command)
+        return any(at_s <= now_s and panel.sounds(later) == kind for at_s, later in self._score)
 
     def _done(self, command: Command) -> None:
         """A command was answered, within `Panel.turn`."""
@@ -346,20 +344,22 @@ class OsdpDoor:
 
 
 def score(action: DoorAction) -> list[tuple[int, Command]]:
-    """What is sent for `action`, and how many ms after its start; each ends by itself."""
+    """What is sent for `action`, and how many ms after its start; each would end by itself."""
     sent: list[tuple[int, Command]] = []
     sounding = False
-    for number, step in enumerate(action.steps[:-1]):
-        following = action.steps[number + 1 :]
+    for number, step in enumerate(action.steps):
+        later = action.steps[number + 1 :]
+        changes_ms = later[0].at_ms if later else step.at_ms
+        lasts_ms = changes_ms - step.at_ms + _OVERLAP_MS
+        sent.append((step.at_ms, panel.lights(step.green, step.red, lasts_ms)))
         if step.buzzer and not sounding:
-            until_ms = next(later.at_ms for later in following if not later.buzzer)
-            sent.append((step.at_ms, panel.sound(until_ms - step.at_ms)))
+            quiet_ms = next(then.at_ms for then in later if not then.buzzer)
+            sent.append((step.at_ms, panel.sound(quiet_ms - step.at_ms + _OVERLAP_MS)))
+        elif sounding and not step.buzzer:
+            sent.append((step.at_ms, panel.sound(0)))
         sounding = step.buzzer
-        lasts_ms = following[0].at_ms - step.at_ms
-        sent.append((step.at_ms, panel.lights(step.green, step.red, lasts_ms + _OVERLAP_MS)))
-    sent.append((action.lasts_ms, panel.lights(False, False, 0)))
     return sent
 
 
 _OVERLAP_MS = 200
-"""A light outlasts its step by this, so that the next step's takes its place without a gap."""
+"""What is sent outlasts its step by this, so that the next takes its place without a gap."""

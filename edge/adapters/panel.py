@@ -69,8 +69,8 @@ def lights(green: bool, red: bool, ms: int) -> Command:
 
 
 def sound(ms: int) -> Command:
-    """Sound once for `ms`, to the nearest tenth of a second and at least one; 0: be silent."""
-    tenths = max(1, round(ms / _TENTH_MS)) if ms else 0
+    """Sound once for `ms`, rounded up to tenths of a second; 0: be silent."""
+    tenths = _tenths(ms)
     return {
         "command": osdp.Command.Buzzer,
         "reader": 0,

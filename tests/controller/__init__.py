@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-FW = Path("/tmp/wt/fw")
 KEY = bytes(range(1, 17))
 PLACES = ("contact", "exit_button", "fire", "help_button", "turn", "turn_out", "latched", "tamper")
 REARM = 8
@@ -123,9 +122,9 @@ class Controller:
                 self._process = None
             if not on:
                 return
-            folders = [str(FW / "firmware")]
+            folders = [str(ROOT / "firmware")]
             if self._interpreter == CPYTHON:
-                folders.append(str(FW / "tests" / "firmware"))
+                folders.append(str(ROOT / "tests" / "firmware"))
             latched = bool(self.history) and self.history[-1].latched
             command = [*self._interpreter, str(ROOT / "tests" / "controller" / "line.py"), *folders]
             command += [self.key.hex() if self.key else "none", str(self.address), self.latch]

@@ -1,9 +1,10 @@
-"""The firmware's `Controller` between two pipes, in MicroPython or CPython: `line.py FOLDER… KEY ADDRESS
-LATCH LATCHED`. The folders are where its modules are found.
+"""The firmware's `Controller` between two pipes, in MicroPython or CPython.
 
-Lines come on standard input: `r HEX` what came over the serial line, `i LEVELS` what the inputs say.
-Lines go to standard output: `s HEX` what is sent, `o MS RELAY GREEN RED BUZZER LATCHED` at each
-change of the pins, `MS` by this program's own clock.
+    line.py FOLDER... KEY ADDRESS LATCH LATCHED
+
+The folders are where its modules are found. Lines come on standard input: `r HEX`, what came over
+the serial line; `i LEVELS`, what the inputs say. To standard output go `s HEX`, what is sent, and
+`o MS RELAY GREEN RED BUZZER LATCHED` at each change of the pins, MS by this program's own clock.
 """
 
 import binascii
@@ -28,7 +29,7 @@ else:
 
 
 def main():
-    stdin = open(0, "rb", buffering=0)
+    stdin = open(0, "rb", buffering=0)  # noqa: SIM115 -- a line, and not one byte more
     poll = select.poll()
     poll.register(stdin, select.POLLIN)
     door = Controller(
