@@ -35,6 +35,9 @@ TOLD_S = 0.5
 TURN_S = 0.02  # between two turns of libosdp when nothing comes
 FAREWELL_S = 0.5
 
+_TURNS = 2
+"""libosdp's turns from having something to say to having said it."""
+
 _PLACES: tuple[Input, ...] = (
     "contact",
     "exit_button",
@@ -224,9 +227,11 @@ class OsdpDoor:
                 os.read(self._woken, 4096)
             else:
                 self._panel.hear()
+                self._panel.turn()  # it understands; the two in `_turn` say what comes next
 
     def _turn(self) -> None:
-        self._panel.turn()
+        for _ in range(_TURNS):
+            self._panel.turn()
         if not self._panel.up:
             self._lose()
             return
@@ -238,8 +243,8 @@ class OsdpDoor:
             command = self._next()
             if command is None or not self._panel.submit(command):
                 break
-            self._panel.turn()  # out at once, and not when the wait is over
-            self._panel.turn()
+            for _ in range(_TURNS):  # out at once, and not when the wait is over
+                self._panel.turn()
 
     def _lose(self) -> None:
         """Nothing is asked for any more: a pulse that comes late opens for nobody."""

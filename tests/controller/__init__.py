@@ -93,6 +93,7 @@ class Controller:
         self._levels = 0
         self._ended = False
         self._process: subprocess.Popen[bytes] | None = None
+        self._reader = threading.Thread()
         self._lock = threading.Lock()
         self.power(True)
         self._threads = [
