@@ -129,7 +129,7 @@ def test_another_address_does_not_answer(cable: Cable) -> None:
 def test_with_another_key_nothing_opens(cable: Cable, theirs: bytes | None) -> None:
     with controlled(cable, key=theirs) as controller, opened(cable) as wrong:
         until(lambda: "has another key than this unit" in lost(wrong))
-        for _ in range(50):
+        for _ in range(20):
             with pytest.raises(DoorLost):
                 wrong.apply(OPEN)
             time.sleep(0.05)
