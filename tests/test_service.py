@@ -49,3 +49,8 @@ def test_systemd_understands_every_line(tmp_path: Path) -> None:
     )
     assert not told.stderr
     assert told.returncode == 0
+
+
+def test_what_lgpio_writes_stays_in_ram(service: configparser.SectionProxy) -> None:
+    """Its pipes; where they cannot be made, no edge of an input is told."""
+    assert service["Environment"] == f"LG_WD=/run/{service['RuntimeDirectory']}"
