@@ -174,6 +174,13 @@ class Loop:
         """The controller holds itself shut, or what the door says is not known: nothing opens."""
         return self._inputs is None or bool(self._inputs.latched)
 
+    def _rests(self) -> bool:
+        """Whether the relay may be pulsed. It works if its inputs do: `_hear` came before."""
+        resting = self._world.door.resting()
+        if self._inputs is not None:
+            self._works("door")
+        return resting
+
     def _show(self, action: DoorAction, now: Now) -> None:
         """Play it, in place of what is played. Raises DoorLost."""
         self._shown_until_s = now.monotonic_s + action.lasts_ms / 1000
@@ -216,8 +223,7 @@ class Loop:
         """Who has turned, whom nobody saw go, and whether the next of a party may."""
         if not self._settings.sensors.turn:
             return
-        resting = self._world.door.resting()
-        self._works("door")
+        resting = self._rests()
         moved = self._lane.tick(self._world.door.turned(), resting, self._limits, now)
         if moved.changed:
             self._world.memory.save(self._lane.saved())
@@ -357,8 +363,7 @@ class Loop:
         except ports.StoreLost as failure:
             self._failed(failure, now)
         try:
-            self._world.door.resting()
-            self._works("door")
+            self._rests()
         except ports.DoorLost as failure:
             self._failed(failure, now)
         self._tell_sensors()

@@ -15,6 +15,7 @@ from edge import door
 from edge.door import Signal
 from edge.doorway import EXIT_S, GRACE_S, OPEN_S, REMIND_S, SHUT_S, TOLD_S, Doorway, Said
 from edge.inputs import Inputs
+from edge.ports import DoorLost
 from edge.wire import report
 from tests.world import HELD_S, TICK_S, UNLOCK_MS, Message, Street, Troubles, Visit, ledger
 
@@ -347,11 +348,8 @@ def test_a_latched_door_and_one_that_cannot_be_asked_judge_and_count_nobody(
     if cut:
 
         def lost() -> Inputs:
-            raise ports_lost
+            raise DoorLost("the controller does not answer")
 
-        from edge.ports import DoorLost
-
-        ports_lost = DoorLost("the controller does not answer")
         says, street.inputs = street.inputs, lost  # type: ignore[method-assign]
     else:
         street.said = replace(street.said, latched=True)
@@ -369,6 +367,29 @@ def test_a_latched_door_and_one_that_cannot_be_asked_judge_and_count_nobody(
     assert ledger(street).decided == 1
     told: list[Any] = [said for _, said in alarms(street)]
     assert (["latched"] in told) != cut
+
+
+@pytest.mark.parametrize("turnstile", [False, True])
+def test_inputs_that_cannot_be_read_are_a_lost_door_though_the_relay_rests(
+    turnstile: bool, tmp_path: Path, lines: pytest.LogCaptureFixture
+) -> None:
+    street = Street(4, tmp_path, exits=0, turnstile=turnstile)
+    street.next_visit_s = float("inf")
+    street.run(5)
+    says = street.inputs
+
+    def lost() -> Inputs:
+        raise DoorLost("the controller does not answer")
+
+    street.inputs = lost  # type: ignore[method-assign]
+    street.run(200)
+    street.inputs = says  # type: ignore[method-assign]
+    street.run(130)
+    told = [report.decode_health(m.payload).door for m in health(street)]
+    assert told[0] == "ok"
+    assert told[2:4] == ["lost"] * 2, "at each probe"
+    assert told[-1] == "ok"
+    assert lines.messages == ["the controller does not answer", "the door works again"]
 
 
 def test_the_reminder_waits_until_a_persons_signal_is_over(tmp_path: Path) -> None:
