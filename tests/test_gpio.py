@@ -177,6 +177,12 @@ def test_no_chip_and_no_rights_are_two_sentences(tmp_path: Path) -> None:
         assert "a member of the group gpio" in gpio._no_chip(tmp_path, gone)
 
 
+def test_a_folder_in_which_lgpio_can_make_no_pipe_is_told(tmp_path: Path) -> None:
+    (tmp_path / "gpiochip0").touch()
+    said = gpio._no_chip(tmp_path, FileNotFoundError(2, "No such file", ".lgd-nfy-3"))
+    assert "start in one that this user may write to, or name one: LG_WD=/tmp" in said
+
+
 def test_a_chip_that_may_not_be_used_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

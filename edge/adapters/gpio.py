@@ -416,6 +416,11 @@ def _refuse_kept(factory: Any, parameters: Iterable[Path]) -> None:
 
 def _no_chip(dev: Path, error: BaseException) -> str:
     """Why gpiozero has no pins at all."""
+    if ".lgd-nfy" in str(error):
+        return (
+            "lgpio cannot make the pipe for its events in this folder; start in one that this user "
+            "may write to, or name one: LG_WD=/tmp menshen-edge …"
+        )
     chips = sorted(dev.glob("gpiochip*"))
     if not chips:
         return (
