@@ -235,66 +235,73 @@ def test_a_board_without_the_pin_is_one_sentence(pins: Pins) -> None:
 class KernelsPins(MockFactory):
     """Where lgpio cannot be had, mock pins under its name."""
 
+    chip = 0
+
 
 KernelsPins.__module__ = "gpiozero.pins.lgpio"
 
 
-def parameter(folder: Path, said: str) -> list[Path]:
-    path = folder / "persist_gpio_outputs"
-    path.write_text(said)
-    return [folder / "no-such-driver", path]
+def kernel(folder: Path, driver: str, **parameters: str) -> Path:
+    """A /sys whose gpiochip0 is driven by `driver`, and what each module's parameter says."""
+    device = folder / "devices/platform/soc/3f200000.gpio"
+    (device / "gpiochip0").mkdir(parents=True)
+    (folder / "bus/platform/drivers" / driver).mkdir(parents=True)
+    (device / "driver").symlink_to(folder / "bus/platform/drivers" / driver)
+    (folder / "bus/gpio/devices").mkdir(parents=True)
+    (folder / "bus/gpio/devices/gpiochip0").symlink_to(device / "gpiochip0")
+    for module, said in parameters.items():
+        (folder / "module" / module / "parameters").mkdir(parents=True)
+        (folder / "module" / module / "parameters/persist_gpio_outputs").write_text(said)
+    return folder
 
 
 def test_a_kernel_that_keeps_outputs_drives_no_relay(tmp_path: Path, pins: Pins) -> None:
     factory = KernelsPins(revision="a02082")
+    keeps = kernel(tmp_path / "y", "pinctrl-bcm2835", pinctrl_bcm2835="Y\n")
     with pytest.raises(
         DoorLost, match=r"persist_gpio_outputs=Y.* dtparam=strict_gpiod to .*config"
     ):
-        GpioDoor(pins, factory, parameter(tmp_path, "Y\n"))
+        GpioDoor(pins, factory, keeps)
     assert not factory.pins, "not even an input was made of a pin"
-    GpioDoor(pins, factory, parameter(tmp_path, "N\n")).close()
+    frees = kernel(tmp_path / "n", "pinctrl-bcm2835", pinctrl_bcm2835="N\n")
+    GpioDoor(pins, factory, frees).close()
 
 
 def test_a_kernel_that_does_not_say_is_told_and_serves(
     tmp_path: Path, pins: Pins, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    GpioDoor(pins, KernelsPins(revision="a02082"), [tmp_path / "none"]).close()
+    GpioDoor(pins, KernelsPins(revision="a02082"), tmp_path / "none").close()
     assert "only the one-shot behind the pin is sure to end that pulse" in caplog.text
 
 
 def test_pins_that_are_not_the_kernels_are_not_asked_of(
     factory: Any, tmp_path: Path, pins: Pins, caplog: pytest.LogCaptureFixture
 ) -> None:
-    GpioDoor(pins, factory, parameter(tmp_path, "Y\n")).close()
+    keeps = kernel(tmp_path, "pinctrl-bcm2835", pinctrl_bcm2835="Y\n")
+    GpioDoor(pins, factory, keeps).close()
     assert not caplog.messages
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"),
+    ("driver", "parameters", "kept"),
     [
-        ((), None),
-        (("Y\n",), True),
-        (("N\n",), False),
-        (("N\n", "Y\n"), True),
-        (("maybe\n",), None),
-        (("\N{DEGREE SIGN}",), None),
+        ("pinctrl-bcm2835", {}, None),
+        ("pinctrl-bcm2835", {"pinctrl_bcm2835": "Y\n"}, True),
+        ("pinctrl-bcm2835", {"pinctrl_bcm2835": "N\n", "pinctrl_rp1": "Y\n"}, False),
+        ("pinctrl-rp1", {"pinctrl_bcm2835": "Y\n", "pinctrl_rp1": "N\n"}, False),
+        ("pinctrl-rp1", {"pinctrl_bcm2835": "N\n", "pinctrl_rp1": "Y\n"}, True),
+        ("gpio-mockup", {"pinctrl_bcm2835": "Y\n"}, None),
+        ("pinctrl-rp1", {"pinctrl_rp1": "maybe\n"}, None),
+        ("pinctrl-rp1", {"pinctrl_rp1": "\N{DEGREE SIGN}"}, None),
     ],
 )
-def test_what_the_kernel_says_of_outputs(
-    tmp_path: Path, said: tuple[str, ...], kept: bool | None
+def test_the_driver_of_the_chip_is_asked_whether_it_keeps_outputs(
+    tmp_path: Path, driver: str, parameters: dict[str, str], kept: bool | None
 ) -> None:
-    paths = [tmp_path / "none", *(tmp_path / str(n) for n in range(len(said)))]
-    for path, text in zip(paths[1:], said, strict=True):
-        path.write_text(text)
-    assert kernelpins.kept(paths) is kept
-
-
-def test_both_drivers_of_a_pi_are_asked() -> None:
-    assert [str(path) for path in kernelpins.PARAMETERS] == [
-        "/sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs",
-        "/sys/module/pinctrl_rp1/parameters/persist_gpio_outputs",
-    ]
+    """One kernel has both drivers, and strict_gpiod cures the board's own alone."""
+    assert kernelpins.kept(0, kernel(tmp_path, driver, **parameters)) is kept
+    assert kernelpins.kept(4, tmp_path) is None
 
 
 def test_the_relay_goes_on_before_apply_returns(factory: Any, pins: Pins) -> None:

@@ -14,7 +14,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -50,15 +50,15 @@ class GpioDoor:
         self,
         pins: Pins,
         pin_factory: Any = None,
-        parameters: Iterable[Path] = kernelpins.PARAMETERS,
+        sys: Path = kernelpins.SYS,
     ) -> None:
         """`pin_factory`: gpiozero's; None takes the one that GPIOZERO_PIN_FACTORY names, or lgpio.
-        `parameters`: where the kernel says whether it keeps outputs.
+        `sys`: where the kernel says whether it keeps outputs.
         """
         self._opened: list[Any] = []
         self._inputs: list[Any] = []
         self._factory = _factory() if pin_factory is None else pin_factory
-        _refuse_kept(self._factory, parameters)
+        _refuse_kept(self._factory, sys)
         try:
             self._relay = self._output("relay", pins.relay)  # at rest before all else
             self._green = self._output("green", pins.green)
@@ -397,11 +397,11 @@ def _factory() -> Any:
     return gpiozero.Device.pin_factory
 
 
-def _refuse_kept(factory: Any, parameters: Iterable[Path]) -> None:
+def _refuse_kept(factory: Any, sys: Path) -> None:
     """Only of the kernel's own pins: other pins of gpiozero's are none that a kernel keeps."""
     if type(factory).__module__ != "gpiozero.pins.lgpio":
         return
-    kept = kernelpins.kept(parameters)
+    kept = kernelpins.kept(factory.chip, sys)
     if kept:
         raise DoorLost(
             "this kernel leaves the relay on when the program dies in mid-pulse "

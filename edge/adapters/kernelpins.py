@@ -1,36 +1,25 @@
 """Whether the kernel leaves a dead program's outputs as they were: the relay of one killed in
 mid-pulse would stay on until the one-shot ends it.
 
-Raspberry Pi's kernels keep them unless told otherwise; mainline's do not (raspberrypi/linux,
-pull requests 6117 and 6150).
+Raspberry Pi's kernels keep them unless told otherwise, mainline's do not (raspberrypi/linux, pull
+requests 6117 and 6150). Each driver says it in a parameter of its own, and `strict_gpiod` sets only
+that of the board's (bcm2712-rpi.dtsi names pinctrl_rp1, the older boards' pinctrl_bcm2835), while
+one kernel has both: so the driver of the very chip is asked.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
-_MODULES = Path("/sys/module")
-PARAMETERS = (
-    _MODULES / "pinctrl_bcm2835/parameters/persist_gpio_outputs",  # up to the Pi 4, Zero 2 W
-    _MODULES / "pinctrl_rp1/parameters/persist_gpio_outputs",  # Pi 5
-)
-
+SYS = Path("/sys")
 CURE = "add the line dtparam=strict_gpiod to /boot/firmware/config.txt and start the unit anew"
 
 
-def kept(parameters: Iterable[Path] = PARAMETERS) -> bool | None:
-    """Whether outputs outlive their program; None: this kernel does not say.
-
-    A Pi has one of the drivers built in or loaded; where both are, the worse answer counts.
-    """
-    said = [_read(path) for path in parameters]
-    if True in said:
-        return True
-    return False if False in said else None
-
-
-def _read(path: Path) -> bool | None:
-    """The kernel shows a bool parameter as Y or N."""
+def kept(chip: int, sys: Path = SYS) -> bool | None:
+    """Whether outputs of `gpiochip<chip>` outlive their program; None: this kernel does not say."""
+    device = (sys / f"bus/gpio/devices/gpiochip{chip}").resolve()
+    driver = (device.parent / "driver").resolve().name  # pinctrl-bcm2835; pinctrl-rp1 on a Pi 5
+    module = sys / "module" / driver.replace("-", "_")
     try:
-        return {"Y": True, "N": False}.get(path.read_text("ascii").strip())
+        said = (module / "parameters" / "persist_gpio_outputs").read_text("ascii")
     except (OSError, UnicodeDecodeError):
         return None
+    return {"Y": True, "N": False}.get(said.strip())
