@@ -1,7 +1,7 @@
 """Run a program of this project on the real picamera2, over libcamera's virtual camera.
 
-`python -m tests.hardware.camera.seams MODULE [ARGUMENT]...`. What that camera lacks of a Raspberry Pi's is stood in for
-here, below picamera2 or beside what this project asks of it: README.md lists it.
+`python -m tests.hardware.camera.seams MODULE [ARGUMENT]...`. What that camera lacks of a Raspberry
+Pi's is stood in for here, below picamera2 or beside what this project asks of it (README.md).
 """
 
 import os
@@ -20,8 +20,8 @@ for absent in ("pykms", "pidng", "pidng.camdefs", "pidng.core"):
 import libcamera  # noqa: E402
 import picamera2  # noqa: E402
 
-STALLED = Path(os.environ["MENSHEN_STALLED"])
-"""While this file is there, the sensor gives no frame."""
+STALL = Path(os.environ["MENSHEN_STALL"])
+"""A number written here stalls the sensor, until the camera has been started so often."""
 
 PID = os.environ.get("MENSHEN_PID")
 """Where this process says who it is."""
@@ -57,11 +57,13 @@ class Sensor:
         self._lock = threading.RLock()
         self._waiting: deque[tuple[Any, Any]] = deque()
         self._period_s = 1 / 30
+        self._starts = 0  # that it takes to bring a stalled one back
 
     def start(self, camera: Any, controls: Any = None) -> None:
         for control, value in (controls or {}).items():
             if control.name == "FrameDurationLimits":
                 self._period_s = value[0] / 1e6
+        self._starts = max(0, self._starts - 1)
         Sensor._start(camera, controls)
 
     def queue(self, camera: Any, request: Any) -> None:
@@ -76,8 +78,11 @@ class Sensor:
     def run(self) -> None:
         while True:
             time.sleep(self._period_s)
+            if STALL.exists():
+                self._starts = int(STALL.read_text())
+                STALL.unlink()
             with self._lock:
-                if self._waiting and not STALLED.exists():
+                if self._waiting and not self._starts:
                     Sensor._queue(*self._waiting.popleft())
 
 

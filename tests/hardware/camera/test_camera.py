@@ -56,7 +56,7 @@ class Town:
             "LIBCAMERA_LOG_LEVELS": "*:WARN",
             "LIBCAMERA_PIPELINES_MATCH_LIST": pipelines,
             "MENSHEN_PID": f"{PLACE}/town/pid",
-            "MENSHEN_STALLED": f"{PLACE}/town/stalled",
+            "MENSHEN_STALL": f"{PLACE}/town/stall",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONPATH": f"{PLACE}/house:{PLACE}/brought/wheels",
             "RUNTIME_DIRECTORY": str(self.door.runtime),
@@ -198,18 +198,21 @@ def test_frames_are_the_drivers_own_memory_and_in_order(told: dict[str, Any]) ->
     frames = told["frames"]
     assert not frames["copied"]
     assert frames["in_order"]
-    assert 0 <= frames["youngest_s"]
+    assert frames["youngest_s"] >= 0
     assert frames["oldest_s"] < 5  # the sensor's time, on our clock; a busy machine is late
     assert frames["exposures"] == ["None"]  # this camera tells none, and that is no fault
 
 
 def test_a_stalled_sensor_is_started_again_and_then_opened_again(told: dict[str, Any]) -> None:
-    assert told["stalls"]["restart"][0] == "restart"
-    assert told["stalls"]["open"][:3] == ["restart", "close", "open"]
+    assert told["stalls"] == [
+        ["restart"],
+        ["restart", "close", "open"],
+        ["restart", "close", "open", "restart"],
+    ]
 
 
 def test_what_was_opened_is_given_back(told: dict[str, Any]) -> None:
-    """Open files, mapped buffers and threads, over six openings and a decoder's process."""
+    """Open files, mapped buffers and threads, over four openings and a decoder's process."""
     opened, closed = told["reopened"]["open"], told["reopened"]["closed"]
     assert all(maps >= 8 for _, maps, _ in opened), opened
     assert {maps for _, maps, _ in closed} == {0}
