@@ -108,7 +108,7 @@ def _front(sheet: Sheet, file: File) -> None:
     _level(sheet, lens_x + 46, button, "help button")
     beside = file.illuminator["beside"].mm
     sheet.line((lamp, _y(lens.mm) + 7), (lamp, _FLOOR - 235), width=0.8, colour=GREY, dash="4 4")
-    sheet.text(right + 16, _FLOOR - 222, f"illuminator, {beside:g} beside the lens", 12)
+    sheet.text(lens_x + 8, _FLOOR - 222, f"illuminator, {beside:g} beside the lens", 12)
     sheet.arrow((right, _FLOOR - 170), (lens_x, _FLOOR - 170), BLUE)
     sheet.text((right + lens_x) / 2, _FLOOR - 178, f"{file.camera['from_door'].mm:g}", 13, "middle")
     sheet.line(

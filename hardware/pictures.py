@@ -60,5 +60,5 @@ def _png(folder: Path, name: str, source: str) -> None:
         small.thumbnail((_WIDTH_MAX, _WIDTH_MAX * 2), Image.Resampling.LANCZOS)
         said = PngImagePlugin.PngInfo()
         said.add_text(_STAMP, sum_of(source))
-        colours = small.quantize(64, dither=Image.Dither.NONE)
-    colours.save(path, optimize=True, pnginfo=said)
+        few = small.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    few.save(path, optimize=True, pnginfo=said)
