@@ -4,6 +4,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import msgspec
+
 from hardware import bom, firmware, locks, mounting, pictures, pins, wiring
 
 HERE = Path(__file__).parent
@@ -11,7 +13,13 @@ HERE = Path(__file__).parent
 
 def main() -> int:
     """Write the drawings and firmware/pins.py; 2 where a rule is broken or a tool is missing."""
-    wrong = list(pins.wrongs(pins.read()))
+    try:
+        wrong = list(pins.wrongs(pins.read()))
+        wiring.read()
+        mounting.read()
+    except msgspec.MsgspecError as error:
+        print(f"pins.toml, wiring.toml or mounting.toml cannot be read: {error}", file=sys.stderr)
+        return 2
     for tool in ("dot", "rsvg-convert"):
         if shutil.which(tool) is None:
             wrong.append(f"{tool} is missing; run: make .cache/apt-drawings")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hardware import bom, pins, wiring
+
 TESTS = Path(__file__).parent
 HARDWARE = TESTS.parent / "hardware"
 README = (HARDWARE / "README.md").read_text("utf-8")
@@ -88,3 +90,24 @@ def test_every_picture_and_file_that_a_page_links_is_there(page: str) -> None:
 def test_the_bring_up_page_shows_the_drawings() -> None:
     for drawing in ("direct", "controlled", "fail-safe", "fail-secure", "mounting"):
         assert f"![{drawing}]({drawing}.png)" in BRING_UP
+
+
+def test_the_bring_up_page_names_todays_pins_and_the_boards_own_limit() -> None:
+    relay = pins.read().pins["relay"].bcm
+    assert re.findall(r"pinctrl set (\d+) op", BRING_UP) == [str(relay)] * 2
+    header = wiring.read().board.header
+    for place, name in ((1, "3V3"), (2, "GND"), (3, "relay")):
+        assert header[place - 1] == name
+        assert f"J1.{place}" in BRING_UP
+    limit = "10.4 to 11.5 s"
+    assert limit in BRING_UP
+    assert limit in README
+    assert limit.split()[2] in (HARDWARE / "circuit" / "make.py").read_text("utf-8")
+
+
+def test_each_terminal_that_is_measured_is_the_boards() -> None:
+    text = BRING_UP.partition("## 3 ")[2]
+    made = {int(n) for row in bom.rows(bom.BOARD) for n in re.findall(r"J(\d+)", row["references"])}
+    named = {int(n) for n in re.findall(r"\bJ(\d+)", text)}
+    assert named <= made
+    assert {4, 5, 7, 8, *range(11, 18)} <= named, "what is not measured is not safe"
