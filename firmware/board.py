@@ -14,7 +14,7 @@ from guard import ticks_diff
 from machine import UART, Pin
 
 WATCHDOG_MS = 2_000  # longer than the slowest write to the flash, shorter than anybody waits
-LINE_LEN = 256  # bytes kept each way: more than any frame (osdp.py)
+LINE_LEN = 256  # bytes kept each way: more than any frame (frames.py)
 SETTLE_MS = 10  # for the pull-up of a pin that a long cable hangs on
 SENT_MS_MAX = 300  # 256 bytes at 9,600 baud; a line held for longer would silence all others
 

@@ -7,11 +7,11 @@
         set the pins to controller.turn(levels, now_ms)
         store controller.latched, where it changed
 
-`now_ms` is `time.ticks_ms()`. Only guard.py says what the relay does. osdp.md has the rules.
+`now_ms` is `time.ticks_ms()`. Only guard.py says what the relay does. frames.md has the rules.
 """
 
+import frames
 import inputs
-import osdp
 from guard import Guard
 from latch import Latch
 from lights import BUZ_LEN, LED_LEN, Lights
@@ -34,9 +34,7 @@ class Outputs:
 class Controller:
     """One door."""
 
-    def __init__(
-        self, key, address, latch, latched, rng, now_ms, baud=115_200, serial=b"\0\0\0\0"
-    ):
+    def __init__(self, key, address, latch, latched, rng, now_ms, baud=115_200, serial=b"\0\0\0\0"):
         """`key`: the pair's 16 bytes, None where there is none yet: the door is then not served.
         `address`: 0 to 126. `latch`: one of latch.KINDS; `latched`: as it was stored.
         `rng(n)`: n random bytes. `serial`: 4 bytes that tell this board from others.
@@ -113,35 +111,35 @@ class Controller:
 
     def status(self, code, now_ms):
         """Answer a status query."""
-        if code == osdp.ISTAT:
-            return osdp.ISTATR, inputs.report(self._inputs.told())
-        if code == osdp.OSTAT:
-            return osdp.OSTATR, bytes((self._guard.relay(now_ms),))
-        if code == osdp.LSTAT:
-            return osdp.LSTATR, bytes((self._inputs.told() & inputs.TAMPER != 0, False))
-        return osdp.RSTATR, b"\0"
+        if code == frames.ISTAT:
+            return frames.ISTATR, inputs.report(self._inputs.told())
+        if code == frames.OSTAT:
+            return frames.OSTATR, bytes((self._guard.relay(now_ms),))
+        if code == frames.LSTAT:
+            return frames.LSTATR, bytes((self._inputs.told() & inputs.TAMPER != 0, False))
+        return frames.RSTATR, b"\0"
 
     def command(self, code, data, late, now_ms):
         """Carry out a command of a proven panel; `late`: it may have been held back on its way."""
-        if code == osdp.POLL:
+        if code == frames.POLL:
             return self._news(now_ms)
-        if code in (osdp.ISTAT, osdp.OSTAT, osdp.LSTAT, osdp.RSTAT):
+        if code in (frames.ISTAT, frames.OSTAT, frames.LSTAT, frames.RSTAT):
             return self.status(code, now_ms)
-        if code == osdp.OUT and data and len(data) % OUT_LEN == 0:
+        if code == frames.OUT and data and len(data) % OUT_LEN == 0:
             for at in range(0, len(data), OUT_LEN):
                 self._out(data[at : at + OUT_LEN], late, now_ms)
             self._told_relay = self._guard.relay(now_ms)
-            return osdp.OSTATR, bytes((self._told_relay,))
-        if code == osdp.LED and data and len(data) % LED_LEN == 0:
+            return frames.OSTATR, bytes((self._told_relay,))
+        if code == frames.LED and data and len(data) % LED_LEN == 0:
             self._lights.led(data, now_ms)
-            return osdp.ACK, b""
-        if code == osdp.BUZ and data and len(data) % BUZ_LEN == 0:
+            return frames.ACK, b""
+        if code == frames.BUZ and data and len(data) % BUZ_LEN == 0:
             self._lights.buz(data, now_ms)
-            return osdp.ACK, b""
-        if code == osdp.COMSET and len(data) == 5:
-            return osdp.COM, self._com
-        known = code in (osdp.OUT, osdp.LED, osdp.BUZ, osdp.COMSET)
-        return osdp.NAK, bytes((osdp.NAK_LENGTH if known else osdp.NAK_UNKNOWN,))
+            return frames.ACK, b""
+        if code == frames.COMSET and len(data) == 5:
+            return frames.COM, self._com
+        known = code in (frames.OUT, frames.LED, frames.BUZ, frames.COMSET)
+        return frames.NAK, bytes((frames.NAK_LENGTH if known else frames.NAK_UNKNOWN,))
 
     def _out(self, record, late, now_ms):
         output, code, tenths = record[0], record[1], record[2] | record[3] << 8
@@ -157,13 +155,13 @@ class Controller:
         change = self._inputs.change()
         if change is not None:
             self._telling = True
-            return osdp.ISTATR, inputs.report(change)
-        local = self.status(osdp.LSTAT, now_ms)
+            return frames.ISTATR, inputs.report(change)
+        local = self.status(frames.LSTAT, now_ms)
         if local[1] != self._told_local:
             self._told_local = local[1]
             return local
         relay = self._guard.relay(now_ms)
         if relay != self._told_relay:
             self._told_relay = relay
-            return osdp.OSTATR, bytes((relay,))
-        return osdp.ACK, b""
+            return frames.OSTATR, bytes((relay,))
+        return frames.ACK, b""

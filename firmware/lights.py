@@ -1,7 +1,7 @@
 """The lights and the buzzer, as a panel tells them; everything ends by itself.
 
-Times are milliseconds that wrap at 2**30. The data are those of OSDP's LED and BUZ (osdp.md); what is
-on for ever in them is left alone.
+Times are milliseconds that wrap at 2**30. The data are those of OSDP's LED and BUZ (osdp.md); what
+is on for ever in them is left alone.
 """
 
 from guard import ticks_diff

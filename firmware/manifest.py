@@ -13,6 +13,7 @@ module("backoff.py")  # noqa: F821
 module("board.py")  # noqa: F821
 module("boot.py")  # noqa: F821
 module("controller.py")  # noqa: F821
+module("frames.py")  # noqa: F821
 module("guard.py", opt=3)  # noqa: F821
 module("inputs.py")  # noqa: F821
 module("latch.py")  # noqa: F821
@@ -20,7 +21,6 @@ module("lights.py")  # noqa: F821
 module("log.py")  # noqa: F821
 module("loop.py")  # noqa: F821
 module("main.py")  # noqa: F821
-module("osdp.py")  # noqa: F821
 module("pairing.py")  # noqa: F821
 module("peripheral.py")  # noqa: F821
 module("pins.py")  # noqa: F821

@@ -3,7 +3,7 @@
 The panel sends 8 random bytes (CHLNG), the device answers with 8 of its own and a cryptogram
 (CCRYPT); the panel proves that it has the key (SCRYPT), and both have the keys of a session. From
 then on each frame carries a MAC that is chained to the frame before it, so that one that was lost,
-repeated or recorded does not fit. One `Session` is one such chain; nothing of it is ever used again.
+repeated or recorded does not fit. One `Session` is one such chain; nothing of it is used again.
 """
 
 from cryptolib import aes

@@ -21,7 +21,7 @@ except ImportError:  # MicroPython
 POLL, ID, CAP, LSTAT, ISTAT, OSTAT, RSTAT = 0x60, 0x61, 0x62, 0x64, 0x65, 0x66, 0x67
 OUT, LED, BUZ, COMSET, KEYSET, CHLNG, SCRYPT = 0x68, 0x69, 0x6A, 0x6E, 0x75, 0x76, 0x77
 ACK, NAK, PDID, PDCAP, LSTATR, ISTATR, OSTATR = 0x40, 0x41, 0x45, 0x46, 0x48, 0x49, 0x4A
-RSTATR, COM, CCRYPT, RMAC_I, BUSY = 0x4B, 0x54, 0x76, 0x78, 0x79
+RSTATR, COM, CCRYPT, RMAC_I = 0x4B, 0x54, 0x76, 0x78
 
 
 DEFAULT_KEY = bytes(range(0x30, 0x40))
@@ -41,12 +41,7 @@ class Reply:
         self.data = data
 
     def __repr__(self):
-        return "<%02x %s block %02x seq %d>" % (
-            self.code,
-            bytes(self.data),
-            self.block,
-            self.sequence,
-        )
+        return f"<{self.code:02x} {bytes(self.data)} block {self.block:02x} number {self.sequence}>"
 
 
 def mixed(a, b):
@@ -127,7 +122,7 @@ class Panel:
     def challenged(self, reply):
         """Check CCRYPT; return SCRYPT."""
         if reply.code != CCRYPT or len(reply.data) != 32:
-            raise Wrong("no CCRYPT: %s" % reply)
+            raise Wrong(f"no CCRYPT: {reply}")
         rnd_b = reply.data[8:16]
         scbk = aes(self.key, 1)
         enc, mac1, mac2 = (
@@ -163,7 +158,7 @@ class Panel:
         if data[:1] == b"\xff":
             data = data[1:]
         if len(data) < 8 or data[0] != 0x53 or data[1] != self.address | 0x80:
-            raise Wrong("no reply: %s" % bytes(data))
+            raise Wrong(f"no reply: {bytes(data)}")
         if data[2] | data[3] << 8 != len(data):
             raise Wrong("length")
         if crc_hqx(data[:-2], 0x1D0F).to_bytes(2, "little") != data[-2:]:

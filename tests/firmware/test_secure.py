@@ -13,9 +13,12 @@ CCRYPT = bytes.fromhex("2461d3601e0c69b506a34ed5e33abd45")
 SCRYPT = bytes.fromhex("9747910b54764e9ba609668e99ccb017")
 RMAC_I = bytes.fromhex("9bd5a55e7c4faaa4b3e865185d53efce")
 EXCHANGE = (  # command and answer, with what is inside
-    ("53000e000d0215606ca73ed9ed5b", b"", "53801e000d02184935db5094f24b06e934758948dfe2a7979ca3239b7fff", bytes(8)),
-    ("53000e000e0215607fd36434dcda", b"", "53801e000e0218487fe6216da1932fe47d35f7d006fb4dd478b847ebdb0e", bytes(2)),
-    ("53000e000f0215600fffc2425485", b"", "53801e000f02184a44331e49a599ed46b6eee50b04058a1806e081c80a17", bytes(1)),
+    ("53000e000d0215606ca73ed9ed5b", b"",
+     "53801e000d02184935db5094f24b06e934758948dfe2a7979ca3239b7fff", bytes(8)),
+    ("53000e000e0215607fd36434dcda", b"",
+     "53801e000e0218487fe6216da1932fe47d35f7d006fb4dd478b847ebdb0e", bytes(2)),
+    ("53000e000f0215600fffc2425485", b"",
+     "53801e000f02184a44331e49a599ed46b6eee50b04058a1806e081c80a17", bytes(1)),
     ("53000e000d0215601a33509d9dba", b"", "53800e000d021640f11aafb9d810", b""),
     ("53000e000e021560adfa9977da9a", b"", "53800e000e0216405be7275faaf4", b""),
     ("53000e000f021560fd869f983ca3", b"", "53800e000f0216401a304fc3e38b", b""),
@@ -121,11 +124,17 @@ class SessionTest(unittest.TestCase):
             self.assertEqual(session.decrypt(code), bytes(range(length)))
 
     def test_wrong_padding(self):
-        for plain in (bytes(16), b"\x80" + bytes(31), b"a" * 16, b"\x80" + b"a" * 15, b"a\x80" + bytes(30)):
+        for plain in (
+            bytes(16),
+            b"\x80" + bytes(31),
+            b"a" * 16,
+            b"\x80" + b"a" * 15,
+            b"a\x80" + bytes(30),
+        ):
             session = self.session()
             before, code = bytes(n ^ 255 for n in session._r_mac), b""
             for at in range(0, len(plain) // 16 * 16, 16):
-                before = session._enc.encrypt(bytes(a ^ b for a, b in zip(plain[at : at + 16], before)))  # noqa: B905
+                before = session._enc.encrypt(bytes(plain[at + n] ^ before[n] for n in range(16)))
                 code += before
             self.assertTrue(session.decrypt(code) is None, plain)
         for data in (b"", bytes(15), bytes(17)):

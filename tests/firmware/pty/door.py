@@ -1,29 +1,30 @@
-"""The firmware with simulated pins, for MicroPython on Unix: door.py FIRMWARE KEY LATCH LATCHED CLOCK
+"""The firmware with simulated pins, in MicroPython on Unix. Started by harness.py:
 
-Started by tests/firmware/pty/harness.py, which gives it three descriptors, none of which blocks: 0 the pins'
-commands, 1 the pins' history, 3 the line (a pseudo-terminal). Commands, one a line:
+    door.py FIRMWARE KEY LATCH LATCHED CLOCK LINE
+
+LINE is the descriptor of the line, a pseudo-terminal; 0 gives the pins' commands, 1 takes their
+history; none of them blocks. Commands, one a line:
 
     levels N    the inputs' bits (firmware/inputs.py)
     at N        the clock, where CLOCK is `driven`; answered by `at N`
 
-History, one a line: `out MS RELAY GREEN RED BUZZER` at each change (the heartbeat left out), `latched 0`
-or `latched 1`, `linked 0` or `linked 1`; MS are those of the controller's clock.
+History, one a line: `out MS RELAY GREEN RED BUZZER` at each change (the heartbeat left out),
+`latched 0` or `latched 1`, `linked 0` or `linked 1`; MS are those of the controller's clock.
 """
 
 import os
+import select
 import sys
 import time
 
-import select
-
-firmware, key, latch, latched, clock = sys.argv[1:]
+firmware, key, latch, latched, clock, descriptor = sys.argv[1:]
 sys.path.insert(0, firmware)
 
 from controller import Controller  # noqa: E402 -- found only now
 
 DRIVEN = clock == "driven"
-line = open(3, "r+b", buffering=0)  # noqa: PTH123, SIM115 -- MicroPython
-commands = open(0, "rb", buffering=0)  # noqa: PTH123, SIM115
+line = open(int(descriptor), "r+b", buffering=0)  # noqa: PTH123, SIM115 -- MicroPython
+commands = open(0, "rb", buffering=0)  # noqa: SIM115
 at_ms = 0
 
 

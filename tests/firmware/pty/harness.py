@@ -5,14 +5,16 @@
         door.levels = inputs.OPEN | inputs.TAMPER  # bits of firmware/inputs.py
         door.wait(lambda: door.relay, 2)  # the pins now: relay, green, red, buzzer
         door.history  # every change of the pins, oldest first: Pins(ms, relay, green, red, buzzer)
-        door.linked, door.latched
+        door.linked, door.latched, door.losses
         door.cut(), door.restore()  # the cable; what is sent while it is cut is lost
+        door.deaf(1)  # the next answer is lost
         door.restart()  # power off and on; `latched` is kept, as the board stores it
         door.captured  # what went over the cable, with `capture=True`: ("in" or "out", bytes)
         door.inject(data)  # bytes on the wire towards the firmware, as from a third party
 
-`clock="driven"` gives the firmware a clock that only `door.at(ms)` moves, and no cable: speak to
-`door.exchange(data)`. Needs `make .cache/trixie-micropython`; MicroPython 1.25 of Debian 13.
+`clock="driven"` gives the firmware a clock that only `door.at(ms)` moves, and no cable. `peer.py`
+is a panel of our own that speaks through `door.exchange(data)`, in either clock; `door.hang_up()`
+ends its use of the port. Needs `make .cache/trixie-micropython`; MicroPython 1.25 of Debian 13.
 """
 
 import contextlib
@@ -72,6 +74,7 @@ class Running:
         self.captured: list[tuple[str, bytes]] = []
         self.latched = latched
         self.linked = False
+        self.losses = 0  # how often the controller missed its panel for 1.5 s
         self._firmware = firmware
         self._key = key.hex() if key is not None else "none"
         self._latch = latch
@@ -82,7 +85,9 @@ class Running:
         self._changed = threading.Condition()
         self._ats = 0
         self._cut = False
+        self._deaf = 0
         self._closing = False
+        self._peer = -1  # our own panel's end of the line
         self._threads: list[threading.Thread] = []
         # Two pseudo-terminals and, between them, the cable.
         self._host, host_end = os.openpty()
@@ -104,6 +109,7 @@ class Running:
     def __exit__(self, *_: object) -> None:
         self._stop()
         self._closing = True
+        self.hang_up()
         for thread in self._threads:
             thread.join(timeout=5)
         for descriptor in (self._host, self._host_end, self._line, self._line_end):
@@ -177,6 +183,10 @@ class Running:
     def restore(self) -> None:
         self._cut = False
 
+    def deaf(self, answers: int) -> None:
+        """Lose so many of the firmware's next answers."""
+        self._deaf = answers
+
     def inject(self, data: bytes) -> None:
         """Put bytes on the wire towards the firmware."""
         os.write(self._line, data)
@@ -189,7 +199,7 @@ class Running:
                 pass
         self._start()
 
-    # a driven clock
+    # a driven clock, and a panel of our own
 
     def at(self, ms: int) -> None:
         """Set the clock, and wait until the firmware has turned with it."""
@@ -198,14 +208,23 @@ class Running:
         self.wait(lambda: self._ats > before, 30)
 
     def exchange(self, data: bytes, seconds: float = 30) -> bytes:
-        """Say `data` to the firmware; return its answer, a whole frame (driven clock only)."""
-        os.write(self._line, data)
+        """Say `data` to the firmware; return its answer, a whole frame."""
+        if self._peer < 0:
+            driven = self._clock == "driven"
+            self._peer = self._line if driven else os.open(self.port, os.O_RDWR | os.O_NOCTTY)
+        os.write(self._peer, data)
         answer = b""
         while len(answer) < 6 or len(answer) < 1 + (answer[3] | answer[4] << 8):
-            if not select.select([self._line], [], [], seconds)[0]:
+            if not select.select([self._peer], [], [], seconds)[0]:
                 raise AssertionError(f"no answer to {data.hex()}; only {answer.hex()!r}")
-            answer += os.read(self._line, 4096)
+            answer += os.read(self._peer, 4096)
         return answer
+
+    def hang_up(self) -> None:
+        """Leave the port to another panel."""
+        if self._peer not in (-1, self._line):
+            os.close(self._peer)
+        self._peer = -1
 
     # inside
 
@@ -213,31 +232,25 @@ class Running:
         commands, self._commands = os.pipe()
         fcntl.fcntl(commands, fcntl.F_SETFL, os.O_NONBLOCK)
         arguments = [str(HERE / "door.py"), str(self._firmware), self._key, self._latch]
-        arguments += [str(int(self.latched)), self._clock]
-
-        self._process = subprocess.Popen(
-            [
-                "sh",
-                "-c",
-                'exec 3<&"$0"; exec "$@"',
-                str(self._line_end),
-                *micropython(),
-                *arguments,
-            ],
+        arguments += [str(int(self.latched)), self._clock, str(self._line_end)]
+        process = self._process = subprocess.Popen(
+            [*micropython(), *arguments],
             stdin=commands,
             stdout=subprocess.PIPE,
             pass_fds=[self._line_end],
             cwd=HERE,
         )
         os.close(commands)
+        before = len(self.history)
         reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         reader.start()
         self._threads.append(reader)
         self._tell(f"levels {self._levels}")
-        before = len(self.history)
         if self._clock == "driven":
             self.at(0)
-        self.wait(lambda: len(self.history) > before, 20)
+        self.wait(lambda: len(self.history) > before or process.poll() is not None, 20)
+        if process.poll() is not None:
+            raise RuntimeError("the firmware did not start; what it said is above")
 
     def _stop(self) -> None:
         process = self._process
@@ -269,6 +282,7 @@ class Running:
                 elif word == "at":
                     self._ats += 1
                 else:
+                    self.losses += word == "linked" and self.linked and not numbers[0]
                     setattr(self, word, bool(numbers[0]))
                 self._changed.notify_all()
 
@@ -281,5 +295,7 @@ class Running:
                 to, way = ends[end]
                 if self._capture:
                     self.captured.append((way, data))
-                if not self._cut:
+                if way == "out" and self._deaf:
+                    self._deaf -= 1
+                elif not self._cut:
                     os.write(to, data)

@@ -121,8 +121,12 @@ class ControlPanel:
         times = {"on_count": on_ms // 100, "off_count": off_ms // 100, "timer_count": ms // 100}
         return self._submit(
             osdp.Command.LED,
-            **{"reader": 0, "led_number": 0, "temporary": True, "control_code": 2},
-            **{"on_color": colour, "off_color": 0},
+            reader=0,
+            led_number=0,
+            temporary=True,
+            control_code=2,
+            on_color=colour,
+            off_color=0,
             **times,
         )
 

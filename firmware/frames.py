@@ -1,4 +1,4 @@
-"""OSDP's frames, as bytes. Source: SIA OSDP 2.2, section 5.9 (packet format); osdp.md has our choices.
+"""OSDP's frames, as bytes. Source: SIA OSDP 2.2, section 5.9; osdp.md has our choices.
 
     [FF] 53 address length(2) control [block] id data... [MAC(4)] CRC(2)
 
@@ -18,7 +18,7 @@ BROADCAST = 0x7F
 POLL, ID, CAP, LSTAT, ISTAT, OSTAT, RSTAT = 0x60, 0x61, 0x62, 0x64, 0x65, 0x66, 0x67
 OUT, LED, BUZ, COMSET, KEYSET, CHLNG, SCRYPT = 0x68, 0x69, 0x6A, 0x6E, 0x75, 0x76, 0x77
 ACK, NAK, PDID, PDCAP, LSTATR, ISTATR, OSTATR = 0x40, 0x41, 0x45, 0x46, 0x48, 0x49, 0x4A
-RSTATR, COM, CCRYPT, RMAC_I, BUSY = 0x4B, 0x54, 0x76, 0x78, 0x79
+RSTATR, COM, CCRYPT, RMAC_I = 0x4B, 0x54, 0x76, 0x78
 
 SCS_11, SCS_12, SCS_13, SCS_14 = 0x11, 0x12, 0x13, 0x14  # the handshake
 SCS_15, SCS_16, SCS_17, SCS_18 = 0x15, 0x16, 0x17, 0x18  # in session: MAC; MAC and encrypted data
