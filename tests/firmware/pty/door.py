@@ -41,15 +41,32 @@ def write(data):
 controller = Controller(
     bytes.fromhex(key) if key != "none" else None, 0, latch, latched == "1", os.urandom, now_ms()
 )
+levels = 0
+was = [None, None, None]
+
+
+def turn():
+    """One turn of the loop; tell what changed."""
+    now = now_ms()
+    out = controller.turn(levels, now)
+    pins = (int(out.relay), int(out.green), int(out.red), int(out.buzzer))
+    news = (pins, int(controller.latched), int(controller.linked(now)))
+    if pins != was[0]:
+        print("out", now, *pins)
+    if news[1] != was[1]:
+        print("latched", news[1])
+    if news[2] != was[2]:
+        print("linked", news[2])
+    was[:] = news
+
+
 poll = select.poll()
 poll.register(line, select.POLLIN)
 poll.register(commands, select.POLLIN)
-levels = 0
-was = was_latched = was_linked = None
 held = b""
+turn()
 while True:
-    came = poll.poll(-1 if DRIVEN else 2)
-    for file, event in came:
+    for file, event in poll.poll(-1 if DRIVEN else 2):
         if file is commands:
             data = commands.read(4096)
             if data == b"":
@@ -62,25 +79,15 @@ while True:
                     levels = int(value)
                 elif word == b"at":
                     at_ms = int(value)
+                turn()
+                if word == b"at":
+                    print("at", at_ms)
         elif event & select.POLLIN:
             data = line.read(256)
             if data:
                 controller.receive(data, now_ms())
                 answer = controller.send()
+                turn()  # the pin before the answer: who hears it finds it so
                 if answer:
                     write(answer)
-    now = now_ms()
-    out = controller.turn(levels, now)
-    pins = (int(out.relay), int(out.green), int(out.red), int(out.buzzer))
-    if pins != was:
-        was = pins
-        print("out", now, *pins)
-    if controller.latched != was_latched:
-        was_latched = controller.latched
-        print("latched", int(was_latched))
-    linked = controller.linked(now)
-    if linked != was_linked:
-        was_linked = linked
-        print("linked", int(linked))
-    if DRIVEN and any(file is commands for file, _ in came):
-        print("at", now)
+    turn()

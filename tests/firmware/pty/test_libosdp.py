@@ -277,7 +277,7 @@ def test_a_back_off_ends_by_itself() -> None:
 
 
 def test_it_reconnects_again_and_again(door: Running, panel: ControlPanel) -> None:
-    """Here as often as libosdp takes a second for each; a thousand times in test_inside.py."""
+    """Here as often as libosdp takes a second for each; a thousand times in test_peer.py."""
     for n in range(20):
         panel.restart()
         assert panel.wait(lambda: panel.secure, 20), n
