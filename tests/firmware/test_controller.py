@@ -453,12 +453,8 @@ class LineTest(unittest.TestCase):
 
     def test_plain_frames_leave_a_session_alone(self):
         pair = Pair().ready()
-        for code, data in (
-            *GUARDED,
-            (panel.POLL, b""),
-            (panel.ID, b"\0"),
-            (panel.SCRYPT, bytes(16)),
-        ):
+        more = ((panel.POLL, b""), (panel.ID, b"\0"), (panel.SCRYPT, bytes(16)))
+        for code, data in GUARDED + more:
             reply = pair.panel.parse(
                 pair.door.say(pair.panel.frame(code, data, sequence=pair.panel.next()))
             )
