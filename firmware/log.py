@@ -11,6 +11,7 @@ except ImportError:
 
 if logging is not None:
     logging.basicConfig(level=logging.INFO)
+    logging.getLogger("menshen").setLevel(logging.INFO)
 
 
 def say(text: str) -> None:
