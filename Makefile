@@ -80,7 +80,7 @@ lock: $(VENV)/ready
 	  --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) .cache .demo
+	rm -rf $(VENV) .cache .demo build
 
 # Debian's packages: with apt as root or through sudo, and a clear sentence where neither works.
 .cache/apt-%: .ci/apt-%

@@ -252,6 +252,20 @@ def test_a_lost_bit_of_aes_or_the_guard_serves_no_door(image: Path, paired: byte
         assert ask(pico, f"pair {KEY.hex()} 5 115200 none").startswith("refused this controller")
 
 
+def test_a_relay_pin_shorted_to_the_supply_ends_everything(image: Path, paired: bytes) -> None:
+    pico = serving(image, paired)
+    assert exchange(pico, frame_of_a_poll())
+    pico.chip.gpio[pins.RELAY].set_input_value(True)
+    pico.run(200)
+    assert exchange(pico, frame_of_a_poll()) == b""
+    assert not any(pico.driven_high(pin) for pin in OUTPUTS)
+    left_ms = pico.watchdog_left_ms()
+    pico.run(10)
+    assert pico.watchdog_left_ms() < left_ms - 9, "nobody feeds it"
+    pico = at_the_jumper(image, pico.flash())
+    assert ask(pico, "fault?") == "fault OSError: the relay's pin is not as it was told"
+
+
 def test_the_watchdog_is_fed_by_progress_alone(image: Path, paired: bytes) -> None:
     pico = serving(image, paired)
     watchdog = pico.chip.watchdog
