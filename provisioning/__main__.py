@@ -343,9 +343,15 @@ def units(
     out.print(f"Made {_count(new, 'card')} in {estate}/sites/{site}/units.")
     if len(new) < len(made):
         out.print(f"Already there, kept: {_count(made[len(new) :], 'card')}.")
+    pairing_first = ""
+    if any(order.controller for order in orders):
+        pairing_first = (
+            "plug in each controller by USB, its pairing jumper fitted, and: menshen-provision "
+            "pair UNIT_FOLDER --port /dev/ttyACM0; then "
+        )
     _next(
-        "copy each unit's folder to its unit; there, once, add config.txt.add to the boot "
-        "configuration as its first lines say, and: menshen-edge run unit.toml"
+        f"{pairing_first}copy each unit's folder to its unit; there, once, add config.txt.add to "
+        "the boot configuration as its first lines say, and: menshen-edge run unit.toml"
     )
 
 

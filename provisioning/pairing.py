@@ -9,6 +9,7 @@ CHECK is the key's check value: the first 3 bytes of AES-128 of 16 zero bytes, i
 """
 
 import re
+import termios
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,9 +83,9 @@ def pair(card: Path, port: str, latch: str) -> Paired:
     except wire.ConfigError as error:
         raise ProvisioningError(str(error)) from None
     with _Line(port) as line:
-        found = line.ask("menshen?", _CONTROLLER)
+        found = line.ask("menshen?", _CONTROLLER, _NOBODY)
         wanted = f"{pair_keys.to_text(key)} {unit.door.address} {unit.door.baud} {latch}"
-        paired = line.ask(f"pair {wanted}", _PAIRED)
+        paired = line.ask(f"pair {wanted}", _PAIRED, _SILENT)
     check = check_value(key)
     if paired["check"] != check:
         raise ProvisioningError(
@@ -120,8 +121,10 @@ class _Line:
     def __exit__(self, *_: object) -> None:
         self._port.close()
 
-    def ask(self, line: str, wanted: re.Pattern[str]) -> dict[str, str]:
-        """Say `line`; what of the answer is `wanted`, other lines before it passed over."""
+    def ask(self, line: str, wanted: re.Pattern[str], silent: str) -> dict[str, str]:
+        """Say `line`; the groups of `wanted` in the answer, other lines before it passed over.
+        `silent`: what is told where there is none.
+        """
         try:
             self._port.reset_input_buffer()
             self._port.write(f"{line}\n".encode("ascii"))
@@ -137,11 +140,18 @@ class _Line:
                         raise ProvisioningError(
                             f"the controller at {self._name} refused: {refused['why']}"
                         )
-        except OSError as error:
+        except (OSError, termios.error) as error:
             raise ProvisioningError(
                 f"the controller at {self._name} has gone ({error}); plug it in and repeat the step"
             ) from None
-        raise ProvisioningError(
-            f"no controller that wants to be paired answers at {self._name}; switch it off, fit "
-            "its pairing jumper, switch it on (both lights then blink in turn), and repeat the step"
-        )
+        raise ProvisioningError(silent.format(port=self._name))
+
+
+_NOBODY = (
+    "no controller that wants to be paired answers at {port}; switch it off, fit its pairing "
+    "jumper, switch it on (both lights then blink in turn), and repeat the step"
+)
+_SILENT = (
+    "the controller at {port} did not say whether it has stored the key; leave it plugged in and "
+    "repeat the step"
+)

@@ -85,7 +85,10 @@ def plan(estate: Path, site: sites.Site, order: Order) -> Unit:
         broker=_broker(estate, order) if order.broker else None,
     )
     _readable(configuration)
-    _agree(places.card(estate, site.name, name), configuration)
+    card = places.card(estate, site.name, name)
+    _agree(card, configuration)
+    if isinstance(configuration.door, Controlled):
+        _kept(card)
     return configuration
 
 
@@ -168,22 +171,10 @@ def _write(
     repository.put(card, believed)
     card.once(boot.NAME, lambda: boot.addition(unit))
     if isinstance(unit.door, Controlled):
-        card.not_alone(UNIT, CONTROLLER_KEY)
-        text = card.once(CONTROLLER_KEY, lambda: f"{pair.to_text(pair.made())}\n".encode(), True)
-        _pair_key(card.path / CONTROLLER_KEY, text)
+        text = f"{pair.to_text(pair.made())}\n".encode()
+        card.once(CONTROLLER_KEY, lambda: text, private=True)
     card.once(UNIT, lambda: _toml(unit))  # the last: a card that has it is whole
     return card
-
-
-def _pair_key(path: Path, text: bytes) -> None:
-    """Raises ProvisioningError where what was kept is no pair's key."""
-    try:
-        pair.from_text(text.decode("ascii", "replace").strip())
-    except pair.PairKeyError as error:
-        raise ProvisioningError(
-            f"{path} is no controller's key: {error}; bring it back from your backup, or move it "
-            "away for a new one and pair the controller again"
-        ) from None
 
 
 def _certificate_name(unit: Unit) -> str:
@@ -231,3 +222,23 @@ def _agree(card: Path, wanted: Unit) -> None:
             f"unit {wanted.name!r} is there with another {' and '.join(differing)}; its card was "
             f"kept as it is; move {card} away if you mean to make a new one"
         )
+
+
+def _kept(card: Path) -> None:
+    """Raises ProvisioningError if the key of the card's controller is there and is none, or is gone
+    from a card that had one.
+    """
+    key = card / CONTROLLER_KEY
+    try:
+        if key.exists():
+            pair.from_text(key.read_text("ascii", "replace").strip())
+        elif (card / UNIT).exists():
+            raise ProvisioningError(
+                f"{card} has {UNIT} but its {CONTROLLER_KEY} is missing: bring it back from your "
+                "backup or from the unit, or move the card away for a new one and a new pair"
+            )
+    except pair.PairKeyError as error:
+        raise ProvisioningError(
+            f"{key} is no controller's key: {error}; bring it back from your backup, or move it "
+            "away for a new one and pair the controller again"
+        ) from None

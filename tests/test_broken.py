@@ -218,7 +218,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[
 def run(how: str, folder: Path) -> Ran:
     """The tests over a copy of the house that is broken in this way."""
     name, says, then = BROKEN.get(how, ("edge/loop.py", "class Loop:", "class Loop:"))
-    for part in ("edge", "tests"):
+    for part in ("edge", "tests", "firmware", "hardware"):
         ignore = shutil.ignore_patterns("__pycache__", "vectors")
         shutil.copytree(ROOT / part, folder / part, ignore=ignore)
     shutil.copy(ROOT / "pyproject.toml", folder)
