@@ -13,7 +13,10 @@ import panel
 import pins
 import pytest
 import selftest
+import store
 from pico import Pico
+
+from tests.firmware.pty.harness import micropython
 
 pytestmark = [pytest.mark.hardware, pytest.mark.timeout(900)]
 
@@ -219,6 +222,47 @@ def test_the_latch_survives_a_power_cut(image: Path) -> None:
     assert inputs(pico) == b"\0\0\0\0\0\0\1\1"
     pico = serving(image, pico.flash())  # the lid is shut again and the power was off
     assert inputs(pico) == b"\0\0\0\0\0\0\1\0"
+
+
+FILES_AT, FILES_LEN = 0xA0000, 0x160000  # of a Pico's flash, as `picotool info` shows it
+LITTLEFS = """
+import sys, vfs
+class Ram:
+    def __init__(self): self.data = bytearray(int(sys.argv[1]))
+    def readblocks(self, n, buf, at=0):
+        at += n * 4096
+        buf[:] = self.data[at : at + len(buf)]
+    def writeblocks(self, n, buf, at=None):
+        at = n * 4096 + (at or 0)
+        self.data[at : at + len(buf)] = buf
+    def ioctl(self, op, arg):
+        return {4: len(self.data) // 4096, 5: 4096, 6: 0}.get(op)
+ram = Ram()
+vfs.VfsLfs2.mkfs(ram, progsize=256)
+vfs.mount(vfs.VfsLfs2(ram, progsize=256), "/ram")
+for n in range(3, len(sys.argv), 2):
+    with open("/ram/" + sys.argv[n], "w") as file: file.write(sys.argv[n + 1])
+with open(sys.argv[2], "wb") as file: file.write(ram.data)
+"""
+
+
+def test_a_program_on_the_flash_is_never_run(image: Path, tmp_path: Path) -> None:
+    """Files that would open the door lie beside a pair's settings, which are found."""
+    opens = f"import machine\nmachine.Pin({pins.RELAY}, machine.Pin.OUT, value=1)\n"
+    programs = ("boot.py", "main.py", "loop.py", "guard.py", "board.py", "micropython.py")
+    store.Store(f"{tmp_path}/").keep(store.Settings(KEY, ADDRESS, 115_200, "none"))
+    files = {"controller.json": (tmp_path / "controller.json").read_text()}
+    files |= dict.fromkeys(programs, opens)
+    script, made = tmp_path / "make.py", tmp_path / "files"
+    script.write_text(LITTLEFS)
+    pairs = [word for file in files.items() for word in file]
+    command = [*micropython(), script, str(FILES_LEN), made, *pairs]
+    subprocess.run(command, check=True, timeout=60)
+    flash = Pico(image).flash()[:FILES_AT] + made.read_bytes()
+    assert flash.count(opens.encode()) == len(programs)
+    pico = serving(image, flash)
+    session(pico)
+    assert not relay_moved(pico)
 
 
 def test_a_flash_that_lost_a_bit_of_the_settings(image: Path, paired: bytes) -> None:
