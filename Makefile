@@ -13,7 +13,7 @@ CAMERA ?=
 PHOTOS ?=
 PUBLISH ?=
 
-.PHONY: always demo test test-hardware check firmware bench bench-sight drawings fuzz soak soak-osdp pictures lock clean
+.PHONY: always demo test test-hardware check firmware bench bench-sight drawings circuit enclosure fuzz soak soak-osdp pictures lock clean
 
 demo: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CAMERA),--camera $(CAMERA))
@@ -28,6 +28,7 @@ test-hardware: .cache/hardware-possible $(VENV)/ready .cache/hardware
 .cache/hardware: .cache/trixie-micropython
 .cache/hardware: .cache/camera/preload.so
 .cache/hardware: .cache/trixie-firmware
+.cache/hardware: .cache/trixie-kicad .cache/apt-circuit .cache/apt-enclosure
 .cache/hardware: always
 	@touch $@
 
@@ -50,6 +51,13 @@ bench-sight: $(VENV)/ready .cache/apt-demo
 	@mkdir -p .cache/bench-sight
 	$(BIN)/python -m tests.bench.sight $(if $(PHOTOS),--photos $(PHOTOS)) --plots .cache/bench-sight \
 	  --json .cache/bench-sight/figures.json $(if $(PUBLISH),--publish)
+
+# The board's schematic, its pages and its simulation; the housing's parts and picture.
+circuit: $(VENV)/ready .cache/trixie-kicad .cache/apt-circuit
+	$(BIN)/python -m hardware.circuit
+
+enclosure: $(VENV)/ready .cache/apt-enclosure
+	$(BIN)/python -m hardware.enclosure
 
 # MUTANTS of valid codes, then MINUTES of atheris; what is found lies in .cache/fuzz.
 fuzz: $(VENV)/ready

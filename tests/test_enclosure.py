@@ -113,9 +113,7 @@ def test_the_files_are_what_the_model_makes() -> None:
         made = mesh.make(part)
         assert mesh.size_mm(made) == pytest.approx(mesh.size_mm(committed), abs=1e-3)
         assert mesh.volume_mm3(made) == pytest.approx(mesh.volume_mm3(committed), rel=1e-5)
-        corners = [
-            np.unique(m.reshape(-1, 3).round(2) + 0.0, axis=0) for m in (made, committed)
-        ]
+        corners = [np.unique(m.reshape(-1, 3).round(2) + 0.0, axis=0) for m in (made, committed)]
         assert abs(len(corners[0]) - len(corners[1])) <= 0.01 * len(corners[1]), part
         for ours, theirs in (corners, corners[::-1]):
             known = {tuple((p * 50).round().tolist()) for p in theirs}

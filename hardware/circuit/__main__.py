@@ -20,7 +20,8 @@ def main() -> int:
             file = HERE / f"{name}.svg"
             file.write_text(svg, encoding="utf-8")
             subprocess.run(
-                ["rsvg-convert", "--width", "1800", "--output", file.with_suffix(".png"), file], check=True
+                ["rsvg-convert", "--width", "1800", "--output", file.with_suffix(".png"), file],
+                check=True,
             )
         picture.draw(Netlist(kicad.netlist(folder)), HERE / "simulation.png")
     return 0

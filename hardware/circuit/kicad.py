@@ -23,7 +23,10 @@ def copied(drawing: Path = HERE) -> Iterator[Path]:
     """A copy of the drawing's files, to be written beside."""
     with tempfile.TemporaryDirectory() as folder:
         for file in drawing.iterdir():
-            if file.suffix in (".kicad_sch", ".kicad_sym", ".kicad_pro") or file.name == "sym-lib-table":
+            if (
+                file.suffix in (".kicad_sch", ".kicad_sym", ".kicad_pro")
+                or file.name == "sym-lib-table"
+            ):
                 shutil.copy(file, folder)
         yield Path(folder)
 
@@ -46,7 +49,16 @@ def _cli(folder: Path, *words: str) -> None:
 
 def violations(folder: Path) -> list[str]:
     """What the electrical rules check finds: errors, warnings and exclusions, each in a line."""
-    _cli(folder, "erc", "--severity-all", "--format", "json", "--output", "erc.json", f"{PROJECT}.kicad_sch")
+    _cli(
+        folder,
+        "erc",
+        "--severity-all",
+        "--format",
+        "json",
+        "--output",
+        "erc.json",
+        f"{PROJECT}.kicad_sch",
+    )
     found = json.loads((folder / "erc.json").read_text(encoding="utf-8"))
     return [
         f"{page['path']}: {one['severity']}: {one['description']}: "
@@ -58,7 +70,16 @@ def violations(folder: Path) -> list[str]:
 
 def netlist(folder: Path) -> Path:
     """The netlist, as KiCad's XML."""
-    _cli(folder, "export", "netlist", "--format", "kicadxml", "--output", "board.xml", f"{PROJECT}.kicad_sch")
+    _cli(
+        folder,
+        "export",
+        "netlist",
+        "--format",
+        "kicadxml",
+        "--output",
+        "board.xml",
+        f"{PROJECT}.kicad_sch",
+    )
     return folder / "board.xml"
 
 
@@ -80,7 +101,11 @@ def tidy(svg: str, title: str) -> str:
     svg = re.sub(r'\s*\n\s*(?=[L"])', " ", svg)
     head, body = svg.split("<g", 1)  # the outermost group says the round ends for all
     body = re.sub(r"\s*stroke-opacity:1;\s*stroke-linecap:round; stroke-linejoin:round;", "", body)
-    svg = head + '<g stroke-linecap="round" stroke-linejoin="round"><g' + body.replace("</svg>", "</g></svg>")
+    svg = (
+        head
+        + '<g stroke-linecap="round" stroke-linejoin="round"><g'
+        + body.replace("</svg>", "</g></svg>")
+    )
     path = r'<path d="([^"]*?)\s*"\s*/>'
     svg = re.sub(
         rf"(?:{path}\s*)+",

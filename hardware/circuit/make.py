@@ -64,8 +64,8 @@ def relay(s: Sheet) -> None:
     s.section(
         "2  Held",
         *(54, 10, 106, 34),
-        "HELD rises with PULSE and falls when PULSE has been low for 0.1 s, never later\n"
-        "than 0.19 s. So a pin that flickers gets no new time.",
+        "HELD rises with PULSE and falls when PULSE has been low for 0.06 to 0.18 s.\n"
+        "So a pin that flickers gets no new time.",
     )
     s.net("PULSE", (60, 22), "left")
     r4 = s.part("R4", "R", 63, 22, 90)
@@ -169,7 +169,7 @@ def relay(s: Sheet) -> None:
     s.wire(q1["2"], (147, 71))
     k1 = s.part("K1", "RELAY", 141, 54)
     d2 = s.part("D2", "D", 144, 54, 270)
-    r11 = s.part("R11", "R", 151, 52)
+    s.part("R11", "R", 151, 52)
     d3 = s.part("D3", "LED", 151, 56, 90)
     s.rail("+12V", (141, 50))
     s.wire((141, 50), (151, 50))
@@ -198,7 +198,8 @@ def lock(s: Sheet) -> None:
     s.section(
         "The lock",
         *(5, 8, 112, 62),
-        "From the supply through the fuse and the fire contact, which cuts everything behind it whatever else is. Then the relay's contact.\n"
+        "From the supply through the fuse and the fire contact, which cuts everything "
+        "behind it whatever else is. Then the relay's contact.\n"
         "Nothing here is joined to the logic: the relay is the isolation. 12 or 24 V, 3 A at most.",
     )
     j4 = s.part("J4", "SCREWS2R", 9, 31)
@@ -251,8 +252,10 @@ def lock(s: Sheet) -> None:
     s.wire(d5["2"], (87, 54), (93, 54))
     s.net("LOCK_RETURN", (20, 57))
     s.text(
-        "R12 C6 and R13 C7 quench the spark at the contact, D4 and D5 what the lock's coil gives back: 53 V at most,\n"
-        "so a lock that holds lets go at once, which a plain diode would delay. Fit one lock, not both.",
+        "R12 C6 and R13 C7 quench the spark at the contact, D4 and D5 what the lock's "
+        "coil gives back: 53 V at most,\n"
+        "so a lock that holds lets go at once, which a plain diode would delay. "
+        "Fit one lock, not both.",
         *(20, 59, 1.3),
     )
 
@@ -260,7 +263,8 @@ def lock(s: Sheet) -> None:
 def inputs(s: Sheet) -> None:
     """The door's switches, each through an optocoupler."""
     s.text(
-        "Each input is a loop from 12 V through the LED, the resistor, the cable and the switch. Closed: the pin is low. Open, cut, or no 12 V: the pin is high.",
+        "Each input is a loop from 12 V through the LED, the resistor, the cable and the switch. "
+        "Closed: the pin is low. Open, cut, or no 12 V: the pin is high.",
         *(7, 9, 1.8),
     )
     for i, name in enumerate(INPUTS, 1):
@@ -288,7 +292,8 @@ def inputs(s: Sheet) -> None:
 def outputs(s: Sheet) -> None:
     """Lights, sounder and lamp."""
     s.text(
-        "Each output is a lamp or a sounder for 12 V. An open pin lights no LED, so all is dark. The illuminator: 0.6 A at most.",
+        "Each output is a lamp or a sounder for 12 V. An open pin lights no LED, so all is dark. "
+        "The illuminator: 0.6 A at most.",
         *(7, 9, 1.8),
     )
     for i, name in enumerate(OUTPUTS, 1):
@@ -323,7 +328,8 @@ def supply(s: Sheet) -> None:
     s.section(
         "Supply",
         *(5, 8, 92, 40),
-        "12 V from the door's supply. F1 and D7: a surge or a wrong supply blows the fuse; D6: a reversed one does nothing.",
+        "12 V from the door's supply. F1 and D7: a surge or a wrong supply blows the fuse; "
+        "D6: a reversed one does nothing.",
     )
     j2 = s.part("J2", "SCREWS2R", 9, 21)
     f1 = s.part("F1", "FUSE", 18, 20, 90)
@@ -389,7 +395,8 @@ def supply(s: Sheet) -> None:
     s.section(
         "RS-485 to the other end",
         *(5, 44, 84, 80),
-        "JP1 at both ends of the cable, JP2 and JP3 at one of them: 0.24 V on an idle line. On the Pi's or Pico's side of the isolation.",
+        "JP1 at both ends of the cable, JP2 and JP3 at one of them: 0.24 V on an idle line. "
+        "On the Pi's or Pico's side of the isolation.",
     )
     u7 = s.part("U7", "RS485", 30, 62)
     c11 = s.part("C11", "C", 10, 58)

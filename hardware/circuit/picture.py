@@ -23,7 +23,11 @@ CASES = (
     ),
     (
         "The pin is high when the supply comes: nothing opens until it has been low",
-        Case([(0, 3.3), (6, 3.3), (6.001, 0), (6.25, 0), (6.251, 3.3)], 15, [(0, 0), (1, 0), (1.02, 12)]),
+        Case(
+            [(0, 3.3), (6, 3.3), (6.001, 0), (6.25, 0), (6.251, 3.3)],
+            15,
+            [(0, 0), (1, 0), (1.02, 12)],
+        ),
     ),
     (
         "The supply dips for 0.1 s in mid-pulse: at rest, and stays so",
@@ -43,10 +47,23 @@ def draw(nets: Netlist, to: Path) -> None:
     for row, (title, case) in zip(rows, CASES, strict=True):
         found = run(nets, case)
         row.fill_between(
-            found["t"], 0, found["pin"] / 3.3 * 36, step=None, color="#c9d7e8", lw=0, label="pin (high)"
+            found["t"],
+            0,
+            found["pin"] / 3.3 * 36,
+            step=None,
+            color="#c9d7e8",
+            lw=0,
+            label="pin (high)",
         )
         if any(volts == 4 for _, volts in case.supply) or case.supply[1][1] == 0:
-            row.plot(found["t"], found["supply"] / 12 * 36, color="#b08030", lw=1, ls=":", label="12 V supply")
+            row.plot(
+                found["t"],
+                found["supply"] / 12 * 36,
+                color="#b08030",
+                lw=1,
+                ls=":",
+                label="12 V supply",
+            )
         row.plot(found["t"], found["coil_ma"], color="#a01c1c", lw=1.6, label="coil's current")
         row.set_title(title, loc="left", fontsize=9.5)
         row.set_ylabel("mA")

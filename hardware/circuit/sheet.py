@@ -52,7 +52,8 @@ def _unit(unit: Unit) -> list[str]:
         out.append(f"(polyline (pts {points}) {_stroke()} (fill (type none)))")
     for (x, y), radius in unit.circles:
         out.append(
-            f"(circle (center {_mm(x)} {_mm(y)}) (radius {_mm(radius)}) {_stroke()} (fill (type none)))"
+            f"(circle (center {_mm(x)} {_mm(y)}) (radius {_mm(radius)}) {_stroke()}"
+            " (fill (type none)))"
         )
     for start, mid, end in unit.arcs:
         out.append(
@@ -129,8 +130,9 @@ class Sheet:
         self._ends += pins.values()
         key = (self.name, reference, unit)
         lines = [
-            f"(symbol (lib_id {_text(f'{LIBRARY}:{kind}')}) (at {_mm(x)} {_mm(y)} {turn}) (unit {unit})"
-            f" (exclude_from_sim no) (in_bom {'no' if drawn.power else 'yes'}) (on_board yes) (dnp no)"
+            f"(symbol (lib_id {_text(f'{LIBRARY}:{kind}')}) (at {_mm(x)} {_mm(y)} {turn})"
+            f" (unit {unit}) (exclude_from_sim no) (in_bom {'no' if drawn.power else 'yes'})"
+            " (on_board yes) (dnp no)"
             f' (uuid "{_id(*key)}")',
         ]
         if drawn.power:
@@ -234,8 +236,8 @@ class Sheet:
         extra = ""
         if everywhere:
             extra = (
-                f'\n  (property "Intersheetrefs" "${{INTERSHEET_REFS}}" (at {_mm(at[0])} {_mm(at[1])} 0)'
-                f" {_effects(justify, hide=True)})"
+                '\n  (property "Intersheetrefs" "${INTERSHEET_REFS}"'
+                f" (at {_mm(at[0])} {_mm(at[1])} 0) {_effects(justify, hide=True)})"
             )
         self._items.append(
             f"({word} {_text(name)}{shape} (at {_mm(at[0])} {_mm(at[1])} {turn})"
@@ -245,7 +247,8 @@ class Sheet:
     def text(self, text: str, x: float, y: float, size_mm: float = 1.5, bold: bool = False) -> None:
         self._items.append(
             f"(text {_text(text)} (exclude_from_sim no) (at {_mm(x)} {_mm(y)} 0)"
-            f' {_effects("left top", size_mm=size_mm, bold=bold)} (uuid "{_id(self.name, text, x, y)}"))'
+            f" {_effects('left top', size_mm=size_mm, bold=bold)}"
+            f' (uuid "{_id(self.name, text, x, y)}"))'
         )
 
     def section(

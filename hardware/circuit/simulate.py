@@ -134,8 +134,8 @@ def deck(nets: Netlist, case: Case) -> list[str]:
                 pins = nets.of(ref, *gate, "14", "7")
                 lines.append(f"X{ref}_{gate[0]} {pins} HC14 up={case.up} down={case.down}")
         elif value == "74HC10":
-            for gate in (("1", "2", "13", "12"), ("3", "4", "5", "6"), ("9", "10", "11", "8")):
-                lines.append(f"X{ref}_{gate[0]} {nets.of(ref, *gate, '14', '7')} HC10")
+            for nand in (("1", "2", "13", "12"), ("3", "4", "5", "6"), ("9", "10", "11", "8")):
+                lines.append(f"X{ref}_{nand[0]} {nets.of(ref, *nand, '14', '7')} HC10")
         elif value == "LTC6994-1":
             pins = nets.of(ref, "1", "2", "3", "4", "5", "6")
             lines.append(f"X{ref} {pins} LTC6994 error={case.timer}")

@@ -110,7 +110,8 @@ def _supply(vcc: str, gnd: str) -> Unit:
 
 def _screws(count: int, side: str) -> Symbol:
     """A screw terminal; its pins leave to the `side` named."""
-    pins, circles = [], []
+    pins: list[Pin] = []
+    circles: list[tuple[Point, float]] = []
     for i in range(count):
         along = count - 1 - 2 * i
         if side == "left":

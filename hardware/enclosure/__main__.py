@@ -6,7 +6,7 @@ from hardware.enclosure import mesh, picture
 
 if __name__ == "__main__":
     with ThreadPoolExecutor() as pool:
-        made = list(pool.map(mesh.make, (*mesh.PARTS, "contents")))
-    for part, triangles in zip(mesh.PARTS, made, strict=False):
-        mesh.write(triangles, mesh.HERE / f"{part}.stl")
-    picture.draw(*made, mesh.HERE / "housing.png")
+        front, back, contents = pool.map(mesh.make, (*mesh.PARTS, "contents"))
+    mesh.write(front, mesh.HERE / "front.stl")
+    mesh.write(back, mesh.HERE / "back.stl")
+    picture.draw(front, back, contents, mesh.HERE / "housing.png")

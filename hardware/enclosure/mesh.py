@@ -13,7 +13,7 @@ MODEL = HERE / "housing.scad"
 PARTS = ("front", "back")
 
 Mesh = np.ndarray
-"""(n, 3, 3): triangles, their corners, x y z in millimetres; corners turn left seen from outside."""
+"""(n, 3, 3): triangles, their corners, x y z in millimetres; counterclockwise from outside."""
 
 
 def make(part: str) -> Mesh:

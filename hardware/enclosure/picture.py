@@ -22,7 +22,12 @@ def turned(points: np.ndarray, around_y: float, around_x: float) -> np.ndarray:
 
 
 def view(
-    parts: list[tuple[Mesh, Colour]], around_y: float, around_x: float, width: int, height: int, scale: float
+    parts: list[tuple[Mesh, Colour]],
+    around_y: float,
+    around_x: float,
+    width: int,
+    height: int,
+    scale: float,
 ) -> Image.Image:
     """The parts as one picture of `width` x `height`; `scale` pixels a millimetre."""
     fine = 2
@@ -72,7 +77,9 @@ def _fill(colour: np.ndarray, depth: np.ndarray, corners: np.ndarray, paint: np.
     colour[y1:y2, x1:x2][inside] = paint
 
 
-def _sharp(mesh: Mesh, seen: np.ndarray, normals: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+def _sharp(
+    mesh: Mesh, seen: np.ndarray, normals: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Edges between faces that differ by more than 35 degrees."""
     sides = defaultdict(list)
     keys = np.round(mesh, 3)
@@ -83,7 +90,10 @@ def _sharp(mesh: Mesh, seen: np.ndarray, normals: np.ndarray) -> list[tuple[np.n
     found = []
     for pair in sides.values():
         (i, a), (j, _) = pair[0], pair[-1]
-        if normals[i] @ normals[j] < np.cos(np.radians(35)) and max(normals[i][2], normals[j][2]) > 0:
+        if (
+            normals[i] @ normals[j] < np.cos(np.radians(35))
+            and max(normals[i][2], normals[j][2]) > 0
+        ):
             found.append((seen[i][a], seen[i][(a + 1) % 3]))
     return found
 

@@ -20,8 +20,8 @@ from tests.hardware import trixie
 HERE = Path(make.__file__).parent
 README = HERE / "README.md"
 
-# LTC6994 (699412fb), Electrical Characteristics: error up to 2.3 % over temperature for delays above
-# 512 us; 1 % is kept for the supply; R6 is a 1 % part of 100 ppm/K, 45 K from room temperature.
+# LTC6994 (699412fb), Features: error up to 2.3 % for delays above 512 us; 1 % is kept for the
+# supply. R6 is a 1 % part of 100 ppm/K, 45 K from room temperature.
 TIMER = 0.023 + 0.01
 R6 = 0.01 + 45 * 100e-6
 # 74HC14 at 4.5 V (74HC1G14, table 7): VT+ 1.7 to 3.15 V, VT- 0.9 to 2.0 V, as parts of the supply.
