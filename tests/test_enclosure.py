@@ -9,8 +9,8 @@ import pytest
 from hardware.enclosure import mesh
 
 # Raspberry Pi mechanical drawings of 3B, 4B and 5: 85 x 56, four holes 58 x 49 apart, 3.5 from the
-# edges. Camera Module 3: 25 x 23.862, four holes 21 x 12.5 apart, 2 from the edges. Pixel pitch and
-# lens: Camera Module 3 is 66 degrees wide and 41 high.
+# edges. Camera Module 3: 25 x 23.862, four holes 21 x 12.5 apart, 2 from the edges. The
+# module sees 66 degrees across and 41 down (its product brief).
 PI_HOLES_MM = (58.0, 49.0)
 CAMERA_HOLES_MM = (21.0, 12.5)
 ACROSS_DEGREES, DOWN_DEGREES = 66, 41

@@ -42,8 +42,8 @@ camera_behind = 6;  // connector and the bend of the cable
 
 // --- window: a pane of 2 mm polycarbonate, glued from inside into a recess
 window_y = 50;      // the lens, above the middle
-window_wide = 13;   // 66 degrees across, from a pupil 2.6 wide and 7 behind the face: 11.7 at least
-window_high = 13;   // 41 degrees down: 7.8 at least; square, so that the module may be turned
+window_wide = 13;   // 66 degrees across, from a pupil 2.6 wide and 5.6 behind the narrow edge: 9.9
+window_high = 13;   // 41 degrees down: 6.8; square, so that the module may be turned
 pane_wide = 16;     // between the camera's posts
 pane_high = 24;
 pane_thick = 2;
@@ -69,7 +69,7 @@ screw_x = width / 2 - 12.5;
 screw_y = height / 2 - 12.5;
 screw_hole = 4.5;
 screw_head = 8.4;
-screw_under = 6;    // wall under the head
+screw_under = 5;    // wall under the head: with the plate's 5 an M4 x 10 fills its nut
 nut = 7.2;          // across the flats of an M4 nut, 3.2 thick
 nut_deep = 3.4;
 column = 12.5;
