@@ -57,9 +57,10 @@ lamp_high = 28;
 
 // --- lights and button: panel parts for holes of 16 mm, 30 deep behind the face
 light_hole = 16.2;
-light_x = 22;
-light_y = 8;
+light_x = 16;
+light_y = 28;       // above the Pi: their bodies need the depth
 light_deep = 30;
+button_deep = 24;
 light_body = 20;    // the nut
 button_y = -40;     // help
 sound_y = -70;      // sounder: 19 holes of 2 mm, a film behind them keeps water out
@@ -224,34 +225,52 @@ module front() {
   }
 }
 
-// What must find room: board, sockets and plugs, camera, lamps, switch.
-module contents() {
+// What must find room. Sockets down, so the header is on the right and the USB-C plug on the left.
+module computer() {
   translate([pi_x - pi_width / 2, pi_y - pi_length / 2, plate + pi_stand + e])
     cube([pi_width, pi_length, pi_board + pi_tall]);
-  // plugs below the sockets stand 12 out; the USB-C plug at the Pi's side 22
+  // plugs below the sockets stand 12 out, the USB-C plug 18
   translate([pi_x - pi_width / 2, pi_y - pi_length / 2 - 12, plate + pi_stand + pi_board])
     cube([pi_width, 12, 15]);
-  translate([pi_x + pi_width / 2, pi_y + pi_length / 2 - 18, plate + pi_stand])
-    cube([18, 14, 8]);
+  translate([pi_x - pi_width / 2 - 18, pi_y + pi_length / 2 - 18, plate + pi_stand]) cube([18, 14, 8]);
+}
+
+module camera() {
   translate([-camera_width / 2, window_y + camera_hole_height + camera_hole_edge - camera_height, camera_face - 1 - camera_behind])
     cube([camera_width, camera_height, 1 + camera_behind - slack]);
   translate([-4.5, window_y - 4.5, camera_face]) cube([9, 9, camera_lens - 1]);
   translate([-pane_wide / 2, window_y - pane_high / 2, depth - wall + recess - pane_thick - slack])
     cube([pane_wide, pane_high, pane_thick]);
+}
+
+module panel() {
   for (i = [-1, 1]) translate([i * light_x, light_y, depth - wall - light_deep]) cylinder(d = light_body, h = light_deep - slack);
-  translate([0, button_y, depth - wall - 24]) cylinder(d = light_body, h = 24 - slack);
+  translate([0, button_y, depth - wall - button_deep]) cylinder(d = light_body, h = button_deep - slack);
+}
+
+module switch() {
   translate([switch_x - switch_wide / 2, switch_y - switch_long / 2, plate + switch_stand + slack])
     cube([switch_wide, switch_long, switch_tall - 2 * slack]);
+}
+
+module contents() {
+  computer();
+  camera();
+  panel();
+  switch();
 }
 
 module clash() {
   // each of these must be empty
   intersection() { contents(); union() { front(); back(); } }
   intersection() { front(); translate([0, 0, -e]) back(); }
+  intersection() { computer(); union() { camera(); panel(); switch(); } }
+  intersection() { camera(); union() { panel(); switch(); } }
+  intersection() { panel(); switch(); }
   // the screws' way
   intersection() {
     corners(screw_x, screw_y) translate([0, 0, -1]) cylinder(d = 4, h = depth + 2);
-    union() { front(); back(); }
+    union() { front(); back(); contents(); }
   }
 }
 
