@@ -496,7 +496,7 @@ class HostileTest(unittest.TestCase):
         return pair.panel.parse(pair.door.say(frame))
 
     def test_a_wrong_mac_ends_the_session(self):
-        for bit in range(32):
+        for bit in (0, 7, 8, 15, 16, 23, 24, 31):
             pair = Pair().ready()
             pair.ask(panel.OUT, panel.pulse(5000))
             wrong = (1 << bit).to_bytes(4, "little")
@@ -656,7 +656,7 @@ class HostileTest(unittest.TestCase):
             seed[0] = (seed[0] * 1664525 + 1013904223) % 2**32
             return (seed[0] >> 8) % n
 
-        for _ in range(400):
+        for _ in range(200):
             frame = pair.panel.secured(
                 (panel.OUT, panel.OUT, panel.POLL, panel.LED, 0x63)[pick(5)],
                 (panel.pulse(500), panel.pulse(0, code=2), bytes(14), b"")[pick(4)],
