@@ -10,6 +10,7 @@ history; none of them blocks. Commands, one a line:
 
 History, one a line: `out MS RELAY GREEN RED BUZZER` at each change (the heartbeat left out),
 `latched 0` or `latched 1`, `linked 0` or `linked 1`; MS are those of the controller's clock.
+`stalled MS`: two turns were so far apart, and what was due in between is late by as much.
 """
 
 import os
@@ -26,6 +27,7 @@ DRIVEN = clock == "driven"
 line = open(int(descriptor), "r+b", buffering=0)  # noqa: PTH123, SIM115 -- MicroPython
 commands = open(0, "rb", buffering=0)  # noqa: SIM115
 at_ms = 0
+STALLED_MS = 50  # between two turns: this machine let the process wait, which a Pico never does
 
 
 def now_ms():
@@ -42,12 +44,18 @@ controller = Controller(
     bytes.fromhex(key) if key != "none" else None, 0, latch, latched == "1", os.urandom, now_ms()
 )
 levels = 0
+turned_ms = now_ms()
 was = [None, None, None]
 
 
 def turn():
     """One turn of the loop; tell what changed."""
+    global turned_ms
     now = now_ms()
+    stalled = (now - turned_ms) & 0x3FFFFFFF
+    turned_ms = now
+    if stalled > STALLED_MS and not DRIVEN:
+        print("stalled", stalled)
     out = controller.turn(levels, now)
     pins = (int(out.relay), int(out.green), int(out.red), int(out.buzzer))
     news = (pins, int(controller.latched), int(controller.linked(now)))

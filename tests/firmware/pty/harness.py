@@ -6,6 +6,7 @@
         door.wait(lambda: door.relay, 2)  # the pins now: relay, green, red, buzzer
         door.history  # every change of the pins, oldest first: Pins(ms, relay, green, red, buzzer)
         door.linked, door.latched, door.losses
+        door.stalled_ms  # for how long in all this machine let the firmware wait
         door.cut(), door.restore()  # the cable; what is sent while it is cut is lost
         door.deaf(1)  # the next answer is lost
         door.restart()  # power off and on; `latched` is kept, as the board stores it
@@ -75,6 +76,7 @@ class Running:
         self.latched = latched
         self.linked = False
         self.losses = 0  # how often the controller missed its panel for 1.5 s
+        self.stalled_ms = 0  # for how long in all the machine kept it from its turns
         self._firmware = firmware
         self._key = key.hex() if key is not None else "none"
         self._latch = latch
@@ -281,6 +283,8 @@ class Running:
                     self.history.append(Pins(numbers[0], *map(bool, numbers[1:])))
                 elif word == "at":
                     self._ats += 1
+                elif word == "stalled":
+                    self.stalled_ms += numbers[0]
                 else:
                     self.losses += word == "linked" and self.linked and not numbers[0]
                     setattr(self, word, bool(numbers[0]))

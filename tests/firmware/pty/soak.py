@@ -16,9 +16,7 @@ from tests.firmware.pty.harness import KEY, Running
 from tests.firmware.pty.libosdp import INPUT, ControlPanel
 
 PULSE_MS = 500
-LATE_MS_MAX = (
-    1_000  # a busy machine lets the firmware's process wait; on the controller nothing does
-)
+LATE_MS_MAX = 60  # and as long as this machine let the firmware wait (door.py)
 EVERY_S = 10.0
 
 
@@ -45,6 +43,7 @@ def soak(hours: float) -> str:
             next_s += EVERY_S
             rounds += 1
             before, panel.told[:] = len(door.pulses()), []
+            stalled_ms = door.stalled_ms
             door.levels = 1 << rounds % 6
             panel.pulse(PULSE_MS)
             panel.wait(lambda before=before: len(door.pulses()) > before, 3)
@@ -52,8 +51,9 @@ def soak(hours: float) -> str:
             if not new and door.losses > losses:  # OUT was held up for 1.5 s, and so refused
                 losses = door.losses
                 continue
-            if len(new) != 1 or not -5 <= new[0] - PULSE_MS <= LATE_MS_MAX:
-                return f"a pulse of {PULSE_MS} ms was {new}"
+            stalled_ms = door.stalled_ms - stalled_ms
+            if len(new) != 1 or not -5 <= new[0] - PULSE_MS <= LATE_MS_MAX + stalled_ms:
+                return f"a pulse of {PULSE_MS} ms was {new}, with {stalled_ms} ms stalled"
             longest_ms = max(longest_ms, new[0])
             if not [1 for kind, report in panel.told if kind == INPUT and report[rounds % 6]]:
                 return f"input {rounds % 6} was not told: {panel.told}"
@@ -65,7 +65,7 @@ def soak(hours: float) -> str:
                     f"{at_s / 60:6.1f} min: {panel.port.sent} frames sent, "
                     f"{panel.port.sent / at_s:.1f} a second, "
                     f"{rounds} pulses of {PULSE_MS} to {longest_ms} ms, "
-                    f"{door.losses} silences of 1.5 s, "
+                    f"{door.losses} silences of 1.5 s, {door.stalled_ms} ms stalled, "
                     f"firmware holds {memory_kib(door.pid)} KiB",
                     flush=True,
                 )

@@ -16,7 +16,7 @@ from tests.firmware.pty.peer import Peer
 pytestmark = pytest.mark.hardware
 
 OPEN, EXIT, FIRE, HELP, TURN, TURN_OUT, LATCHED, TAMPER, REARM = (1 << n for n in range(9))
-LATE_MS = 1_000  # a busy machine
+LATE_MS = 60  # beside what the machine let the firmware wait (door.stalled_ms)
 DEFAULT_KEY = bytes(range(0x30, 0x40))
 OUT, LED, BUZ, COMSET, STATUS = 1, 2, 3, 6, 9  # libosdp's own numbers of its commands
 
@@ -69,8 +69,9 @@ def test_with_the_pairs_key_it_is_online_in_a_second_or_so(door: Running) -> Non
 def test_a_pulse_has_its_width(door: Running, panel: ControlPanel) -> None:
     for ms in (300, 1000, 3000):
         panel.wait(lambda: False, 2.1)  # one each two seconds
+        stalled_ms = door.stalled_ms
         (told,) = pulses(door, panel, ms)
-        assert ms - 5 <= told <= ms + LATE_MS
+        assert ms - 5 <= told <= ms + LATE_MS + door.stalled_ms - stalled_ms
     assert (OUT, True) in panel.answers
     assert panel.wait(lambda: panel.told and panel.told[-1] == (OUTPUT, b"\0"), 3)
 
@@ -145,12 +146,15 @@ def test_status_queries_and_comset_keep_libosdp_online(door: Running, panel: Con
 
 def test_a_cable_cut_in_mid_pulse(door: Running, panel: ControlPanel) -> None:
     """The relay falls 1.5 s after the last frame, and no new session brings the pulse back."""
-    before = len(door.pulses())
+    before, stalled_ms = len(door.pulses()), door.stalled_ms
+    start = time.monotonic()
     assert panel.pulse(10_000)
     assert panel.wait(lambda: door.relay, 5)
     door.cut()
+    cut_ms = (time.monotonic() - start) * 1000
     door.wait(lambda: len(door.pulses()) > before, 10)
-    assert 1_400 <= door.pulses()[before] <= 1_700 + LATE_MS
+    late_ms = LATE_MS + cut_ms + door.stalled_ms - stalled_ms
+    assert 1_400 <= door.pulses()[before] <= 1_500 + late_ms
     door.wait(lambda: not door.linked, 5)
     door.wait(lambda: door.red and not door.green, 5)  # the flash of a lost link
     door.restore()
