@@ -422,6 +422,36 @@ class LineTest(unittest.TestCase):
             self.assertFalse(pair.door.out.relay, n)
         self.assertEqual(pair.ask(panel.POLL).code, panel.ACK)
 
+    def test_a_bad_line(self):
+        """Commands and answers are lost, and some come twice: one session, each pulse once."""
+        pair = Pair().ready()
+        seed, asked, rose = [3], 0, 0
+
+        def pick(n):
+            seed[0] = (seed[0] * 1664525 + 1013904223) % 2**32
+            return (seed[0] >> 8) % n
+
+        for n in range(300):
+            opens = n % 30 == 29
+            frame = pair.panel.secured(*((panel.OUT, panel.pulse(200)) if opens else (panel.POLL,)))
+            asked += opens
+            answer = None
+            while answer is None:  # as a panel does: the same bytes, until there is an answer
+                pair.door.go(60)
+                if pick(4) == 0:
+                    continue
+                was = pair.door.out.relay
+                answer = pair.door.say(frame)
+                rose += pair.door.out.relay and not was
+                if pick(4) == 0:
+                    self.assertEqual(pair.door.say(frame), answer)
+                if pick(4) == 0:
+                    answer = None
+            reply = pair.panel.parse(answer)
+            self.assertTrue(reply.block in (0x16, 0x18), n)
+            pair.door.go(100)
+        self.assertEqual((rose, asked), (10, 10))
+
     def test_a_number_that_is_out_of_step(self):
         pair = Pair().ready()
         for by in (1, 2):

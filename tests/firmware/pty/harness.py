@@ -8,7 +8,7 @@
         door.linked, door.latched, door.losses
         door.stalled_ms  # for how long in all this machine let the firmware wait
         door.cut(), door.restore()  # the cable; what is sent while it is cut is lost
-        door.deaf(1)  # the next answer is lost
+        door.mute(1), door.deaf(1)  # the panel's next command, or the next answer, is lost
         door.restart()  # power off and on; `latched` is kept, as the board stores it
         door.captured  # what went over the cable, with `capture=True`: ("in" or "out", bytes)
         door.inject(data)  # bytes on the wire towards the firmware, as from a third party
@@ -87,7 +87,7 @@ class Running:
         self._changed = threading.Condition()
         self._ats = 0
         self._cut = False
-        self._deaf = 0
+        self._mute = self._deaf = 0
         self._closing = False
         self._peer = -1  # our own panel's end of the line
         self._threads: list[threading.Thread] = []
@@ -184,6 +184,10 @@ class Running:
 
     def restore(self) -> None:
         self._cut = False
+
+    def mute(self, commands: int) -> None:
+        """Lose so many of the panel's next commands."""
+        self._mute = commands
 
     def deaf(self, answers: int) -> None:
         """Lose so many of the firmware's next answers."""
@@ -299,7 +303,9 @@ class Running:
                 to, way = ends[end]
                 if self._capture:
                     self.captured.append((way, data))
-                if way == "out" and self._deaf:
+                if way == "in" and self._mute:
+                    self._mute -= 1
+                elif way == "out" and self._deaf:
                     self._deaf -= 1
                 elif not self._cut:
                     os.write(to, data)

@@ -165,12 +165,16 @@ def test_a_cable_cut_in_mid_pulse(door: Running, panel: ControlPanel) -> None:
     assert len(door.pulses()) == before + 1
 
 
-def test_one_lost_answer_is_said_again_and_nothing_done_twice(
-    door: Running, panel: ControlPanel
+@pytest.mark.parametrize("lost", ["command", "answer"])
+def test_what_is_lost_is_said_again_and_nothing_done_twice(
+    door: Running, panel: ControlPanel, lost: str
 ) -> None:
     """libosdp says the same frame again after a second."""
     before = len(door.pulses())
-    door.deaf(1)
+    if lost == "command":
+        door.mute(1)
+    else:
+        door.deaf(1)
     assert panel.pulse(300)
     assert panel.wait(lambda: (OUT, True) in panel.answers, 10)
     assert panel.secure

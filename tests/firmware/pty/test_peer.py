@@ -18,7 +18,7 @@ pytestmark = pytest.mark.hardware
 
 HOSTILE = 100_000
 RECONNECTS = 1_000
-HOURS = 2
+HOURS = 4
 POLL_MS = 100  # as libosdp's Python package polls
 PERIOD = 2**30
 STATUS = {
