@@ -7,7 +7,7 @@
         set the pins to controller.turn(levels, now_ms)
         store controller.latched, where it changed
 
-`now_ms` is `time.ticks_ms()`. Only guard.py says what the relay does. frames.md has the rules.
+`now_ms` is `time.ticks_ms()`. Only guard.py says what the relay does. osdp.md has the rules.
 """
 
 import frames

@@ -13,7 +13,6 @@ LEN_MAX = 128  # of a frame: what each device must be able to take; the longest 
 LEN_MIN = 8  # header, id and CRC
 GAP_MS = 100  # longer than this within a frame, and what came of it is dropped
 WRONG_MAX = 2  # frames with a wrong CRC looked into for a frame inside, of one piece of the stream
-BROADCAST = 0x7F
 
 POLL, ID, CAP, LSTAT, ISTAT, OSTAT, RSTAT = 0x60, 0x61, 0x62, 0x64, 0x65, 0x66, 0x67
 OUT, LED, BUZ, COMSET, KEYSET, CHLNG, SCRYPT = 0x68, 0x69, 0x6A, 0x6E, 0x75, 0x76, 0x77

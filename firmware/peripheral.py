@@ -1,6 +1,6 @@
 """One end of the line: answers a panel, keeps the session, hands on only what is proven.
 
-The rules, with their sections of the standard, are in frames.md. What is proven goes to the `door`:
+The rules, with their sections of the standard, are in osdp.md. What is proven goes to the `door`:
 
     door.proved(now_ms)              a session began
     door.valid(now_ms)               a frame of the session with the right MAC came
@@ -62,10 +62,6 @@ class Peripheral:
         reply = self._reply
         self._reply = None
         return reply
-
-    def proven(self):
-        """Whether there is a session."""
-        return self._proven
 
     def turn(self, now_ms):
         """End what has waited too long."""
