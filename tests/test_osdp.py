@@ -1,5 +1,6 @@
 """A door behind a controller that runs the real firmware: the link, the key, what is refused."""
 
+import binascii
 import contextlib
 import gc
 import os
@@ -15,7 +16,7 @@ from edge import door
 from edge.adapters import osdp, panel
 from edge.adapters.osdp import LATCHED, REFUSED, OsdpDoor, score
 from edge.door import Signal
-from edge.ports import DoorLost
+from edge.ports import DoorLost, Inputs
 from edge.wire import pair
 from edge.wire.unit import ConfigError, Controlled
 from tests.controller import KEY, REARM, Cable, Controller
@@ -310,6 +311,64 @@ def test_a_turnstile_that_stands_between_its_arms_at_the_start_is_no_turn(cable:
             until(lambda: rests(unit))
             time.sleep(0.3)
             assert unit.turned() == (0, 0)
+
+
+# Somebody on the cable.
+
+
+def forged(answer: bytes, block: bytes, code: int, data: bytes) -> bytes:
+    """In the place of `answer`: right address, sequence and check sum, and no MAC."""
+    control = answer[4] & 0x07 | (8 if block else 0)
+    length = 5 + len(block) + 1 + len(data) + 2
+    frame = bytes((0x53, answer[1], length, 0, control)) + block + bytes((code,)) + data
+    return frame + binascii.crc_hqx(frame, 0x1D0F).to_bytes(2, "little")
+
+
+class Tapped(Cable):
+    """Somebody in the middle, who exchanges every other answer of a session."""
+
+    lie: tuple[bytes, int, bytes] | None = None
+    told = 0
+
+    def write(self, data: bytes) -> None:
+        answer = data[1:] if data[:1] == b"\xff" else data
+        in_session = len(answer) > 6 and answer[4] & 8 and answer[6] in (0x16, 0x18)
+        if self.lie is not None and in_session and self.told % 2 == 0:
+            data = forged(answer, *self.lie)
+        self.told += bool(in_session)
+        super().write(data)
+
+
+EVERYTHING = bytes([1] * 8)
+
+
+@pytest.mark.parametrize(
+    ("block", "code", "data"),
+    [
+        (bytes((3, kind, 1)), 0x49, EVERYTHING)
+        for kind in (0x11, 0x12, 0x14, 0x17)
+    ]
+    + [(b"", 0x49, EVERYTHING), (bytes((3, 0x12, 1)), 0x4A, b"\x01")],
+)
+def test_what_somebody_on_the_cable_says_is_not_believed(
+    tmp_path: Path, block: bytes, code: int, data: bytes
+) -> None:
+    cable = Tapped(tmp_path / "port")
+    wired = ["contact", "exit_button", "fire", "help_button", "turn", "turn_out", "tamper"]
+    with controlled(cable), opened(cable, inputs=wired) as unit:
+        until(lambda: rests(unit))
+        unit.inputs()
+        cable.lie = block, code, data
+        for _ in range(40):
+            with contextlib.suppress(DoorLost):
+                assert unit.inputs() == Inputs(False, False, False, False, False, False)
+            with contextlib.suppress(DoorLost):
+                assert unit.resting()
+            assert unit.turned() == (0, 0)
+            time.sleep(0.05)
+        assert cable.told, "nobody lied"
+        cable.lie = None
+        until(lambda: rests(unit))
 
 
 # What the controller refuses.

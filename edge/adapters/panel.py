@@ -9,6 +9,8 @@ It belongs to one thread, which calls `turn` again and again; nothing here waits
 - Whether the controller still answers it does not say. So a light command that changes nothing goes
   there four times a second: its answer carries a MAC, a cut cable's silence does not.
 - The commands that wait outlive a lost link: so one is handed over at a time, and none waits.
+- Within a session it takes an answer whose security block says that it has no MAC: anybody on the
+  cable could tell inputs and pulses that are not so. So the line lets none of those through.
 - A new panel costs memory for ever, and so does each event: so there is one panel for the life of
   a door, and an event's table is emptied (64 bytes remain of it).
 """
@@ -188,7 +190,8 @@ class Panel:
             self._reopen_s = now_s + REOPEN_S
             self._line.reopen()
         self._ctx.refresh()
-        online = bool(self._ctx.status() & 1) and bool(self._ctx.sc_status() & 1)
+        self._line.secured = bool(self._ctx.sc_status() & 1)
+        online = bool(self._ctx.status() & 1) and self._line.secured
         if self.up and (not online or self._late(now_s) or self._line.gone is not None):
             self._lose()
         elif online and not self.up and not self._line.cut:
@@ -293,8 +296,10 @@ class _Line(osdp.Channel):  # type: ignore[misc]  # libosdp has no types
         self._name, self._baud = door.port, door.baud
         self._port: serialport.Port | None = None
         self._came = bytearray()
+        self._heard = bytearray()  # what of it libosdp may have
         self.gone: Exception | None = None  # what the port said last, when it is not there
         self.cut = False  # what is written goes nowhere, and libosdp is told so
+        self.secured = False  # in a session: what has no MAC is not heard
         self.heard = 0  # bytes
         self.written_s = float("-inf")
 
@@ -311,7 +316,7 @@ class _Line(osdp.Channel):  # type: ignore[misc]  # libosdp has no types
 
     def close(self) -> None:
         port, self._port = self._port, None
-        self._came.clear()
+        self.flush()
         if port is not None:
             try:
                 port.close()
@@ -329,8 +334,14 @@ class _Line(osdp.Channel):  # type: ignore[misc]  # libosdp has no types
             del self._came[:-_CAME_MAX]
 
     def read(self, max_bytes: int) -> bytes:
-        data = bytes(self._came[:max_bytes])
-        del self._came[:max_bytes]
+        if not self.secured:
+            self._heard, self._came = self._heard + self._came, bytearray()
+        else:
+            while frame := _first_frame(self._came):
+                if _has_mac(frame):
+                    self._heard += frame
+        data = bytes(self._heard[:max_bytes])
+        del self._heard[:max_bytes]
         return data
 
     def write(self, buf: bytes) -> int:
@@ -342,6 +353,7 @@ class _Line(osdp.Channel):  # type: ignore[misc]  # libosdp has no types
 
     def flush(self) -> None:
         self._came.clear()
+        self._heard.clear()
 
     def _try(self, call: Callable[[serialport.Port], Any]) -> Any:
         if self._port is None:
@@ -355,3 +367,35 @@ class _Line(osdp.Channel):  # type: ignore[misc]  # libosdp has no types
 
 
 _CAME_MAX = 4096
+
+# A frame: SOM, address, its length (two bytes, the low one first), control, then where control says
+# so a security block (its length, its type), then a code. Source: SIA OSDP 2.2, 5.9 and annex D.
+_SOM = 0x53
+_LENGTHS = range(8, 257)  # what libosdp takes
+_HAS_BLOCK = 0x08
+_WITH_MAC = (0x16, 0x18)  # SCS_16, SCS_18: an answer in a session, without and with data
+_NAK = 0x41  # says that there is no session any more, so it can have no MAC
+
+
+def _first_frame(came: bytearray) -> bytes:
+    """Take the first whole frame out of `came`; empty: there is none yet."""
+    while True:
+        start = came.find(_SOM)
+        del came[: len(came) if start < 0 else start]
+        if len(came) < 4:
+            return b""
+        length = came[2] | came[3] << 8
+        if length not in _LENGTHS:
+            del came[0]
+            continue
+        if len(came) < length:
+            return b""
+        frame = bytes(came[:length])
+        del came[:length]
+        return frame
+
+
+def _has_mac(frame: bytes) -> bool:
+    if frame[4] & _HAS_BLOCK:
+        return frame[6] in _WITH_MAC
+    return frame[5] == _NAK
