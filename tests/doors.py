@@ -18,7 +18,7 @@ from edge.adapters.gpio import GpioDoor
 from edge.adapters.osdp import OsdpDoor
 from edge.ports import Door, DoorLost
 from edge.wire.unit import INPUTS, Controlled, Input, Pins
-from tests.controller import CPYTHON, KEY, Cable, Controller
+from tests.controller import KEY, Cable, Controller
 
 ROOT = Path(__file__).parent.parent
 PINS = {
@@ -147,10 +147,10 @@ class Safe:
 def rig(
     kind: str,
     folder: Path,
+    interpreter: tuple[str, ...],
     wired: tuple[Input, ...] = INPUTS,
-    interpreter: tuple[str, ...] = CPYTHON,
 ) -> Iterator[Rig]:
-    """A door that works; `kind`: direct or safe."""
+    """A door that works; `kind`: direct, or safe: the firmware in `interpreter`."""
     made = Direct(wired) if kind == "direct" else Safe(folder, wired, interpreter)
     try:
         until(lambda: rests(made.door))

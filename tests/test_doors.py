@@ -1,5 +1,5 @@
 """What is true of a door however it is driven: by the unit's own pins, or by a controller that runs
-the real firmware, here in CPython, and in MicroPython where `make test-hardware` brought it.
+the real firmware in MicroPython (`make test-hardware`; in CPython it is tried by test_osdp.py).
 
 Times are those of whoever drives the pins. A pulse may be up to LONGER_MS longer than was asked: a
 controller counts in tenths of a second, and a busy machine is slow.
@@ -18,7 +18,6 @@ from edge.adapters.gpio import REST_S
 from edge.door import Signal, Step
 from edge.ports import DoorLost, Inputs
 from edge.wire.unit import INPUTS, Input
-from tests.controller import CPYTHON
 from tests.doors import (
     LAMP,
     SAVED_S,
@@ -38,11 +37,7 @@ from tests.firmware.pty.harness import micropython
 LONGER_MS = 400
 TRIES = 4  # of what a busy machine may miss: a light of 150 ms
 
-KINDS = [
-    "direct",
-    "safe",
-    pytest.param("safe in MicroPython", marks=pytest.mark.hardware),
-]
+KINDS = ["direct", pytest.param("safe", marks=pytest.mark.hardware)]
 FIELDS: dict[Input, str] = {
     "contact": "open",
     "exit_button": "exit",
@@ -52,33 +47,34 @@ FIELDS: dict[Input, str] = {
 }
 
 
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """How the door is driven."""
+    return str(request.param)
+
+
+@pytest.fixture
 def interpreter(kind: str) -> tuple[str, ...]:
-    if not kind.endswith("MicroPython"):
-        return CPYTHON
+    """MicroPython for what is behind the wall."""
+    if kind == "direct":
+        return ()
     try:
         return tuple(micropython())
     except RuntimeError as error:
         pytest.fail(str(error))
 
 
-@pytest.fixture(params=KINDS)
-def hung(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
+@pytest.fixture
+def hung(kind: str, interpreter: tuple[str, ...], tmp_path: Path) -> Iterator[Rig]:
     """A door with all that can be wired."""
-    with rig(request.param, tmp_path, interpreter=interpreter(request.param)) as made:
+    with rig(kind, tmp_path, interpreter) as made:
         yield made
 
 
-@pytest.fixture(params=KINDS[:2])
-def lit(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
-    """The same, where an interpreter makes no difference and the tests are many."""
-    with rig(request.param, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture(params=KINDS)
-def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
+@pytest.fixture
+def bare(kind: str, interpreter: tuple[str, ...], tmp_path: Path) -> Iterator[Rig]:
     """A door without any input."""
-    with rig(request.param, tmp_path, (), interpreter(request.param)) as made:
+    with rig(kind, tmp_path, interpreter, ()) as made:
         yield made
 
 
@@ -170,7 +166,7 @@ def test_an_endless_pulse_is_none(hung: Rig) -> None:
 
 
 @pytest.mark.parametrize("signal", Signal)
-def test_lights_and_sounds_of_each_signal(lit: Rig, signal: Signal) -> None:
+def test_lights_and_sounds_of_each_signal(hung: Rig, signal: Signal) -> None:
     """As `edge/door.py` says them, in their order, and then nothing: it ends by itself."""
     action = door.action(signal)
     steps = [Shown(s.at_ms, False, s.green, s.red, s.buzzer) for s in action.steps]
@@ -180,8 +176,8 @@ def test_lights_and_sounds_of_each_signal(lit: Rig, signal: Signal) -> None:
             sounds(found) == sounds(steps)
         )
 
-    seen(lit, action, right)
-    assert not any(now.relay for now in lit.shown())
+    seen(hung, action, right)
+    assert not any(now.relay for now in hung.shown())
 
 
 def without_dark(seen: list[tuple[bool, bool]]) -> list[tuple[bool, bool]]:

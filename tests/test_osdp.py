@@ -34,6 +34,12 @@ def cable(tmp_path: Path) -> Iterator[Cable]:
     cable.unplug()
 
 
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody here waits three seconds for a controller that is not there."""
+    monkeypatch.setattr(osdp, "START_S", 0.5)
+
+
 @contextlib.contextmanager
 def opened(cable: Cable, key: bytes = KEY, **said: object) -> Iterator[OsdpDoor]:
     made = OsdpDoor(
@@ -117,7 +123,7 @@ def test_what_is_no_controller_is_not_taken_for_one(cable: Cable) -> None:
 
 def test_another_address_does_not_answer(cable: Cable) -> None:
     with controlled(cable, address=5), opened(cable) as other:
-        assert "does not answer" in lost(other)
+        until(lambda: "does not answer" in lost(other))
     cable.plug()
     with controlled(cable, address=5), opened(cable, address=5) as right:
         until(lambda: rests(right))
@@ -208,7 +214,7 @@ def test_a_cut_cable_ends_the_pulse_and_brings_none_back(cable: Cable) -> None:
         until(lambda: len(controller.pulses_ms()) == 2)
 
 
-@pytest.mark.parametrize("back_s", [0.3, 0.9, 1.3, 2.0, 4.0])
+@pytest.mark.parametrize("back_s", [0.3, 1.3, 4.0])
 def test_a_pulse_that_was_lost_on_its_way_does_not_come_late(cable: Cable, back_s: float) -> None:
     """libosdp alone sends it again for nine seconds: to whom would it open then?"""
     with controlled(cable) as controller, opened(cable) as unit:
@@ -240,7 +246,7 @@ def test_a_controller_without_power(cable: Cable) -> None:
     with controlled(cable) as controller, opened(cable) as unit:
         controller.power(False)
         until(lambda: "does not answer" in lost(unit))
-        time.sleep(12)  # libosdp has given up by now
+        time.sleep(10)  # libosdp has given up by now
         controller.power(True)
         assert wait_s(lambda: rests(unit)) < 8
         unit.apply(OPEN)
@@ -344,10 +350,7 @@ EVERYTHING = bytes([1] * 8)
 
 @pytest.mark.parametrize(
     ("block", "code", "data"),
-    [
-        (bytes((3, kind, 1)), 0x49, EVERYTHING)
-        for kind in (0x11, 0x12, 0x14, 0x17)
-    ]
+    [(bytes((3, kind, 1)), 0x49, EVERYTHING) for kind in (0x11, 0x12, 0x14, 0x17)]
     + [(b"", 0x49, EVERYTHING), (bytes((3, 0x12, 1)), 0x4A, b"\x01")],
 )
 def test_what_somebody_on_the_cable_says_is_not_believed(
@@ -359,7 +362,7 @@ def test_what_somebody_on_the_cable_says_is_not_believed(
         until(lambda: rests(unit))
         unit.inputs()
         cable.lie = block, code, data
-        for _ in range(40):
+        for _ in range(20):
             with contextlib.suppress(DoorLost):
                 assert unit.inputs() == Inputs(False, False, False, False, False, False)
             with contextlib.suppress(DoorLost):
@@ -430,7 +433,7 @@ def test_hours_of_standing_there_cost_little(cable: Cable) -> None:
         until(lambda: rests(unit))
         time.sleep(1)
         frames, used_s = len(controller.frames), time.process_time()
-        time.sleep(4)
-        assert time.process_time() - used_s < 0.25 * 4, "the test's own threads included"
-        assert 4 * 5 < len(controller.frames) - frames < 4 * 40
+        time.sleep(3)
+        assert time.process_time() - used_s < 0.25 * 3, "the test's own threads included"
+        assert 3 * 5 < len(controller.frames) - frames < 3 * 40
         assert rests(unit)

@@ -18,7 +18,7 @@ from edge.wire import pair
 from edge.wire.code import Code, Colour, encode
 from tests.campus import end, put_frame, symbol
 from tests.conftest import CITY, related, write_unit
-from tests.controller import CPYTHON, KEY, Cable, Controller
+from tests.controller import KEY, Cable, Controller
 from tests.doors import SAVED_S, until
 from tests.firmware.pty.harness import micropython
 from tests.runtime import runtime
@@ -113,22 +113,18 @@ class Wall:
         until(lambda: len(self.controller.pulses_ms()) > before)
 
 
-def made_card(card: Path, port: Path, unlock_ms: int = 400, key: bytes = KEY) -> Path:
+def made_card(card: Path, port: Path, unlock_ms: int = 400, **more: object) -> Path:
     now_s = int(time.time())
-    said = {"kind": "osdp", "port": str(port), "unlock_ms": unlock_ms}
+    said = {"kind": "osdp", "port": str(port), "unlock_ms": unlock_ms, **more}
     path = related(write_unit(card, now_s, door=said), now_s)
     put_frame(card / "frames", 1, WALL)
-    (card / "controller.key").write_text(pair.to_text(key))
+    (card / "controller.key").write_text(pair.to_text(KEY))
     (card / "controller.key").chmod(0o600)
     return path
 
 
-@pytest.fixture(
-    params=["CPython", pytest.param("MicroPython", marks=pytest.mark.hardware)],
-)
-def interpreter(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    if request.param == "CPython":
-        return CPYTHON
+@pytest.fixture
+def interpreter() -> tuple[str, ...]:
     try:
         return tuple(micropython())
     except RuntimeError as error:
@@ -150,6 +146,7 @@ def slow(tmp_path: Path, interpreter: tuple[str, ...]) -> Iterator[Wall]:
     made.controller.close()
 
 
+@pytest.mark.hardware
 def test_green_opens_red_does_not_and_the_end_is_at_rest(wall: Wall) -> None:
     with wall.unit() as unit:
         wall.opens(unit)
@@ -162,6 +159,7 @@ def test_green_opens_red_does_not_and_the_end_is_at_rest(wall: Wall) -> None:
         until(lambda: not any(wall.controller.pins[2:4]))
 
 
+@pytest.mark.hardware
 def test_the_cable_is_cut_in_mid_pulse_and_put_back(slow: Wall) -> None:
     with slow.unit() as unit:
         assert OPENS in unit.show()
@@ -179,6 +177,7 @@ def test_the_cable_is_cut_in_mid_pulse_and_put_back(slow: Wall) -> None:
         assert unit.process.poll() is None
 
 
+@pytest.mark.hardware
 def test_a_unit_is_killed_in_mid_pulse(slow: Wall) -> None:
     with slow.unit() as unit:
         assert OPENS in unit.show()
@@ -195,6 +194,7 @@ def test_a_unit_is_killed_in_mid_pulse(slow: Wall) -> None:
         until(lambda: slow.controller.pins.relay)
 
 
+@pytest.mark.hardware
 def test_with_another_key_it_runs_says_so_and_opens_nothing(wall: Wall) -> None:
     (wall.card.parent / "controller.key").write_text(pair.to_text(bytes(range(16))))
     with wall.unit() as unit:
@@ -207,6 +207,7 @@ def test_with_another_key_it_runs_says_so_and_opens_nothing(wall: Wall) -> None:
         assert KEY.hex() not in said
 
 
+@pytest.mark.hardware
 def test_a_controller_that_comes_later(wall: Wall) -> None:
     wall.controller.power(False)
     with wall.unit() as unit:
@@ -214,6 +215,23 @@ def test_a_controller_that_comes_later(wall: Wall) -> None:
         unit.ignores(1)
         wall.controller.power(True)
         wall.opens(unit)
+
+
+@pytest.mark.hardware
+def test_an_installer_tries_it(wall: Wall) -> None:
+    """`menshen-edge try`: an input that moves, the lights, one pulse."""
+    card = made_card(wall.card.parent.parent / "tried", wall.cable.path, 400, inputs=["contact"])
+    command = [sys.executable, "-m", "edge", "try", str(card), "--relay", "--seconds", "20"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if line.startswith("  door contact"):
+                wall.controller.tap("contact", 0.3)
+                break
+        said = process.stdout.read()
+    assert process.returncode == 0, said
+    assert "Relay: off." in said
+    assert len(wall.controller.pulses_ms()) == 1
 
 
 @pytest.mark.parametrize(
