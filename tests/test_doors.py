@@ -226,7 +226,8 @@ def test_each_input_is_told(hung: Rig, name: Input) -> None:
 
 
 def test_a_short_press_is_told_once(hung: Rig) -> None:
-    for name in ("help_button", "exit_button"):
+    names: tuple[Input, ...] = ("help_button", "exit_button")
+    for name in names:
         hung.say(name, True)
         time.sleep(0.08)
         hung.say(name, False)
@@ -237,7 +238,8 @@ def test_a_short_press_is_told_once(hung: Rig) -> None:
 
 
 def test_turns_are_counted_each_way_and_none_is_lost(hung: Rig) -> None:
-    for name, times in (("turn", 12), ("turn_out", 5)):
+    turns: tuple[tuple[Input, int], ...] = (("turn", 12), ("turn_out", 5))
+    for name, times in turns:
         for _ in range(times):
             hung.say(name, True)
             time.sleep(0.06)

@@ -319,6 +319,18 @@ def test_a_turnstile_that_stands_between_its_arms_at_the_start_is_no_turn(cable:
             assert unit.turned() == (0, 0)
 
 
+def test_a_turn_is_one_whatever_else_moves_meanwhile(cable: Cable) -> None:
+    wired = ["turn", "contact"]
+    with controlled(cable) as controller, opened(cable, inputs=wired) as unit:
+        until(lambda: rests(unit))
+        controller.level("turn", True)
+        for _ in range(3):
+            controller.tap("contact")
+        until(lambda: unit.inputs().open)
+        time.sleep(0.3)
+        assert unit.turned() == (1, 0)
+
+
 # Somebody on the cable.
 
 

@@ -222,12 +222,11 @@ class Panel:
         self.up = False
         self._asked = None
         self._line.heard = 0
-        self._line.cut = True
         self._ctx.flush_commands(0)
         self._end()
 
     def _end(self) -> None:
-        """Disabled it forgets its 300 s; it takes until the command that it tries has failed."""
+        """Disabled, libosdp forgets its 300 s; until then it tries its command again and again."""
         refused = self._line.heard > 0 and self._known()
         self._refusals = self._refusals + 1 if refused else 0
         self._line.cut = True
