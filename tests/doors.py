@@ -72,7 +72,7 @@ class Direct:
         self.again()
 
     def again(self) -> None:
-        self.door: Door = GpioDoor(self._pins, self.lamps, ())
+        self.door: Door = GpioDoor(self._pins, self.lamps)
         for name in self._wired:  # gpiozero's pull-ups say what a cut cable would
             self.say(name, False)
 

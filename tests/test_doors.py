@@ -95,6 +95,11 @@ def played(rig: Rig, action: door.DoorAction) -> list[Shown]:
     return since(rig, start)
 
 
+def pulsed(rig: Rig, times: int) -> None:
+    """Wait until it has pulsed so often."""
+    until(lambda: len(pulses_ms(rig.shown())) == times)
+
+
 def seen(rig: Rig, action: door.DoorAction, right: Callable[[list[Shown]], bool]) -> None:
     """A machine that does too much may miss a short light; never each time."""
     tries = []
@@ -142,7 +147,7 @@ def test_it_rests_between_two_pulses(hung: Rig) -> None:
     for number in (1, 2):
         until(lambda: rests(hung.door))
         hung.door.apply(door.action(Signal.OPEN, 200))
-        until(lambda n=number: len(pulses_ms(hung.shown())) == n)
+        pulsed(hung, number)
         assert not hung.door.resting(), "the one-shot needs a low before the next edge"
     (_, ended_ms), (began_ms, _) = relay_ms(hung.shown())
     assert began_ms - ended_ms >= REST_S * 1000 - 2

@@ -61,8 +61,8 @@ def door(card: Path) -> Controlled:
 
 
 def test_a_card_for_a_controller(campus: Path) -> None:
-    words = "--controller", PORT, "--controller-baud", "57600", "--wired", "turn"
-    words += "--wired", "tamper", "--wired", "illuminator", "--no-broker"
+    words = ["--controller", PORT, "--controller-baud", "57600", "--wired", "turn"]
+    words += ["--wired", "tamper", "--wired", "illuminator", "--no-broker"]
     told = run("unit", campus, "campus", "north", *words)
     assert "controller.key" in told
     assert re.search(r"Next: fit the controller's pairing jumper.*menshen-provision pair", told)
@@ -274,13 +274,14 @@ def test_what_it_says_before_is_passed_over(cable: Cable, card: Path) -> None:
 
 def test_wrong_words_are_one_sentence_and_code_2(campus: Path, card: Path, cable: Cable) -> None:
     direct = units.unit(campus, "campus", Order(name="direct", broker=False)).path
-    for words, told in (
+    wrong: tuple[tuple[list[str | Path], str], ...] = (
         ([card, "--port", "/dev/none"], "/dev/none cannot be opened: there is no such port"),
         ([card, "--port", "/etc/hostname"], "it is no serial port"),
         ([card, "--port", cable.path, "--latch", "sometimes"], "say none, tamper, link or both"),
         ([direct, "--port", cable.path], "has no controller; make a unit that has one"),
         ([campus / "nowhere", "--port", cable.path], "unit.toml cannot be read"),
-    ):
+    )
+    for words, told in wrong:
         said = run("pair", *words, code=2)
         assert told in said
         assert said.count("\n") == 1
