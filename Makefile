@@ -29,6 +29,7 @@ test-hardware: .cache/hardware-possible $(VENV)/ready .cache/hardware
 .cache/hardware: .cache/camera/preload.so
 .cache/hardware: .cache/trixie-firmware
 .cache/hardware: .cache/trixie-kicad .cache/apt-circuit .cache/apt-enclosure
+.cache/hardware: .cache/raspi3b
 .cache/hardware: always
 	@touch $@
 
@@ -112,6 +113,10 @@ clean:
 .cache/camera/preload.so: .ci/camera requirements.lock tests/hardware/camera/wheels.lock \
     tests/hardware/camera/heap.c tests/hardware/camera/metadata.c pyproject.toml | .cache/trixie-camera $(VENV)/ready
 	@.ci/camera $(BIN)/python
+
+# A Pi 3B for QEMU: the link leads to its folder. Asked each time, which is quick.
+.cache/raspi3b: .cache/trixie-qemu $(VENV)/ready always
+	@.ci/raspi3b >/dev/null
 
 .cache/micropython: .ci/micropython .ci/micropython-version
 	@mkdir -p .cache

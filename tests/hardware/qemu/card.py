@@ -18,7 +18,7 @@ from edge.adapters.slots import Slots
 from edge.clock import Kept, Relation
 from edge.wire import keys
 from edge.wire.code import Code, Colour, encode
-from edge.wire.unit import INPUTS, Camera
+from edge.wire.unit import Camera
 from provisioning import authority, issuers, repository, sites, units
 from tests.centre import ISSUER, SITE
 from tests.hardware.trixie import ROOT
@@ -27,6 +27,10 @@ GUEST = Path(__file__).with_name("guest")
 UNIT_TOML = "/etc/menshen/unit.toml"
 EYES = "/run/eyes"
 """The folder before its camera."""
+LEVELS = ("contact", "exit_button", "fire", "help_button", "tamper")
+"""Not the turn sensors: a turn is an edge, and QEMU tells none (README.md)."""
+UNLOCK_MS = 6000  # long, so that a busy machine kills in mid-pulse too
+HELD_S = 5  # the shortest
 BOARD = "00000000c0ffee01"
 """The serial number in the guest's device tree (.ci/raspi3b-inside)."""
 PACKAGES = Path("usr/local/lib/python3.11/dist-packages")
@@ -39,24 +43,33 @@ main()
 
 
 class Card:
-    """A unit with every input wired, without a broker, and the issuer whose codes it believes."""
+    """A unit with inputs and without a broker, and the issuer whose codes it believes."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        """An estate in `folder`, and there the unit's card, bound to the guest's board."""
+        """An estate in `folder`, and there the unit's card."""
         self._estate = folder / "estate"
         authority.authority(self._estate)
         issuers.issuer(self._estate, ISSUER, from_s=int(time.time()) - 86400)
         sites.site(self._estate, SITE, demo=True)
         repository.publish(self._estate)
         camera = Camera(kind="pictures", source=EYES, frames_per_s=5)
-        order = units.Order(name=name, camera=camera, broker=False, wired=INPUTS)
+        order = units.Order(name=name, camera=camera, broker=False, wired=LEVELS)
         self.path = units.unit(self._estate, SITE, order).path
         self._commission()
 
+    @property
+    def pins(self) -> dict[str, int]:
+        """By what they are for."""
+        return dict(tomllib.loads((self.path / "unit.toml").read_text())["door"]["pins"])
+
     def _commission(self) -> None:
-        """What an installer does: bind it to the board, sync it once, so that its RTC is known."""
+        """What an installer does: name its board, choose its times, sync it once, so that what its
+        RTC shows is known.
+        """
         file = self.path / "unit.toml"
-        file.write_text(tomli_w.dumps({"board": BOARD} | tomllib.loads(file.read_text())))
+        config = {"board": BOARD} | tomllib.loads(file.read_text())
+        config["door"] |= {"unlock_ms": UNLOCK_MS, "held_s": HELD_S}
+        file.write_text(tomli_w.dumps(config))
         shown_s = int(time.time())  # the guest's RTC shows the host's UTC
         (self.path / "state").mkdir()
         relation = Relation(shown_s, 0, 2000, shown_s)
@@ -105,6 +118,6 @@ def install(contents: Path) -> None:
     assert done.returncode == 0, done.stderr
     commands = contents / "usr" / "bin"
     shutil.copytree(GUEST, commands)
-    (commands / "init").rename(contents / "init")
+    (commands / "init.sh").rename(contents / "init")
     (commands / "menshen-edge").write_text(COMMAND)
     (commands / "menshen-edge").chmod(0o755)

@@ -15,11 +15,15 @@ class Unit:
     def __init__(self, pi: Pi, card: Card) -> None:
         self.pi = pi
         self.card = card
-        pi.run("notified & soon 60 'test -e /run/notified'")
-        pi.run("held-up &")
+        self.runs = False
+        self._watched = False
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
+        if not self._watched:
+            self.pi.run("notified.py & soon 60 'test -e /run/notified'", 120)
+            self.pi.run("held_up.sh &")
+            self._watched = True
         self.pi.run(": >/run/notified")
         self.pi.run(
             "RUNTIME_DIRECTORY=/run/menshen NOTIFY_SOCKET=/run/notify "
@@ -30,6 +34,7 @@ class Unit:
             "grep -q READY=1 /run/notified || { cat /run/unit; false; }",
             START_S + 60,
         )
+        self.runs = True
 
     def show(self, picture: bytes) -> float:
         """Hold `picture` before its camera, in place of the one before; returns the monotonic
@@ -46,8 +51,13 @@ class Unit:
     def ended(self, code: int) -> None:
         """Wait for its end by `code`, and that of its decoder."""
         self.pi.run("wait $unit", code=code)
-        self.pi.run("soon 20 '! ps | grep -q [m]ultiprocessing'")
+        self.runs = False
+        self.pi.run("soon 20 '! ps | grep -q \"[e]dge.sight\"' || { ps; false; }")
 
     def said(self) -> str:
         """Everything that it printed."""
         return self.pi.run("cat /run/unit")
+
+    def story(self) -> str:
+        """For a failure's message."""
+        return self.said() + self.pi.console()

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""A program that knows nothing of doors: `held PIN` drives a pin high by gpiozero until it is
-killed, `held PIN close` only for a moment, and ends as gpiozero does.
+"""A program that knows nothing of doors: `held.py PIN` drives a pin high by gpiozero until it is
+killed, `held.py PIN close` closes it at once.
 """
 
 import sys

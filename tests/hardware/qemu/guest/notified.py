@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 """Stands in for systemd: writes what a unit says on NOTIFY_SOCKET into /run/notified."""
 
-import os
 import socket
+from pathlib import Path
 
-told = open("/run/notified.new", "ab", 0)
+NOTIFIED = Path("/run/notified")
+
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service:
     service.bind("/run/notify")
-    os.rename("/run/notified.new", "/run/notified")
+    NOTIFIED.touch()
     while True:
-        told.write(service.recv(4096) + b"\n")
+        said = service.recv(4096)
+        with NOTIFIED.open("ab") as told:
+            told.write(said + b"\n")
