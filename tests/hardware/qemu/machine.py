@@ -18,6 +18,7 @@ from tests.hardware.qemu.pins import Pins
 
 PI = trixie.ROOT / ".cache" / "raspi3b"
 
+START_S = 60.0  # the most until QEMU itself is there
 BOOT_S = 300.0
 """The most that a boot may take; on an idle machine it takes 12 s."""
 LIFE_S = 1500
@@ -56,7 +57,7 @@ class Pi:
             listening = [self._listen(name) for name in ("qtest", "commands", "monitor")]
             qemu = self._start(options)
             self._opened.callback(self._end, qemu)
-            qtest, self._commands, monitor = [self._accepted(one) for one in listening]
+            qtest, self._commands, monitor = [self._accepted(one, qemu) for one in listening]
             self._commands.settimeout(1)
             self._opened.callback(_quit, monitor)  # before the sockets are closed
             self.pins = Pins(qtest)
@@ -147,17 +148,21 @@ class Pi:
         listening.bind(str(self._work / name))
         (self._work / name).chmod(0o777)
         listening.listen(1)
-        listening.settimeout(60)
+        listening.settimeout(1)
         return listening
 
-    def _accepted(self, listening: socket.socket) -> socket.socket:
-        try:
-            connection, _ = listening.accept()
-        except TimeoutError:
-            said = (self._work / "qemu").read_text(errors="replace")
-            raise GuestFailed(f"QEMU did not start: {said}") from None
-        self._opened.callback(connection.close)
-        return connection
+    def _accepted(self, listening: socket.socket, qemu: "subprocess.Popen[bytes]") -> socket.socket:
+        until_s = time.monotonic() + START_S
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except TimeoutError:
+                if qemu.poll() is None and time.monotonic() < until_s:
+                    continue
+                said = (self._work / "qemu").read_text(errors="replace")
+                raise GuestFailed(f"QEMU did not start: {said}") from None
+            self._opened.callback(connection.close)
+            return connection
 
     def _answer(
         self, until: re.Pattern[bytes], most_s: float, what: str
