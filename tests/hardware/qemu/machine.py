@@ -20,7 +20,7 @@ PI = trixie.ROOT / ".cache" / "raspi3b"
 
 START_S = 60.0  # the most until QEMU itself is there
 BOOT_S = 300.0
-"""The most that a boot may take; on an idle machine it takes 12 s."""
+"""The most that a boot may take on a busy machine."""
 LIFE_S = 1500
 """After this long QEMU is killed by a process of its own, whatever became of the test."""
 CONSOLE_LINES = 40

@@ -24,7 +24,7 @@ from tests.hardware.qemu.unit import Unit
 pytestmark = [pytest.mark.hardware, pytest.mark.timeout(900)]
 
 SOON_S = 90.0
-"""The most between a cause and what comes of it; on an idle machine it takes a second."""
+"""The most between a cause and what comes of it on a busy machine; elsewhere it is a second."""
 FREE = {"KILL": 4, "TERM": 18}  # pins that no door uses
 LOOPS = frozenset({"contact", "fire", "tamper"})  # closed to ground at rest: hardware/pins.toml
 OUTPUTS = ("relay", "green", "red", "buzzer")

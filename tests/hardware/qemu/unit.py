@@ -6,7 +6,7 @@ from tests.hardware.qemu.card import UNIT_TOML, Card
 from tests.hardware.qemu.machine import Pi
 
 START_S = 180
-"""The most that `menshen-edge run` may take until it is ready; on an idle machine it takes 15 s."""
+"""The most that `menshen-edge run` may take until it is ready, on a busy machine."""
 
 
 class Unit:
