@@ -110,8 +110,8 @@ class Pi:
     def _lay(self, contents: Path, over: Path) -> None:
         """The memory disk of this boot: what was made once, and `contents` over it."""
         packed = trixie.run(
-            "sh", "-c", "cd /mnt/contents && find . | cpio --quiet -o -H newc >/mnt/work/over.cpio",
-            binds={contents: "/mnt/contents", self._work: "/mnt/work"},
+            "sh", "-c", "cd /mnt/contents && find . | cpio --quiet -o -H newc >/mnt/boot/over.cpio",
+            binds={contents: "/mnt/contents", self._work: "/mnt/boot"},
         )  # fmt: skip
         assert packed.returncode == 0, packed.stderr
         with (self._work / "disk.cpio").open("wb") as disk:
@@ -122,17 +122,17 @@ class Pi:
     def _start(self, options: str) -> "subprocess.Popen[bytes]":
         # `ramfs`: the other memory disk that Linux has holds no more than half of what is free.
         append = f"console=ttyAMA0 rootfstype=ramfs loglevel=6 {options}"
-        socket_ = "unix:/mnt/work/"
+        socket_ = "unix:/mnt/boot/"
         command = trixie.command(
             "timeout", "-s", "KILL", str(LIFE_S), "setpriv", "--pdeathsig", "KILL",
             "qemu-system-aarch64", "-name", self.name, "-M", "raspi3b",
             "-accel", "tcg,thread=multi", "-display", "none", "-no-reboot",
             "-kernel", "/mnt/pi/vmlinuz", "-dtb", "/mnt/pi/pi.dtb",
-            "-initrd", "/mnt/work/disk.cpio", "-append", append,
+            "-initrd", "/mnt/boot/disk.cpio", "-append", append,
             "-device", "ds1338,bus=i2c-bus.1,address=0x68",
-            "-serial", "file:/mnt/work/console", "-serial", f"{socket_}commands",
+            "-serial", "file:/mnt/boot/console", "-serial", f"{socket_}commands",
             "-monitor", f"{socket_}monitor", "-qtest", f"{socket_}qtest", "-qtest-log", "none",
-            binds={PI.resolve(): "/mnt/pi", self._work: "/mnt/work"},
+            binds={PI.resolve(): "/mnt/pi", self._work: "/mnt/boot"},
         )  # fmt: skip
         # The kernel ends it if this process dies without a word, be it by SIGKILL.
         with (self._work / "qemu").open("wb") as said:
