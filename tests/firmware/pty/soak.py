@@ -46,7 +46,12 @@ def soak(hours: float) -> str:
             stalled_ms = door.stalled_ms
             door.levels = 1 << rounds % 6
             panel.pulse(PULSE_MS)
+
+            def told(bit: int = rounds % 6) -> bool:
+                return any(kind == INPUT and report[bit] for kind, report in panel.told)
+
             panel.wait(lambda before=before: len(door.pulses()) > before, 3)
+            panel.wait(told, 10)  # an answer that this machine held up is said again after a second
             new = door.pulses()[before:]
             if not new and door.losses > losses:  # OUT was held up for 1.5 s, and so refused
                 losses = door.losses
@@ -55,7 +60,7 @@ def soak(hours: float) -> str:
             if len(new) != 1 or not -5 <= new[0] - PULSE_MS <= LATE_MS_MAX + stalled_ms:
                 return f"a pulse of {PULSE_MS} ms was {new}, with {stalled_ms} ms stalled"
             longest_ms = max(longest_ms, new[0])
-            if not [1 for kind, report in panel.told if kind == INPUT and report[rounds % 6]]:
+            if not told():
                 return f"input {rounds % 6} was not told: {panel.told}"
             if len(door.history) > 1000:
                 del door.history[:500]
