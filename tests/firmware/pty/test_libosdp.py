@@ -50,10 +50,17 @@ def panel(pair: ControlPanel, door: Running) -> ControlPanel:
 
 
 def pulses(door: Running, panel: ControlPanel, ms: int) -> list[int]:
-    """Ask for one; return those that came, in ms."""
+    """Ask for one; return those that came, in ms.
+
+    Where the machine held a frame up for 1.5 s, the controller refuses it: ask again.
+    """
     before = len(door.pulses())
-    assert panel.pulse(ms)
-    panel.wait(lambda: len(door.pulses()) > before, ms / 1000 + 5)
+    for _ in range(3):
+        losses = door.losses
+        assert panel.pulse(ms)
+        panel.wait(lambda: len(door.pulses()) > before, ms / 1000 + 5)
+        if len(door.pulses()) > before or door.losses == losses:
+            break
     return door.pulses()[before:]
 
 
@@ -101,10 +108,10 @@ def test_inputs_are_told_unasked_and_each_change_once(door: Running, panel: Cont
 
 def test_a_turn_between_two_polls_is_told(door: Running, panel: ControlPanel) -> None:
     """As short as the debouncing lets through: the firmware is not fast on a busy machine."""
-    for _ in range(5):
+    for _ in range(20):
         panel.told.clear()
         door.levels = TURN
-        time.sleep(0.03)
+        time.sleep(0.04)
         door.levels = 0
         panel.wait(lambda: len(panel.told) > 1, 1)
         if panel.told == [(INPUT, bytes((0, 0, 0, 0, 1, 0, 0, 0))), (INPUT, bytes(8))]:
