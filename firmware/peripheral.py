@@ -14,6 +14,7 @@ from backoff import Backoff
 from guard import ticks_diff
 from secure import Session, usable
 
+FRAMES_MAX = 4  # of one piece of the stream; a panel waits for its answer
 SESSION_MS = 8_000  # without a valid frame, and the session is over (section 5.7)
 
 _STATUS = (frames.LSTAT, frames.ISTAT, frames.OSTAT, frames.RSTAT)
@@ -53,9 +54,13 @@ class Peripheral:
     def receive(self, data, now_ms):
         """Take what came over the line."""
         self.turn(now_ms)
+        taken = 0
         for frame in self._stream.frames(data, now_ms):
             if frame.address == self._address:
                 self._take(frame, now_ms)
+                taken += 1
+            if taken == FRAMES_MAX:
+                break  # no panel says so much at once; the relay's turn comes first
 
     def send(self):
         """The answer to what came last, once; None: nothing is to be said."""

@@ -511,6 +511,25 @@ class LineTest(unittest.TestCase):
             self.assertTrue(pair.door.say(frame) is None)
         self.assertEqual(pair.ask(panel.POLL).code, panel.ACK)
 
+    def test_a_flood_of_frames_does_not_keep_the_relay_waiting(self):
+        """A challenge costs the most; of a whole buffer of them only some are taken."""
+        pair = Pair()
+        rng, asked = pair.door.controller._peripheral._rng, [0]
+
+        def counted(n):
+            asked[0] += 1
+            return rng(n)
+
+        pair.door.controller._peripheral._rng = counted
+        flood = b"".join(pair.panel.challenge() for _ in range(13))
+        for _ in range(10):
+            asked[0] = 0
+            pair.door.say(flood)
+            self.assertTrue(1 <= asked[0] <= 4, asked[0])
+            pair.door.go(20)
+        pair.door.go(200)
+        pair.meet()
+
     def test_two_frames_at_once_get_one_answer(self):
         pair = Pair()
         answer = pair.door.say(pair.panel.plain(panel.POLL) + pair.panel.plain(panel.ID, b"\0"))
