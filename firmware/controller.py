@@ -123,7 +123,9 @@ class Controller:
         """Carry out a command of a proven panel; `late`: it may have been held back on its way."""
         if code == frames.POLL:
             return self._news(now_ms)
-        if code in (frames.ISTAT, frames.OSTAT, frames.LSTAT, frames.RSTAT):
+        if code == frames.ISTAT:  # in its turn: else the next poll would go back behind it
+            return self._next_change() or self.status(code, now_ms)
+        if code in (frames.OSTAT, frames.LSTAT, frames.RSTAT):
             return self.status(code, now_ms)
         if code == frames.OUT and data and len(data) % OUT_LEN == 0:
             for at in range(0, len(data), OUT_LEN):
@@ -152,10 +154,9 @@ class Controller:
 
     def _news(self, now_ms):
         """What a poll is told: the oldest change of the inputs, then what else is new."""
-        change = self._inputs.change()
+        change = self._next_change()
         if change is not None:
-            self._telling = True
-            return frames.ISTATR, inputs.report(change)
+            return change
         local = self.status(frames.LSTAT, now_ms)
         if local[1] != self._told_local:
             self._told_local = local[1]
@@ -165,3 +166,11 @@ class Controller:
             self._told_relay = relay
             return frames.OSTATR, bytes((relay,))
         return frames.ACK, b""
+
+    def _next_change(self):
+        """The oldest change that the panel has not heard; None: it knows how things are."""
+        change = self._inputs.change()
+        if change is None:
+            return None
+        self._telling = True
+        return frames.ISTATR, inputs.report(change)
