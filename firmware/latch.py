@@ -22,7 +22,7 @@ class Latch:
         self._met = False  # whether there was a session since the start or the last re-arming
         self._linked_ms = now_ms
         self._pressed_ms = now_ms
-        self._pressed = False
+        self._fresh = False  # the button was seen let go: the next press counts
 
     def turn(self, linked, tampered, rearm, now_ms):
         """Return whether the door is latched."""
@@ -32,15 +32,16 @@ class Latch:
         lost_ms = ticks_diff(now_ms, self._linked_ms)
         if self._link and self._met and not 0 <= lost_ms < LOST_MS:
             self.on = True
-        if rearm and self._pressed:
-            if self.on and not 0 <= ticks_diff(now_ms, self._pressed_ms) < REARM_MS:
-                self.on = False
-                self._met = linked
-                self._linked_ms = now_ms
-                self._pressed_ms = now_ms
-        else:
-            self._pressed = rearm
+        if not rearm:
+            self._fresh = True
             self._pressed_ms = now_ms
+        elif not self.on:  # one that is stuck would re-arm whatever comes
+            self._fresh = False
+        elif self._fresh and not 0 <= ticks_diff(now_ms, self._pressed_ms) < REARM_MS:
+            self.on = False
+            self._fresh = False
+            self._met = linked
+            self._linked_ms = now_ms
         if self._tamper and tampered:
             self.on = True
         return self.on

@@ -910,6 +910,22 @@ class LatchTest(unittest.TestCase):
         pair.poll(10_000)
         self.assertTrue(pair.door.controller.latched)
 
+    def test_a_button_that_is_stuck_rearms_nothing(self):
+        """Wedged in before it latched, or at power-on: only a press that begins later counts."""
+        latched = Pair(latch="tamper", latched=True, levels=inputs.REARM).ready()
+        wedged = Pair(latch="link").ready()
+        wedged.door.levels = inputs.REARM
+        wedged.door.go(130_000, step=100)
+        wedged.ready()
+        for pair in (latched, wedged):
+            pair.poll(5_000)
+            self.assertTrue(pair.door.controller.latched)
+            pair.door.levels = 0
+            pair.poll(100)
+            pair.door.levels = inputs.REARM
+            pair.poll(2_200)
+            self.assertFalse(pair.door.controller.latched)
+
     def test_rearming_without_a_link(self):
         pair = Pair(latch="link").ready()
         pair.door.go(130_000, step=1000)

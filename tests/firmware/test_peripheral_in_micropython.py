@@ -128,6 +128,8 @@ BROKEN = {  # which file, which line, how it is broken, which tests notice
     "no latch by the link": ("latch", "if self._link and self._met and", "if False and", LATCH),
     "a latch before any session": ("latch", "self._link and self._met and", "self._link and", LATCH),
     "re-armed at a touch": ("latch", "< REARM_MS:", "< 10:", LATCH),
+    "re-armed by a stuck button": ("latch", "            self._fresh = False\n        elif self._fresh", "            pass\n        elif self._fresh", LATCH),
+    "re-armed by a button stuck at power-on": ("latch", "self._fresh = False  #", "self._fresh = True  #", LATCH),
     "not stored": ("latch", "self.on = bool(on)", "self.on = False", LATCH),
     "bounce is told": ("inputs", "held_ms >= HELD_MS:", "held_ms >= 0:", INPUTS),
     "only the newest change": ("inputs", "if len(self._changes) >= CHANGES_MAX:", "if self._changes:", INPUTS),
