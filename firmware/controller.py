@@ -34,16 +34,28 @@ class Outputs:
 class Controller:
     """One door."""
 
-    def __init__(self, key, address, latch, latched, rng, now_ms, baud=115_200, serial=b"\0\0\0\0"):
+    def __init__(
+        self,
+        key,
+        address,
+        latch,
+        latched,
+        rng,
+        now_ms,
+        baud=115_200,
+        serial=b"\0\0\0\0",
+        starts=0,
+    ):
         """`key`: the pair's 16 bytes, None where there is none yet: the door is then not served.
         `address`: 0 to 126. `latch`: one of latch.KINDS; `latched`: as it was stored.
         `rng(n)`: n random bytes. `serial`: 4 bytes that tell this board from others.
+        `starts`: how often it has started; another number at each start.
         """
         self._guard = Guard(now_ms)
         self._latch = Latch(latch, latched, now_ms)
         self._inputs = inputs.Inputs(now_ms)
         self._lights = Lights(now_ms)
-        self._peripheral = Peripheral(key, address, serial, rng, self, now_ms)
+        self._peripheral = Peripheral(key, address, serial, rng, self, now_ms, starts)
         self._com = bytes((address,)) + baud.to_bytes(4, "little")
         self._outputs = Outputs()
         self._telling = False  # an input's change was told and it is not known to have come over

@@ -46,13 +46,14 @@ def serve(pico: board.Board, store: Store) -> None:
     """The door. Returns never; raises where anything is not as it should be."""
     settings = stored(store)
     latched = store.latched()
+    starts = store.started()
     now_ms = board.now_ms()
     if settings is None:
         key, address, baud, latch = None, 0, UNPAIRED_BAUD, "none"
     else:
         key, address, baud, latch = settings.key, settings.address, settings.baud, settings.latch
     serial = board.serial()[-4:]
-    door = Controller(key, address, latch, latched, os.urandom, now_ms, baud, serial)
+    door = Controller(key, address, latch, latched, os.urandom, now_ms, baud, serial, starts)
     line = board.Line(baud)
     log.say("version " + VERSION + ", address " + str(address) + ", " + str(baud) + " baud")
     fed_ms = now_ms

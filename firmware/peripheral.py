@@ -12,7 +12,7 @@ The rules, with their sections of the standard, are in osdp.md. What is proven g
 import frames
 from backoff import Backoff
 from guard import ticks_diff
-from secure import Session, usable
+from secure import Session, fresh, usable
 
 FRAMES_MAX = 4  # of one piece of the stream; a panel waits for its answer
 SESSION_MS = 8_000  # without a valid frame, and the session is over (section 5.7)
@@ -34,12 +34,16 @@ _CAPABILITIES = (
 class Peripheral:
     """Takes the bytes of the line and makes those of the answer."""
 
-    def __init__(self, key, address, serial, rng, door, now_ms):
-        """`key`: 16 bytes; None, or one that is not usable: no session. `serial`: 4 bytes."""
+    def __init__(self, key, address, serial, rng, door, now_ms, starts=0):
+        """`key`: 16 bytes; None, or one that is not usable: no session. `serial`: 4 bytes.
+        `starts`: another number at each start.
+        """
         self._key = key if usable(key) else None
         self._address = address
         self._id = _VENDOR + bytes((_MODEL, _VERSION)) + serial + _FIRMWARE
         self._rng = rng
+        self._starts = starts
+        self._challenges = 0
         self._door = door
         self._stream = frames.Stream(now_ms, ticks_diff)
         self._backoff = Backoff(now_ms)
@@ -119,7 +123,8 @@ class Peripheral:
         elif len(frame.data) != 8:
             self._say(frame, frames.NAK, bytes((frames.NAK_LENGTH,)))
         else:
-            rnd_b = self._rng(8)
+            self._challenges += 1
+            rnd_b = fresh(self._key, self._starts, self._challenges, self._rng(8))
             self._session = Session(self._key, frame.data, rnd_b)
             self._valid_ms = now_ms
             data = self._id[:8] + rnd_b + self._session.cryptogram

@@ -30,6 +30,16 @@ def equal(a, b):
     return differ == 0
 
 
+def fresh(key, starts, challenges, noise):
+    """8 bytes for a challenge that nobody foresees and that were never said before, also where
+    `noise`, 8 random bytes, is always the same: a Pico's come from one bit of its ring oscillator,
+    which may be locked from outside. `starts` and `challenges` count, and are taken modulo 2**24.
+    """
+    counted = (starts & 0xFFFFFF) << 24 | challenges & 0xFFFFFF
+    block = b"\x02\x02" + counted.to_bytes(6, "big") + noise  # no session's key begins so
+    return aes(key, _ECB).encrypt(block)[:8]
+
+
 class Session:
     """One session: `rnd_a` is the panel's 8 random bytes, `rnd_b` the device's."""
 

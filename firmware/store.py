@@ -1,4 +1,4 @@
-"""What the controller keeps on its flash: the pair's key and settings, the latch, the last fault.
+"""What the controller keeps on its flash: key and settings, the latch, its starts, the last fault.
 
 Only what `os` and `open` can do, so it runs in every test. A file is written beside the old one,
 read back, and then takes its place in one step: after a power cut there is the old one or the new
@@ -10,6 +10,7 @@ import os
 
 CONFIGURATION = "controller.json"
 LATCHED = "latched"
+STARTS = "starts"
 FAULT = "fault"
 FAULT_CHARACTERS_MAX = 120
 
@@ -99,6 +100,17 @@ class Store:
             self._write(LATCHED, "1")
         elif self._read(LATCHED) is not None:
             os.remove(self._folder + LATCHED)
+
+    def started(self) -> int:
+        """Count this start durably; another number than at the starts before, below 2**24.
+        Raises: OSError, Torn.
+        """
+        try:
+            starts = (int(self._read(STARTS) or "0") + 1) & 0xFFFFFF
+        except ValueError:  # Torn is one: only with random bytes that repeat would it matter
+            starts = 1
+        self._write(STARTS, str(starts))
+        return starts
 
     def fault(self) -> str:
         """What went wrong last, one line; empty where nothing did."""

@@ -1,7 +1,7 @@
 """The built image in the RP2040 emulator: paired over USB, asked over its UART, broken on purpose.
 
-What the emulator cannot show: its `os.urandom` always says 2a, so the session's random numbers are
-the Unix interpreter's matter (pty/); it has no Pico 2.
+What the emulator cannot show: its `os.urandom` always says 2a, so random numbers are the Unix
+interpreter's matter (pty/); it has no Pico 2.
 """
 
 import os
@@ -203,6 +203,23 @@ def test_another_key_opens_nothing(image: Path, paired: bytes) -> None:
     with pytest.raises(panel.Wrong, match="another key"):
         session(pico, key=bytes(range(1, 17)))
     assert not relay_moved(pico)
+
+
+def test_no_challenge_comes_twice(image: Path, paired: bytes) -> None:
+    """Where `os.urandom` always says the same: the starts and the challenges are counted."""
+
+    def challenged(pico: Pico) -> bytes:
+        host = panel.Panel(KEY, os.urandom, ADDRESS)
+        host.parse(exchange(pico, host.plain(panel.POLL)))
+        answer = host.parse(exchange(pico, host.challenge()))
+        assert answer.code == panel.CCRYPT
+        return bytes(answer.data[8:16])
+
+    pico = serving(image, paired)
+    said = [challenged(pico), challenged(pico)]
+    pico = serving(image, pico.flash())
+    said += [challenged(pico), challenged(pico)]
+    assert len(set(said)) == 4
 
 
 def test_the_latch_survives_a_power_cut(image: Path) -> None:

@@ -198,6 +198,21 @@ class StoreTest(Case):
         self.write("latched", b"")
         self.assertTrue(self.store.latched())
 
+    def test_starts_are_counted(self):
+        self.assertEqual([Store(FOLDER).started() for _ in range(3)], [1, 2, 3])
+        self.write("starts", str(2**24 - 1).encode())
+        self.assertEqual([Store(FOLDER).started() for _ in range(2)], [0, 1])
+
+    def test_a_count_that_is_damaged_begins_anew(self):
+        for hurt in (b"", b"\xff", b"x7", b"-3", b"9" * 30):
+            self.write("starts", hurt)
+            first = self.store.started()
+            self.assertTrue(0 <= first < 2**24)
+            self.assertEqual(self.store.started(), first + 1)
+
+    def test_a_start_that_cannot_be_counted_is_told(self):
+        self.assertRaises(OSError, Broken(FOLDER, 28).started)
+
     def test_the_same_fault_is_written_once(self):
         written = []
 

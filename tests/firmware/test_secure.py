@@ -3,7 +3,7 @@
 import unittest
 
 from cryptolib import aes
-from secure import DEFAULT_KEY, Session, equal, usable
+from secure import DEFAULT_KEY, Session, equal, fresh, usable
 
 # One exchange as libosdp 3.2.9's control panel had it: what the standard does not print.
 KEY = bytes.fromhex("7b1d5f0c93a24e68b7d0416f2c8e95aa")
@@ -53,6 +53,26 @@ class AesTest(unittest.TestCase):
         )
         self.assertEqual(aes(key, 1).encrypt(plain), code)
         self.assertEqual(aes(key, 1).decrypt(code), plain)
+
+
+class FreshTest(unittest.TestCase):
+    def test_each_part_makes_another(self):
+        said = {fresh(KEY, 1, 1, RND_A), fresh(KEY, 2, 1, RND_A), fresh(KEY, 1, 2, RND_A)}
+        said |= {fresh(KEY, 1, 1, RND_B), fresh(DEFAULT_KEY, 1, 1, RND_A)}
+        self.assertEqual({len(each) for each in said}, {8})
+        self.assertEqual(len(said), 5)
+
+    def test_counts_that_turn_over(self):
+        self.assertEqual(len(fresh(KEY, 2**24, 2**30, RND_A)), 8)
+
+    def test_it_tells_no_key_of_a_session(self):
+        """Whatever is counted, and whatever the panel says: other blocks go into the cipher."""
+        scbk = aes(KEY, 1)
+        for kind in (b"\x01\x82", b"\x01\x01", b"\x01\x02"):
+            starts = int.from_bytes(RND_A[:3], "big")
+            challenges = int.from_bytes(RND_A[3:6], "big")
+            session_key = scbk.encrypt(kind + RND_A[:6] + bytes(8))
+            self.assertFalse(fresh(KEY, starts, challenges, bytes(8)) == session_key[:8])
 
 
 class KeyTest(unittest.TestCase):
