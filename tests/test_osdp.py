@@ -2,6 +2,7 @@
 
 import binascii
 import contextlib
+import ctypes
 import gc
 import os
 import threading
@@ -184,6 +185,22 @@ def test_what_is_no_key_file(tmp_path: Path, text: str | None, mode: int, told: 
         pair.read(file)
     assert told in str(said.value)
     assert KEY.hex() not in str(said.value), "a log is no place for a key"
+
+
+def test_each_start_challenges_with_other_numbers(cable: Cable) -> None:
+    """libosdp takes them from C's rand(), which begins alike in every process."""
+    said = []
+    with controlled(cable) as controller:
+        for _ in range(2):
+            ctypes.CDLL(None).srand(1)  # as a process starts
+            controller.frames.clear()
+            with opened(cable) as unit:
+                until(lambda: rests(unit))
+            frames = b"".join(data for _, data in controller.frames)
+            challenge = frames.index(b"\x03\x11\x01\x76") + 4
+            said.append(frames[challenge : challenge + 8])
+    assert len(said[0]) == 8
+    assert said[0] != said[1]
 
 
 def test_a_new_key_is_random_and_none_that_is_known() -> None:

@@ -11,10 +11,14 @@ It belongs to one thread, which calls `turn` again and again; nothing here waits
 - The commands that wait outlive a lost link: so one is handed over at a time, and none waits.
 - Within a session it takes an answer whose security block says that it has no MAC: anybody on the
   cable could tell inputs and pulses that are not so. So the line lets none of those through.
+- Its challenges come from C's `rand()`, which nobody has seeded: after each start the same, and an
+  old session's answers would be believed. So we seed it.
 - A new panel costs memory for ever, and so does each event: so there is one panel for the life of
   a door, and an event's table is emptied (64 bytes remain of it).
 """
 
+import ctypes
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any
@@ -144,6 +148,7 @@ class Panel:
         self._done = done
         self._line = _Line(door)
         self._line.open()
+        ctypes.CDLL(None).srand(secrets.randbits(32))
         info = osdp.PDInfo(
             door.address, self._line, scbk=key, flags=[osdp.LibFlag.EnforceSecure], name="door"
         )
