@@ -107,7 +107,7 @@ class Store:
         """
         try:
             starts = (int(self._read(STARTS) or "0") + 1) & 0xFFFFFF
-        except ValueError:  # Torn is one: only with random bytes that repeat would it matter
+        except (ValueError, OSError):  # Torn is one; the random bytes alone then tell starts apart
             starts = 1
         self._write(STARTS, str(starts))
         return starts

@@ -210,6 +210,16 @@ class StoreTest(Case):
             self.assertTrue(0 <= first < 2**24)
             self.assertEqual(self.store.started(), first + 1)
 
+    def test_a_count_that_the_flash_does_not_give_begins_anew(self):
+        class Unread(Store):
+            def _read(self, name):
+                if name == "starts":
+                    raise OSError(5)
+                return super()._read(name)
+
+        self.store.started()
+        self.assertEqual(Unread(FOLDER).started(), 1)
+
     def test_a_start_that_cannot_be_counted_is_told(self):
         self.assertRaises(OSError, Broken(FOLDER, 28).started)
 
