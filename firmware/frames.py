@@ -84,6 +84,10 @@ class Stream:
         self._came_ms = now_ms
         self._ticks_diff = ticks_diff
 
+    def forget(self):
+        """Drop what came and was not yielded."""
+        self._held = b""
+
     def frames(self, data, now_ms):
         """Yield the frames that `data` completes. Everything else is dropped in silence."""
         if self._held and not 0 <= self._ticks_diff(now_ms, self._came_ms) <= GAP_MS:

@@ -64,6 +64,7 @@ class Peripheral:
                 self._take(frame, now_ms)
                 taken += 1
             if taken == FRAMES_MAX:
+                self._stream.forget()
                 break  # no panel says so much at once; the relay's turn comes first
 
     def send(self):

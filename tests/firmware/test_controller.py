@@ -535,6 +535,15 @@ class LineTest(unittest.TestCase):
         pair.door.go(200)
         pair.meet()
 
+    def test_a_flood_leaves_nothing_to_be_done_later(self):
+        """What was not looked at is gone: else it would fill the memory, and come late."""
+        pair = Pair().ready()
+        flood = pair.panel.frame(panel.POLL, sequence=pair.panel.next()) * 16
+        for _ in range(100):
+            pair.door.say(flood)
+            pair.door.go(5)
+        self.assertEqual(pair.ask(panel.OUT, panel.pulse(500)).data[0], 1)
+
     def test_two_frames_at_once_get_one_answer(self):
         pair = Pair()
         answer = pair.door.say(pair.panel.plain(panel.POLL) + pair.panel.plain(panel.ID, b"\0"))

@@ -110,6 +110,7 @@ BROKEN = {  # which file, which line, how it is broken, which tests notice
     "number 0 keeps the session": ("peripheral", "if frame.sequence == 0:\n            self._end(now_ms)", "if frame.sequence == 0:\n            pass", LINE),
     "any number": ("peripheral", "next_ = frame.sequence == self._sequence % 3 + 1", "next_ = True", LINE),
     "a late frame ends the session": ("peripheral", "if not right and not next_:", "if False:", LINE),
+    "a flood is kept for later": ("peripheral", "                self._stream.forget()\n", "", LINE),
     "a flood is answered": ("peripheral", "if taken == FRAMES_MAX:", "if False:", LINE),
     "a session without end": ("peripheral", "< SESSION_MS:", "< 100 * SESSION_MS:", SESSION),
     "plain frames are served in a session": ("peripheral", "elif self._proven:", "elif False:", LINE),
