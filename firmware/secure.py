@@ -33,10 +33,11 @@ def equal(a, b):
 def fresh(key, starts, challenges, noise):
     """8 bytes for a challenge that nobody foresees and that were never said before, also where
     `noise`, 8 random bytes, is always the same: a Pico's come from one bit of its ring oscillator,
-    which may be locked from outside. `starts` and `challenges` count, and are taken modulo 2**24.
+    which may be locked from outside. `starts` counts modulo 2**24, `challenges` modulo 2**30, for
+    which a flood takes weeks.
     """
-    counted = (starts & 0xFFFFFF) << 24 | challenges & 0xFFFFFF
-    block = b"\x02\x02" + counted.to_bytes(6, "big") + noise  # no session's key begins so
+    counted = (starts & 0xFFFFFF).to_bytes(3, "big") + (challenges & 0x3FFFFFFF).to_bytes(4, "big")
+    block = b"\x02" + counted + noise  # a session's keys are made of blocks that begin with 01
     return aes(key, _ECB).encrypt(block)[:8]
 
 

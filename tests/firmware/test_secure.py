@@ -63,15 +63,18 @@ class FreshTest(unittest.TestCase):
         self.assertEqual(len(said), 5)
 
     def test_counts_that_turn_over(self):
-        self.assertEqual(len(fresh(KEY, 2**24, 2**30, RND_A)), 8)
+        self.assertEqual(fresh(KEY, 2**24 + 1, 2**30 + 2, RND_A), fresh(KEY, 1, 2, RND_A))
+        last = fresh(KEY, 0, 2**30 - 1, RND_A)
+        self.assertFalse(last == fresh(KEY, 0, 2**24 - 1, RND_A))
 
     def test_it_tells_no_key_of_a_session(self):
         """Whatever is counted, and whatever the panel says: other blocks go into the cipher."""
         scbk = aes(KEY, 1)
         for kind in (b"\x01\x82", b"\x01\x01", b"\x01\x02"):
-            starts = int.from_bytes(RND_A[:3], "big")
-            challenges = int.from_bytes(RND_A[3:6], "big")
-            session_key = scbk.encrypt(kind + RND_A[:6] + bytes(8))
+            starts = int.from_bytes(kind[1:] + RND_A[:2], "big")
+            challenges = int.from_bytes(RND_A[2:6], "big") & 0x3FFFFFFF
+            rnd_a = RND_A[:2] + challenges.to_bytes(4, "big")
+            session_key = scbk.encrypt(kind + rnd_a + bytes(8))
             self.assertFalse(fresh(KEY, starts, challenges, bytes(8)) == session_key[:8])
 
 
