@@ -132,7 +132,7 @@ def _feed(sheet: Sheet) -> float:
     sheet.text(187, _TOP - 12, "J4", 12, "middle", GREY)
     sheet.box(215, _TOP - 11, 56, 22)
     sheet.line((215, _TOP), (271, _TOP))
-    sheet.text(243, _TOP + 32, "fuse F2, 3 A", 13, "middle")
+    sheet.text(243, _TOP + 32, "fuse F2, 1 A", 13, "middle")
     x = _run(sheet, 271, 60)
     sheet.box(x - 14, _TOP - 60, 158, 148, stroke=RED, thick=1.5, round_=6)
     return _contact(

@@ -116,7 +116,7 @@ def relay(s: Sheet) -> None:
     s.section(
         "4  The supply's watch",
         *(6, 43, 52, 78),
-        "Low below 4.63 V and for 0.14 to 0.56 s after.",
+        "Low below 4.38 V and for 0.14 to 0.56 s after.",
     )
     u4 = s.part("U4", "MAX809", 24, 58)
     s.rail("+5V", u4["3"])
@@ -200,7 +200,8 @@ def lock(s: Sheet) -> None:
         *(5, 8, 112, 62),
         "From the supply through the fuse and the fire contact, which cuts everything "
         "behind it whatever else is. Then the relay's contact.\n"
-        "Nothing here is joined to the logic: the relay is the isolation. 12 or 24 V, 3 A at most.",
+        "Nothing here is joined to the logic: the relay is the isolation. 12 or 24 V; "
+        "F2 is for 0.6 A, and 3 A at most with other cables.",
     )
     j4 = s.part("J4", "SCREWS2R", 9, 31)
     f2 = s.part("F2", "FUSE", 18, 30, 90)
@@ -328,8 +329,8 @@ def supply(s: Sheet) -> None:
     s.section(
         "Supply",
         *(5, 8, 92, 40),
-        "12 V from the door's supply. F1 and D7: a surge or a wrong supply blows the fuse; "
-        "D6: a reversed one does nothing.",
+        "12 V from the door's supply. A surge, 24 V or a reversed supply goes through D7 and "
+        "blows F1; D6 keeps a reversed one from the rest.",
     )
     j2 = s.part("J2", "SCREWS2R", 9, 21)
     f1 = s.part("F1", "FUSE", 18, 20, 90)
@@ -360,7 +361,7 @@ def supply(s: Sheet) -> None:
     s.wire((18, 33), (18, 35))
     s.rail("PWR_FLAG", (27, 31))
     s.wire((27, 31), (27, 33))
-    f3 = s.part("F3", "PTC", 78, 22)
+    f3 = s.part("F3", "FUSE", 78, 22)
     s.rail("+12V", f3["1"])
     s.wire(f3["2"], (78, 28), (86, 28))
     s.rail("+12V_LAMPS", (86, 26))

@@ -172,7 +172,7 @@ class Sheet:
         self, reference: str, value: str, kind: str, unit: int, x: float, y: float, turn: int
     ) -> list[str]:
         flat = turn in (90, 270)
-        upright = kind in ("R", "C", "C_POLAR", "FUSE", "PTC", "JUMPER", "RELAY")
+        upright = kind in ("R", "C", "C_POLAR", "FUSE", "JUMPER", "RELAY")
         if kind == "RELAY":
             places = ((x - 1.6, y - 0.5), (x - 1.6, y + 0.5)), "right"
             if unit == 2:

@@ -139,7 +139,7 @@ def deck(nets: Netlist, case: Case) -> list[str]:
         elif value == "LTC6994-1":
             pins = nets.of(ref, "1", "2", "3", "4", "5", "6")
             lines.append(f"X{ref} {pins} LTC6994 error={case.timer}")
-        elif value == "MAX809L":
+        elif value == "MAX809M":
             lines.append(f"X{ref} {nets.of(ref, '2', '3', '1')} MAX809")
         elif value == "78L05":
             lines.append(f"X{ref} {nets.of(ref, '3', '2', '1')} L78L05")

@@ -197,17 +197,6 @@ SYMBOLS: dict[str, Symbol] = {
         (Unit(_two(), boxes=(((-0.4, 1), (0.4, -1)),), lines=(((0, 1), (0, -1)),)),),
         numbers=False,
     ),
-    "PTC": Symbol(
-        "F",
-        (
-            Unit(
-                _two(),
-                boxes=(((-0.4, 1), (0.4, -1)),),
-                lines=(((-0.9, -1.3), (-0.6, -1.0), (0.8, 1.2)),),
-            ),
-        ),
-        numbers=False,
-    ),
     "D": Symbol("D", (Unit(_cathode(), lines=_DIODE),), numbers=False),
     "D_SCHOTTKY": Symbol(
         "D",

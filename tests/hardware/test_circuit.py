@@ -155,6 +155,24 @@ def test_three_sides_that_only_light_and_magnetism_join(nets: Netlist) -> None:
     assert not computer & door and not computer & lock and not door & lock
 
 
+@pytest.mark.hardware
+def test_where_bring_up_measures_the_logics_supply_it_is(nets: Netlist) -> None:
+    found = re.search(r"legs of (C\d+) of the board", (HERE.parent / "bring-up.md").read_text())
+    assert found
+    assert {nets.net[found[1], "1"], nets.net[found[1], "2"]} == {"+5V", "GND_DOOR"}
+
+
+@pytest.mark.hardware
+def test_the_lamps_have_a_fuse_that_goes_before_the_boards(nets: Netlist) -> None:
+    """A shorted lamp must not take inputs and relay with it: quick and smaller before slow."""
+    lamps = {nets.net[f"J2{i}", "1"] for i in range(1, 5)}
+    assert lamps == {"+12V_LAMPS"}
+    joined = {ref: {n for (r, _), n in nets.net.items() if r == ref} for ref in nets.value}
+    assert [r for r, found in joined.items() if {"+12V", "+12V_LAMPS"} <= found] == ["F3"]
+    assert nets.value["F3"].endswith("A F") and nets.value["F1"].endswith("A T")
+    assert 1.5 * float(nets.value["F3"][:-3]) < float(nets.value["F1"][:-3])
+
+
 # ngspice, on that netlist.
 
 
