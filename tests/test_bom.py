@@ -25,6 +25,7 @@ DRAWN = {
     "K9": "fire panel's relay",
     "P1": "supply with charger",
     "P2": "converter to 5 V",
+    "P3": "converter to 5 V",
     "Q9": "photorelay",
     "S1": "exit button",
     "S2": "door contact",
