@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from hardware import mounting
 from hardware.enclosure import mesh
 
 # Raspberry Pi mechanical drawings of 3B, 4B and 5: 85 x 56, four holes 58 x 49 apart, 3.5 from the
@@ -84,6 +85,21 @@ def test_the_posts_are_where_the_camera_has_its_holes_and_the_lens_is_at_the_win
     xs, ys = sorted({x for x, _ in found}), sorted({-y for _, y in found})  # turned over
     assert (xs[1] - xs[0], ys[1] - ys[0]) == pytest.approx(CAMERA_HOLES_MM)
     assert (sum(xs) / 2, ys[0]) == pytest.approx((0, number("window_y")))
+
+
+def test_what_hangs_on_the_wall_is_what_the_mounting_drawing_shows() -> None:
+    drawn = mounting.read()
+    lens = drawn.camera["height"].mm
+    assert drawn.lights["height"].mm - lens == number("light_y") - number("window_y") > 0
+    assert lens - drawn.help["height"].mm == number("window_y") - number("button_y")
+    assert drawn.illuminator["beside"].mm == number("lamp_x")
+    assert drawn.camera["depth"].mm == number("depth")
+    assert drawn.camera["tilt_degrees"].mm == 0, "the posts look straight out"
+    above = number("height") / 2 - number("window_y")
+    assert {
+        "width": number("width"), "height": number("height"),
+        "above_lens": above, "light_x": number("light_x"),
+    } == mounting.HOUSING  # fmt: skip
 
 
 @pytest.mark.parametrize(

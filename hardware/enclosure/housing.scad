@@ -50,15 +50,15 @@ pane_thick = 2;
 recess = 1.2;       // of the wall's 3
 
 // --- illuminator: two strips, each behind its own pane, so that none of it glares into the lens
-lamp_x = 35;
-lamp_y = 47;
+lamp_x = 43;        // mirrored in a glossy page it lies 21 beside the middle: outside a code of 40
+lamp_y = 44;
 lamp_wide = 8;
 lamp_high = 28;
 
 // --- lights and button: panel parts for holes of 16 mm, 30 deep behind the face
 light_hole = 16.2;
-light_x = 16;
-light_y = 28;       // above the Pi: their bodies need the depth
+light_x = 22;
+light_y = 72;       // above the lens, so that the hand that holds the code hides none
 light_deep = 30;
 button_deep = 24;
 light_body = 20;    // the nut
@@ -97,7 +97,7 @@ switch_tall = 10.2;
 switch_holes = 9.5;
 switch_screw = 1.9;
 switch_x = -40;
-switch_y = 30;
+switch_y = -30;
 switch_stand = 3;
 post = 7;
 
