@@ -222,6 +222,8 @@ class Loop:
     def _pass(self, now: Now) -> None:
         """Who has turned, whom nobody saw go, and whether the next of a party may."""
         if not self._settings.sensors.turn:
+            if "door" in self._failures:  # not ready is shown for no longer than it is so
+                self._rests()
             return
         resting = self._rests()
         moved = self._lane.tick(self._world.door.turned(), resting, self._limits, now)

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from edge import door
 from edge.door import Signal
 from edge.loop import PROBE_S
 from edge.ports import StoreLost
@@ -326,3 +327,19 @@ def test_messages_have_one_size_and_fixed_times(tmp_path: Path) -> None:
     assert {entry[2] for entry in counts[0]} == {report.COUNTS_LEN}
     health = [{entry[2] for entry in each if entry[1] == "health"} for each in seen]
     assert health == [{report.HEALTH_LEN}] * 2
+
+
+@pytest.mark.parametrize("turn", [False, True])
+def test_not_ready_is_shown_for_no_longer_than_it_is_so(turn: bool, tmp_path: Path) -> None:
+    """A link that comes back serves at once, whoever comes by and whenever it is tried next."""
+    street = Street(3, tmp_path, turnstile=turn)
+    street.next_visit_s = float("inf")
+    street.run(PROBE_S + 5)
+    street.door_lost = True
+    street.run(5)
+    street.door_lost = False
+    street.run(door.NOT_READY_EVERY_S + 1)
+    back_s = street.monotonic_s
+    street.actions.clear()
+    street.run(30)
+    assert not street.actions, f"not ready is still shown, {street.actions[0][0] - back_s:.0f} s on"
