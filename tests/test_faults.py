@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.door import Signal, action
 from hardware import bom, pins, wiring
 
 TESTS = Path(__file__).parent
@@ -76,6 +77,19 @@ def test_the_tests_by_hand_that_the_table_leans_on_are_on_the_page() -> None:
         assert re.search(rf"^##+ .*{words}", BRING_UP, re.MULTILINE | re.IGNORECASE), words
         assert words in README
     assert re.search(r"^## 5\b", BRING_UP, re.MULTILINE), "step 5, named in the table"
+
+
+@pytest.mark.parametrize("cut", ["green", "red", "buzzer"])
+def test_what_a_person_is_told_differs_without_any_one_of_lights_and_buzzer(cut: str) -> None:
+    told = set(Signal) - {Signal.NOT_READY, Signal.SHUT_ME}  # these answer no code
+    left = {"green", "red", "buzzer"} - {cut}
+    shown: dict[tuple[object, ...], Signal] = {}
+    for signal in told:
+        levels = [(s.at_ms, *(getattr(s, n) for n in sorted(left))) for s in action(signal).steps]
+        seen = tuple(now for was, now in zip([(), *levels], levels, strict=False)
+                     if was[1:] != now[1:])  # fmt: skip
+        assert any(any(step[1:]) for step in seen), f"{signal}: nothing is left of it"
+        assert shown.setdefault(seen, signal) is signal, f"{signal} is as {shown[seen]}"
 
 
 @pytest.mark.parametrize("page", ["README.md", "bring-up.md"])

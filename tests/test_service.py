@@ -1,6 +1,7 @@
 """What systemd must be told for the unit's two processes (edge/menshen-edge.service)."""
 
 import configparser
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -32,6 +33,16 @@ def test_the_kernel_may_take_the_decoder_and_systemd_leaves_the_unit_alone(
 ) -> None:
     """systemd's default stops the whole service with the first process that runs out of memory."""
     assert service["OOMPolicy"] == "continue"
+
+
+def test_a_loop_that_stalls_is_started_again(service: configparser.SectionProxy) -> None:
+    """`edge/__main__.py` feeds it after each turn of the loop, and nowhere else."""
+    assert service["Type"] == "notify"
+    assert service["WatchdogSec"] == "10"
+    assert service["Restart"] == "always"
+    program = (FILE.parent / "__main__.py").read_text("utf-8")
+    assert re.findall(r"^ +loop\.tick\(\)\n +systemd\.notify\(\"WATCHDOG=1\"\)", program, re.M)
+    assert program.count("WATCHDOG=1") == 1
 
 
 def test_every_kind_of_eyes_may_be_opened(service: configparser.SectionProxy) -> None:
