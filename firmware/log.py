@@ -11,7 +11,7 @@ except ImportError:
 
 if logging is not None:
     logging.basicConfig(level=logging.INFO)
-    logging.getLogger("menshen").setLevel(logging.INFO)
+    logging.getLogger("controller").setLevel(logging.INFO)
 
 
 def say(text: str) -> None:
@@ -19,7 +19,7 @@ def say(text: str) -> None:
     if logging is None:
         print(text)
     else:
-        logging.getLogger("menshen").info(text)
+        logging.getLogger("controller").info(text)
 
 
 def warn(text: str) -> None:
@@ -27,4 +27,4 @@ def warn(text: str) -> None:
     if logging is None:
         print("wrong: " + text)
     else:
-        logging.getLogger("menshen").error(text)
+        logging.getLogger("controller").error(text)

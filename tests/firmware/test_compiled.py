@@ -83,7 +83,7 @@ def test_the_log_over_micropython_libs_logging() -> None:
     done = run(node, HERE / "run.mjs", INTERPRETER, "test_log", *files)
     assert done.returncode == 0, done.stdout + done.stderr
     said = done.stdout + done.stderr
-    assert "INFO:menshen:it starts\n" in said
-    assert "ERROR:menshen:it is hot\n" in said
+    assert "INFO:controller:it starts\n" in said
+    assert "ERROR:controller:it is hot\n" in said
     assert "it starts plainly\n" in said
     assert "wrong: it is hot plainly\n" in said

@@ -14,7 +14,7 @@ class LogTest(unittest.TestCase):
 
     def test_logging_is_the_libs_own(self):
         self.assertTrue(log.logging is not None)
-        self.assertEqual(log.logging.getLogger("menshen").getEffectiveLevel(), log.logging.INFO)
+        self.assertEqual(log.logging.getLogger("controller").getEffectiveLevel(), log.logging.INFO)
 
 
 class PlainTest(unittest.TestCase):
