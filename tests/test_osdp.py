@@ -70,7 +70,7 @@ def wait_s(condition: object, most_s: float = 30) -> float:
 
 
 def held() -> tuple[int, int]:
-    """Threads and descriptors of this process."""
+    """Threads and descriptors of this process. What tests before this one left may still go."""
     gc.collect()
     return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
 
@@ -280,7 +280,7 @@ def test_hundreds_of_reconnects_leave_nothing_behind(
     monkeypatch.setattr(panel, "REOPEN_S", 0.01)
     monkeypatch.setattr(panel, "GIVEN_UP_S", 0.05)
     with controlled(cable) as controller, opened(cable) as unit:
-        before: tuple[int, int] | None = None
+        before = held()
         for number in range(RECONNECTS):
             cable.unplug()
             until(lambda: lost(unit))
@@ -288,7 +288,7 @@ def test_hundreds_of_reconnects_leave_nothing_behind(
             until(lambda: not lost(unit))
             if number == 20:
                 before = held()
-        assert held() == before
+        assert all(after <= held_before for after, held_before in zip(held(), before, strict=True))
         assert unit._panel.sessions >= RECONNECTS
         until(lambda: rests(unit))
         unit.apply(OPEN)
@@ -306,7 +306,7 @@ def test_a_closed_door_leaves_neither_thread_nor_descriptor(cable: Cable) -> Non
                 until(lambda: rests(unit))
             with pytest.raises(DoorLost, match="this door is closed"):
                 unit.apply(OPEN)
-        assert held() == before
+        assert all(after <= held_before for after, held_before in zip(held(), before, strict=True))
 
 
 def test_an_edge_while_the_link_is_down_is_no_lost_turn(cable: Cable) -> None:

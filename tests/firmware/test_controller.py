@@ -869,7 +869,7 @@ class InputsTest(unittest.TestCase):
             told = [bytes(pair.ask(panel.ISTAT).data) for _ in range(2)]
             told += [data for code, data in pair.poll(500) if code == panel.ISTATR]
             turns = [report[4] for report in told]
-            rises = sum(b > a for a, b in zip([0, *turns], turns))  # noqa: B905 -- MicroPython
+            rises = sum(b > a for a, b in zip([0] + turns, turns))  # noqa: B905, RUF005 -- MicroPython
             self.assertEqual(rises, 1)
             for _ in range(2):
                 self.assertEqual(pair.ask(panel.ISTAT).data[4], end // inputs.TURN)
