@@ -252,7 +252,7 @@ def unit(
         typer.Option(
             metavar="PORT",
             help="The door is driven by a controller on the safe side: the unit's serial port "
-            "towards it, as /dev/serial0.  [default: none, the unit's own pins]",
+            "towards it, as /dev/ttyAMA0.  [default: none, the unit's own pins]",
         ),
     ] = "",
     controller_baud: Annotated[

@@ -223,7 +223,7 @@ def _check(unit: Unit, path: Path) -> None:
         if not unit.door.port.startswith("/"):
             raise ConfigError(
                 f"{path}: door.port {unit.door.port!r} is no serial port; "
-                "name the controller's: /dev/serial0, or one of `ls /dev/serial/by-id/*`"
+                "name the controller's: /dev/ttyAMA0, or one of `ls /dev/serial/by-id/*`"
             )
         if unit.camera.kind == "imager" and unit.camera.source == unit.door.port:
             raise ConfigError(

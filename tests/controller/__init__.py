@@ -12,6 +12,8 @@ import tty
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.firmware.pty.pulses import pulses_ms
+
 ROOT = Path(__file__).parents[2]
 KEY = bytes(range(1, 17))
 PLACES = ("contact", "exit_button", "fire", "help_button", "turn", "turn_out", "latched", "tamper")
@@ -152,14 +154,7 @@ class Controller:
 
     def pulses_ms(self) -> list[int]:
         """How long each pulse of the relay was that has ended, by the controller's own clock."""
-        found, start = [], None
-        for pins in list(self.history):
-            if pins.relay and start is None:
-                start = pins.ms
-            elif not pins.relay and start is not None:
-                found.append((pins.ms - start) % 2**30)
-                start = None
-        return found
+        return pulses_ms(self.history)
 
     def close(self) -> None:
         self._ended = True

@@ -30,6 +30,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.firmware.pty.pulses import pulses_ms
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 FIRMWARE = ROOT / "firmware"
@@ -148,14 +150,7 @@ class Running:
 
     def pulses(self) -> list[int]:
         """The relay's pulses that have ended, in ms of the controller's clock."""
-        found, start = [], None
-        for pins in list(self.history):
-            if pins.relay and start is None:
-                start = pins.ms
-            elif not pins.relay and start is not None:
-                found.append((pins.ms - start) % 2**30)
-                start = None
-        return found
+        return pulses_ms(self.history)
 
     @property
     def levels(self) -> int:
