@@ -81,7 +81,7 @@ pictures: $(VENV)/ready .cache/apt-demo .cache/apt-test
 
 # What is made from hardware/pins.toml: wiring drawings, mounting, firmware/pins.py.
 drawings: $(VENV)/ready .cache/apt-drawings
-	$(BIN)/python -m hardware
+	$(BIN)/python -m hardware.drawings
 
 lock: $(VENV)/ready
 	$(BIN)/pip-compile --quiet --allow-unsafe --strip-extras --generate-hashes --no-emit-index-url \

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from edge.door import Signal, action
-from hardware import bom, pins, wiring
+from hardware import pins
+from hardware.drawings import bom, wiring
 
 TESTS = Path(__file__).parent
 HARDWARE = TESTS.parent / "hardware"

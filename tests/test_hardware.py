@@ -16,7 +16,7 @@ from edge.adapters import gpio
 from edge.wire import unit
 from firmware import guard
 from firmware import pins as controllers
-from hardware.firmware import source
+from hardware.drawings.firmware import source
 from hardware.pins import (
     DOWN_AT_RESET,
     HEADER,
