@@ -85,7 +85,7 @@ drawings: $(VENV)/ready .cache/apt-drawings
 
 lock: $(VENV)/ready
 	$(BIN)/pip-compile --quiet --allow-unsafe --strip-extras --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --extra provisioning --extra server --extra demo --extra osdp --extra webcam --extra dev \
+	  --no-emit-find-links --extra unit --extra provisioning --extra server --extra demo --extra osdp --extra webcam --extra dev \
 	  --output-file requirements.lock pyproject.toml
 
 clean:

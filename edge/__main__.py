@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge import belief, ports
+from edge import belief, extras, ports
 from edge.adapters import board, ram, systemd, tuf
 from edge.adapters.rtc import SysfsRtc
 from edge.adapters.slots import Slots
@@ -62,6 +62,9 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        print(f"menshen-edge: {extras.sentence(error, 'unit') or error}", file=sys.stderr)
+        sys.exit(2)
     except (ConfigError, TrustError, WorldFailure, ImportError) as error:
         print(f"menshen-edge: {error}", file=sys.stderr)
         sys.exit(2)
@@ -344,7 +347,7 @@ def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
             opened.callback(eyes.close)
             trust = _trust(unit, clock)
             opened.callback(trust.close)
-        except (WorldFailure, TrustError):
+        except (WorldFailure, TrustError, ImportError):
             # systemd starts us again: this is the flash every three seconds
             not_ready = action(Signal.NOT_READY)
             with suppress(ports.DoorLost):  # a controller that does not answer flashes by itself
@@ -378,13 +381,8 @@ def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
 def _door(door: unit_file.Door) -> ports.Door:
     if isinstance(door, unit_file.Controlled):
         key = pair.read(Path(door.key))
-        try:
-            from edge.adapters.osdp import OsdpDoor
-        except ImportError:
-            raise ports.DoorLost(
-                "a door with a controller needs libosdp: pip install libosdp into the unit's "
-                "environment"
-            ) from None
+        from edge.adapters.osdp import OsdpDoor
+
         return OsdpDoor(door, key)
     from edge.adapters.gpio import GpioDoor
 
@@ -434,12 +432,8 @@ def _camera(camera: unit_file.Camera) -> ports.Camera:
     from edge.adapters.newest import Newest
 
     if camera.kind == "webcam":
-        try:
-            from edge.adapters.webcam import Webcam
-        except ImportError:
-            raise CameraLost(
-                "a USB camera needs linuxpy: pip install linuxpy into the unit's environment"
-            ) from None
+        from edge.adapters.webcam import Webcam
+
         return Newest(Webcam(camera))
     from edge.adapters.picamera import PiCamera
 

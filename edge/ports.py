@@ -7,10 +7,7 @@ at rest. No port waits: each call returns at once with what there is.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edge.inputs import Inputs as Inputs
 
@@ -22,7 +19,13 @@ if TYPE_CHECKING:  # the decoder's process needs a Symbol, and not 10 MiB of wha
     from edge.verdict import Believed
     from edge.wire import report
 
-Luma = npt.NDArray[np.uint8]
+if TYPE_CHECKING:  # numpy is of the extra `unit`: without it the command still answers --help
+    import numpy as np
+    import numpy.typing as npt
+
+    Luma = npt.NDArray[np.uint8]
+else:
+    Luma = Any
 
 
 class WorldFailure(Exception):  # the ones below name what failed

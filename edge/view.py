@@ -6,12 +6,17 @@ that is only pixels wide cannot be seen at low resolution: `menshen-edge look` i
 """
 
 from collections import Counter, deque
-from typing import Literal, NamedTuple, Protocol, get_args
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
 from edge.health import Trouble
+
+if TYPE_CHECKING:  # as in edge/ports.py
+    import numpy as np
+    import numpy.typing as npt
+
+    Small = npt.NDArray[np.uint8]
+else:
+    Small = Any
 
 SAMPLE_S = 1.0
 WINDOW = 180  # samples: three minutes
@@ -42,8 +47,6 @@ BRIGHT_AFTER_S = 60.0
 SETTLED_S = 3.0  # the exposure follows the illuminator by then
 RELAPSE_S = 300.0
 RELAPSES_MAX = 6
-
-Small = npt.NDArray[np.uint8]
 
 _Kind = Trouble | Literal["ok"]
 _TROUBLES: tuple[Trouble, ...] = get_args(Trouble)
@@ -173,6 +176,8 @@ class Looked(NamedTuple):
 
 def look(small: Small) -> Looked:
     """The numbers of one picture, uint8, at least 48 x 64. Costs some 100,000 additions."""
+    import numpy as np
+
     step = max(1, small.shape[1] // WIDTH)
     small = small[::step, ::step]
     height, width = small.shape[0] // 2 * 2, small.shape[1] // 2 * 2

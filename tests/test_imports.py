@@ -32,6 +32,7 @@ STAGES |= {"view"}  # how well the camera sees
 # What may import what. A part may import itself only where it is named.
 ARROWS = {
     "edge": set(),  # edge/__init__.py: one constant
+    "edge.extras": set(),
     "edge.wire": {"edge.wire"},
     "a stage": {"edge", "edge.wire", "a stage"},
     "edge.foreign": {"edge.wire", "edge.verdict", "edge.clock", "edge.foreign"},
@@ -49,9 +50,11 @@ ARROWS = {
         "edge.belief",
         "edge.sight",
         "edge.adapters",
+        "edge.extras",
     },
     "edge.__main__": {
         "edge",
+        "edge.extras",
         "edge.wire",
         "a stage",
         "edge.ports",
@@ -62,8 +65,8 @@ ARROWS = {
         "edge.sight",
         "edge.adapters",
     },
-    "provisioning": {"provisioning", "edge.wire", "hardware"},
-    "server_stub": {"server_stub", "edge.wire"},
+    "provisioning": {"provisioning", "edge.wire", "edge.extras", "hardware"},
+    "server_stub": {"server_stub", "edge.wire", "edge.extras"},
     "firmware": {"firmware"},
     "hardware": {"hardware"},
 }
