@@ -74,10 +74,11 @@ soak-osdp: $(VENV)/ready .cache/trixie-micropython
 
 pictures: $(VENV)/ready .cache/apt-demo .cache/apt-test
 	@mkdir -p .cache/pictures
-	MENSHEN_PICTURES=.cache/pictures $(BIN)/python -m pytest -q tests/test_pages.py tests/test_wallet.py \
-	  tests/test_look_page.py
-	cp .cache/pictures/operators.png .cache/pictures/wallet.png server_stub/
-	cp .cache/pictures/look.png edge/
+	MENSHEN_PICTURES=.cache/pictures $(BIN)/python -m pytest -q tests/server_stub/operating/test_pages.py tests/server_stub/wallet/test_wallet.py \
+	  tests/edge/look/test_page.py
+	cp .cache/pictures/operators.png server_stub/operating/
+	cp .cache/pictures/wallet.png server_stub/wallet/
+	cp .cache/pictures/look.png edge/look/
 
 # What is made from hardware/pins.toml: wiring drawings, mounting, firmware/pins.py.
 drawings: $(VENV)/ready .cache/apt-drawings

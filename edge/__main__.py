@@ -16,20 +16,28 @@ from typing import Annotated, Any
 
 import typer
 
-from edge import belief, ports
-from edge.adapters import board, ram, systemd, tuf
+from edge.adapters import board, systemd
 from edge.adapters.rtc import SysfsRtc
-from edge.adapters.slots import Slots
-from edge.adapters.systemclock import SystemClock
-from edge.adapters.tuf import TufTrust
-from edge.belief import Bundle
-from edge.clock import NEVER_S, Floors, Now, interval
-from edge.decision import Decision, decide
-from edge.door import Signal, action
-from edge.lane import Sensors
+from edge.adapters.storage import ram
+from edge.adapters.storage.clock_slots import Slots
+from edge.adapters.system_clock import SystemClock
+from edge.adapters.trust import tuf
+from edge.adapters.trust.tuf import TufTrust
+from edge.clock.issuer_floors import Floors
+from edge.clock.reckoning import NEVER_S, Now, interval
+from edge.doorway.ports import Door
+from edge.doorway.signals import Signal, action
+from edge.judge import belief
+from edge.judge.belief import Bundle
+from edge.judge.decision import Decision, decide
+from edge.judge.verdict import Believed, Genuine, Place, Verdict, verify
 from edge.loop import Loop, Settings, World
-from edge.ports import CameraLost, WorldFailure
-from edge.verdict import Believed, Genuine, Place, Verdict, verify
+from edge.parts import CameraLost, DoorLost, WorldFailure
+from edge.passing.lane import Sensors
+from edge.passing.ports import Memory
+from edge.report.ports import Uplink
+from edge.sight.frame import Symbol
+from edge.sight.ports import Camera, Eyes
 from edge.wire import keys, pair
 from edge.wire import trust as trust_file
 from edge.wire import unit as unit_file
@@ -110,7 +118,7 @@ def look(
 
     Nothing is written, and what a code says is not shown.
     """
-    from edge.adapters.pictures import to_jpeg
+    from edge.adapters.camera.pictures import to_jpeg
     from edge.look import command
     from edge.look.tee import Tee
 
@@ -146,23 +154,23 @@ def try_out(
     Nobody is judged or counted, and nothing is written. Ends with 1 where an input was not seen to
     move.
     """
-    from edge import trial
+    from edge import commissioning
 
     unit = unit_file.read(unit_toml)
     if systemd.running():
-        raise ports.DoorLost(
+        raise DoorLost(
             f"the door is busy: this unit's service runs; sudo systemctl stop {systemd.SERVICE} "
             "first, and start it again afterwards"
         )
     door = _door(unit.door)
     try:
-        tried = trial.Trial(door, unit.door.wired)
+        tried = commissioning.Trial(door, unit.door.wired)
         if unit.door.wired and sys.stdin.isatty():
             print("Move each input; Enter goes on.", flush=True)
-        tried.inputs(seconds, trial.enter_pressed)
+        tried.inputs(seconds, commissioning.enter_pressed)
         tried.outputs(illuminator=_has_illuminator(unit.door))
         asked = f"Pulse the relay for {unit.door.unlock_ms / 1000:g} s? The lock is released."
-        if relay or trial.agreed(asked):
+        if relay or commissioning.agreed(asked):
             tried.relay(unit.door.unlock_ms)
         else:
             print("The relay was not tried.")
@@ -197,7 +205,7 @@ def check(
     ] = False,
 ) -> None:
     """Say for each symbol in PICTURES what a door would do with it, and why."""
-    from edge.adapters import pictures as eyes
+    from edge.adapters.camera import pictures as eyes
     from edge.sight import cascade
 
     unit = unit_file.read(unit_toml) if unit_toml else None
@@ -220,7 +228,7 @@ def check(
         sys.exit(2)
 
 
-def _judge(unit: Unit | None, now: Now) -> Callable[[ports.Symbol], dict[str, Any]]:
+def _judge(unit: Unit | None, now: Now) -> Callable[[Symbol], dict[str, Any]]:
     """What `check` says of a symbol; without a unit nobody's signature is known."""
     if unit is None:
         believed = Believed(Trust(trust_file.Issuers(version=1, signed_s=0, issuers=[])))
@@ -229,7 +237,7 @@ def _judge(unit: Unit | None, now: Now) -> Callable[[ports.Symbol], dict[str, An
         believed = tuf.load(Path(unit.trust), Path(unit.state), unit.site, _accept(unit))
         place = _place(unit)
 
-    def judge(symbol: ports.Symbol) -> dict[str, Any]:
+    def judge(symbol: Symbol) -> dict[str, Any]:
         verdict = verify(symbol.data, believed, place, now, Floors())
         said: dict[str, Any] = {"corners": symbol.corners}
         if verdict is None:
@@ -329,7 +337,7 @@ def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
 
     All given back whatever happens, the door before everything else.
     """
-    from edge.adapters.disk import DiskStore
+    from edge.adapters.storage.counts import DiskStore
 
     with ExitStack() as opened:
         door = _door(unit.door)
@@ -347,11 +355,11 @@ def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
         except (WorldFailure, TrustError):
             # systemd starts us again: this is the flash every three seconds
             not_ready = action(Signal.NOT_READY)
-            with suppress(ports.DoorLost):  # a controller that does not answer flashes by itself
+            with suppress(DoorLost):  # a controller that does not answer flashes by itself
                 door.apply(not_ready)
                 time.sleep(not_ready.lasts_ms / 1000)
             raise
-        uplink: ports.Uplink | None = None
+        uplink: Uplink | None = None
         if unit.broker:
             from edge.adapters.mqtt import MqttUplink
 
@@ -375,18 +383,18 @@ def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
         )
 
 
-def _door(door: unit_file.Door) -> ports.Door:
+def _door(door: unit_file.Door) -> Door:
     if isinstance(door, unit_file.Controlled):
         key = pair.read(Path(door.key))
         try:
-            from edge.adapters.osdp import OsdpDoor
+            from edge.adapters.door.osdp import OsdpDoor
         except ImportError:
-            raise ports.DoorLost(
+            raise DoorLost(
                 "a door with a controller needs libosdp: pip install libosdp into the unit's "
                 "environment"
             ) from None
         return OsdpDoor(door, key)
-    from edge.adapters.gpio import GpioDoor
+    from edge.adapters.door.gpio import GpioDoor
 
     return GpioDoor(door.pins)
 
@@ -396,13 +404,13 @@ def _has_illuminator(door: unit_file.Door) -> bool:
     return pins.illuminator is not None
 
 
-def _memory(file: str) -> ports.Memory:
+def _memory(file: str) -> Memory:
     """A file in the folder in RAM that systemd made; started by hand, a restart forgets."""
     folders = os.environ.get("RUNTIME_DIRECTORY", "")
     return ram.RamFile(Path(folders.split(":")[0]), file=file) if folders else ram.ProcessMemory()
 
 
-def _clock(unit: Unit, memory: ports.Memory) -> SystemClock:
+def _clock(unit: Unit, memory: Memory) -> SystemClock:
     said = unit.clock
     clock = SystemClock(
         Slots(Path(unit.state)), SysfsRtc(Path(said.rtc)), said.rtc_ppm, said.system, memory
@@ -415,33 +423,33 @@ def _clock(unit: Unit, memory: ports.Memory) -> SystemClock:
     return clock
 
 
-def _eyes(unit: Unit, camera: ports.Camera | None = None) -> ports.Eyes:
+def _eyes(unit: Unit, camera: Camera | None = None) -> Eyes:
     """The eyes of `unit`; through `camera` where one is given."""
     if unit.camera.kind == "imager":
-        from edge.adapters.imager import Imager
+        from edge.adapters.camera.imager import Imager
 
         return Imager(unit.camera)
-    from edge.adapters.symbols import Symbols
+    from edge.adapters.camera.camera_eyes import Symbols
 
     return Symbols(camera or _camera(unit.camera), unit.decoder)
 
 
-def _camera(camera: unit_file.Camera) -> ports.Camera:
+def _camera(camera: unit_file.Camera) -> Camera:
     if camera.kind == "pictures":
-        from edge.adapters.pictures import PictureFolder
+        from edge.adapters.camera.pictures import PictureFolder
 
         return PictureFolder(Path(camera.source))
-    from edge.adapters.newest import Newest
+    from edge.adapters.camera.stall_recovery import Newest
 
     if camera.kind == "webcam":
         try:
-            from edge.adapters.webcam import Webcam
+            from edge.adapters.camera.webcam import Webcam
         except ImportError:
             raise CameraLost(
                 "a USB camera needs linuxpy: pip install linuxpy into the unit's environment"
             ) from None
         return Newest(Webcam(camera))
-    from edge.adapters.picamera import PiCamera
+    from edge.adapters.camera.picamera import PiCamera
 
     return Newest(PiCamera(camera))
 

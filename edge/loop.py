@@ -7,17 +7,37 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from edge import door, health, ports, selftest
-from edge.asking import Asking
-from edge.clock import Floors, Now
-from edge.decision import Decision, decide
-from edge.door import DoorAction, Signal
-from edge.doorway import Doorway
-from edge.lane import Lane, Sensors
-from edge.presented import Presented
-from edge.replay import InView, Limits, Phones
-from edge.tally import Tally, first_cells
-from edge.verdict import Believed, Place, Refused, Verdict, verify
+from edge.clock.issuer_floors import Floors
+from edge.clock.ports import Clock
+from edge.clock.reckoning import Now
+from edge.clock.time_request import Asking
+from edge.doorway import signals
+from edge.doorway.alarms import Doorway
+from edge.doorway.inputs import Inputs
+from edge.doorway.ports import Door
+from edge.doorway.signals import DoorAction, Signal
+from edge.judge import selftest
+from edge.judge.decision import Decision, decide
+from edge.judge.ports import TrustSource
+from edge.judge.verdict import Believed, Place, Refused, Verdict, verify
+from edge.parts import (
+    DoorLost,
+    Part,
+    StoreLost,
+    Trouble,
+    VerifierWrong,
+    WorldFailure,
+)
+from edge.passing.anti_passback import Limits
+from edge.passing.in_view import InView
+from edge.passing.lane import Lane, Sensors
+from edge.passing.phone_clock import Phones
+from edge.passing.ports import Memory
+from edge.report import health
+from edge.report.ports import Store, Uplink
+from edge.report.tally import Tally, first_cells
+from edge.sight.ports import Eyes
+from edge.sight.presented import Presented
 from edge.wire import report
 
 log = logging.getLogger("menshen")
@@ -27,14 +47,14 @@ HEALTH_S = 60.0
 HEALTH_JITTER_S = 5.0
 BLIND_S = 1.0  # longer between two looks, and what was in view is given that time
 
-_PROBED_PARTS: tuple[health.Part, ...] = ("store", "door")
+_PROBED_PARTS: tuple[Part, ...] = ("store", "door")
 """They fail and work again while somebody passes: so even the log hears of it at probes alone."""
 
 _SENSOR_FAULT = (
     "the turn sensor has seen nobody at several openings in a row; check its cable. "
     "Until it turns, nothing is given back and nobody waits for a turn"
 )
-_TROUBLES: dict[health.Trouble, str] = {
+_TROUBLES: dict[Trouble, str] = {
     "dark": "the camera sees too little light; check the illuminator and the lamp over the door",
     "covered": "the camera is covered; see what is before its lens",
     "dirty": "the camera sees through a veil; clean its lens and its window",
@@ -74,13 +94,13 @@ class Settings:
 class World:
     """The ports, together."""
 
-    clock: ports.Clock
-    eyes: ports.Eyes
-    door: ports.Door
-    store: ports.Store
-    uplink: ports.Uplink | None
-    memory: ports.Memory
-    trust: ports.TrustSource | None = None
+    clock: Clock
+    eyes: Eyes
+    door: Door
+    store: Store
+    uplink: Uplink | None
+    memory: Memory
+    trust: TrustSource | None = None
 
 
 class Loop:
@@ -121,23 +141,23 @@ class Loop:
         self._unlock_ms = settings.unlock_ms  # of the last opening: a party's pulses are alike
         self._sensors_wrong: str | None = None  # as it was when last tried
         self._doorway = Doorway(settings.held_s)
-        self._inputs: ports.Inputs | None = None  # of this tick; None: the door cannot be asked
+        self._inputs: Inputs | None = None  # of this tick; None: the door cannot be asked
         self._alarms: tuple[report.Alarm, ...] = ()
         self._alarms_sent: tuple[report.Alarm, ...] = ()
         self._remind = False  # the buzzer asks to shut the door
         self._shown_until_s = float("-inf")  # till when a signal is shown
         self._lit = False
-        self._trouble: health.Trouble | None = None  # as the last sighting told
-        self._trouble_told: health.Trouble | None = None
+        self._trouble: Trouble | None = None  # as the last sighting told
+        self._trouble_told: Trouble | None = None
         counts = believed.rules.counts
         world.store.begin(first_cells(now, counts.period_s, counts.k, rng))
         self._tally = Tally(world.store.cells(), counts.period_s, counts.k, rng)
-        self._failures: dict[health.Part, str] = {}  # what does not work now, and the sentence
-        self._untold: dict[health.Part, str] = {}
-        self._said: dict[health.Part, str] = {}
-        self._failed_since_s: dict[health.Part, float] = {}
+        self._failures: dict[Part, str] = {}  # what does not work now, and the sentence
+        self._untold: dict[Part, str] = {}
+        self._said: dict[Part, str] = {}
+        self._failed_since_s: dict[Part, float] = {}
         self._not_ready_again_s = float("-inf")
-        self._probed: frozenset[health.Part] = frozenset()  # what did not work when last tried
+        self._probed: frozenset[Part] = frozenset()  # what did not work when last tried
         self._started_s = self._looked_s = now.monotonic_s
         self._probe_due_s = self._counts_due_s = self._health_due_s = now.monotonic_s
 
@@ -156,10 +176,10 @@ class Loop:
         ):
             try:
                 step(now)
-            except ports.WorldFailure as failure:
+            except WorldFailure as failure:
                 self._failed(failure, now)
         if not self._serves and now.monotonic_s >= self._not_ready_again_s:
-            self._not_ready_again_s = now.monotonic_s + door.NOT_READY_EVERY_S
+            self._not_ready_again_s = now.monotonic_s + signals.NOT_READY_EVERY_S
             self._try_to_show(Signal.NOT_READY, now)
         elif self._remind and now.monotonic_s >= self._shown_until_s:
             self._doorway.reminded(now.monotonic_s)
@@ -192,7 +212,7 @@ class Loop:
             return
         wrong = self._known_answers()
         if wrong is not None:
-            raise ports.VerifierWrong(wrong)
+            raise VerifierWrong(wrong)
         self._examined_s = now.monotonic_s
         self._works("verifier")
 
@@ -231,7 +251,7 @@ class Loop:
             self._world.memory.save(self._lane.saved())
         if moved.pulse and "verifier" not in self._failures and not self._latched:
             self._doorway.released(now.monotonic_s + self._unlock_ms / 1000)
-            self._show(door.action(Signal.OPEN, self._unlock_ms), now)
+            self._show(signals.action(Signal.OPEN, self._unlock_ms), now)
 
     def _look(self, now: Now) -> None:
         if "verifier" in self._failures:
@@ -273,7 +293,7 @@ class Loop:
             return  # what else is in view has its turn in the next frame
         busy = self._lane.busy or not self._world.door.resting()
         if not busy and self._presented.unreadable(sighting.seen_s):
-            self._show(door.action(Signal.UNREADABLE), now)
+            self._show(signals.action(Signal.UNREADABLE), now)
 
     def _act(self, verdict: Verdict, decision: Decision, now: Now) -> int:
         """Remember, count durably, then move: a crash between is an opening with its passage
@@ -289,12 +309,12 @@ class Loop:
         self._tally.keep(cell)
         if opening is None:
             self._in_view.answered(verdict.subject, decision.why, now.monotonic_s)
-            action = door.action(decision.signal)
+            action = signals.action(decision.signal)
         else:
             self._in_view.opened(verdict.subject, decision.why, now.monotonic_s)
             self._lane.keep(opening)
             self._unlock_ms = max(self._settings.unlock_ms, decision.at_least_ms)
-            action = door.action(decision.signal, self._unlock_ms)
+            action = signals.action(decision.signal, self._unlock_ms)
             self._doorway.released(now.monotonic_s + self._unlock_ms / 1000)
         self._show(action, now)
         if self._told is not None:
@@ -362,11 +382,11 @@ class Loop:
             self._world.memory.save(self._lane.saved())
             self._world.store.probe()
             self._works("store")
-        except ports.StoreLost as failure:
+        except StoreLost as failure:
             self._failed(failure, now)
         try:
             self._rests()
-        except ports.DoorLost as failure:
+        except DoorLost as failure:
             self._failed(failure, now)
         self._tell_sensors()
         self._tell_trouble()
@@ -414,20 +434,20 @@ class Loop:
             self._world.clock.synced(sync)
             self._floors.synced(self._world.clock.read())
 
-    def _failed(self, failure: ports.WorldFailure, now: Now) -> None:
+    def _failed(self, failure: WorldFailure, now: Now) -> None:
         """Say it once; *not ready* is shown until that part has worked again."""
         self._failed_since_s.setdefault(failure.part, now.monotonic_s)
         self._failures[failure.part] = self._untold[failure.part] = str(failure)
         if failure.part not in _PROBED_PARTS:
             self._tell(failure.part)
 
-    def _works(self, part: health.Part) -> None:
+    def _works(self, part: Part) -> None:
         self._failed_since_s.pop(part, None)
         self._failures.pop(part, None)
         if part not in _PROBED_PARTS:
             self._tell(part)
 
-    def _tell(self, part: health.Part) -> None:
+    def _tell(self, part: Part) -> None:
         """Say what has failed since this part was last spoken of, or that it works again."""
         wrong = self._untold.pop(part, None)
         if wrong is not None and wrong != self._said.get(part):
@@ -438,11 +458,11 @@ class Loop:
 
     def _try_to_show(self, signal: Signal, now: Now) -> None:
         try:
-            self._show(door.action(signal), now)
-        except ports.DoorLost as failure:
+            self._show(signals.action(signal), now)
+        except DoorLost as failure:
             self._failed(failure, now)
 
-    def lost_for_s(self, part: health.Part, now: Now) -> float:
+    def lost_for_s(self, part: Part, now: Now) -> float:
         """For how long `part` has not worked; 0 when it does."""
         since_s = self._failed_since_s.get(part)
         return 0.0 if since_s is None else now.monotonic_s - since_s

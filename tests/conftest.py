@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from hypothesis import settings
 
-from edge.adapters.slots import Slots
-from edge.clock import Kept, Relation
+from edge.adapters.storage.clock_slots import Slots
+from edge.clock.reckoning import Kept, Relation
 from edge.wire import keys, trust, unit
 from tests.realm import Realm
 

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple, Protocol
 
 from gpiozero.pins.mock import MockFactory
 
-from edge.adapters.gpio import GpioDoor
-from edge.adapters.osdp import OsdpDoor
-from edge.ports import Door, DoorLost
+from edge.adapters.door.gpio import GpioDoor
+from edge.adapters.door.osdp import OsdpDoor
+from edge.doorway.ports import Door
+from edge.parts import DoorLost
 from edge.wire.unit import INPUTS, Controlled, Input, Pins
 from tests.controller import KEY, Cable, Controller
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import zxingcpp
 
-from edge.adapters.symbols import Symbols
-from edge.ports import Luma, Sighting
+from edge.adapters.camera.camera_eyes import Symbols
+from edge.sight.frame import Luma, Sighting
 from edge.sight.tracks import KEPT_S
 from tests.lens import Lens
 

@@ -13,18 +13,22 @@ from pathlib import Path
 
 import msgspec
 
-from edge import BUILT_S, selftest
-from edge.adapters.disk import DiskStore
-from edge.adapters.ram import ProcessMemory
-from edge.adapters.systemclock import SAVE_EVERY_S
-from edge.clock import Kept, Now, Reckoning, Relation, RtcReading, Span, Sync, interval
-from edge.decision import Decision
-from edge.door import DoorAction, Signal
-from edge.doorway import GRACE_S, SHUT_S, TOLD_S
-from edge.lane import Lane, Sensors
+from edge import BUILT_S
+from edge.adapters.storage.counts import DiskStore
+from edge.adapters.storage.ram import ProcessMemory
+from edge.adapters.system_clock import SAVE_EVERY_S
+from edge.clock.reckoning import Kept, Now, Reckoning, Relation, RtcReading, Span, Sync, interval
+from edge.doorway.alarms import GRACE_S, SHUT_S, TOLD_S
+from edge.doorway.inputs import Inputs
+from edge.doorway.signals import DoorAction, Signal
+from edge.judge import selftest
+from edge.judge.decision import Decision
+from edge.judge.ports import TrustSource
+from edge.judge.verdict import Believed, Place, Verdict
 from edge.loop import Loop, Settings, World
-from edge.ports import CameraLost, DoorLost, Inputs, Sighting, Symbol, TrustSource
-from edge.verdict import Believed, Place, Verdict
+from edge.parts import CameraLost, DoorLost
+from edge.passing.lane import Lane, Sensors
+from edge.sight.frame import Sighting, Symbol
 from edge.wire import holder, keys, report, status, trust
 from edge.wire.code import Code, Colour, Status, encode
 from edge.wire.rules import PLAIN, DoorRules

@@ -2,7 +2,7 @@
 
 The bounds are where zxing-cpp alone, which reads less than the unit's whole decoder, still reads
 nearly every one of the rendered door scenes (`tests/scenes`, versions 8 and 12, other hardships
-mild); `tests/test_look.py` tries them again.
+mild); `tests/edge/look/test_advice.py` tries them again.
 """
 
 from dataclasses import dataclass, replace

@@ -18,7 +18,7 @@ from edge.look.page import Jpeg, Page, PageError
 from edge.look.tee import Tee
 from edge.look.watch import View, Watch
 from edge.look.words import WORDS, Language
-from edge.ports import Eyes
+from edge.sight.ports import Eyes
 
 PERIOD_S = 0.2
 """As often as a hand on a lens ring can follow; each view costs some 20 ms of one core."""

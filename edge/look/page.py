@@ -25,7 +25,7 @@ import numpy as np
 from edge.look.shrink import shrink
 from edge.look.watch import View
 from edge.look.words import WORDS
-from edge.ports import Luma
+from edge.sight.frame import Luma
 from edge.wire.unit import ConfigError
 
 Jpeg = Callable[[Luma], bytes]

@@ -21,7 +21,7 @@ from edge.look.figures import Figures, Region
 from edge.look.shrink import shrink
 from edge.look.watch import View
 from edge.look.words import WORDS, Language, say
-from edge.ports import Luma
+from edge.sight.frame import Luma
 
 FIGURES_WIDTH = 46  # columns; the picture has the rest
 BESIDE = FIGURES_WIDTH + 36  # columns from which on both fit beside each other

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from edge.adapters.disk import DiskStore
-from edge.adapters.gpio import GpioDoor
-from edge.adapters.ram import RamFile
-from edge.adapters.symbols import Symbols
-from edge.clock import Now, Sync, interval
+from edge.adapters.camera.camera_eyes import Symbols
+from edge.adapters.door.gpio import GpioDoor
+from edge.adapters.storage.counts import DiskStore
+from edge.adapters.storage.ram import RamFile
+from edge.clock.reckoning import Now, Sync, interval
+from edge.judge.verdict import Believed, Place
 from edge.loop import Loop, Settings, World
-from edge.verdict import Believed, Place
 from edge.wire.trust import Trust
 from edge.wire.unit import Pins
 from tests import scenes

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.adapters.symbols import BUDGET_S, Symbols
-from edge.ports import Luma, Sighting
+from edge.adapters.camera.camera_eyes import BUDGET_S, Symbols
+from edge.sight.frame import Luma, Sighting
 from edge.sight.gate import small_of
 from edge.sight.live import Live
 from tests import scenes

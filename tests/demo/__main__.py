@@ -32,11 +32,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from edge.adapters.pictures import SUFFIXES, PictureError, read
+from edge.adapters.camera.pictures import SUFFIXES, PictureError, read
 from provisioning import issuers, repository, sites
-from server_stub import lists, revocation
 from server_stub import store as stores
 from server_stub.estate import Estate
+from server_stub.issuing import revocation, status_lists
 from tests.campus import Books, Campus, Door, end
 from tests.centre import ISSUER, SITE, Program
 from tests.demo import people
@@ -259,7 +259,9 @@ class Demo:
         for record in self.taken_back:
             with stores.changing(self.campus.store_url) as connection:
                 revocation.revoke(connection, record)
-        lists.publish(Estate(estate), ISSUER, stores.open_store(self.campus.store_url), now_s)
+        status_lists.publish(
+            Estate(estate), ISSUER, stores.open_store(self.campus.store_url), now_s
+        )
         said = json.loads((estate / "sites" / SITE / sites.RULES).read_text())
         news = self.campus.folder / "news.json"
         news.write_text(json.dumps(said | {"suspended": [people.COMPANY]}))

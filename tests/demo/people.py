@@ -13,8 +13,8 @@ from edge.wire import holder, keys
 from edge.wire.code import Code, Colour, encode
 from edge.wire.hc1 import KeyList
 from provisioning import foreign
-from server_stub import records
 from server_stub import store as stores
+from server_stub.issuing import records
 from tests import eudcc
 from tests.centre import ISSUER
 from tests.world import Pretender

@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from edge.adapters.newest import Newest
-from edge.adapters.picamera import PiCamera
-from edge.adapters.symbols import Symbols
-from edge.ports import CameraLost, Frame
+from edge.adapters.camera.camera_eyes import Symbols
+from edge.adapters.camera.picamera import PiCamera
+from edge.adapters.camera.stall_recovery import Newest
+from edge.parts import CameraLost
+from edge.sight.frame import Frame
 from edge.wire.unit import Camera
 
 STALL = Path(os.environ["MENSHEN_STALL"])
