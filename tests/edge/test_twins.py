@@ -89,10 +89,10 @@ def _plant(street: Street, leak: Leak) -> None:
 
     def boot_leaky() -> None:
         boot()
-        street.loop._told = leaky
+        street.loop._on_decision = leaky
 
     street.boot = boot_leaky  # type: ignore[method-assign]
-    street.loop._told = leaky
+    street.loop._on_decision = leaky
 
 
 def differing(ours: Traces, theirs: Traces) -> set[str]:
@@ -190,7 +190,7 @@ def size_of_a_message(street: Street, subject: bytes) -> None:
 
 
 def time_of_a_message(street: Street, subject: bytes) -> None:
-    street.loop._health_due_s += (subject[-1] % 8) / 4
+    street.loop._reporter._health_due_s += (subject[-1] % 8) / 4
 
 
 def message_for_some(street: Street, subject: bytes) -> None:
@@ -202,7 +202,7 @@ def message_for_some(street: Street, subject: bytes) -> None:
 
 def chance_that_knows_who(street: Street, subject: bytes) -> None:
     """The thresholds and jitter that hide people, drawn from the people."""
-    street.loop._rng.seed(subject)
+    street.loop._reporter._rng.seed(subject)
 
 
 def _reshape_health(street: Street, how: Callable[[bytes], bytes]) -> None:

@@ -41,7 +41,7 @@ BROKEN = {  # what is broken: the file, what it says, what it says then
     "opens before the opening is counted": (
         "edge/loop.py",
         "        self._world.store.count(cell)\n",
-        "        self._world.door.apply(door.action(decision.signal, 3000 * decision.opens))\n"
+        "        self._world.door.apply(signals.action(decision.signal, 3000 * decision.opens))\n"
         "        self._world.store.count(cell)\n",
     ),
     "opens for every decision": (
@@ -72,20 +72,20 @@ BROKEN = {  # what is broken: the file, what it says, what it says then
     ),
     "takes a poster for a code": (
         "edge/loop.py",
-        "            if verdict is None:",
-        "            if verdict is None:\n"
-        "                self._world.door.apply(door.action(Signal.REFUSED))\n"
-        "            if verdict is None:",
+        "        if verdict is None:",
+        "        if verdict is None:\n"
+        "            self._world.door.apply(signals.action(Signal.REFUSED))\n"
+        "        if verdict is None:",
     ),
     "hides a fault": (
         "edge/loop.py",
-        "            self._try_to_show(Signal.NOT_READY, now)\n",
+        "            self._display.show_not_ready(at_s)\n",
         "            pass\n",
     ),
     "reports when somebody has passed": (
         "edge/loop.py",
         "        self._tally.keep(cell)\n",
-        "        self._tally.keep(cell)\n        self._counts_due_s = now.monotonic_s\n",
+        "        self._tally.keep(cell)\n        self._reporter._counts_due_s = now.monotonic_s\n",
     ),
     "believes any acknowledgement": (
         "edge/wire/report.py",
@@ -93,14 +93,14 @@ BROKEN = {  # what is broken: the file, what it says, what it says then
         "_decode(__import__('base64').b64decode(msgspec.json.decode(data)['payload']), Ack)",
     ),
     "never looks at the acknowledgements": (
-        "edge/loop.py",
-        "                self._acknowledged(payload)\n",
+        "edge/report/reporter.py",
+        "                self._take_ack(payload)\n",
         "                pass\n",
     ),
     "stops at the first failure of the camera": (
         "edge/loop.py",
-        "except WorldFailure as failure:\n                self._failed(failure, now)",
-        "except StoreLost as failure:\n                self._failed(failure, now)",
+        "except WorldFailure as failure:\n                self._failures.note(",
+        "except StoreLost as failure:\n                self._failures.note(",
     ),
     "opens for yellow": (
         "edge/judge/decision.py",
@@ -195,23 +195,23 @@ BROKEN = {  # what is broken: the file, what it says, what it says then
     ),
     "beeps over a person's signal": (
         "edge/loop.py",
-        "elif self._remind and now.monotonic_s >= self._shown_until_s:",
-        "elif self._remind:",
+        "elif self._watch.remind and not self._display.is_busy(at_s):",
+        "elif self._watch.remind:",
     ),
     "judges behind a latched door": (
         "edge/loop.py",
-        "        if self._latched:  # nobody is judged",
+        "        if self._watch.latched:  # nobody is judged",
         "        if False:  # nobody is judged",
     ),
     "tells an alarm a minute late": (
-        "edge/loop.py",
-        "if due or self._alarms != self._alarms_sent:",
+        "edge/report/reporter.py",
+        "if due or status.alarms != self._alarms_sent:",
         "if due:",
     ),
     "moves the regular message for an alarm": (
-        "edge/loop.py",
+        "edge/report/reporter.py",
         "due = now.monotonic_s >= self._health_due_s\n",
-        "due = now.monotonic_s >= self._health_due_s or self._alarms != self._alarms_sent\n",
+        "due = now.monotonic_s >= self._health_due_s or status.alarms != self._alarms_sent\n",
     ),
 }
 
