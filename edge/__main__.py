@@ -2,43 +2,28 @@
 
 import json
 import logging
-import os
 import random
 import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from edge import assembly
 from edge.adapters import board, systemd
-from edge.adapters.rtc import SysfsRtc
-from edge.adapters.storage import ram
-from edge.adapters.storage.clock_slots import Slots
-from edge.adapters.system_clock import SystemClock
 from edge.adapters.trust import tuf
-from edge.adapters.trust.tuf import TufTrust
 from edge.clock.issuer_floors import Floors
-from edge.clock.reckoning import NEVER_S, Now, interval
-from edge.doorway.ports import Door
-from edge.doorway.signals import Signal, action
-from edge.judge import belief
-from edge.judge.belief import Bundle
+from edge.clock.reckoning import Now, interval
 from edge.judge.decision import Decision, decide
 from edge.judge.verdict import Believed, Genuine, Place, Verdict, verify
-from edge.loop import Loop, Settings, World
+from edge.loop import Loop, World
 from edge.parts import CameraLost, DoorLost, WorldFailure
-from edge.passing.lane import Sensors
-from edge.passing.ports import Memory
-from edge.report.ports import Uplink
 from edge.sight.frame import Symbol
-from edge.sight.ports import Camera, Eyes
-from edge.wire import keys, pair
 from edge.wire import trust as trust_file
 from edge.wire import unit as unit_file
 from edge.wire.code import TIME_S_MAX
@@ -87,12 +72,12 @@ def run(
     unit = unit_file.read(unit_toml)
     if board.bind(Path(unit.state), unit.board, board.serial()):
         logging.getLogger("menshen").info("this card belongs to this board from now on")
-    with _world(unit) as (world, believed):
+    with assembly.open_world(unit) as (world, believed):
         loop = Loop(
             world,
             believed,
-            _place(unit),
-            _settings(unit),
+            assembly.place_of(unit),
+            assembly.settings_of(unit),
             random.SystemRandom(),
             _show if show else None,
         )
@@ -133,8 +118,8 @@ def look(
             f"the camera is busy: this unit's service runs; sudo systemctl stop {systemd.SERVICE} "
             "first, and start it again afterwards"
         )
-    tee = Tee(_camera(unit.camera))
-    eyes = _eyes(unit, tee)
+    tee = Tee(assembly.open_camera(unit.camera))
+    eyes = assembly.open_eyes(unit, tee)
     try:
         command.look(tee, eyes, to_jpeg, seconds, page, as_json)
     finally:
@@ -162,13 +147,13 @@ def try_out(
             f"the door is busy: this unit's service runs; sudo systemctl stop {systemd.SERVICE} "
             "first, and start it again afterwards"
         )
-    door = _door(unit.door)
+    door = assembly.open_door(unit.door)
     try:
         tried = commissioning.Trial(door, unit.door.wired)
         if unit.door.wired and sys.stdin.isatty():
             print("Move each input; Enter goes on.", flush=True)
         tried.inputs(seconds, commissioning.enter_pressed)
-        tried.outputs(illuminator=_has_illuminator(unit.door))
+        tried.outputs(illuminator=assembly.has_illuminator(unit.door))
         asked = f"Pulse the relay for {unit.door.unlock_ms / 1000:g} s? The lock is released."
         if relay or commissioning.agreed(asked):
             tried.relay(unit.door.unlock_ms)
@@ -234,8 +219,8 @@ def _judge(unit: Unit | None, now: Now) -> Callable[[Symbol], dict[str, Any]]:
         believed = Believed(Trust(trust_file.Issuers(version=1, signed_s=0, issuers=[])))
         place = Place(frozenset())
     else:
-        believed = tuf.load(Path(unit.trust), Path(unit.state), unit.site, _accept(unit))
-        place = _place(unit)
+        believed = tuf.load(Path(unit.trust), Path(unit.state), unit.site, assembly.accept(unit))
+        place = assembly.place_of(unit)
 
     def judge(symbol: Symbol) -> dict[str, Any]:
         verdict = verify(symbol.data, believed, place, now, Floors())
@@ -299,159 +284,6 @@ def _time(at: str | None) -> float:
             f"--at {at!r} is no time; write 2026-11-22T08:00Z or Unix seconds"
         ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _accept(unit: Unit) -> Callable[[Bundle], Believed]:
-    """How this unit understands what it is brought."""
-    return lambda bundle: belief.read(bundle, unit.site, frozenset(unit.groups))
-
-
-def _trust(unit: Unit, clock: SystemClock) -> TufTrust[Believed]:
-    stick = Path(unit.trust_stick) if unit.trust_stick else None
-    folders = Path(unit.trust), Path(unit.state)
-    return TufTrust(*folders, unit.site, _accept(unit), clock.glance, stick)
-
-
-def _place(unit: Unit) -> Place:
-    return Place(frozenset(unit.groups), unit.site, unit.name)
-
-
-def _settings(unit: Unit) -> Settings:
-    collector = unit.broker.collector_key if unit.broker else ""
-    time_key = unit.broker.time_key if unit.broker else ""
-    return Settings(
-        unlock_ms=unit.door.unlock_ms,
-        report_s=unit.counts.report_s,
-        held_s=unit.door.held_s,
-        collector_key=keys.public_from_text(collector) if collector else b"",
-        sensors=Sensors("turn" in unit.door.wired, "turn_out" in unit.door.wired),
-        site=unit.site,
-        unit=unit.name,
-        time_key=keys.public_from_text(time_key) if time_key else b"",
-    )
-
-
-@contextmanager
-def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
-    """The adapters of `unit`, and what it believes at its start.
-
-    All given back whatever happens, the door before everything else.
-    """
-    from edge.adapters.storage.counts import DiskStore
-
-    with ExitStack() as opened:
-        door = _door(unit.door)
-        opened.callback(door.close)
-        try:
-            store = DiskStore(Path(unit.state), f"{unit.site}/{unit.name}", random.SystemRandom())
-            opened.callback(store.close)
-            clock = _clock(unit, _memory(ram.SYNC))
-            opened.callback(clock.close)
-            memory = _memory(ram.PASSED)
-            eyes = _eyes(unit)
-            opened.callback(eyes.close)
-            trust = _trust(unit, clock)
-            opened.callback(trust.close)
-        except (WorldFailure, TrustError):
-            # systemd starts us again: this is the flash every three seconds
-            not_ready = action(Signal.NOT_READY)
-            with suppress(DoorLost):  # a controller that does not answer flashes by itself
-                door.apply(not_ready)
-                time.sleep(not_ready.lasts_ms / 1000)
-            raise
-        uplink: Uplink | None = None
-        if unit.broker:
-            from edge.adapters.mqtt import MqttUplink
-
-            uplink = connection = MqttUplink(
-                unit,
-                unit.broker,
-                store.installation,
-                store.session,
-                clock.interval,
-                trust.inbox.put,
-            )
-            trust.inbox.again = connection.trust_again
-            opened.callback(uplink.close)
-        believed = trust.latest()
-        assert believed is not None  # noqa: S101 -- or it had raised TrustError
-        trust.start()
-        opened.callback(door.close)  # the first to go; a second call does nothing
-        yield (
-            World(clock, eyes, door, store, uplink, memory, trust),
-            believed,
-        )
-
-
-def _door(door: unit_file.Door) -> Door:
-    if isinstance(door, unit_file.Controlled):
-        key = pair.read(Path(door.key))
-        try:
-            from edge.adapters.door.osdp import OsdpDoor
-        except ImportError:
-            raise DoorLost(
-                "a door with a controller needs libosdp: pip install libosdp into the unit's "
-                "environment"
-            ) from None
-        return OsdpDoor(door, key)
-    from edge.adapters.door.gpio import GpioDoor
-
-    return GpioDoor(door.pins)
-
-
-def _has_illuminator(door: unit_file.Door) -> bool:
-    pins = door.pins if isinstance(door, unit_file.Direct) else door
-    return pins.illuminator is not None
-
-
-def _memory(file: str) -> Memory:
-    """A file in the folder in RAM that systemd made; started by hand, a restart forgets."""
-    folders = os.environ.get("RUNTIME_DIRECTORY", "")
-    return ram.RamFile(Path(folders.split(":")[0]), file=file) if folders else ram.ProcessMemory()
-
-
-def _clock(unit: Unit, memory: Memory) -> SystemClock:
-    said = unit.clock
-    clock = SystemClock(
-        Slots(Path(unit.state)), SysfsRtc(Path(said.rtc)), said.rtc_ppm, said.system, memory
-    )
-    if unit.broker is None and clock.interval().latest_s == NEVER_S:
-        logging.getLogger("menshen").warning(
-            "this door has no broker and no RTC that a sync has related: it is unsure of the time; "
-            "fit an RTC, and connect the unit to its broker once"
-        )
-    return clock
-
-
-def _eyes(unit: Unit, camera: Camera | None = None) -> Eyes:
-    """The eyes of `unit`; through `camera` where one is given."""
-    if unit.camera.kind == "imager":
-        from edge.adapters.camera.imager import Imager
-
-        return Imager(unit.camera)
-    from edge.adapters.camera.camera_eyes import Symbols
-
-    return Symbols(camera or _camera(unit.camera), unit.decoder)
-
-
-def _camera(camera: unit_file.Camera) -> Camera:
-    if camera.kind == "pictures":
-        from edge.adapters.camera.pictures import PictureFolder
-
-        return PictureFolder(Path(camera.source))
-    from edge.adapters.camera.stall_recovery import Newest
-
-    if camera.kind == "webcam":
-        try:
-            from edge.adapters.camera.webcam import Webcam
-        except ImportError:
-            raise CameraLost(
-                "a USB camera needs linuxpy: pip install linuxpy into the unit's environment"
-            ) from None
-        return Newest(Webcam(camera))
-    from edge.adapters.camera.picamera import PiCamera
-
-    return Newest(PiCamera(camera))
 
 
 def _show(verdict: Verdict, decision: Decision) -> None:

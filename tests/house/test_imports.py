@@ -23,6 +23,7 @@ FLOORS = {
         ("edge.judge", "edge.look", "edge.commissioning"),
         ("edge.passing", "edge.report"),
         ("edge.loop", "edge.adapters"),
+        ("edge.assembly",),
         ("edge.__main__",),
     ),
     "server_stub": (
