@@ -377,7 +377,7 @@ def test_nobody_in_a_unit_asks_the_systems_date_but_two_that_say_so() -> None:
     }
     assert files == {
         "__main__.py",  # `check`, at a desk
-        "adapters/kernelclock.py",  # where unit.toml says so
+        "adapters/kernel_clock.py",  # where unit.toml says so
     }
 
 

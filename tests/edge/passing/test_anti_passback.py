@@ -11,6 +11,7 @@ from edge.judge.verdict import Dated, Genuine, HolderTerms, Proof, Reason, Refus
 from edge.passing import anti_passback
 from edge.passing.anti_passback import MARGIN_S, PASSES_MAX, Limits, Passed
 from edge.passing.in_view import GONE_S, InView
+from edge.passing.marks import mark_of
 from edge.passing.phone_clock import CLOCK_S, PHONES_MAX, Phones
 from edge.wire.code import Code, Colour
 
@@ -514,6 +515,6 @@ def test_what_opened_before_a_power_cut_does_not_open_after_it(
 def test_marks_of_different_uses_have_nothing_in_common() -> None:
     said = b"s" * 32
     uses = (b"view", b"code", b"proof", b"phone")
-    marks = {anti_passback._mark(KEY, what, said) for what in uses}
+    marks = {mark_of(KEY, what, said) for what in uses}
     assert len(marks) == len(uses)
     assert all(len(mark) == 16 for mark in marks)

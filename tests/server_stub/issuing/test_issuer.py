@@ -20,6 +20,7 @@ from httpx import Response
 from starlette.testclient import TestClient
 
 from edge.clock import reckoning
+from edge.clock.issuer_floors import Floors
 from edge.judge import verdict
 from edge.wire import code, keys
 from edge.wire.code import Code, Colour
@@ -79,7 +80,7 @@ def judged(estate: Path, text: str) -> object:
         verdict.Believed(believed, until_s=reckoning.NEVER_S, signed_s=int(time.time())),
         PLACE,
         reckoning.Now(reckoning.interval(time.time()), 0),
-        reckoning.Floors(),
+        Floors(),
     )
 
 
@@ -295,9 +296,7 @@ def test_a_code_turns_by_itself_if_it_lives_to_see_it(
         believed = verdict.Believed(
             centre.believed(estate), until_s=reckoning.NEVER_S, signed_s=int(time.time())
         )
-        door = verdict.verify(
-            text.encode(), believed, PLACE, reckoning.Now(here, 0), reckoning.Floors()
-        )
+        door = verdict.verify(text.encode(), believed, PLACE, reckoning.Now(here, 0), Floors())
         assert isinstance(door, verdict.Genuine)
         assert door.colour is colour
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from edge.clock import reckoning
+from edge.clock.issuer_floors import Floors
 from edge.judge import belief, verdict
 from edge.judge.decision import Decision, decide
 from edge.judge.verdict import Genuine, Reason, Refused
@@ -297,7 +298,7 @@ def at_door(place: Place, text: str, now_s: int) -> tuple[verdict.Verdict | None
     where = verdict.Place(frozenset({SITE}), SITE, "north-1")
     now = reckoning.Now(reckoning.Interval(now_s, now_s, "system"), 0)
     believed = belief.read(bundle, SITE, where.groups)
-    said = verdict.verify(text.encode(), believed, where, now, reckoning.Floors())
+    said = verdict.verify(text.encode(), believed, where, now, Floors())
     assert said is not None
     return said, decide(said, rules.for_door(here, where.groups), now)
 

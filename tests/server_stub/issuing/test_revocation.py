@@ -15,6 +15,7 @@ import zxingcpp
 from PIL import Image
 
 from edge.clock import reckoning
+from edge.clock.issuer_floors import Floors
 from edge.judge import belief, verdict
 from edge.judge.verdict import Genuine, Reason, Refused, Unsure
 from edge.wire import code, holder, keys, rules, status, trust
@@ -432,7 +433,7 @@ def judged(estate: Estate, text: str, now_s: int, lists_known: bool = True) -> o
     place = verdict.Place(frozenset({SITE}), SITE, "north-1")
     believed = belief.read(bundle, SITE, place.groups)
     now = reckoning.Now(reckoning.interval(now_s), 0)
-    return verdict.verify(text.encode(), believed, place, now, reckoning.Floors())
+    return verdict.verify(text.encode(), believed, place, now, Floors())
 
 
 def sheet(estate: Estate, url: str, record: str, path: Path, life_s: int = DAY_S) -> paper.Sheet:

@@ -23,6 +23,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from edge.clock import reckoning
+from edge.clock.issuer_floors import Floors
 from edge.judge import verdict
 from edge.judge.verdict import Genuine, Reason, Refused
 from edge.wire import code, holder, keys, trust
@@ -124,7 +125,7 @@ def at_door(
         ),
         verdict.Place(frozenset({centre.SITE}), centre.SITE, unit),
         reckoning.Now(reckoning.Interval(now_s, now_s, "system"), 0),
-        reckoning.Floors(),
+        Floors(),
     )
     assert isinstance(answer, (Genuine, Refused)), answer
     return answer.colour if isinstance(answer, Genuine) else answer.reason
