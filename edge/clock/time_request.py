@@ -7,6 +7,7 @@ Rules: edge/wire/time.md.
 import random
 from dataclasses import dataclass
 
+from edge.backoff import Backoff
 from edge.clock.reckoning import Now, Sync
 from edge.wire import report
 
@@ -36,20 +37,19 @@ class Asking:
         self._open: _Open | None = None
         self._was_connected = False
         self._due_s = float("-inf")
-        self._again_s = AGAIN_S
+        self._backoff = Backoff(AGAIN_S, EVERY_S, JITTER, rng)
 
     def message(self, connected: bool, now: Now) -> bytes | None:
         """What to send as `ask` now, at each connection and about hourly; None: nothing yet."""
         reconnected = connected and not self._was_connected
         self._was_connected = connected
         if reconnected:
-            self._again_s = AGAIN_S
+            self._backoff.reset()
         waiting = self._open and now.monotonic_s - self._open.asked_s <= ANSWER_S_MAX
         if not connected or waiting or (now.monotonic_s < self._due_s and not reconnected):
             return None
         self._open = _Open(self._rng.randbytes(16).hex(), now.monotonic_s)
-        self._wait(self._again_s, now)
-        self._again_s = min(2 * self._again_s, EVERY_S)
+        self._due_s = now.monotonic_s + self._backoff.take_wait_s()
         return report.encode(report.Ask(session=self._session, nonce=self._open.nonce))
 
     def answered(self, payload: bytes, now: Now) -> Sync | None:
@@ -66,12 +66,8 @@ class Asking:
         if answer.nonce != asked.nonce or not 0 <= trip_s <= ANSWER_S_MAX:
             return None
         self._open = None
-        self._again_s = AGAIN_S
-        self._wait(EVERY_S, now)
+        self._backoff.reset()
+        self._due_s = now.monotonic_s + self._backoff.jittered(EVERY_S)
         # It was written between question and answer: half the round trip to either side.
         time_s = answer.time_ms / 1000 + trip_s / 2
         return Sync(time_s, answer.error_ms / 1000 + 0.001 + trip_s / 2, now.monotonic_s)
-
-    def _wait(self, seconds: float, now: Now) -> None:
-        jitter = self._rng.uniform(1 - JITTER, 1 + JITTER)
-        self._due_s = now.monotonic_s + seconds * jitter

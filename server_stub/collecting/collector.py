@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge.backoff import Backoff
 from edge.wire import keys, report, repository
 from edge.wire.rules import K_MIN
 from edge.wire.trust import Name
@@ -35,7 +36,8 @@ CLIENT = "collector"  # fixed, so the broker keeps what comes while we are away
 QUEUE_LEN_MAX = 20_000  # messages; what comes above is dropped, and its unit sends it again
 BATCH_LEN_MAX = 500  # messages in one commit
 TOLD_LEN_MAX = 10_000  # alarms kept in mind
-RETRY_S_MAX = 30.0
+RETRY_S, RETRY_S_MAX = 1.0, 30.0
+RETRY_JITTER = 0.25
 KEEPALIVE_S = 30
 LEAVES = ("state", "health", "counts")
 ASK = "ask"
@@ -237,13 +239,14 @@ class Collector:
     def _keep(self, messages: list[Message]) -> None:
         """Store, then acknowledge. While the store fails nothing is acknowledged; tries on."""
         batch = self._sorter.batch(messages)
-        delay_s = 1.0
+        backoff = Backoff(RETRY_S, RETRY_S_MAX, RETRY_JITTER, random.SystemRandom())
         while not self._stop.is_set():
             try:
                 with store.writing(self._engine) as connection:
                     kept = store.add_cells(connection, batch.reports)
                     store.add_units(connection, batch.states, batch.healths, int(time.time()))
             except sa.exc.SQLAlchemyError as error:
+                delay_s = backoff.take_wait_s()
                 _log.error(
                     "the store fails (%.200s): nothing is acknowledged, the units keep their "
                     "counts, next try in %.0f s",
@@ -251,7 +254,6 @@ class Collector:
                     delay_s,
                 )
                 self._stop.wait(delay_s)
-                delay_s = min(RETRY_S_MAX, delay_s * random.uniform(1.5, 2.5))  # noqa: S311
                 continue
             break
         else:

@@ -12,9 +12,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from edge import files
 from edge.wire import repository as wire
 from edge.wire.repository import TIMESTAMP, Broken, Online
-from server_stub import writing
 from server_stub.estate import Estate, EstateError
 
 RENEW_S = 6 * 3600
@@ -40,7 +40,7 @@ def renew(estate: Estate, now_s: int, every_s: int = RENEW_S, above: int = 0) ->
     Returns its current files by name. Raises TrustError, EstateError.
     """
     try:
-        with writing.alone(estate.root):
+        with files.locked(estate.root):
             before = read(estate.repository)
             if TIMESTAMP not in before:
                 raise TrustError(
@@ -204,7 +204,8 @@ def _write(folder: Path, before: Mapping[str, bytes], current: Mapping[str, byte
     """The timestamp last; then away with what is of no use any more."""
     for name in sorted(current, key=wire.order):
         if before.get(name) != current[name]:
-            writing.replace(folder / name, current[name])
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            files.replace(folder / name, current[name])
     for name in before.keys() - current.keys():
         (folder / name).unlink()
 

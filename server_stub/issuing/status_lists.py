@@ -12,9 +12,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from edge import files
 from edge.wire import keys, status
 from edge.wire.trust import TrustError
-from server_stub import store, writing
+from server_stub import store
 from server_stub.estate import Estate
 from server_stub.issuing import revocation
 
@@ -44,7 +45,7 @@ def publish(estate: Estate, issuer: str, engine: sa.Engine, now_s: int) -> list[
     folder = estate.status_folder(issuer)
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        with writing.alone(folder):
+        with files.locked(folder):
             with store.writing(engine) as connection:
                 revocation.free(connection, now_s)
                 found = revocation.set_entries(connection, issuer)
@@ -98,7 +99,8 @@ def _renew(
     before = path.read_bytes() if path.exists() else b""
     renewed = not _still_good(before, data, name, key, now_s)
     if renewed:
-        writing.replace(path, data)
+        folder.mkdir(parents=True, exist_ok=True)
+        files.replace(path, data)
     return Written(path, len(entries), len(data), renewed)
 
 

@@ -18,7 +18,13 @@ HOUSES = ("edge", "provisioning", "server_stub", "firmware", "hardware")
 # rooms is one room.
 FLOORS = {
     "edge": (
-        ("edge", "edge.wire", "edge.parts"),  # edge/__init__.py: one constant
+        (
+            "edge",
+            "edge.wire",
+            "edge.parts",
+            "edge.files",
+            "edge.backoff",
+        ),  # edge/__init__.py: one constant
         ("edge.clock", "edge.doorway", "edge.sight"),
         ("edge.judge", "edge.look", "edge.commissioning"),
         ("edge.passing", "edge.report"),
@@ -27,7 +33,7 @@ FLOORS = {
         ("edge.__main__",),
     ),
     "server_stub": (
-        ("server_stub", "server_stub.estate", "server_stub.serving", "server_stub.writing"),
+        ("server_stub", "server_stub.estate", "server_stub.serving"),
         ("server_stub.store", "server_stub.wallet"),
         (
             "server_stub.migrations",
@@ -44,8 +50,8 @@ FLOORS = {
 
 # What a house may import of another one.
 ABROAD = {
-    "server_stub": {"edge.wire"},
-    "provisioning": {"edge.wire", "hardware"},
+    "server_stub": {"edge.wire", "edge.files", "edge.backoff"},
+    "provisioning": {"edge.wire", "edge.files", "hardware"},
 }
 
 # Rooms within a room that know nothing of each other: a camera knows no door.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edge.adapters import serial_port
 from edge.adapters.camera.imager_framing import SILENT_S, Framing
+from edge.backoff import Backoff
 from edge.parts import CameraLost
 from edge.sight.frame import Sighting, Symbol
 from edge.wire.unit import Camera
@@ -86,17 +87,16 @@ class Imager:
                 self._news.set()
 
     def _keep_listening(self) -> None:
-        retry_s = RETRY_S
+        backoff = Backoff(RETRY_S, RETRY_S_MAX)
         while not self._closed.is_set():
             try:
                 with serial_port.opened(self._port, self._baud, SILENT_S) as port:
                     self._opened()
-                    retry_s = RETRY_S
+                    backoff.reset()
                     self._listen(port)
             except serial_port.FAILURES as error:
                 self._gone(error)
-                self._closed.wait(retry_s)
-                retry_s = min(2 * retry_s, RETRY_S_MAX)
+                self._closed.wait(backoff.take_wait_s())
 
     def _listen(self, port: serial_port.Port) -> None:
         framing = Framing()

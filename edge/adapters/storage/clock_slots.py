@@ -12,6 +12,7 @@ from typing import Annotated
 
 import msgspec
 
+from edge import files
 from edge.clock.reckoning import Kept, Relation
 from edge.wire.trust import Seconds
 
@@ -125,8 +126,4 @@ def _write(path: Path, data: bytes) -> None:
     finally:
         os.close(handle)
     if new:
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        files.sync(path.parent)

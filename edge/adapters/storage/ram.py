@@ -9,9 +9,9 @@ import logging
 import os
 import re
 import stat
-from contextlib import suppress
 from pathlib import Path
 
+from edge import files
 from edge.parts import StoreLost
 
 log = logging.getLogger("menshen")
@@ -44,7 +44,6 @@ class RamFile:
     ) -> None:
         """`boot_id`, `mounts`, `swaps`: Linux's own files (proc(5))."""
         self._path = folder / file
-        self._new = folder / (file + ".new")
         self._what, self._then = _SENTENCES[file]
         try:
             kind = file_system(folder, mounts.read_text("utf-8", "surrogateescape"))
@@ -86,14 +85,8 @@ class RamFile:
     def save(self, data: bytes) -> None:
         """Put `data` in the place of what was there, whole or not at all."""
         try:
-            self._new.unlink(missing_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            with os.fdopen(os.open(self._new, flags, 0o600), "wb") as opened:
-                opened.write(self._boot + data)
-            self._new.rename(self._path)
+            files.replace(self._path, self._boot + data, mode=0o600, durable=False)
         except OSError as error:
-            with suppress(OSError):
-                self._new.unlink(missing_ok=True)
             raise StoreLost(
                 f"{self._path} cannot be written ({error.strerror}); {self._then}: "
                 "make room in the runtime folder"

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edge import files
+
 _PASSING = ".next-"
 
 
@@ -49,12 +51,12 @@ class Generations:
         for folder, _, names in os.walk(passing, topdown=False):
             for path in (Path(folder, name) for name in names):
                 if not path.is_symlink() and path.stat().st_nlink == 1:  # others are there already
-                    _sync(path)
-            _sync(Path(folder))
+                    files.sync(path)
+            files.sync(Path(folder))
         there = self.newest_first()
         taken = self._folder / f"{int(there[0].name) + 1 if there else 1:08d}"
         passing.rename(taken)
-        _sync(self._folder)
+        files.sync(self._folder)
         for old in self.newest_first():
             if old not in (taken, before):
                 shutil.rmtree(old, ignore_errors=True)
@@ -76,11 +78,3 @@ def copy(generation: Path | None, to: Path) -> None:
             os.link(path, new)
         except OSError:  # another disk, or one without links
             shutil.copyfile(path, new)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

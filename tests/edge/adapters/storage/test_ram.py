@@ -73,7 +73,7 @@ def test_two_files_do_not_touch_each_other(computer: Computer) -> None:
     assert sync.load() is None
     sync.save(b"span")
     assert (passed.load(), sync.load()) == (b"marks", b"span")
-    (computer.runtime / "sync.new").mkdir()
+    (computer.runtime / ".sync.passing").mkdir()
     with pytest.raises(StoreLost, match="a restart of the program will not know the time"):
         sync.save(b"newer")
     passed.save(b"other")
@@ -86,7 +86,7 @@ def test_a_torn_new_file_changes_nothing(computer: Computer) -> None:
     """The power is not cut here (that forgets all): the program is killed while it writes."""
     memory = computer.start()
     memory.save(b"before")
-    (computer.runtime / "passed.new").write_bytes(b"6f1c\naf")
+    (computer.runtime / ".passed.passing").write_bytes(b"6f1c\naf")
     again = computer.start()
     assert again.load() == b"before"
     again.save(b"after")
@@ -97,7 +97,7 @@ def test_a_link_laid_in_its_place_is_not_followed(computer: Computer, tmp_path: 
     kept = tmp_path / "kept-by-somebody"
     kept.write_bytes(b"6f1c\nold marks")
     (computer.runtime / "passed").symlink_to(kept)
-    (computer.runtime / "passed.new").symlink_to(kept)
+    (computer.runtime / ".passed.passing").symlink_to(kept)
     memory = computer.start()
     assert memory.load() is None
     memory.save(b"marks")
@@ -128,7 +128,7 @@ def test_no_folder_is_one_sentence(computer: Computer) -> None:
 def test_what_cannot_be_written_is_told_and_nothing_is_lost(computer: Computer) -> None:
     memory = computer.start()
     memory.save(b"before")
-    (computer.runtime / "passed.new").mkdir()
+    (computer.runtime / ".passed.passing").mkdir()
     with pytest.raises(StoreLost, match="could not be remembered, so nobody passes"):
         memory.save(b"after")
     assert memory.load() == b"before"
