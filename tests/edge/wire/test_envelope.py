@@ -4,8 +4,12 @@ import base64
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from securesystemslib import dsse
+from securesystemslib.exceptions import VerificationError
+from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from edge.wire import envelope, keys
 
@@ -40,6 +44,24 @@ def test_an_envelope_is_dsse() -> None:
     signature = base64.b64decode(content["signatures"][0]["sig"])
     assert keys.verify(SIGNER.public, message, signature)
     assert content["signatures"][0]["keyid"] == SIGNER.kid.hex()
+
+
+def test_securesystemslib_reads_what_we_write() -> None:
+    theirs = dsse.Envelope.from_dict(json.loads(SIGNED))
+    key = SSlibKey(SIGNER.kid.hex(), "ed25519", "ed25519", {"public": SIGNER.public.hex()})
+    assert theirs.payload == PAYLOAD
+    assert list(theirs.verify([key], 1)) == [SIGNER.kid.hex()]
+    altered = dsse.Envelope.from_dict(json.loads(SIGNED))
+    altered.payload += b" "
+    with pytest.raises(VerificationError):
+        altered.verify([key], 1)
+
+
+def test_we_read_what_securesystemslib_writes() -> None:
+    private = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    theirs = dsse.Envelope(PAYLOAD, KIND, {})
+    theirs.sign(CryptoSigner(private))
+    assert opened(json.dumps(theirs.to_dict()).encode()) == PAYLOAD
 
 
 def test_who_signed_decides() -> None:
