@@ -16,7 +16,7 @@ import typer
 
 from edge import assembly
 from edge.adapters import board, systemd
-from edge.adapters.trust import tuf
+from edge.adapters.trust import tuf_trust
 from edge.clock.issuer_floors import Floors
 from edge.clock.reckoning import Now, interval
 from edge.judge.decision import Decision, decide
@@ -219,7 +219,9 @@ def _judge(unit: Unit | None, now: Now) -> Callable[[Symbol], dict[str, Any]]:
         believed = Believed(Trust(trust_file.Issuers(version=1, signed_s=0, issuers=[])))
         place = Place(frozenset())
     else:
-        believed = tuf.load(Path(unit.trust), Path(unit.state), unit.site, assembly.accept(unit))
+        believed = tuf_trust.load(
+            Path(unit.trust), Path(unit.state), unit.site, assembly.accept(unit)
+        )
         place = assembly.place_of(unit)
 
     def judge(symbol: Symbol) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from edge.adapters.rtc import SysfsRtc
 from edge.adapters.storage import ram
 from edge.adapters.storage.clock_slots import Slots
 from edge.adapters.system_clock import SystemClock
-from edge.adapters.trust.tuf import TufTrust
+from edge.adapters.trust.tuf_trust import TufTrust
 from edge.clock.reckoning import NEVER_S
 from edge.doorway.ports import Door
 from edge.doorway.signals import Signal, action

@@ -18,7 +18,7 @@ from socket import create_connection, create_server
 import msgspec
 import pytest
 
-from edge.adapters.trust import tuf
+from edge.adapters.trust import sources, tuf_trust
 from edge.clock import reckoning
 from edge.judge.belief import Bundle
 from edge.wire import keys, report, rules, trust
@@ -108,7 +108,7 @@ def test_what_is_left_out_takes_its_usual_value(estate: Path) -> None:
 def believed(card: Path) -> Bundle:
     """What the unit of a card would begin with, through its own client."""
     found = wire.read(card / "unit.toml")
-    return tuf.load(Path(found.trust), Path(found.state), found.site, lambda bundle: bundle)
+    return tuf_trust.load(Path(found.trust), Path(found.state), found.site, lambda bundle: bundle)
 
 
 def test_a_unit_believes_the_issuers_of_its_site(estate: Path) -> None:
@@ -422,12 +422,12 @@ def test_a_publication_reaches_every_card_and_the_stick(estate: Path) -> None:
     assert on_cards() == {("police",)}
     assert all("trust" in card.renewed for card in renewed)
     assert believed(cards[0].path).version > before.version
-    unit = tuf.TufTrust(
+    unit = tuf_trust.TufTrust(
         cards[0].path / "trust", estate / "s", "campus", lambda b: b, lambda: _now(time.time())
     )
     assert unit.latest()
     repository.refresh(estate)
-    assert unit.refresh(tuf.Folder(folder.path, "the stick"))
+    assert unit.refresh(sources.Folder(folder.path, "the stick"))
 
 
 def _now(at_s: float) -> reckoning.Now:
@@ -479,7 +479,7 @@ def test_two_holders_are_enough_and_one_is_not(estate: Path) -> None:
 
 def test_a_holder_hands_over_and_the_online_keys_are_replaced(estate: Path) -> None:
     card = units.unit(estate, "campus", Order(name="north-1")).path
-    unit = tuf.TufTrust(
+    unit = tuf_trust.TufTrust(
         card / "trust", estate / "s", "campus", lambda b: b, lambda: _now(time.time())
     )
     repository.rotate(estate, retire=1)
@@ -493,7 +493,7 @@ def test_a_holder_hands_over_and_the_online_keys_are_replaced(estate: Path) -> N
     (estate / "server" / "snapshot.key").unlink()
     folder = repository.publish(estate)[0]
     bundle = unit.latest()
-    assert unit.refresh(tuf.Folder(folder.path, "the stick"))
+    assert unit.refresh(sources.Folder(folder.path, "the stick"))
     newer = unit.latest()
     assert bundle is not None
     assert newer is not None

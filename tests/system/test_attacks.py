@@ -12,7 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.adapters.trust.tuf import Folder, Older, TufTrust
+from edge.adapters.trust.client import Older
+from edge.adapters.trust.sources import Folder
+from edge.adapters.trust.tuf_trust import TufTrust
 from edge.clock.issuer_floors import Floors
 from edge.clock.reckoning import NEVER_S, Interval, Kept, Now
 from edge.judge import belief

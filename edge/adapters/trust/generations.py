@@ -65,7 +65,7 @@ class Generations:
 
 def copy(generation: Path | None, to: Path) -> None:
     """Begin `to` as `generation`. Files are linked where the disk can do that: python-tuf replaces
-    files and never writes into one, and `edge.adapters.trust.tuf` keeps to that as well.
+    files and never writes into one, and `edge.adapters.trust.client` keeps to that as well.
     """
     for name in ("metadata", "targets"):
         (to / name).mkdir(parents=True, exist_ok=True)

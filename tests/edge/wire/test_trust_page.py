@@ -2,7 +2,7 @@
 
 import re
 
-from edge.adapters.trust import tuf
+from edge.adapters.trust import client, schedule, sources
 from edge.wire import repository, trust
 from provisioning import repository as provisioned
 from server_stub.collecting import trust_publisher as server
@@ -72,11 +72,11 @@ def test_the_lifetimes() -> None:
 def test_the_bounds() -> None:
     flat = " ".join(PAGE.split())
     assert f"No file is larger than {repository.FILE_LEN_MAX >> 20} MiB" in flat
-    config = tuf._CONFIG
+    config = client.CONFIG
     assert f"A root has at most {config.root_max_length >> 10} KiB" in flat
     assert f"a timestamp {config.timestamp_max_length >> 10} KiB" in flat
     assert f"at most {repository.LISTS_MAX} documents" in flat
     assert f"at most {repository.TOTAL_LEN_MAX >> 20} MiB of documents" in flat
     assert f"at most {config.max_root_rotations} roots" in flat
-    assert f"at most {tuf.INBOX_LEN_MAX >> 20} MiB from the broker" in flat
-    assert f"every {tuf.LOOK_S:.0f} s" in flat
+    assert f"at most {sources.INBOX_LEN_MAX >> 20} MiB from the broker" in flat
+    assert f"every {schedule.LOOK_S:.0f} s" in flat

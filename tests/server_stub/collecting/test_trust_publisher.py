@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from edge.adapters.mqtt import MqttUplink
-from edge.adapters.trust import tuf
-from edge.adapters.trust.tuf import Folder, TufTrust
+from edge.adapters.trust import sources, tuf_trust
+from edge.adapters.trust.sources import Folder
+from edge.adapters.trust.tuf_trust import TufTrust
 from edge.clock.reckoning import Now, interval
 from edge.judge.belief import Bundle
 from edge.wire import repository as signing
@@ -116,7 +117,7 @@ def test_new_rules_and_lists_reach_a_unit_over_the_broker(
     estate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also over a broker that has lost all that it retained."""
-    monkeypatch.setattr(tuf, "LOOK_S", 0.1)
+    monkeypatch.setattr(tuf_trust, "LOOK_S", 0.1)
     port = centre.free_port()
     unit = Online(estate, tmp_path / "state", port)
     with collecting(estate, tmp_path, port):
@@ -209,11 +210,11 @@ def test_a_list_is_signed_by_its_issuer_and_only_when_it_changed(
     first = trust_publisher.renew(Estate(estate), int(time.time()))
     assert trust_publisher.renew(Estate(estate), int(time.time())) == first
     unit = a_unit(estate, tmp_path / "state")
-    assert unit.refresh(tuf.Folder(estate / "repository", "the stick"))
+    assert unit.refresh(sources.Folder(estate / "repository", "the stick"))
     unit.latest()
     put_list(estate, b"second")
     second = trust_publisher.renew(Estate(estate), int(time.time()))
-    assert unit.refresh(tuf.Folder(estate / "repository", "the stick"))
+    assert unit.refresh(sources.Folder(estate / "repository", "the stick"))
     bundle = unit.latest()
     assert bundle is not None
     assert bundle.documents[STATUS] == b"second"

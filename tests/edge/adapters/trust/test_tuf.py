@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.adapters.trust import tuf
-from edge.adapters.trust.tuf import Folder, Inbox, Older, TufTrust
+from edge.adapters.trust import sources, tuf_trust
+from edge.adapters.trust.client import Older
+from edge.adapters.trust.sources import Folder, Inbox
+from edge.adapters.trust.tuf_trust import TufTrust
 from edge.clock.reckoning import Interval, Now
 from edge.judge.belief import Bundle
 from edge.wire import repository, trust
@@ -71,7 +73,7 @@ def taken(unit: TufTrust[Bundle]) -> Bundle:
     return bundle
 
 
-def refused(unit: TufTrust[Bundle], stick: tuf.Source, sentence: str) -> None:
+def refused(unit: TufTrust[Bundle], stick: sources.Source, sentence: str) -> None:
     """`stick` is refused with `sentence`, and the unit believes what it believed, also later."""
     unit.latest()
     with pytest.raises(TrustError, match=sentence) as told:
@@ -125,14 +127,14 @@ def test_the_same_stick_again_is_nothing_new(place: Place) -> None:
 
 def test_check_reads_what_the_unit_would_and_writes_nothing(place: Place) -> None:
     state = place.folder / "state"
-    before = tuf.load(place.card, state, "campus", lambda bundle: bundle)
+    before = tuf_trust.load(place.card, state, "campus", lambda bundle: bundle)
     assert not state.exists()
     unit = place.unit()
     assert taken(unit).documents == before.documents
     place.realm.publish(NOW_S + 100)
     unit.refresh(place.stick())
     found = {p: p.stat().st_mtime_ns for p in state.rglob("*")}
-    assert tuf.load(place.card, state, "campus", lambda bundle: bundle).version == NOW_S + 100
+    assert tuf_trust.load(place.card, state, "campus", lambda bundle: bundle).version == NOW_S + 100
     assert found == {p: p.stat().st_mtime_ns for p in state.rglob("*")}
 
 
@@ -478,7 +480,7 @@ class _Asked:
 
     name = "the stick"
 
-    def __init__(self, source: tuf.Source) -> None:
+    def __init__(self, source: sources.Source) -> None:
         self._source, self.files = source, list[str]()
 
     def mark(self) -> object:
@@ -605,7 +607,7 @@ def test_a_card_without_trust_is_one_sentence(place: Place, lost: str, sentence:
     with pytest.raises(TrustError, match=sentence):
         place.unit()
     with pytest.raises(TrustError, match=sentence):
-        tuf.load(place.card, place.folder / "state", "campus", lambda bundle: bundle)
+        tuf_trust.load(place.card, place.folder / "state", "campus", lambda bundle: bundle)
 
 
 def test_a_card_of_another_authority_is_refused(place: Place) -> None:
@@ -649,7 +651,7 @@ def test_what_was_not_needed_before_is_asked_for_again(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The inbox is emptied when a generation is made; what was not needed then is gone from it."""
-    monkeypatch.setattr(tuf, "LOOK_S", 0.02)
+    monkeypatch.setattr(tuf_trust, "LOOK_S", 0.02)
     unit, realm = place.unit(), place.realm
     unit.latest()
     (city,) = issuers(NOW_S).issuers
@@ -687,7 +689,7 @@ def test_asking_again_becomes_seldom() -> None:
         inbox.incomplete(now_s)
     gaps = [b - a for a, b in itertools.pairwise(asked)]
     assert gaps[:3] == [60, 120, 240]
-    assert max(gaps) == gaps[-1] == tuf.AGAIN_S_MAX
+    assert max(gaps) == gaps[-1] == sources.AGAIN_S_MAX
 
 
 def test_the_inbox_is_bounded_and_forgets_what_is_gone(
@@ -700,7 +702,7 @@ def test_the_inbox_is_bounded_and_forgets_what_is_gone(
     inbox.put("metadata/1.root.json", b"x" * (repository.FILE_LEN_MAX + 1))
     with pytest.raises(FileNotFoundError):
         inbox.open("metadata/1.root.json")
-    monkeypatch.setattr(tuf, "INBOX_LEN_MAX", 10)
+    monkeypatch.setattr(sources, "INBOX_LEN_MAX", 10)
     inbox.put("metadata/2.root.json", b"123456789")
     assert inbox.mark() != before
     inbox.put("metadata/3.root.json", b"1")
@@ -745,7 +747,7 @@ def test_topics_name_files_and_nothing_else() -> None:
 def test_the_thread_looks_by_itself_and_says_each_thing_once(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(tuf, "LOOK_S", 0.02)
+    monkeypatch.setattr(tuf_trust, "LOOK_S", 0.02)
     caplog.set_level(logging.INFO)
     stick = place.folder / "stick"
     unit = TufTrust(place.card, place.folder / "state", "campus", lambda b: b, place.at, stick)
