@@ -163,9 +163,9 @@ def open_eyes(unit: Unit, camera: Camera | None = None) -> Eyes:
         from edge.adapters.camera.imager import Imager
 
         return Imager(unit.camera)
-    from edge.adapters.camera.camera_eyes import Symbols
+    from edge.adapters.camera.camera_eyes import CameraEyes
 
-    return Symbols(camera or open_camera(unit.camera), unit.decoder)
+    return CameraEyes(camera or open_camera(unit.camera), unit.decoder)
 
 
 def open_camera(camera: unit_file.Camera) -> Camera:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from edge.adapters.camera.camera_eyes import Symbols
+from edge.adapters.camera.camera_eyes import CameraEyes
 from edge.adapters.door.gpio import GpioDoor
 from edge.adapters.storage.counts import DiskStore
 from edge.adapters.storage.ram import RamFile
@@ -73,7 +73,7 @@ def figures(rounds: int, at_s: int) -> list[Figure]:
         door = GpioDoor(PINS, factory)
         relay = factory.pin(PINS.relay)
         memory = RamFile(opened)
-        eyes = Symbols(camera, "zxing-cpp")
+        eyes = CameraEyes(camera, "zxing-cpp")
         loop = Loop(
             World(clock, eyes, door, store, None, memory),
             Believed(Trust(issuers(at_s)), signed_s=at_s),
@@ -114,7 +114,7 @@ def figures(rounds: int, at_s: int) -> list[Figure]:
     ]
 
 
-def _ticked(loop: Loop, eyes: Symbols) -> bool:
+def _ticked(loop: Loop, eyes: CameraEyes) -> bool:
     eyes.wait(1.0)
     loop.tick()
     return True
