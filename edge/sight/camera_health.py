@@ -6,12 +6,12 @@ that is only pixels wide cannot be seen at low resolution: `menshen-edge look` i
 """
 
 from collections import Counter, deque
-from typing import Literal, NamedTuple, Protocol, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from edge.parts import Trouble
+from edge.sight.frame import Exposure, Luma
 
 SAMPLE_S = 1.0
 WINDOW = 180  # samples: three minutes
@@ -43,22 +43,8 @@ SETTLED_S = 3.0  # the exposure follows the illuminator by then
 RELAPSE_S = 300.0
 RELAPSES_MAX = 6
 
-Small = npt.NDArray[np.uint8]
-
 _Kind = Trouble | Literal["ok"]
 _TROUBLES: tuple[Trouble, ...] = get_args(Trouble)
-
-
-class Exposure(Protocol):
-    """How a frame was taken."""
-
-    @property
-    def shutter_us(self) -> int:
-        """Microseconds."""
-
-    @property
-    def gain(self) -> float:
-        """1 is none."""
 
 
 class View:
@@ -78,7 +64,7 @@ class View:
         """Whether the illuminator is wanted."""
         return self._illuminator.wanted
 
-    def saw(self, small: Small, exposure: Exposure | None, seen_s: float) -> None:
+    def saw(self, small: Luma, exposure: Exposure | None, seen_s: float) -> None:
         """Take one frame into account. `small`: uint8, height x width; `seen_s`: monotonic."""
         if seen_s < self._next_s:
             return
@@ -171,7 +157,7 @@ class Looked(NamedTuple):
     edge: float  # the steepest steps between neighbouring pixels
 
 
-def look(small: Small) -> Looked:
+def look(small: Luma) -> Looked:
     """The numbers of one picture, uint8, at least 48 x 64. Costs some 100,000 additions."""
     step = max(1, small.shape[1] // WIDTH)
     small = small[::step, ::step]

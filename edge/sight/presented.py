@@ -12,7 +12,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot, inf, sqrt
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
+
+from edge.sight.frame import Corners, Symbol
 
 GONE_S = 3.0
 """Not seen for this long it has left, as in `edge.passing.in_view`: frames are missed, so a gap
@@ -79,23 +81,6 @@ has no room would be new for ever, and so never part of the wall."""
 COPIES_MAX, UNREAD_MAX = 8, 32
 """Of one code in a frame, and of what was not read, the largest are looked at: each is compared
 with every other."""
-
-Point = tuple[int, int]
-
-
-class Shown(Protocol):
-    """A symbol that was read (`edge.sight.frame.Symbol`)."""
-
-    @property
-    def data(self) -> bytes:
-        """What it says."""
-
-    @property
-    def corners(self) -> tuple[Point, ...]:
-        """Pixels (x, y); empty: an imager gave the text and not the place."""
-
-
-S = TypeVar("S", bound=Shown)
 
 
 class _Box(NamedTuple):
@@ -180,11 +165,11 @@ class Presented:
 
     def look(
         self,
-        symbols: Sequence[S],
-        unread: Sequence[tuple[Point, ...]],
+        symbols: Sequence[Symbol],
+        unread: Sequence[Corners],
         size: tuple[int, int],
         seen_s: float,
-    ) -> tuple[S, ...]:
+    ) -> tuple[Symbol, ...]:
         """Those of `symbols` that are presented: large, near the middle and new ones first.
 
         `unread`: where something looks like a symbol and was not read. `size`: width and height of
@@ -194,7 +179,7 @@ class Presented:
         self._places = [p for p in self._places if seen_s - p.last_s <= p.keeps_s()]
         self._size = size
         taken: set[_Place] = set()
-        ranked: list[tuple[float, S]] = []
+        ranked: list[tuple[float, Symbol]] = []
         boxes: list[_Box] = []
         copies: Counter[bytes] = Counter()
         for symbol in sorted(symbols, key=lambda symbol: -_area(symbol.corners)):
@@ -273,7 +258,7 @@ class Presented:
         taken.add(place)
         return place
 
-    def _weight(self, corners: tuple[Point, ...], place: _Place, at_s: float) -> float:
+    def _weight(self, corners: Corners, place: _Place, at_s: float) -> float:
         """How much a symbol asks to be the first."""
         width, height = self._size
         x, y = place.box.middle
@@ -319,12 +304,12 @@ def _prominent(box: _Box, size: tuple[int, int]) -> bool:
     )
 
 
-def _box(corners: Sequence[Point]) -> _Box:
+def _box(corners: Corners) -> _Box:
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
     return _Box(min(xs), min(ys), max(xs), max(ys))
 
 
-def _area(corners: Sequence[Point]) -> float:
+def _area(corners: Corners) -> float:
     """Square pixels within the corners (the shoelace formula)."""
     turned = (*corners[1:], *corners[:1])
     return abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(corners, turned, strict=True))) / 2

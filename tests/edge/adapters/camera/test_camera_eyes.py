@@ -243,7 +243,7 @@ def test_what_kills_a_rescue_again_and_again_leaves_zxing_cpp_alone(
 def test_a_decoder_that_dies_of_everything_is_a_failure_for_the_loop() -> None:
     lens = Lens()
     with opened(lens) as eyes, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(adapter, "WAITS_S", (0.0,) * 7)
+        patch.setattr(decoder_supervisor, "WAITS_S", (0.0,) * 7)
         with pytest.raises(CameraLost, match=r"dies at every frame \(it ended by SIGKILL\)"):
             for number in range(10_000):
                 lens.shows(picture("DC1:DEADLY", "kill", move=number))
