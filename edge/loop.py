@@ -338,7 +338,7 @@ class Loop:
 
     @property
     def _limits(self) -> Limits:
-        return Limits(self._believed.rules.passback_s, self._believed.holder)
+        return Limits(self._believed.rules.passback_s, self._believed.rules.holder)
 
 
 def _identity(settings: Settings) -> Identity:

@@ -10,11 +10,9 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edge.judge.document_age import Ages
 from edge.judge.foreign import recognisers
-from edge.judge.verdict import Believed, HolderTerms
+from edge.judge.verdict import Believed
 from edge.wire import rules, status, trust
-from edge.wire.rules import DoorRules
 from edge.wire.status import StatusList
 from edge.wire.trust import Trust, TrustError
 
@@ -48,8 +46,6 @@ def read(bundle: Bundle, site: str, groups: frozenset[str]) -> Believed:
     return Believed(
         known,
         rules=here,
-        holder=holder_terms(here),
-        ages=ages(here),
         lists=_lists(bundle),
         foreign=recognisers(issuers.issuers, bundle.documents),
         version=bundle.version,
@@ -85,24 +81,6 @@ def _lists(bundle: Bundle) -> dict[tuple[str, str], StatusList]:
 
 def _len(lists: list[StatusList]) -> int:
     return sum(len(one.entries) for one in lists)
-
-
-def holder_terms(here: DoorRules) -> HolderTerms:
-    """What the site asks of holders, as a verdict needs it."""
-    said = here.holder
-    return HolderTerms(said.back_s, said.ahead_s, said.required, said.door_named)
-
-
-def ages(here: DoorRules) -> Ages:
-    """The steps of age that the site has chosen, in seconds."""
-    said = here.ages
-    return Ages(
-        said.stale_h * 3600,
-        said.old_h * 3600,
-        said.expired_h * 3600,
-        said.long_life_s,
-        said.status_h * 3600,
-    )
 
 
 def _needed(bundle: Bundle, path: str) -> bytes:

@@ -5,10 +5,12 @@ judged here, by two clocks: how much later than its signing it certainly is, and
 has been powered on since it accepted them. The larger counts.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 from edge.clock.reckoning import Now
+from edge.wire.rules import Ages
+
+HOUR_S = 3600
 
 
 class Step(IntEnum):
@@ -18,17 +20,6 @@ class Step(IntEnum):
     STALE = 1  # the operator is warned
     OLD = 2  # long-lived codes are unsure
     EXPIRED = 3  # every code is unsure: the door stays shut
-
-
-@dataclass(frozen=True, slots=True)
-class Ages:
-    """From which age on each step holds, in seconds; and which codes are long-lived."""
-
-    stale_s: int = 48 * 3600
-    old_s: int = 7 * 86400
-    expired_s: int = 30 * 86400
-    long_life_s: int = 86400
-    status_s: int = 48 * 3600  # from which age on a status list's clear bit says nothing
 
 
 def age_s(signed_s: int, accepted_s: float, now: Now) -> int:
@@ -41,8 +32,8 @@ def step(signed_s: int, until_s: int, accepted_s: float, ages: Ages, now: Now) -
     if now.interval.earliest_s >= until_s:
         return Step.EXPIRED
     old_s = age_s(signed_s, accepted_s, now)
-    if old_s >= ages.expired_s:
+    if old_s >= ages.expired_h * HOUR_S:
         return Step.EXPIRED
-    if old_s >= ages.old_s:
+    if old_s >= ages.old_h * HOUR_S:
         return Step.OLD
-    return Step.STALE if old_s >= ages.stale_s else Step.FRESH
+    return Step.STALE if old_s >= ages.stale_h * HOUR_S else Step.FRESH

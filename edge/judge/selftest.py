@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from edge.clock.issuer_floors import Floors
 from edge.clock.reckoning import Interval, Now
-from edge.judge.document_age import Ages
 from edge.judge.verdict import Believed, Genuine, Place, Verdict, verify
 from edge.wire.trust import Issuer, IssuerKey, Issuers, Trust
 
@@ -45,7 +44,7 @@ def answers() -> tuple[Answer, ...]:
     """Every case through the real verifier. Takes some milliseconds; never raises for a text."""
     key = IssuerKey(_ISSUER, _AT_S - 86400, _AT_S + 86400)
     document = Issuers(1, _AT_S, [Issuer("known", [key], 86400)])
-    believed = Believed(Trust(document), ages=Ages(), signed_s=_AT_S)
+    believed = Believed(Trust(document), signed_s=_AT_S)
     now, floors = Now(Interval(_AT_S, _AT_S, "system"), 0.0), Floors()
     return tuple(
         Answer(case, told(verify(case.text, believed, _HERE, now, floors))) for case in CASES

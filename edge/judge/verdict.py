@@ -8,11 +8,11 @@ from typing import NamedTuple, Protocol
 from edge.clock.issuer_floors import Floors
 from edge.clock.reckoning import Interval, Now
 from edge.judge import document_age
-from edge.judge.document_age import Ages, Step
+from edge.judge.document_age import HOUR_S, Step
 from edge.wire import code, holder, keys
 from edge.wire.code import Code, Colour, Malformed, Signed
 from edge.wire.holder import Held
-from edge.wire.rules import PLAIN, DoorRules
+from edge.wire.rules import PLAIN, Ages, DoorRules, Holder
 from edge.wire.trust import Trust, TrustedKey
 
 
@@ -113,16 +113,6 @@ class Place:
         return f"{self.site}/{self.unit}"
 
 
-@dataclass(frozen=True, slots=True)
-class HolderTerms:
-    """What the site asks of a holder's own signature."""
-
-    back_s: int = 90  # how old it may be: a phone's clock may be so much behind
-    ahead_s: int = 60  # how much a phone's clock may be ahead
-    required: bool = False  # bearer codes do not pass
-    door_named: bool = False  # it must name this door
-
-
 class Listed(Protocol):
     """A status list, verified."""
 
@@ -156,8 +146,6 @@ class Believed:
     trust: Trust
     _: KW_ONLY
     rules: DoorRules = PLAIN
-    holder: HolderTerms = HolderTerms()
-    ages: Ages = field(default_factory=Ages)
     lists: Mapping[tuple[str, str], Listed] = field(default_factory=dict)  # by issuer, list
     foreign: tuple[Recogniser, ...] = ()
     version: int = 0
@@ -167,7 +155,7 @@ class Believed:
 
     def step(self, now: Now) -> Step:
         """How old it is, in the site's steps."""
-        return document_age.step(self.signed_s, self.until_s, self.accepted_s, self.ages, now)
+        return document_age.step(self.signed_s, self.until_s, self.accepted_s, self.rules.ages, now)
 
 
 def verify(
@@ -209,9 +197,9 @@ def verify(
     time = floors.of(key.public, now)
     certain = (
         _allowed(said, key, place)
-        or _proven(said, held, believed.holder, place)
+        or _proven(said, held, believed.rules.holder, place)
         or _in_time(said, time)
-        or (proof and _fresh(said, proof, believed.holder, time))
+        or (proof and _fresh(said, proof, believed.rules.holder, time))
     )
     if certain:
         return Refused(certain, subject, dated, proof)
@@ -223,8 +211,8 @@ def verify(
     )
     for unsure in (  # the last one found is what people are told
         listed,
-        _time_known(said, proof, believed.holder, time),
-        _trusted(said, believed.step(now), believed.ages),
+        _time_known(said, proof, believed.rules.holder, time),
+        _trusted(said, believed.step(now), believed.rules.ages),
     ):
         if unsure:
             verdict = Unsure(unsure, subject, dated, verdict)
@@ -241,7 +229,7 @@ def _foreign(text: bytes, believed: Believed, place: Place, now: Now) -> Verdict
             said = recogniser.judge(text, place, now.interval)
             if isinstance(said, Refused) or (isinstance(said, Unsure) and not said.otherwise):
                 return said
-            if believed.holder.required:  # no phone signs one
+            if believed.rules.holder.required:  # no phone signs one
                 return Refused(Reason.PROOF_MISSING, said.subject)
             step = believed.step(now)
             if step >= Step.OLD:  # all of them live long
@@ -276,7 +264,7 @@ def _allowed(said: Code, key: TrustedKey, place: Place) -> Reason | None:
     return None
 
 
-def _proven(said: Code, held: Held | None, terms: HolderTerms, place: Place) -> Reason | None:
+def _proven(said: Code, held: Held | None, terms: Holder, place: Place) -> Reason | None:
     """Whether the holder's signature is there where it must be, and for this door."""
     if held is None:
         return Reason.PROOF_MISSING if said.cnf is not None or terms.required else None
@@ -292,7 +280,7 @@ def _in_time(said: Code, time: Interval) -> Reason | None:
     return Reason.NOT_YET if start_s > time.latest_s else None
 
 
-def _fresh(said: Code, proof: Proof, terms: HolderTerms, time: Interval) -> Reason | None:
+def _fresh(said: Code, proof: Proof, terms: Holder, time: Interval) -> Reason | None:
     """Whether the phone signed within the window: no older picture, no clock far ahead.
 
     A phone that signs before its code was issued has a slow clock, not an old picture.
@@ -317,7 +305,7 @@ def _listed(said: Code, key: TrustedKey, believed: Believed, now: Now) -> Reason
     if found.exp_s is not None and found.exp_s <= now.interval.latest_s:
         return Reason.STATUS_OLD
     old_s = document_age.age_s(found.iat_s, believed.accepted_s, now)
-    return Reason.STATUS_OLD if old_s >= believed.ages.status_s else None
+    return Reason.STATUS_OLD if old_s >= believed.rules.ages.status_h * HOUR_S else None
 
 
 # What is not known.
@@ -331,9 +319,7 @@ def _trusted(said: Code, step: Step, ages: Ages) -> Reason | None:
     return Reason.TRUST_OLD if said.exp_s - said.iat_s > ages.long_life_s else None
 
 
-def _time_known(
-    said: Code, proof: Proof | None, terms: HolderTerms, time: Interval
-) -> Reason | None:
+def _time_known(said: Code, proof: Proof | None, terms: Holder, time: Interval) -> Reason | None:
     certain = said.exp_s > time.latest_s and (said.nbf_s is None or said.nbf_s <= time.earliest_s)
     if proof is not None:
         certain = certain and (

@@ -11,8 +11,9 @@ from typing import Annotated
 import msgspec
 
 from edge.clock.reckoning import Now
-from edge.judge.verdict import Genuine, HolderTerms, Proof, Reason, Refused, Unsure, Verdict
+from edge.judge.verdict import Genuine, Proof, Reason, Refused, Unsure, Verdict
 from edge.passing.marks import enter, mark_of
+from edge.wire.rules import Holder
 
 PASSES_MAX = 8192
 """Codes remembered after an opening. Only an opening enters one, and a lane lets 30 people a
@@ -64,7 +65,7 @@ class Limits:
     """What the site's rules say about repeats."""
 
     passback_s: int  # 0: a bearer code opens as often as it is shown
-    holder: HolderTerms  # the window of a proof
+    holder: Holder  # the window of a proof
 
     @property
     def window_s(self) -> int:

@@ -31,6 +31,22 @@ def test_a_suspended_company_is_counted_and_shut_out(tmp_path: Path) -> None:
     assert {signal for _, signal in closed.actions} == {Signal.REFUSED}
 
 
+def test_a_site_that_asks_for_holders_lets_no_bearer_code_in(tmp_path: Path) -> None:
+    strict = street(tmp_path, site(holder=rules.Holder(required=True)), "staff:acme").run(600)
+    assert not strict.pulses
+    assert ledger(strict).by_category["not-genuine"] == ledger(strict).decided > 10
+
+
+def test_a_site_chooses_when_documents_are_too_old(tmp_path: Path) -> None:
+    """The street's documents are an hour old when it begins."""
+    young = street(tmp_path / "young", site(), "staff:acme").run(600)
+    assert len(young.pulses) > 10
+    ages = rules.Ages(stale_h=1, old_h=1, expired_h=1)
+    old = street(tmp_path / "old", site(ages=ages), "staff:acme").run(600)
+    assert not old.pulses
+    assert ledger(old).by_category["unsure-trust"] == ledger(old).decided > 10
+
+
 def test_a_grant_that_the_door_asks_for_opens(tmp_path: Path) -> None:
     asks = site(visitors="never", grants=[Pass(grants=["staff:acme"])])
     let_in = street(tmp_path / "acme", asks, "staff:acme").run(600)

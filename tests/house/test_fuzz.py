@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from edge.clock.issuer_floors import Floors
 from edge.clock.reckoning import Now
-from edge.judge.verdict import Believed, Genuine, HolderTerms, Verdict, verify
+from edge.judge.verdict import Believed, Genuine, Verdict, verify
 from edge.wire import code, holder, keys
+from edge.wire.rules import PLAIN, Holder
 from tests.fuzz import mutants, wounds
 from tests.fuzz.seeds import SEEDS, Seed
 from tests.vectors.door import BELIEVED, PLACES, TRUST
@@ -83,13 +85,13 @@ def bare(text: bytes) -> Verdict | None:
 
 def anywhere(text: bytes) -> Verdict | None:
     """Takes a proof for any door, of any time."""
-    terms = HolderTerms(back_s=10**6, ahead_s=10**6)
+    rules = replace(PLAIN, holder=Holder(back_s=10**6, ahead_s=10**6))
     raw = code.unwrap(text)
     held = holder.read(raw) if isinstance(raw, bytes) else None
     place = PLACES["north-1"]
     if isinstance(held, holder.Held) and held.door:
         place = type(place)(place.groups, *held.door.split("/"))
-    believed = Believed(TRUST, holder=terms, signed_s=BELIEVED["north-1"].signed_s)
+    believed = Believed(TRUST, rules=rules, signed_s=BELIEVED["north-1"].signed_s)
     return verify(text, believed, place, Now(mutants.NOW, 0.0), Floors())
 
 

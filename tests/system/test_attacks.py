@@ -321,7 +321,7 @@ def test_an_update_withheld_at_a_door_whose_clock_is_stopped_too(tmp_path: Path)
     door.street.wired = door.street.has_rtc = False
     door.street.kept = Kept(START_S, 0)
     door.street.power_cut()
-    thirty = door.street.loop._believed.ages.expired_s // DAY_S
+    thirty = door.street.loop._believed.rules.ages.expired_h // 24
     before = door.street.loop._believed.step(door.clock())
     for _ in range(2 * thirty + 1):
         door.street.wall_s += DAY_S / 2

@@ -325,11 +325,11 @@ def test_a_runtime_folder_that_is_full_is_told_and_the_time_still_known(
     with runtime() as folder:
         memory = RamFile(folder, file=SYNC)
         clock = SystemClock(Slots(tmp_path), SysfsRtc(tmp_path / "none"), 10.0, memory=memory)
-        (folder / "sync.new").mkdir()
+        (folder / ".sync.passing").mkdir()
         for _ in range(2):
             clock.synced(Sync(BUILT_S + 10.0**7, 0.5, clock.read().monotonic_s))
         assert clock.interval().source == "sync"
-        (folder / "sync.new").rmdir()
+        (folder / ".sync.passing").rmdir()
     assert caplog.text.count("a restart of the program will not know the time") == 1
 
 

@@ -10,10 +10,12 @@ from msgspec.structs import replace as replaced
 from edge.clock.issuer_floors import Floors
 from edge.clock.reckoning import Interval, Now
 from edge.judge.belief import LISTS_LEN_MAX, Bundle, read
-from edge.judge.verdict import Genuine, Place, Reason, Refused, Unsure, Verdict, verify
+from edge.judge.document_age import Step
+from edge.judge.verdict import Believed, Genuine, Place, Reason, Refused, Unsure, Verdict, verify
 from edge.wire import code, keys, rules, status
 from edge.wire.code import Code, Colour, Status, Turn
-from edge.wire.trust import TrustError
+from edge.wire.rules import PLAIN
+from edge.wire.trust import Trust, TrustError
 from tests import ROOT
 from tests.conftest import CITY, issuers
 
@@ -72,11 +74,25 @@ def test_the_sites_terms_reach_the_verdict() -> None:
         ages=rules.Ages(stale_h=1, old_h=2, expired_h=3, long_life_s=4, status_h=5),
     )
     believed = read(with_document("site/campus.json", rules.encode(said)), "campus", HERE)
-    terms = believed.holder
+    terms = believed.rules.holder
     assert (terms.back_s, terms.ahead_s, terms.required, terms.door_named) == (30, 20, True, True)
-    ages = believed.ages
-    assert (ages.stale_s, ages.old_s, ages.expired_s) == (3600, 7200, 10800)
-    assert (ages.long_life_s, ages.status_s) == (4, 18000)
+    assert believed.rules.ages == said.ages
+    for hours, step in enumerate((Step.FRESH, Step.STALE, Step.OLD, Step.EXPIRED)):
+        at_s = NOW_S + hours * 3600
+        assert believed.step(Now(Interval(at_s, at_s, "system"), 0, 5000.0)) is step
+
+
+def test_a_rule_that_only_holders_pass_is_followed_however_it_was_set() -> None:
+    """The terms stand in the rules alone: there is no second copy that could be more lenient."""
+    bearer = code.encode(GREEN, CITY).encode()
+    now = Now(Interval(NOW_S, NOW_S, "system"), 0)
+    place = Place(HERE, "campus", "north-1")
+    plain = Believed(Trust(issuers(NOW_S)), signed_s=NOW_S)
+    strict = replace(plain, rules=replace(PLAIN, holder=rules.Holder(required=True)))
+    assert isinstance(verify(bearer, plain, place, now, Floors()), Genuine)
+    refused = verify(bearer, strict, place, now, Floors())
+    assert isinstance(refused, Refused)
+    assert refused.reason is Reason.PROOF_MISSING
 
 
 def test_a_bit_decides() -> None:

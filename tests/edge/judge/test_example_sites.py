@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from edge.clock.issuer_floors import Floors
 from edge.clock.reckoning import NEVER_S, Interval, Now
 from edge.judge.decision import Decision, decide
-from edge.judge.verdict import Believed, HolderTerms, Place, verify
+from edge.judge.verdict import Believed, Place, verify
 from edge.wire import code, holder, keys, rules, trust
 from edge.wire.code import Code, Colour, Status
 from edge.wire.hours import certainly
@@ -79,8 +79,6 @@ class Told:
         at_s = self.at_s(when)
         groups = frozenset(self.doors[door])
         here = rules.for_door(self.site, groups)
-        asked = here.holder
-        terms = HolderTerms(asked.back_s, asked.ahead_s, asked.required, asked.door_named)
         issuers = [
             trust.Issuer(
                 name=name,
@@ -97,7 +95,7 @@ class Told:
         ]
         believed = Believed(
             trust.Trust(trust.Issuers(version=1, signed_s=at_s, issuers=issuers)),
-            holder=terms,
+            rules=here,
             signed_s=at_s - trust_age_s,
         )
         interval = Interval(at_s, at_s if clock else NEVER_S, "system")

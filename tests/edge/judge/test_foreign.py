@@ -19,7 +19,6 @@ from edge.judge.foreign import formats, recognisers
 from edge.judge.verdict import (
     Believed,
     Genuine,
-    HolderTerms,
     Place,
     Reason,
     Refused,
@@ -29,7 +28,7 @@ from edge.judge.verdict import (
 from edge.wire import hc1, keys, trust
 from edge.wire.code import Colour
 from edge.wire.hc1 import KeyList
-from edge.wire.rules import Site, encode
+from edge.wire.rules import Holder, Site, encode
 from edge.wire.trust import Issuer, Issuers, Trust
 from provisioning import foreign
 from provisioning import issuers as issuer_folders
@@ -250,7 +249,8 @@ def test_time_and_trust_unsure_at_once_are_both_told() -> None:
 
 
 def test_where_the_site_wants_a_phones_signature_a_certificate_does_not_pass() -> None:
-    beliefs = replace(believed([eudcc.issuer()], EU_KEYS), holder=HolderTerms(required=True))
+    beliefs = believed([eudcc.issuer()], EU_KEYS)
+    beliefs = replace(beliefs, rules=replace(beliefs.rules, holder=Holder(required=True)))
     verdict = judge(eudcc.text("v", eudcc.VACCINATION), beliefs)
     assert isinstance(verdict, Refused)
     assert verdict.reason is Reason.PROOF_MISSING

@@ -7,16 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.clock.reckoning import NEVER_S, Interval, Now
-from edge.judge.verdict import Dated, Genuine, HolderTerms, Proof, Reason, Refused, Unsure, Verdict
+from edge.judge.verdict import Dated, Genuine, Proof, Reason, Refused, Unsure, Verdict
 from edge.passing import anti_passback
 from edge.passing.anti_passback import MARGIN_S, PASSES_MAX, Limits, Passed
 from edge.passing.in_view import GONE_S, InView
 from edge.passing.marks import mark_of
 from edge.passing.phone_clock import CLOCK_S, PHONES_MAX, Phones
 from edge.wire.code import Code, Colour
+from edge.wire.rules import Holder
 
 KEY = b"k" * 32
-LIMITS = Limits(300, HolderTerms())  # a proof's window: -90 s, +60 s
+LIMITS = Limits(300, Holder())  # a proof's window: -90 s, +60 s
 WINDOW_S = 90 + 60 + MARGIN_S
 START_S = 1_800_000_000  # Unix seconds at monotonic 0
 PHONE, OTHER_PHONE = b"p" * 32, b"q" * 32
@@ -87,7 +88,7 @@ def test_what_is_used_is_refused_with_all_that_the_verdict_said() -> None:
 
 
 def test_the_site_may_do_without() -> None:
-    passed, off = awake(), Limits(0, HolderTerms())
+    passed, off = awake(), Limits(0, Holder())
     assert all(open_for(passed, bearer(), s, off) for s in range(5))
     assert passed.saved().passes == {}
 
@@ -95,7 +96,7 @@ def test_the_site_may_do_without() -> None:
 def test_a_longer_time_by_a_new_rule_counts_for_who_has_passed_before_it() -> None:
     passed = awake()
     assert open_for(passed, bearer(), 0)
-    assert not open_for(passed, bearer(), 500, Limits(600, HolderTerms()))
+    assert not open_for(passed, bearer(), 500, Limits(600, Holder()))
 
 
 def test_refused_stays_refused_and_unsure_unsure() -> None:
@@ -156,7 +157,7 @@ def test_nothing_but_openings_takes_room() -> None:
 
 def test_when_full_the_oldest_opening_goes() -> None:
     """What that takes: PASSES_MAX people through one lane within one passback time."""
-    passed, day = awake(), Limits(86400, HolderTerms())
+    passed, day = awake(), Limits(86400, Holder())
     saved = passed.saved()
     for number in range(PASSES_MAX):
         saved.passes[number.to_bytes(16)] = anti_passback.Pass(number / 100)
@@ -191,7 +192,7 @@ def test_no_subject_and_no_phone_is_in_what_is_saved() -> None:
 
 # Proofs of holders.
 
-OFF = Limits(0, HolderTerms())
+OFF = Limits(0, Holder())
 
 
 def test_a_proof_opens_once_and_an_older_one_never_after_it() -> None:
@@ -278,7 +279,7 @@ def test_a_proof_from_before_the_start_is_unsure_until_its_window_has_run() -> N
     assert why(passed.judge(held(-5), LIMITS, at(5))) is Reason.JUST_STARTED
     assert why(passed.judge(held(50), LIMITS, at(5))) is Reason.JUST_STARTED
     assert why(passed.judge(held(63), LIMITS, at(63))) is None
-    old = Limits(300, HolderTerms(back_s=600, ahead_s=60))
+    old = Limits(300, Holder(back_s=600, ahead_s=60))
     assert why(passed.judge(held(0), old, at(600))) is Reason.JUST_STARTED
     assert why(passed.judge(held(0), old, at(600 + 60 + MARGIN_S))) is None
 
@@ -469,7 +470,7 @@ STEPS = st.lists(
 def test_no_code_opens_twice_in_its_time_and_no_proof_ever(
     steps: list[tuple[str, float, str, int, bool]], passback_s: int
 ) -> None:
-    limits = Limits(passback_s, HolderTerms())
+    limits = Limits(passback_s, Holder())
     passed, s = awake(), 0.0
     opened: dict[str, float] = {}
     proofs: set[tuple[str, int]] = set()

@@ -8,17 +8,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from edge.clock.reckoning import Interval, Now
-from edge.judge.verdict import Genuine, HolderTerms, Proof, Reason
+from edge.judge.verdict import Genuine, Proof, Reason
 from edge.passing.anti_passback import Limits
 from edge.passing.in_view import GONE_S, InView
 from edge.passing.lane import Lane, Sensors
 from edge.passing.turnstile import LATCH_S, LATE_S, TURNLESS_MAX, Passage, Saved
 from edge.wire.code import Code, Colour
+from edge.wire.rules import Holder
 
 START_S = 1_800_000_000
 TICK_S = 0.25
 PULSE_S = 3.0 + 0.25  # unlock_ms of 3000, and the relay's rest
-LIMITS = Limits(300, HolderTerms())
+LIMITS = Limits(300, Holder())
 ONE_WAY = Sensors(turn=True)
 BOTH = Sensors(turn=True, turn_out=True)
 

@@ -10,7 +10,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from edge.judge import verdict
 from edge.judge.verdict import Genuine, Reason, Refused
 from edge.wire import code, holder, keys, trust
 from edge.wire.code import Colour
+from edge.wire.rules import PLAIN, Holder
 from server_stub import store
 from server_stub.estate import Estate
 from server_stub.issuing import issuer, parties, records
@@ -121,7 +122,9 @@ def at_door(
     answer = verdict.verify(
         text.encode(),
         verdict.Believed(
-            trust.Trust(document), holder=verdict.HolderTerms(**terms), signed_s=now_s
+            trust.Trust(document),
+            rules=replace(PLAIN, holder=Holder(**terms)),
+            signed_s=now_s,
         ),
         verdict.Place(frozenset({centre.SITE}), centre.SITE, unit),
         reckoning.Now(reckoning.Interval(now_s, now_s, "system"), 0),
