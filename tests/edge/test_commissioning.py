@@ -19,7 +19,8 @@ from edge.adapters.door.gpio import GpioDoor
 from edge.commissioning import Trial
 from edge.doorway.inputs import Inputs
 from edge.doorway.signals import DoorAction
-from edge.wire.unit import INPUTS, Pins
+from edge.wire.inputs import INPUTS
+from edge.wire.unit import Pins
 from tests.conftest import write_unit
 from tests.edge.look.test_command import one_sentence, systemctl
 from tests.keeper import keeper, ledger
