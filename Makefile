@@ -16,7 +16,7 @@ PUBLISH ?=
 .PHONY: always demo test test-hardware check firmware bench bench-sight drawings circuit enclosure fuzz soak soak-osdp pictures lock clean
 
 demo: $(VENV)/ready .cache/apt-demo
-	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CAMERA),--camera $(CAMERA))
+	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds='$(SECONDS)') $(if $(CAMERA),--camera='$(CAMERA)')
 
 test: $(VENV)/ready .cache/apt-demo .cache/apt-test .cache/apt-drawings .cache/micropython
 	$(BIN)/python -m pytest -m "not hardware"
