@@ -27,9 +27,8 @@ def test_the_right_answer_to_each_kind_is_no_accusation_and_any_other_is_one(
 ) -> None:
     _, before, after = people.KINDS[kind]
     right = {before} | ({after} if after and news.begun else set())
-    for category in {said for _, *each in people.KINDS.values() for said in each if said} | {
-        "used"
-    }:
+    categories = {category for _, *both in people.KINDS.values() for category in both if category}
+    for category in categories | {"used"}:
         wrong = judge([visit(kind)], [answer(category)], news).wrong
         assert bool(wrong) == (category not in right), (category, wrong)
 
