@@ -78,9 +78,7 @@ class Doorway:
             if not self._pressed:  # a button that was taped down lets nobody through for ever
                 self._passed_s = max(self._passed_s, at_s)
         self._pressed = bool(exit_pressed)
-        if inputs.level(
-            "fire"
-        ):  # the lock has no power, people leave, and the buzzer asks for nothing
+        if inputs.level("fire"):  # the lock has no power, people leave; the buzzer is quiet
             self._excused_until_s = max(self._excused_until_s, at_s + EXIT_S)
             self._passed_s = max(self._passed_s, at_s)
         self._leaf = self._leaf.seen(inputs.level("contact"), at_s, at_s <= self._excused_until_s)

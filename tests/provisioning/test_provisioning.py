@@ -658,6 +658,7 @@ def test_the_longest_names_fit_a_certificate_and_a_group(estate: Path) -> None:
         units.unit(estate, site, Order(name="u" * 32))
 
 
+@pytest.mark.system
 def test_fifty_units_from_a_table(estate: Path, tmp_path: Path) -> None:
     table = tmp_path / "units.csv"
     rows = [f"door-{n},campus campus/{n % 3},turn contact" for n in range(50)]
@@ -763,6 +764,7 @@ def _main(*words: str | Path) -> int:
     return 0
 
 
+@pytest.mark.system
 def test_the_whole_way_by_command(tmp_path: Path) -> None:
     root = tmp_path / "estate"
     assert "Next: " in run("authority", root, "--host", "broker.example", "--host", "10.0.0.5")
@@ -805,6 +807,7 @@ def test_two_at_once_never_sign_the_same_version(estate: Path) -> None:
     assert signing.read(after).version >= signing.read(before).version + 8
 
 
+@pytest.mark.system
 def test_what_a_killed_step_left_half_written_is_cleared_away(estate: Path, tmp_path: Path) -> None:
     """SIGKILL in the middle of the second write, for real, and the step again."""
     root = tmp_path / "again"

@@ -187,6 +187,7 @@ def test_health_is_kept_whole(engine: sa.Engine) -> None:
     assert (row.health_s, row.first_s, row.online) == (77, 77, None)
 
 
+@pytest.mark.system
 def test_several_programs_may_start_on_a_new_store_at_once(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/menshen.db"
     line = f"from server_stub import store; store.open_store({url!r})"

@@ -523,6 +523,7 @@ def provision(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.system
 def test_the_command_makes_a_key_list_of_published_certificates(tmp_path: Path) -> None:
     der = {file.name: file.certificate for file in published()}
     out, poland, denmark, finland = (tmp_path / n for n in ("eu.json", "pl", "dk.pem", "fi.txt"))

@@ -34,6 +34,7 @@ def test_every_answer_is_right_here() -> None:
     assert kinds.count("refused") >= 10
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_verifier_is_noticed(name: str, tmp_path: Path) -> None:
     file, says, instead = BROKEN[name]

@@ -35,6 +35,8 @@ from tests.doors import (
 from tests.firmware.pty.harness import micropython
 from tests.levels import LEVELS, QUIET, but
 
+pytestmark = pytest.mark.slow  # left out of make test-quick
+
 LONGER_MS = 400
 TRIES = 4  # of what a busy machine may miss: a light of 150 ms
 

@@ -24,6 +24,8 @@ from tests.controller import KEY, REARM, Cable, Controller
 from tests.doors import SAVED_S, lost, rests, until
 from tests.levels import QUIET, but
 
+pytestmark = pytest.mark.system  # real processes
+
 OPEN = signals.action(Signal.OPEN, 400)
 RECONNECTS = 300
 GUARD_S = 1.5  # the relay falls so long after the last frame (firmware/guard.py)
