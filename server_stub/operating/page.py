@@ -4,7 +4,6 @@ import datetime
 import ipaddress
 import time
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +103,7 @@ class Shell:
         self._language = language
         self._reading: Reading | None = None
         with ui.element("header"), ui.element("div").classes("bar"):
-            self._html(f"<h1>{say(language, 'name')}</h1>")
+            self._html(markup.text("h1", say(language, "name")))
             self._news = self._html("").props('role="status"').classes("news")
             ui.link(say(language, "other"), say(language, "other-path")).classes("switch")
         with ui.element("div").classes("content"):
@@ -112,28 +111,28 @@ class Shell:
             self._tally = self._html("").classes("tally")
             with ui.element("section"):
                 with ui.element("div").classes("head"):
-                    self._html(f"<h2>{say(language, 'doors')}</h2>")
+                    self._html(markup.text("h2", say(language, "doors")))
                     self._find = ui.input(
                         say(language, "find"), on_change=lambda: self._show_doors()
                     ).props("dense outlined clearable")
                 self._doors = self._html("")
             with ui.element("section"):
                 with ui.element("div").classes("head"):
-                    self._html(f"<h2>{say(language, 'counts')}</h2>")
+                    self._html(markup.text("h2", say(language, "counts")))
                     self._choice = ui.select(
                         {ALL: say(language, "all-doors")}, value=ALL, label=say(language, "show")
                     ).props("dense outlined options-dense")
-                self._html(f'<p class="how">{say(language, "how")}</p>')
+                self._html(markup.text("p", say(language, "how"), "how"))
                 self._chart = ui.echart({}, renderer="svg").classes("chart")
                 self._table = self._html("")
         with ui.element("footer"):
             local = _loopback(host)
             word = "login-local" if local else "login-open"
-            self._html(f'<p class="{word}">{say(language, word, host=host)}</p>')
+            self._html(markup.text("p", say(language, word, host=host), word))
 
     @staticmethod
     def _html(content: str) -> ui.html:
-        return ui.html(content, sanitize=False)  # markup.py escapes what others have said
+        return ui.html(content, sanitize=False)  # markup.py has escaped it
 
     @property
     def chosen(self) -> str:
@@ -146,15 +145,14 @@ class Shell:
 
     def freeze(self, why: str) -> None:
         """Say that the store cannot be read; leave standing what was."""
-        sentence = say(self._language, "frozen", why=escape(why[:200]))
-        _set(self._warning, f'<p class="warning">{sentence}</p>')
+        sentence = say(self._language, "frozen", why=why[:200])
+        _set(self._warning, markup.text("p", sentence, "warning"))
 
     def show(self, reading: Reading) -> None:
         """Show `reading`; what is as before is not sent again."""
         language, self._reading = self._language, reading
-        at = datetime.datetime.fromtimestamp(reading.now_s)
         _set(self._warning, "")
-        _set(self._news, f"● {say(language, 'live')} · {say(language, 'as-of', time=f'{at:%X}')}")
+        _set(self._news, markup.news(language, reading.now_s))
         _set(self._tally, markup.tally(reading.doors, language))
         self._show_doors()
         options = {ALL: say(language, "all-doors")} | {
@@ -195,8 +193,7 @@ def chart_options(reading: Reading, language: Language) -> dict[str, Any]:
         for start_s in starts:
             entry = table.entries[start_s, category] if reading.shown_n else overview.Entry()
             if entry.cells:
-                words = markup.span(entry, language, reading.now_s)
-                tip = f"{name}: <b>{entry.count:,}</b><br>{words}"
+                tip = markup.tip(name, entry, language, reading.now_s)
                 data.append({"value": entry.count, "tooltip": {"formatter": tip}})
             else:
                 data.append({"value": None})

@@ -207,5 +207,5 @@ WORDS: dict[Language, dict[str, str]] = {
 
 
 def say(language: Language, word: str, **values: object) -> str:
-    """The words for `word`, with `values` put in."""
-    return WORDS[language][word].format(**values)
+    """The words for `word`, with `values` put in; itself where it is not in the table."""
+    return WORDS[language].get(word, word).format(**values)

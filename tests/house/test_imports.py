@@ -33,7 +33,7 @@ FLOORS = {
         ("edge.__main__",),
     ),
     "server_stub": (
-        ("server_stub", "server_stub.estate", "server_stub.serving"),
+        ("server_stub", "server_stub.estate", "server_stub.serving", "server_stub.templates"),
         ("server_stub.store", "server_stub.wallet"),
         (
             "server_stub.migrations",
@@ -61,7 +61,7 @@ APART = {f"edge.adapters.{name}" for name in ("camera", "door", "storage", "trus
 ONCE = {
     "picamera2", "libcamera", "pyzbar", "zxingcpp", "cv2", "PIL", "gpiozero", "lgpio", "serial",
     "linuxpy", "osdp",
-    "paho", "aiomqtt", "httpx", "requests", "uvicorn", "ssl", "sqlite3", "nacl", "cbor2",
+    "paho", "aiomqtt", "httpx", "requests", "uvicorn", "ssl", "sqlite3", "nacl", "cbor2", "jinja2",
 }  # fmt: skip
 
 # These rooms are given what they need: they never ask the world for it.
