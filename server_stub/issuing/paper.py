@@ -13,6 +13,7 @@ from typing import NamedTuple
 import segno
 import sqlalchemy as sa
 
+from edge import words
 from edge.wire import code, keys
 from edge.wire.code import Code, Colour
 from server_stub import store, templates
@@ -22,6 +23,7 @@ from server_stub.issuing.revocation import Entry
 
 LIFE_S = 24 * 3600
 
+_WORDS = words.section("paper")
 _TEMPLATES = templates.environment(Path(__file__).with_name("templates"))
 
 
@@ -82,12 +84,11 @@ def svg(sheet: Sheet) -> str:
     symbol.save(picture, kind="svg", border=4, light="#fff", xmldecl=False, svgns=False,
                 nl=False, omitsize=True)  # fmt: skip
     until = datetime.datetime.fromtimestamp(sheet.exp_s, datetime.UTC)
+    note = "\n".join(_WORDS.in_each("note"))
     rows = [
         (6, f"{sheet.issuer} · {sheet.entry}"),
         (5, f"until {until:%Y-%m-%d %H:%M} UTC"),
-        (4, "Whoever holds this sheet can use it. If it is lost,"),
-        (4, "say so at once: it is then refused at every door."),
-        (4, "持此纸者即可使用。如有遗失，请立即告知，此码随即作废。"),
+        *((4, row) for row in note.splitlines()),
     ]
     y, lines = 84.0, []
     for size, text in rows:

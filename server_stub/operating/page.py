@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse
 from server_stub import serving, store
 from server_stub.operating import markup, overview
 from server_stub.operating.overview import Door, Hours, Why
-from server_stub.operating.words import Language, say
+from server_stub.operating.words import WORDS, Language, say
 
 REFRESH_S = 2.0
 ALL = ""  # the choice that means every door
@@ -53,19 +53,21 @@ def serve(engine: Engine, host: str, port: int) -> None:
 
     @app.get("/")
     def choose(request: Request) -> RedirectResponse:
-        wanted = request.headers.get("accept-language", "").lower()
-        return RedirectResponse("/zh" if wanted.startswith("zh") else "/en", 302)
+        wanted = request.headers.get("accept-language", "")
+        return RedirectResponse(f"/{WORDS.choose(wanted)}", 302)
 
-    @ui.page("/en", language="en-US", title=say("en", "title"))
-    async def english(client: Client) -> None:
-        await _page(engine, "en", host)
-
-    @ui.page("/zh", language="zh-CN", title=say("zh", "title"))
-    async def chinese(client: Client) -> None:
-        await _page(engine, "zh", host)
-
+    for language in WORDS.languages:
+        _add_page(engine, language, host)
     ui.run_with(app, dark=None, favicon=_NO_ICON, tailwind=False, show_welcome_message=False)
     serving.serve_web(app, "operators' page", host, port)
+
+
+def _add_page(engine: Engine, language: Language, host: str) -> None:
+    pack: Any = say(language, "pack")
+
+    @ui.page(f"/{language}", language=pack, title=say(language, "title"))
+    async def page(client: Client) -> None:
+        await _page(engine, language, host)
 
 
 def read(engine: Engine, chosen: str, now_s: int) -> Reading:
@@ -105,7 +107,9 @@ class Shell:
         with ui.element("header"), ui.element("div").classes("bar"):
             self._html(markup.text("h1", say(language, "name")))
             self._news = self._html("").props('role="status"').classes("news")
-            ui.link(say(language, "other"), say(language, "other-path")).classes("switch")
+            for other in WORDS.languages:
+                if other != language:
+                    ui.link(say(other, "language"), f"/{other}").classes("switch")
         with ui.element("div").classes("content"):
             self._warning = self._html("").props('role="alert"')
             self._tally = self._html("").classes("tally")

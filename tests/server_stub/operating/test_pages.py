@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import jinja2
 import msgspec
@@ -181,18 +180,6 @@ def test_how_a_door_is(
     filler.door(A, online, NOW_S - 9000, NOW_S - 9000, health_s, **more)
     (door,), _ = filler.read()
     assert (door.status, door.problems) == (status, problems)
-
-
-def test_both_languages_say_the_same_things() -> None:
-    from server_stub.operating.words import WORDS
-
-    assert WORDS["en"].keys() == WORDS["zh"].keys()
-    for word, text in WORDS["en"].items():
-        fields = sorted(re.findall(r"{(\w+)}", text))
-        assert fields == sorted(re.findall(r"{(\w+)}", WORDS["zh"][word])), word
-    assert set(report.CATEGORIES) <= WORDS["en"].keys()
-    assert set(get_args(report.Camera)) <= WORDS["en"].keys()
-    assert {f"alarm-{alarm}" for alarm in report.ALARMS} <= WORDS["en"].keys()
 
 
 def test_a_door_with_an_alarm_stands_before_all_others(filler: Filler) -> None:
