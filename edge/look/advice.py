@@ -37,7 +37,7 @@ Level = Literal["good", "hint", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One sentence: `edge.look.words` has it in each language, with places for `values`."""
+    """One sentence: `edge/words.toml` has it in each language, with places for `values`."""
 
     key: str
     level: Level

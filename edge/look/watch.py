@@ -40,7 +40,12 @@ class View:
         """For JSON: everything but the picture."""
         return self.figures.plain() | {
             "advice": [
-                {"key": a.key, "level": a.level, "values": dict(a.values), "text": words.say(a)}
+                {
+                    "key": a.key,
+                    "level": a.level,
+                    "values": dict(a.values),
+                    "text": words.sentence(a),
+                }
                 for a in self.advice
             ],
             "frames_per_s": self.frames_per_s,

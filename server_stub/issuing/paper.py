@@ -4,23 +4,27 @@ Whoever holds the sheet can use it. It is an SVG that a browser prints.
 """
 
 import datetime
-import html
 import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import segno
 import sqlalchemy as sa
 
+from edge import words
 from edge.wire import code, keys
 from edge.wire.code import Code, Colour
-from server_stub import store
+from server_stub import store, templates
 from server_stub.estate import IssuerFile
 from server_stub.issuing import colour_changes, records, revocation
 from server_stub.issuing.revocation import Entry
 
 LIFE_S = 24 * 3600
+
+_WORDS = words.section("paper")
+_TEMPLATES = templates.environment(Path(__file__).with_name("templates"))
 
 
 class PaperError(ValueError):
@@ -35,6 +39,12 @@ class Sheet:
     text: str
     exp_s: int  # Unix seconds UTC, exclusive
     entry: Entry  # what to name when this sheet alone is to be taken back
+
+
+class _Line(NamedTuple):
+    y: str
+    size: int
+    text: str
 
 
 def make(
@@ -74,26 +84,21 @@ def svg(sheet: Sheet) -> str:
     symbol.save(picture, kind="svg", border=4, light="#fff", xmldecl=False, svgns=False,
                 nl=False, omitsize=True)  # fmt: skip
     until = datetime.datetime.fromtimestamp(sheet.exp_s, datetime.UTC)
-    lines = [
+    note = "\n".join(_WORDS.in_each("note"))
+    rows = [
         (6, f"{sheet.issuer} · {sheet.entry}"),
         (5, f"until {until:%Y-%m-%d %H:%M} UTC"),
-        (4, "Whoever holds this sheet can use it. If it is lost,"),
-        (4, "say so at once: it is then refused at every door."),
-        (4, "持此纸者即可使用。如有遗失，请立即告知，此码随即作废。"),
+        *((4, row) for row in note.splitlines()),
     ]
-    top, texts = 84.0, []
-    for size, line in lines:
-        top += size * 1.6
-        texts.append(f'<text x="45" y="{top:g}" font-size="{size}">{html.escape(line)}</text>')
+    y, lines = 84.0, []
+    for size, text in rows:
+        y += size * 1.6
+        lines.append(_Line(f"{y:g}", size, text))
     inner = (
         picture.getvalue().decode().replace("<svg", '<svg x="5" y="2" width="80" height="80"', 1)
     )
-    height = top + 6
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="90mm" height="{height:g}mm" '
-        f'viewBox="0 0 90 {height:g}"><rect width="90" height="{height:g}" fill="#fff"/>{inner}'
-        f'<g font-family="sans-serif" text-anchor="middle">{"".join(texts)}</g></svg>\n'
-    )
+    template = _TEMPLATES.get_template("sheet.svg")
+    return template.render(height=f"{y + 6:g}", symbol=inner, lines=lines) + "\n"
 
 
 def _sheet(

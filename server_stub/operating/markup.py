@@ -1,9 +1,12 @@
-"""The operators' page as HTML: doors and counts. All that a unit has said is escaped."""
+"""The operators' page as HTML: doors and counts. `templates/` escapes all that a unit reports."""
 
 import datetime
 from collections.abc import Sequence
-from html import escape
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
+from server_stub import templates
 from server_stub.operating.overview import COLOURS, PARTS, Door, Entry, Hours, Why
 from server_stub.operating.words import Language, say
 
@@ -12,12 +15,74 @@ DOORS_SHOWN = 60  # more than anybody reads; the search finds the others
 _SHAPE = {"online": "●", "silent": "◐", "offline": "○", "unknown": "?"}
 _MARK = {"green": "●", "yellow": "▲", "red": "■"}
 
+_TEMPLATES = templates.environment(Path(__file__).with_name("templates"))
+
+
+class Part(NamedTuple):
+    """One part of a door and how it is."""
+
+    name: str
+    value: str
+    bad: bool
+
+
+class Health(NamedTuple):
+    """What a door reported of itself last."""
+
+    parts: list[Part]
+    program: str
+    up: str
+
+
+class Card(NamedTuple):
+    """One door in the list."""
+
+    door: Door
+    shape: str
+    why: str  # it is not online
+    health: Health | None
+
+
+class Gap(NamedTuple):
+    """Doors whose count is not in an hour, and why."""
+
+    kind: str
+    text: str
+    all_doors: bool
+
+
+class Cell(NamedTuple):
+    """One cell of the table; `total` is empty where nothing was published."""
+
+    total: str
+    span: str
+    gaps: list[Gap]
+
+
+class Head(NamedTuple):
+    """One column of the table."""
+
+    category: str
+    kind: str
+    mark: str
+
 
 def clock(at_s: int, now_s: int) -> str:
     """Local time; with the date when it is not today."""
     at = datetime.datetime.fromtimestamp(at_s)
     today = at.date() == datetime.datetime.fromtimestamp(now_s).date()
     return f"{at:%H:%M}" if today else f"{at:%Y-%m-%d %H:%M}"
+
+
+def text(tag: str, content: str, kind: str = "") -> str:
+    """`content` as one element of class `kind`."""
+    return _TEMPLATES.get_template("text.html").render(tag=tag, text=content, kind=kind)
+
+
+def news(language: Language, now_s: int) -> str:
+    """The line that the page is live, and as of when."""
+    at = datetime.datetime.fromtimestamp(now_s)
+    return _render("news.html", language, now_s, time=f"{at:%X}")
 
 
 def tally(doors: Sequence[Door], language: Language) -> str:
@@ -29,52 +94,25 @@ def tally(doors: Sequence[Door], language: Language) -> str:
         ("not", len(doors) - online, "○"),
         ("problem", troubled, "!"),
     ]
-    return "".join(
-        f'<div class="figure {name}{"" if n else " nought"}"><b>{n}</b>'
-        f'<span><i aria-hidden="true">{shape}</i> {say(language, f"tally-{name}")}</span></div>'
-        for name, n, shape in parts
-    )
+    return _render("tally.html", language, 0, parts=parts)
 
 
 def door_list(doors: Sequence[Door], find: str, language: Language, now_s: int) -> str:
     """A card for each door whose name holds `find`."""
-    if not doors:
-        return f'<p class="empty">{say(language, "none")}</p>'
-    found = [d for d in doors if find.strip().lower() in d.name]
-    cards = "".join(_card(d, language, now_s) for d in found[:DOORS_SHOWN])
-    more = len(found) - DOORS_SHOWN
-    rest = f'<p class="empty">{say(language, "more", n=more)}</p>' if more > 0 else ""
-    return f'<ul class="doors">{cards}</ul>{rest}'
-
-
-def _card(door: Door, language: Language, now_s: int) -> str:
-    since = (
-        ""
-        if door.since_s is None
-        else f"<small>{say(language, 'since', time=clock(door.since_s, now_s))}</small>"
+    matching = [d for d in doors if find.strip().lower() in d.name]
+    return _render(
+        "doors.html",
+        language,
+        now_s,
+        doors_n=len(doors),
+        cards=[_card(d, language, now_s) for d in matching[:DOORS_SHOWN]],
+        more=len(matching) - DOORS_SHOWN,
     )
+
+
+def _card(door: Door, language: Language, now_s: int) -> Card:
     why = _why_not_online(door, language, now_s)
-    why = f'<p class="why">{why}</p>' if why else ""
-    return (
-        f'<li class="door {door.status}{" troubled" if door.problems else ""}'
-        f'{" alarmed" if door.alarms else ""}">'
-        f'<h3><span class="site">{escape(door.site)}/</span>{escape(door.unit)}</h3>'
-        f'<p class="status"><i aria-hidden="true">{_SHAPE[door.status]}</i> '
-        f"<b>{say(language, door.status)}</b> {since}</p>"
-        f"{_alarms(door, language)}"
-        f"{why}"
-        f"{_health(door, language)}</li>"
-    )
-
-
-def _alarms(door: Door, language: Language) -> str:
-    """What the door cries out, above everything else that is said of it."""
-    said = "".join(
-        f'<li><i aria-hidden="true">!</i> {say(language, f"alarm-{alarm}")}</li>'
-        for alarm in door.alarms
-    )
-    name = say(language, "alarms")
-    return f'<ul class="alarms" aria-label="{name}">{said}</ul>' if said else ""
+    return Card(door, _SHAPE[door.status], why, _health(door, language))
 
 
 def _why_not_online(door: Door, language: Language, now_s: int) -> str:
@@ -87,12 +125,12 @@ def _why_not_online(door: Door, language: Language, now_s: int) -> str:
     return say(language, f"why-{door.status}", time=clock(door.heard_s, now_s))
 
 
-def _health(door: Door, language: Language) -> str:
+def _health(door: Door, language: Language) -> Health | None:
     health = door.health
     if health is None:
-        return f'<p class="why">{say(language, "no-health")}</p>'
-    items = [
-        _item(
+        return None
+    parts = [
+        Part(
             say(language, part),
             say(language, str(health[part])),
             bad=f"{part}-{health[part]}" in door.problems,
@@ -103,58 +141,43 @@ def _health(door: Door, language: Language) -> str:
     age = say(language, "trust-of", version=health["trust_version"], days=health["trust_age_d"])
     step = str(health["trust"])
     bad = f"trust-{step}" in door.problems
-    items.append(
-        _item(say(language, "trust"), f"{say(language, step)}, {age}" if bad else age, bad=bad)
-    )
+    parts.append(Part(say(language, "trust"), f"{say(language, step)}, {age}" if bad else age, bad))
     up = say(language, "up", hours=health["uptime_h"])
-    program = escape(str(health["version"])[:40])
-    return f'<dl>{"".join(items)}</dl><p class="program">{program} · {up}</p>'
-
-
-def _item(name: str, value: str, bad: bool) -> str:
-    mark = "!" if bad else "✓"
-    return (
-        f'<div class="{"bad" if bad else "good"}"><dt>{name}</dt>'
-        f'<dd><i aria-hidden="true">{mark}</i> {value}</dd></div>'
-    )
+    return Health(parts, str(health["version"])[:40], up)
 
 
 def hours_table(table: Hours, doors_n: int, language: Language, now_s: int) -> str:
     """Rows are hours, columns are what was decided."""
-    heads = "".join(
-        f'<th scope="col" class="{c if c in COLOURS else "other"}">'
-        f'<i aria-hidden="true">{_MARK.get(c, "◇")}</i> {say(language, c)}</th>'
-        for c in table.categories
-    )
-    rows = "".join(
-        f'<tr><th scope="row">{clock(start_s, now_s)}</th>'
-        + "".join(
-            f"<td>{_entry(table.entries[start_s, c], doors_n, language, now_s)}</td>"
-            for c in table.categories
+    heads = [Head(c, c if c in COLOURS else "other", _MARK.get(c, "◇")) for c in table.categories]
+    rows = [
+        (
+            start_s,
+            [_cell(table.entries[start_s, c], doors_n, language, now_s) for c in table.categories],
         )
-        + "</tr>"
         for start_s in table.starts_s
-    )
-    return (
-        f'<div class="scroll" tabindex="0"><table><thead><tr>'
-        f'<th scope="col">{say(language, "hour")}</th>{heads}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
+    ]
+    return _render("hours.html", language, now_s, heads=heads, rows=rows)
 
 
-def _entry(entry: Entry, doors_n: int, language: Language, now_s: int) -> str:
-    parts = []
-    if entry.cells:
-        parts.append(f"<b>{entry.count:,}</b><small>{span(entry, language, now_s)}</small>")
+def _cell(entry: Entry, doors_n: int, language: Language, now_s: int) -> Cell:
+    gaps = []
     for why in Why:
         n = entry.missing.get(why, 0)
+        what = say(language, why.value)
         if n == doors_n:
-            return f'<span class="{why.value}">{say(language, why.value)}</span>'
+            return Cell("", "", [Gap(why.value, what, all_doors=True)])
         if n and why is not Why.BEFORE:
-            what = say(language, why.value)
-            words = say(language, "at-doors", what=what, n=n, all=doors_n)
-            parts.append(f'<small class="{why.value}">{words}</small>')
-    return "".join(parts)
+            sentence = say(language, "at-doors", what=what, n=n, all=doors_n)
+            gaps.append(Gap(why.value, sentence, all_doors=False))
+    if not entry.cells:
+        return Cell("", "", gaps)
+    return Cell(f"{entry.count:,}", span(entry, language, now_s), gaps)
+
+
+def tip(name: str, entry: Entry, language: Language, now_s: int) -> str:
+    """What the chart shows of a bar under the pointer."""
+    words = span(entry, language, now_s)
+    return _render("tip.html", language, now_s, name=name, count=f"{entry.count:,}", span=words)
 
 
 def span(entry: Entry, language: Language, now_s: int) -> str:
@@ -162,3 +185,10 @@ def span(entry: Entry, language: Language, now_s: int) -> str:
     word = "span-1" if entry.cells == 1 else "span"
     start, end = clock(entry.from_s, now_s), clock(entry.until_s, now_s)
     return say(language, word, start=start, end=end, cells=entry.cells)
+
+
+def _render(template: str, language: Language, now_s: int, **values: object) -> str:
+    """`template` with `say` in `language` and `clock` as of `now_s`."""
+    return _TEMPLATES.get_template(template).render(
+        say=partial(say, language), clock=partial(clock, now_s=now_s), **values
+    )

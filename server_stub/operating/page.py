@@ -4,7 +4,6 @@ import datetime
 import ipaddress
 import time
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from starlette.responses import RedirectResponse
 from server_stub import serving, store
 from server_stub.operating import markup, overview
 from server_stub.operating.overview import Door, Hours, Why
-from server_stub.operating.words import Language, say
+from server_stub.operating.words import WORDS, Language, say
 
 REFRESH_S = 2.0
 ALL = ""  # the choice that means every door
@@ -54,19 +53,21 @@ def serve(engine: Engine, host: str, port: int) -> None:
 
     @app.get("/")
     def choose(request: Request) -> RedirectResponse:
-        wanted = request.headers.get("accept-language", "").lower()
-        return RedirectResponse("/zh" if wanted.startswith("zh") else "/en", 302)
+        wanted = request.headers.get("accept-language", "")
+        return RedirectResponse(f"/{WORDS.choose(wanted)}", 302)
 
-    @ui.page("/en", language="en-US", title=say("en", "title"))
-    async def english(client: Client) -> None:
-        await _page(engine, "en", host)
-
-    @ui.page("/zh", language="zh-CN", title=say("zh", "title"))
-    async def chinese(client: Client) -> None:
-        await _page(engine, "zh", host)
-
+    for language in WORDS.languages:
+        _add_page(engine, language, host)
     ui.run_with(app, dark=None, favicon=_NO_ICON, tailwind=False, show_welcome_message=False)
     serving.serve_web(app, "operators' page", host, port)
+
+
+def _add_page(engine: Engine, language: Language, host: str) -> None:
+    pack: Any = say(language, "pack")
+
+    @ui.page(f"/{language}", language=pack, title=say(language, "title"))
+    async def page(client: Client) -> None:
+        await _page(engine, language, host)
 
 
 def read(engine: Engine, chosen: str, now_s: int) -> Reading:
@@ -104,36 +105,38 @@ class Shell:
         self._language = language
         self._reading: Reading | None = None
         with ui.element("header"), ui.element("div").classes("bar"):
-            self._html(f"<h1>{say(language, 'name')}</h1>")
+            self._html(markup.text("h1", say(language, "name")))
             self._news = self._html("").props('role="status"').classes("news")
-            ui.link(say(language, "other"), say(language, "other-path")).classes("switch")
+            for other in WORDS.languages:
+                if other != language:
+                    ui.link(say(other, "language"), f"/{other}").classes("switch")
         with ui.element("div").classes("content"):
             self._warning = self._html("").props('role="alert"')
             self._tally = self._html("").classes("tally")
             with ui.element("section"):
                 with ui.element("div").classes("head"):
-                    self._html(f"<h2>{say(language, 'doors')}</h2>")
+                    self._html(markup.text("h2", say(language, "doors")))
                     self._find = ui.input(
                         say(language, "find"), on_change=lambda: self._show_doors()
                     ).props("dense outlined clearable")
                 self._doors = self._html("")
             with ui.element("section"):
                 with ui.element("div").classes("head"):
-                    self._html(f"<h2>{say(language, 'counts')}</h2>")
+                    self._html(markup.text("h2", say(language, "counts")))
                     self._choice = ui.select(
                         {ALL: say(language, "all-doors")}, value=ALL, label=say(language, "show")
                     ).props("dense outlined options-dense")
-                self._html(f'<p class="how">{say(language, "how")}</p>')
+                self._html(markup.text("p", say(language, "how"), "how"))
                 self._chart = ui.echart({}, renderer="svg").classes("chart")
                 self._table = self._html("")
         with ui.element("footer"):
             local = _loopback(host)
             word = "login-local" if local else "login-open"
-            self._html(f'<p class="{word}">{say(language, word, host=host)}</p>')
+            self._html(markup.text("p", say(language, word, host=host), word))
 
     @staticmethod
     def _html(content: str) -> ui.html:
-        return ui.html(content, sanitize=False)  # markup.py escapes what others have said
+        return ui.html(content, sanitize=False)  # markup.py has escaped it
 
     @property
     def chosen(self) -> str:
@@ -146,15 +149,14 @@ class Shell:
 
     def freeze(self, why: str) -> None:
         """Say that the store cannot be read; leave standing what was."""
-        sentence = say(self._language, "frozen", why=escape(why[:200]))
-        _set(self._warning, f'<p class="warning">{sentence}</p>')
+        sentence = say(self._language, "frozen", why=why[:200])
+        _set(self._warning, markup.text("p", sentence, "warning"))
 
     def show(self, reading: Reading) -> None:
         """Show `reading`; what is as before is not sent again."""
         language, self._reading = self._language, reading
-        at = datetime.datetime.fromtimestamp(reading.now_s)
         _set(self._warning, "")
-        _set(self._news, f"● {say(language, 'live')} · {say(language, 'as-of', time=f'{at:%X}')}")
+        _set(self._news, markup.news(language, reading.now_s))
         _set(self._tally, markup.tally(reading.doors, language))
         self._show_doors()
         options = {ALL: say(language, "all-doors")} | {
@@ -195,8 +197,7 @@ def chart_options(reading: Reading, language: Language) -> dict[str, Any]:
         for start_s in starts:
             entry = table.entries[start_s, category] if reading.shown_n else overview.Entry()
             if entry.cells:
-                words = markup.span(entry, language, reading.now_s)
-                tip = f"{name}: <b>{entry.count:,}</b><br>{words}"
+                tip = markup.tip(name, entry, language, reading.now_s)
                 data.append({"value": entry.count, "tooltip": {"formatter": tip}})
             else:
                 data.append({"value": None})

@@ -16,11 +16,14 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Route
 
+from edge import words
+from edge.words import Words
+from server_stub import templates
+
 _HERE = Path(__file__).parent
 _NAMED = {
     "wallet.css": "wallet.css",
     "wallet.js": "wallet.js",
-    "words.js": "words.js",
     "proof.js": "proof.js",
     "vault.js": "vault.js",
     "qrcode.mjs": "qrcode-generator/qrcode.mjs",
@@ -54,22 +57,31 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-def routes(folder: Path = _HERE) -> list[BaseRoute]:
-    """What the issuer serves of the wallet; the files are read once, now."""
+def routes(folder: Path = _HERE, texts: Words | None = None) -> list[BaseRoute]:
+    """What the issuer serves of the wallet, with the words of `edge/words.toml` or of `texts`.
+
+    The files are read once, now.
+    """
+    texts = texts or words.section("wallet")
     files = {name: (folder / path).read_bytes() for name, path in _NAMED.items()}
+    files["words.js"] = texts.script()
     page, worker = (folder / _PAGE).read_bytes(), (folder / _WORKER).read_bytes()
     version = _version([page, worker, *files.values()])
-    page = page.replace(b"{version}", version.encode())
+    template = templates.environment(folder).get_template(_PAGE)
+    page = template.render(version=version, no_script=texts.in_each("no-script")).encode()
     files[_PAGE] = page
     kept = [f"/v/{version}/{name}" for name in files]
     worker = worker.replace(b'"{version}"', json.dumps(version).encode())
     worker = worker.replace(b'["{kept}"]', json.dumps(kept).encode())
-    said = [_File("/", page, ".html", _ALWAYS_ASK), _File("/worker.js", worker, ".js", _ALWAYS_ASK)]
-    said += [
+    served = [
+        _File("/", page, ".html", _ALWAYS_ASK),
+        _File("/worker.js", worker, ".js", _ALWAYS_ASK),
+    ]
+    served += [
         _File(f"/v/{version}/{name}", body, Path(name).suffix, _FOR_EVER)
         for name, body in files.items()
     ]
-    return [Route(file.path, file, methods=["GET"]) for file in said]
+    return [Route(file.path, file, methods=["GET"]) for file in served]
 
 
 def _version(bodies: list[bytes]) -> str:

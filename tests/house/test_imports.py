@@ -24,6 +24,7 @@ FLOORS = {
             "edge.parts",
             "edge.files",
             "edge.backoff",
+            "edge.words",
         ),  # edge/__init__.py: one constant
         ("edge.clock", "edge.doorway", "edge.sight"),
         ("edge.judge", "edge.look", "edge.commissioning"),
@@ -33,7 +34,7 @@ FLOORS = {
         ("edge.__main__",),
     ),
     "server_stub": (
-        ("server_stub", "server_stub.estate", "server_stub.serving"),
+        ("server_stub", "server_stub.estate", "server_stub.serving", "server_stub.templates"),
         ("server_stub.store", "server_stub.wallet"),
         (
             "server_stub.migrations",
@@ -50,8 +51,8 @@ FLOORS = {
 
 # What a house may import of another one.
 ABROAD = {
-    "server_stub": {"edge.wire", "edge.files", "edge.backoff"},
-    "provisioning": {"edge.wire", "edge.files", "hardware"},
+    "server_stub": {"edge.wire", "edge.files", "edge.backoff", "edge.words"},
+    "provisioning": {"edge.wire", "edge.files", "edge.words", "hardware"},
 }
 
 # Rooms within a room that know nothing of each other: a camera knows no door.
@@ -61,7 +62,7 @@ APART = {f"edge.adapters.{name}" for name in ("camera", "door", "storage", "trus
 ONCE = {
     "picamera2", "libcamera", "pyzbar", "zxingcpp", "cv2", "PIL", "gpiozero", "lgpio", "serial",
     "linuxpy", "osdp",
-    "paho", "aiomqtt", "httpx", "requests", "uvicorn", "ssl", "sqlite3", "nacl", "cbor2",
+    "paho", "aiomqtt", "httpx", "requests", "uvicorn", "ssl", "sqlite3", "nacl", "cbor2", "jinja2",
 }  # fmt: skip
 
 # These rooms are given what they need: they never ask the world for it.

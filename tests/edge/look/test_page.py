@@ -96,7 +96,7 @@ def test_an_answer_waits_for_a_newer_view(seen: View, monkeypatch: pytest.Monkey
 
 def test_no_answer_holds_what_a_code_says(seen: View) -> None:
     with served(seen) as page:
-        bodies = [get(page, path)[2] for path in (*pages.FILES, "/words.json", "/now.json?after=0")]
+        bodies = [get(page, path)[2] for path in (*pages.FILES, "/words.js", "/now.json?after=0")]
     assert texts(scenes.still(TEXT, rng(1), PLAIN)) == [TEXT.encode()]
     assert not any(TEXT[4:12].encode() in body for body in bodies)
     told = json.loads(bodies[-1])
@@ -118,7 +118,7 @@ def test_on_this_machine_only_its_own_names_are_answered(seen: View) -> None:
 
 def test_elsewhere_a_link_admits_one_device_and_is_renewed(seen: View) -> None:
     with served(seen, ANY) as page:
-        for path in ("/", "/look.js", "/words.json", "/now.json", "/?token=", "/?token=x"):
+        for path in ("/", "/look.js", "/words.js", "/now.json", "/?token=", "/?token=x"):
             assert get(page, path)[0] == 403
         assert get(page, "/now.json", Cookie="look=x")[0] == 403
         assert get(page, "/now.json", Cookie='look="')[0] == 403

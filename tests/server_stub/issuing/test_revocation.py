@@ -492,6 +492,16 @@ def test_a_sheet_says_what_its_record_says(
     assert record not in path.read_text()
 
 
+def test_a_sheet_holds_every_language_and_no_markup_of_others() -> None:
+    made = paper.Sheet('<b>&"', "DC1:ABC", NOW_S, revocation.Entry(1, 2))
+    picture = paper.svg(made)
+    assert "&lt;b&gt;&amp;&#34; · 1/2" in picture
+    assert "<b>" not in picture
+    assert "Whoever holds this sheet" in picture
+    assert "持此纸者即可使用" in picture
+    assert read_symbol(picture) == made.text
+
+
 def read_symbol(picture: str) -> str:
     """What a decoder sees in the sheet: segno's strokes drawn, four pixels a module."""
     size = int(re.search(r'viewBox="0 0 (\d+) \1" class="segno"', picture).group(1))  # type: ignore[union-attr]

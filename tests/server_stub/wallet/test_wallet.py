@@ -22,6 +22,7 @@ from nacl.signing import VerifyKey
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
+from edge import words
 from edge.clock import reckoning
 from edge.clock.issuer_floors import Floors
 from edge.judge import verdict
@@ -723,7 +724,6 @@ _HIDE = """() => {
 def test_a_new_page_replaces_the_kept_one_whole(
     estate: Path, phone: BrowserContext, tmp_path: Path
 ) -> None:
-    folder = Path(shutil.copytree(Path(assets.__file__).parent, tmp_path / "wallet"))
     engine = store.open_store(f"sqlite:///{tmp_path}/menshen.db")
     signing = issuer.Issuer(*Estate(estate).issuer(ISSUER), engine)
     with store.writing(engine) as connection:
@@ -733,14 +733,14 @@ def test_a_new_page_replaces_the_kept_one_whole(
     def titled(page: Page, title: str) -> None:
         expect(page.locator("h1")).to_have_text(title)
 
-    with served(issuer.web(signing, assets.routes(folder)), port) as url:
+    with served(issuer.web(signing, assets.routes()), port) as url:
         page = opened(phone, f"{url}#{secret}")
         kept_offline(page)
         titled(page, "My door code")
     for title in ("My second code", "My third code"):
-        words = folder / "words.js"
-        words.write_text(re.sub('"title": "My[^"]*"', f'"title": "{title}"', words.read_text()))
-        pages = assets.routes(folder)
+        table = tmp_path / f"{title}.toml"
+        table.write_text(words.TABLE.read_text("utf-8").replace("My door code", title), "utf-8")
+        pages = assets.routes(texts=words.section("wallet", table))
         version = pages[-1].path.split("/")[2]  # type: ignore[attr-defined]
         with served(issuer.web(signing, pages), port):
             page.reload()  # shows the kept one; some seconds later the browser finds the newer
@@ -779,16 +779,6 @@ def test_the_library_is_the_one_that_is_named() -> None:
     assert "Kazuhiko Arase" in (VENDORED / "LICENSE").read_text()
 
 
-def test_both_languages_say_everything() -> None:
-    said = (VENDORED.parent / "words.js").read_text()
-    english, chinese = said.split("  zh: {")
-    names = [re.findall(r'"([a-z-]+)": "', part) for part in (english, chinese)]
-    assert names[0] == names[1]
-    assert len(names[0]) > 30
-    for name, here, there in zip(
-        names[0],
-        *(re.findall(r'"[a-z-]+": ("[^"]*")', part) for part in (english, chinese)),
-        strict=True,
-    ):
-        slots: list[Any] = [sorted(re.findall(r"\{\w+\}", text)) for text in (here, there)]
-        assert slots[0] == slots[1], name
+def test_a_page_without_script_says_so_in_every_language() -> None:
+    page = assets.routes()[0].endpoint.body.decode()  # type: ignore[attr-defined]
+    assert "<noscript>This page needs JavaScript. 本页需要 JavaScript。</noscript>" in page
