@@ -9,6 +9,7 @@ MUTANTS ?= 1000000
 MINUTES ?= 10
 HOURS ?= 1
 FRAMES ?= 100000
+DEMOS ?= 20
 CAMERA ?=
 PHOTOS ?=
 PUBLISH ?=
@@ -16,7 +17,7 @@ PUBLISH ?=
 .PHONY: always demo test test-hardware check firmware bench bench-sight drawings circuit enclosure fuzz soak soak-osdp pictures lock clean
 
 demo: $(VENV)/ready .cache/apt-demo
-	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CAMERA),--camera $(CAMERA))
+	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds='$(SECONDS)') $(if $(CAMERA),--camera='$(CAMERA)')
 
 test: $(VENV)/ready .cache/apt-demo .cache/apt-test .cache/apt-drawings .cache/micropython
 	$(BIN)/python -m pytest -m "not hardware"
@@ -64,9 +65,11 @@ enclosure: $(VENV)/ready .cache/apt-enclosure
 fuzz: $(VENV)/ready
 	$(BIN)/python -m tests.fuzz --mutants $(MUTANTS) --minutes $(MINUTES)
 
-# FRAMES through the decoder's process; fails where memory is not flat within 5 MiB.
-soak: $(VENV)/ready
+# FRAMES through the decoder's process; fails where memory is not flat within 5 MiB. Then the demo,
+# DEMOS times beside two busy loops; fails where one accuses a door.
+soak: $(VENV)/ready .cache/apt-demo
 	nice $(BIN)/python -m tests.soak --frames $(FRAMES)
+	nice $(BIN)/python -m tests.demo.soak --runs $(DEMOS)
 
 # HOURS of polling in real time, libosdp against the controller's firmware; fails where the session drops.
 soak-osdp: $(VENV)/ready .cache/trixie-micropython
@@ -74,10 +77,11 @@ soak-osdp: $(VENV)/ready .cache/trixie-micropython
 
 pictures: $(VENV)/ready .cache/apt-demo .cache/apt-test
 	@mkdir -p .cache/pictures
-	MENSHEN_PICTURES=.cache/pictures $(BIN)/python -m pytest -q tests/test_pages.py tests/test_wallet.py \
-	  tests/test_look_page.py
-	cp .cache/pictures/operators.png .cache/pictures/wallet.png server_stub/
-	cp .cache/pictures/look.png edge/
+	MENSHEN_PICTURES=.cache/pictures $(BIN)/python -m pytest -q tests/server_stub/operating/test_pages.py tests/server_stub/wallet/test_wallet.py \
+	  tests/edge/look/test_page.py
+	cp .cache/pictures/operators.png server_stub/operating/
+	cp .cache/pictures/wallet.png server_stub/wallet/
+	cp .cache/pictures/look.png edge/look/
 
 # What is made from hardware/pins.toml: wiring drawings, mounting, firmware/pins.py.
 drawings: $(VENV)/ready .cache/apt-drawings

@@ -2,35 +2,28 @@
 
 import json
 import logging
-import os
 import random
 import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from edge import belief, extras, ports
-from edge.adapters import board, ram, systemd, tuf
-from edge.adapters.rtc import SysfsRtc
-from edge.adapters.slots import Slots
-from edge.adapters.systemclock import SystemClock
-from edge.adapters.tuf import TufTrust
-from edge.belief import Bundle
-from edge.clock import NEVER_S, Floors, Now, interval
-from edge.decision import Decision, decide
-from edge.door import Signal, action
-from edge.lane import Sensors
-from edge.loop import Loop, Settings, World
-from edge.ports import CameraLost, WorldFailure
-from edge.verdict import Believed, Genuine, Place, Verdict, verify
-from edge.wire import keys, pair
+from edge import assembly, extras
+from edge.adapters import board, systemd
+from edge.adapters.trust import tuf_trust
+from edge.clock.issuer_floors import Floors
+from edge.clock.reckoning import Now, interval
+from edge.judge.decision import Decision, decide
+from edge.judge.verdict import Believed, Genuine, Place, Verdict, verify
+from edge.loop import Loop, World
+from edge.parts import CameraLost, DoorLost, WorldFailure
+from edge.sight.frame import Symbol
 from edge.wire import trust as trust_file
 from edge.wire import unit as unit_file
 from edge.wire.code import TIME_S_MAX
@@ -53,13 +46,16 @@ CHECK_S = 1.0
 UnitFile = Annotated[Path, typer.Argument(help="The unit.toml of this unit's card.")]
 
 
-def main() -> None:
-    """The command's entry: bad input ends in one sentence and exit code 2."""
+def main(command: Callable[[], object] | None = None) -> None:
+    """The command's entry: bad input ends in one sentence and exit code 2.
+
+    `command` runs in place of what the command line names.
+    """
     # A core would hold frames and who passed, and the watchdog's SIGABRT asks for one.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.basicConfig(format="menshen-edge: %(message)s", level=logging.INFO, stream=sys.stderr)
     try:
-        app()
+        (command or app)()
     except KeyboardInterrupt:
         sys.exit(130)
     except ModuleNotFoundError as error:
@@ -79,17 +75,27 @@ def run(
     seconds: Annotated[float | None, typer.Option(help="End after so many seconds.", min=0)] = None,
 ) -> None:
     """Run the door of UNIT_TOML until it is stopped."""
-    unit = unit_file.read(unit_toml)
+    serve(unit_file.read(unit_toml), _show if show else None, seconds)
+
+
+def serve(
+    unit: Unit,
+    on_decision: Callable[[Verdict, Decision], None] | None = None,
+    seconds: float | None = None,
+    around: Callable[[World], World] = lambda world: world,
+) -> None:
+    """Run the door of `unit` until it is stopped; `around` may put ports of its own before them."""
     if board.bind(Path(unit.state), unit.board, board.serial()):
         logging.getLogger("menshen").info("this card belongs to this board from now on")
-    with _world(unit) as (world, believed):
+    with assembly.open_world(unit) as (opened, believed):
+        world = around(opened)
         loop = Loop(
             world,
             believed,
-            _place(unit),
-            _settings(unit),
+            assembly.place_of(unit),
+            assembly.settings_of(unit),
             random.SystemRandom(),
-            _show if show else None,
+            on_decision,
         )
         _until_stopped(loop, world, 1 / unit.camera.frames_per_s, seconds)
 
@@ -113,7 +119,7 @@ def look(
 
     Nothing is written, and what a code says is not shown.
     """
-    from edge.adapters.pictures import to_jpeg
+    from edge.adapters.camera.pictures import to_jpeg
     from edge.look import command
     from edge.look.tee import Tee
 
@@ -128,8 +134,8 @@ def look(
             f"the camera is busy: this unit's service runs; sudo systemctl stop {systemd.SERVICE} "
             "first, and start it again afterwards"
         )
-    tee = Tee(_camera(unit.camera))
-    eyes = _eyes(unit, tee)
+    tee = Tee(assembly.open_camera(unit.camera))
+    eyes = assembly.open_eyes(unit, tee)
     try:
         command.look(tee, eyes, to_jpeg, seconds, page, as_json)
     finally:
@@ -149,23 +155,23 @@ def try_out(
     Nobody is judged or counted, and nothing is written. Ends with 1 where an input was not seen to
     move.
     """
-    from edge import trial
+    from edge import commissioning
 
     unit = unit_file.read(unit_toml)
     if systemd.running():
-        raise ports.DoorLost(
+        raise DoorLost(
             f"the door is busy: this unit's service runs; sudo systemctl stop {systemd.SERVICE} "
             "first, and start it again afterwards"
         )
-    door = _door(unit.door)
+    door = assembly.open_door(unit.door)
     try:
-        tried = trial.Trial(door, unit.door.wired)
+        tried = commissioning.Trial(door, unit.door.wired)
         if unit.door.wired and sys.stdin.isatty():
             print("Move each input; Enter goes on.", flush=True)
-        tried.inputs(seconds, trial.enter_pressed)
-        tried.outputs(illuminator=_has_illuminator(unit.door))
+        tried.inputs(seconds, commissioning.enter_pressed)
+        tried.outputs(illuminator=assembly.has_illuminator(unit.door))
         asked = f"Pulse the relay for {unit.door.unlock_ms / 1000:g} s? The lock is released."
-        if relay or trial.agreed(asked):
+        if relay or commissioning.agreed(asked):
             tried.relay(unit.door.unlock_ms)
         else:
             print("The relay was not tried.")
@@ -200,7 +206,7 @@ def check(
     ] = False,
 ) -> None:
     """Say for each symbol in PICTURES what a door would do with it, and why."""
-    from edge.adapters import pictures as eyes
+    from edge.adapters.camera import pictures as eyes
     from edge.sight import cascade
 
     unit = unit_file.read(unit_toml) if unit_toml else None
@@ -223,16 +229,18 @@ def check(
         sys.exit(2)
 
 
-def _judge(unit: Unit | None, now: Now) -> Callable[[ports.Symbol], dict[str, Any]]:
+def _judge(unit: Unit | None, now: Now) -> Callable[[Symbol], dict[str, Any]]:
     """What `check` says of a symbol; without a unit nobody's signature is known."""
     if unit is None:
         believed = Believed(Trust(trust_file.Issuers(version=1, signed_s=0, issuers=[])))
         place = Place(frozenset())
     else:
-        believed = tuf.load(Path(unit.trust), Path(unit.state), unit.site, _accept(unit))
-        place = _place(unit)
+        believed = tuf_trust.load(
+            Path(unit.trust), Path(unit.state), unit.site, assembly.accept(unit)
+        )
+        place = assembly.place_of(unit)
 
-    def judge(symbol: ports.Symbol) -> dict[str, Any]:
+    def judge(symbol: Symbol) -> dict[str, Any]:
         verdict = verify(symbol.data, believed, place, now, Floors())
         said: dict[str, Any] = {"corners": symbol.corners}
         if verdict is None:
@@ -294,150 +302,6 @@ def _time(at: str | None) -> float:
             f"--at {at!r} is no time; write 2026-11-22T08:00Z or Unix seconds"
         ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _accept(unit: Unit) -> Callable[[Bundle], Believed]:
-    """How this unit understands what it is brought."""
-    return lambda bundle: belief.read(bundle, unit.site, frozenset(unit.groups))
-
-
-def _trust(unit: Unit, clock: SystemClock) -> TufTrust[Believed]:
-    stick = Path(unit.trust_stick) if unit.trust_stick else None
-    folders = Path(unit.trust), Path(unit.state)
-    return TufTrust(*folders, unit.site, _accept(unit), clock.glance, stick)
-
-
-def _place(unit: Unit) -> Place:
-    return Place(frozenset(unit.groups), unit.site, unit.name)
-
-
-def _settings(unit: Unit) -> Settings:
-    collector = unit.broker.collector_key if unit.broker else ""
-    time_key = unit.broker.time_key if unit.broker else ""
-    return Settings(
-        unlock_ms=unit.door.unlock_ms,
-        report_s=unit.counts.report_s,
-        held_s=unit.door.held_s,
-        collector_key=keys.public_from_text(collector) if collector else b"",
-        sensors=Sensors("turn" in unit.door.wired, "turn_out" in unit.door.wired),
-        site=unit.site,
-        unit=unit.name,
-        time_key=keys.public_from_text(time_key) if time_key else b"",
-    )
-
-
-@contextmanager
-def _world(unit: Unit) -> Iterator[tuple[World, Believed]]:
-    """The adapters of `unit`, and what it believes at its start.
-
-    All given back whatever happens, the door before everything else.
-    """
-    from edge.adapters.disk import DiskStore
-
-    with ExitStack() as opened:
-        door = _door(unit.door)
-        opened.callback(door.close)
-        try:
-            store = DiskStore(Path(unit.state), f"{unit.site}/{unit.name}", random.SystemRandom())
-            opened.callback(store.close)
-            clock = _clock(unit, _memory(ram.SYNC))
-            opened.callback(clock.close)
-            memory = _memory(ram.PASSED)
-            eyes = _eyes(unit)
-            opened.callback(eyes.close)
-            trust = _trust(unit, clock)
-            opened.callback(trust.close)
-        except (WorldFailure, TrustError, ImportError):
-            # systemd starts us again: this is the flash every three seconds
-            not_ready = action(Signal.NOT_READY)
-            with suppress(ports.DoorLost):  # a controller that does not answer flashes by itself
-                door.apply(not_ready)
-                time.sleep(not_ready.lasts_ms / 1000)
-            raise
-        uplink: ports.Uplink | None = None
-        if unit.broker:
-            from edge.adapters.mqtt import MqttUplink
-
-            uplink = connection = MqttUplink(
-                unit,
-                unit.broker,
-                store.installation,
-                store.session,
-                clock.interval,
-                trust.inbox.put,
-            )
-            trust.inbox.again = connection.trust_again
-            opened.callback(uplink.close)
-        believed = trust.latest()
-        assert believed is not None  # noqa: S101 -- or it had raised TrustError
-        trust.start()
-        opened.callback(door.close)  # the first to go; a second call does nothing
-        yield (
-            World(clock, eyes, door, store, uplink, memory, trust),
-            believed,
-        )
-
-
-def _door(door: unit_file.Door) -> ports.Door:
-    if isinstance(door, unit_file.Controlled):
-        key = pair.read(Path(door.key))
-        from edge.adapters.osdp import OsdpDoor
-
-        return OsdpDoor(door, key)
-    from edge.adapters.gpio import GpioDoor
-
-    return GpioDoor(door.pins)
-
-
-def _has_illuminator(door: unit_file.Door) -> bool:
-    pins = door.pins if isinstance(door, unit_file.Direct) else door
-    return pins.illuminator is not None
-
-
-def _memory(file: str) -> ports.Memory:
-    """A file in the folder in RAM that systemd made; started by hand, a restart forgets."""
-    folders = os.environ.get("RUNTIME_DIRECTORY", "")
-    return ram.RamFile(Path(folders.split(":")[0]), file=file) if folders else ram.ProcessMemory()
-
-
-def _clock(unit: Unit, memory: ports.Memory) -> SystemClock:
-    said = unit.clock
-    clock = SystemClock(
-        Slots(Path(unit.state)), SysfsRtc(Path(said.rtc)), said.rtc_ppm, said.system, memory
-    )
-    if unit.broker is None and clock.interval().latest_s == NEVER_S:
-        logging.getLogger("menshen").warning(
-            "this door has no broker and no RTC that a sync has related: it is unsure of the time; "
-            "fit an RTC, and connect the unit to its broker once"
-        )
-    return clock
-
-
-def _eyes(unit: Unit, camera: ports.Camera | None = None) -> ports.Eyes:
-    """The eyes of `unit`; through `camera` where one is given."""
-    if unit.camera.kind == "imager":
-        from edge.adapters.imager import Imager
-
-        return Imager(unit.camera)
-    from edge.adapters.symbols import Symbols
-
-    return Symbols(camera or _camera(unit.camera), unit.decoder)
-
-
-def _camera(camera: unit_file.Camera) -> ports.Camera:
-    if camera.kind == "pictures":
-        from edge.adapters.pictures import PictureFolder
-
-        return PictureFolder(Path(camera.source))
-    from edge.adapters.newest import Newest
-
-    if camera.kind == "webcam":
-        from edge.adapters.webcam import Webcam
-
-        return Newest(Webcam(camera))
-    from edge.adapters.picamera import PiCamera
-
-    return Newest(PiCamera(camera))
 
 
 def _show(verdict: Verdict, decision: Decision) -> None:

@@ -22,8 +22,6 @@ sites/SITE/units/UNIT/   the unit's card: what it needs, and nothing that opens 
 repository/  metadata/, targets/             all of it signed, for the broker and for sticks
 """
 
-import fcntl
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +30,7 @@ from typing import Literal
 
 import msgspec
 
+from edge.files import locked
 from edge.wire.trust import Name
 from provisioning import files
 from provisioning.files import ProvisioningError
@@ -106,9 +105,5 @@ def now_s() -> int:
 def changing(estate: Path) -> Iterator[None]:
     """Make the estate's folder if need be, and let nobody else change it meanwhile."""
     files.folder(estate)
-    held = os.open(estate, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with locked(estate):
         yield
-    finally:
-        os.close(held)

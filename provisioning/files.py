@@ -4,13 +4,12 @@ A private key is written first and all else is derived from it, so a step that w
 finished by repeating it.
 """
 
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge import files
 from edge.wire import keys
 
 
@@ -23,9 +22,6 @@ def toml(table: dict[str, Any]) -> bytes:
     import tomli_w  # of the extra `provisioning`
 
     return tomli_w.dumps(table).encode()
-
-
-_PASSING = ".passing"
 
 
 @dataclass
@@ -42,7 +38,7 @@ class Folder:
 
     def __post_init__(self) -> None:
         folder(self.path)
-        for left in self.path.glob(f".*{_PASSING}"):  # by a step that was killed while writing
+        for left in self.path.glob(f".*{files.PASSING}"):  # by a step that was killed while writing
             left.unlink()
 
     def once(self, name: str, make: Callable[[], bytes], private: bool = False) -> bytes:
@@ -52,7 +48,7 @@ class Folder:
             self.kept.append(name)
             return path.read_bytes()
         data = make()
-        _write(path, data, 0o600 if private else 0o644, os.link)  # link refuses an existing name
+        files.create(path, data, 0o600 if private else 0o644)
         self.made.append(name)
         return data
 
@@ -71,7 +67,7 @@ class Folder:
             self.kept.append(name)
             return
         (self.renewed if path.exists() else self.made).append(name)
-        _write(path, data, 0o644, os.replace)
+        files.replace(path, data)
 
     def not_alone(self, name: str, key: str) -> None:
         """Raises ProvisioningError if `name` is there and the `key` that it belongs to is not."""
@@ -101,7 +97,7 @@ def folder(path: Path) -> None:
     if path.parent != path:
         folder(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)
-    _sync(path.parent)
+    files.sync(path.parent)
 
 
 def signing_key(path: Path) -> keys.PrivateKey:
@@ -122,26 +118,3 @@ def _private(path: Path, pem: bytes) -> keys.PrivateKey:
         return keys.private_from_pem(pem.decode("ascii", "replace"))
     except keys.KeyFileError as error:
         raise ProvisioningError(f"{path}: {error}; bring it back from your backup") from None
-
-
-def _write(path: Path, data: bytes, mode: int, place: Callable[[str, Path], None]) -> None:
-    """`data` under a passing name, on the disk, then in its place, then its name on the disk."""
-    handle, passing = tempfile.mkstemp(_PASSING, f".{path.name}.", path.parent)  # made 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        place(passing, path)
-    finally:
-        Path(passing).unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -12,7 +12,7 @@ from rich.console import Console
 from edge import extras
 
 if TYPE_CHECKING:
-    from server_stub import records
+    from server_stub.issuing import records
 
 app = typer.Typer(
     help="The central side of Menshen: broker, collector, issuer, operators' page.",
@@ -45,7 +45,7 @@ def broker(
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 8883,
 ) -> None:
     """Run Mosquitto for this estate: TLS with certificates of its own authority, nobody else."""
-    from server_stub import broker
+    from server_stub.collecting import broker
     from server_stub.estate import Estate
 
     broker.run(Estate(estate), state, host, port)
@@ -66,8 +66,8 @@ def collector(
     ] = 15.0,
 ) -> None:
     """Take the units' messages into the store, acknowledge what is stored, tell them the time."""
-    from server_stub import collector
     from server_stub import store as stores
+    from server_stub.collecting import collector
     from server_stub.estate import Estate
 
     collector.run(
@@ -96,9 +96,9 @@ def issuer(
 
     Put TLS in front of it: a phone keeps a key and works offline only on an https:// page.
     """
-    from server_stub import issuer
     from server_stub import store as stores
     from server_stub.estate import Estate
+    from server_stub.issuing import issuer
 
     issuer.run(Estate(estate), name, stores.open_store(store), host, port, life_s, holder_life_s)
 
@@ -115,9 +115,9 @@ def enrol(
 ) -> None:
     """Make a record and print its activation secret: once, it is stored nowhere."""
     from edge.wire.code import Colour
-    from server_stub import records
     from server_stub import store as stores
     from server_stub.estate import Estate
+    from server_stub.issuing import records
 
     Estate(estate).issuer(name)  # says so if there is none
     with stores.changing(store) as connection:
@@ -145,8 +145,8 @@ def colour(
     for it, if its colour became worse.
     """
     from edge.wire.code import Colour
-    from server_stub import records
     from server_stub import store as stores
+    from server_stub.issuing import records
 
     now_s, first = int(time.time()), Colour[colour.upper()]
     turn = records.turn(first, until, Colour[then.upper()] if then else None, now_s)
@@ -168,8 +168,8 @@ def party(
 
     It is green only if all of them are. Without MEMBERS the record speaks only for itself again.
     """
-    from server_stub import parties
     from server_stub import store as stores
+    from server_stub.issuing import parties
 
     with stores.changing(store) as connection:
         parties.speak_for(connection, record, members or ())
@@ -188,8 +188,8 @@ def paper(
     hours: Annotated[int, typer.Option(min=1, help="How long the sheet works.")] = 24,
 ) -> None:
     """Make a code on paper for who has no phone; it can be taken back."""
-    from server_stub import paper
     from server_stub.estate import Estate
+    from server_stub.issuing import paper
 
     said, key = Estate(estate).issuer(name)
     sheet = paper.make(said, key, store, record, hours * 3600, int(time.time()), out)
@@ -210,8 +210,8 @@ def revoke(
 
     Codes without an entry in a status list end by themselves, within minutes.
     """
-    from server_stub import revocation
     from server_stub import store as stores
+    from server_stub.issuing import revocation
 
     sheet = None if number is None else revocation.entry(number)
     with stores.changing(store) as connection:
@@ -229,12 +229,12 @@ def status_list(
     store: StoreUrl,
 ) -> None:
     """Bring the issuer's status lists up to date, as its server does every minute."""
-    from server_stub import lists
     from server_stub import store as stores
     from server_stub.estate import Estate
+    from server_stub.issuing import status_lists
 
     engine = stores.open_store(store)
-    for one in lists.publish(Estate(estate), name, engine, int(time.time())):
+    for one in status_lists.publish(Estate(estate), name, engine, int(time.time())):
         did = "renewed" if one.renewed else "kept"
         print(f"{did}  {one.path}: {one.set_count} set, {one.size} bytes")
 
@@ -249,8 +249,8 @@ def replace(
 
     Its codes of hours are taken back; doors know it with the next status list.
     """
-    from server_stub import records
     from server_stub import store as stores
+    from server_stub.issuing import records
 
     with stores.changing(store) as connection:
         made = records.replace(connection, record)
@@ -264,8 +264,8 @@ def page(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free one.")] = 8081,
 ) -> None:
     """Show every door and its counts to operators. No login yet: keep it on this machine."""
-    from server_stub import page
     from server_stub import store as stores
+    from server_stub.operating import page
 
     page.serve(stores.open_store(store), host, port)
 

@@ -23,8 +23,8 @@ import numpy.typing as npt
 import segno
 import tomli_w
 
-from edge.adapters.slots import Slots
-from edge.clock import Kept, Relation
+from edge.adapters.storage.clock_slots import Slots
+from edge.clock.reckoning import Kept, Relation
 from edge.wire import keys, unit
 from provisioning import authority, issuers, repository, sites, units
 from tests.centre import ISSUER, SITE, Program, free_port
@@ -49,11 +49,11 @@ class Door:
     runtime: Path
     shown: int = 0
 
-    def command(self, *more: str) -> list[str]:
-        """The unit's own command, on kept pins."""
+    def command(self, *more: str, program: str = "tests.keeper.door") -> list[str]:
+        """The unit's own command, on kept pins; `program` takes the same arguments."""
         run = ["run", str(self.card / "unit.toml"), *more]
-        program = [sys.executable, "-m", "tests.keeper.door", str(self.socket)]
-        return [*within(self.runtime), *program, "--", *run]
+        python = [sys.executable, "-m", program, str(self.socket)]
+        return [*within(self.runtime), *python, "--", *run]
 
     def show(self, luma: Luma) -> None:
         """The next thing that its camera sees (uint8, height x width)."""

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from edge.clock import Interval
-from edge.foreign import Foreign, hc1
-from edge.verdict import Place, Recogniser, Verdict
+from edge.clock.reckoning import Interval
+from edge.judge.foreign import Foreign, hc1
+from edge.judge.verdict import Place, Recogniser, Verdict
 from edge.wire.code import base45_encode
 from edge.wire.hc1 import EVIDENCE, Evidence, Key, KeyList, Row, Terms
 from edge.wire.trust import Issuer

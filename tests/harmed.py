@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.ports import Luma
 from edge.sight import __main__ as program
 from edge.sight.cascade import Result
+from edge.sight.frame import Luma
 from edge.sight.live import Live
 
 SECRET = "DC1:NOBODY-MAY-READ-THIS"  # noqa: S105 -- stands for what a code says

@@ -1,6 +1,6 @@
 """Run a command that dies by SIGKILL at its n-th call of a system call (strace's injection).
 
-What happens then, tried with strace 6.1 (Debian 12) and held by tests/test_killer.py:
+What happens then, tried with strace 6.1 (Debian 12) and held by tests/stand_ins/test_killer.py:
 
 - The process dies as the call is entered: the call itself has not happened, all before it have.
 - strace counts each call by name and thread by thread, so the process dies as soon as any one of

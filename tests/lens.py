@@ -3,7 +3,7 @@
 import threading
 import time
 
-from edge.ports import Frame, Luma
+from edge.sight.frame import Frame, Luma
 
 
 class Lens:

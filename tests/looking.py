@@ -8,7 +8,7 @@ import zxingcpp
 
 from edge.look.tee import Tee
 from edge.look.watch import View, Watch
-from edge.ports import Corners, Exposure, Frame, Luma, Sighting, Symbol
+from edge.sight.frame import Corners, Exposure, Frame, Luma, Sighting, Symbol
 from tests import scenes
 
 RATE = 15.0

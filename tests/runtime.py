@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge.adapters.ram import RamFile
-from edge.adapters.systemclock import monotonic_s
-from edge.clock import Now, interval
-from edge.lane import Lane, Sensors
+from edge.adapters.storage.ram import RamFile
+from edge.adapters.system_clock import monotonic_s
+from edge.clock.reckoning import Now, interval
+from edge.passing.lane import Lane, Sensors
 from edge.wire.rules import PLAIN
 
 RAM = Path("/dev/shm")

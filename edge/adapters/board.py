@@ -5,9 +5,9 @@ a card's thief can copy, he can also change: what stops him is that a unit's car
 opens another door, and that the centre sees one name twice (edge/wire/threats.md).
 """
 
-import os
 from pathlib import Path
 
+from edge import files
 from edge.wire.unit import ConfigError
 
 SERIAL = Path("/proc/device-tree/serial-number")
@@ -36,7 +36,7 @@ def bind(state: Path, named: str | None, here: str | None) -> bool:
         bound = named or (file.read_text("ascii").strip() if file.exists() else None)
         if bound is None and here is not None:
             state.mkdir(parents=True, exist_ok=True)
-            _write(file, here)
+            files.replace(file, f"{here}\n".encode("ascii"))
             return True
     except UnicodeDecodeError:
         raise ConfigError(
@@ -63,21 +63,6 @@ def rebind(state: Path, named: str | None, here: str | None) -> None:
         )
     try:
         state.mkdir(parents=True, exist_ok=True)
-        _write(state / FILE, here)
+        files.replace(state / FILE, f"{here}\n".encode("ascii"))
     except OSError as error:
         raise ConfigError(f"{state / FILE} cannot be written ({error.strerror})") from None
-
-
-def _write(file: Path, content: str) -> None:
-    """Whole or not at all, and still there after a power cut."""
-    new = file.with_name(file.name + ".new")
-    with new.open("w", encoding="ascii") as opened:
-        opened.write(content + "\n")
-        opened.flush()
-        os.fsync(opened.fileno())
-    new.rename(file)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

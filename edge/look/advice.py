@@ -2,7 +2,7 @@
 
 The bounds are where zxing-cpp alone, which reads less than the unit's whole decoder, still reads
 nearly every one of the rendered door scenes (`tests/scenes`, versions 8 and 12, other hardships
-mild); `tests/test_look.py` tries them again.
+mild); `tests/edge/look/test_advice.py` tries them again.
 """
 
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ Level = Literal["good", "hint", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One sentence: `edge.look.words` has it in each language, with places for `values`."""
+    """One sentence: `edge/words.toml` has it in each language, with places for `values`."""
 
     key: str
     level: Level

@@ -17,8 +17,9 @@ from edge.look import terminal
 from edge.look.page import Jpeg, Page, PageError
 from edge.look.tee import Tee
 from edge.look.watch import View, Watch
-from edge.look.words import WORDS, Language
-from edge.ports import Eyes
+from edge.look.words import WORDS, say
+from edge.sight.ports import Eyes
+from edge.words import Language
 
 PERIOD_S = 0.2
 """As often as a hand on a lens ring can follow; each view costs some 20 ms of one core."""
@@ -80,7 +81,7 @@ class _Lines:
     def tell(self, view: View | None, left_s: float, now_s: float) -> None:
         if self._page is not None and self._page.link != self._link:
             self._link = self._page.link
-            print(f"{WORDS[self._language]['page']} {self._link}", file=sys.stderr, flush=True)
+            print(f"{say(self._language, 'page')} {self._link}", file=sys.stderr, flush=True)
         if view is None or now_s < self._due_s:
             return
         self._due_s = now_s + TOLD_EVERY_S
@@ -99,15 +100,15 @@ class _Screen:
         self._live, self._page, self._language = live, page, language
 
     def tell(self, view: View | None, left_s: float, now_s: float) -> None:
-        words, size = WORDS[self._language], self._live.console.size
+        language, size = self._language, self._live.console.size
         foot = Text(style="dim")
-        foot.append(words["ends"].format(time=f"{left_s // 60:.0f}:{left_s % 60:02.0f}"))
-        foot.append(" · " + words["by-hand"])
+        foot.append(say(language, "ends", time=f"{left_s // 60:.0f}:{left_s % 60:02.0f}"))
+        foot.append(" · " + say(language, "by-hand"))
         if self._page is not None:
-            foot.append(f"\n{words['page']} ").append(self._page.link, "not dim bold")
-        shown: RenderableType = Group(Text(words["waiting"]), foot)
+            foot.append(f"\n{say(language, 'page')} ").append(self._page.link, "not dim bold")
+        shown: RenderableType = Group(Text(say(language, "waiting")), foot)
         if view is not None:
-            shown = terminal.screen(view, foot, self._language, size.width, size.height)
+            shown = terminal.screen(view, foot, language, size.width, size.height)
         self._live.update(shown, refresh=True)
 
 
@@ -143,5 +144,5 @@ def _address(said: str) -> tuple[str, int]:
 
 
 def _language() -> Language:
-    said = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG")
-    return "zh" if (said or "").startswith("zh") else "en"
+    locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG")
+    return WORDS.choose(locale or "")

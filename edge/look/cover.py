@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from edge.ports import Corners, Luma
+from edge.sight.frame import Corners, Luma
 
 SHARE = 0.7  # of each side, so half of the modules
 

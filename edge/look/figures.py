@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edge.health import Trouble
 from edge.look import grid, sharpness
-from edge.ports import Corners, Exposure, Frame, Luma, Sighting, Symbol
+from edge.parts import Trouble
+from edge.sight.frame import Corners, Exposure, Frame, Luma, Sighting, Symbol
 from edge.wire import code, hcert
 
 DOOR_CODES = (code.PREFIX, hcert.PREFIX)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edge.ports import Corners, Luma
+from edge.sight.frame import Corners, Luma
 
 VERSIONS = range(1, 41)
 FITS = 0.5

@@ -1,17 +1,15 @@
 // Asks for the newest view, draws it, asks again. What is drawn comes from this unit alone.
-"use strict";
+import {say as sayIn, chooseLanguage, nextLanguage} from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const MARKS = { good: "●", hint: "▲", bad: "■" };
 const AGAIN_MS = 2000;
 const byId = (id) => document.getElementById(id);
 
-let words = {};
-let language = navigator.language.startsWith("zh") ? "zh" : "en";
+let language = chooseLanguage(navigator.languages);
 let last = null;
 
-const say = (key, values = {}) =>
-  (words[language]?.[key] ?? "").replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+const say = (key, values) => sayIn(language, key, values);
 
 function make(parent, name, attributes = {}, text = "") {
   const svg = parent.namespaceURI === SVG;
@@ -23,12 +21,13 @@ function make(parent, name, attributes = {}, text = "") {
 }
 
 function speak() {
-  document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+  document.documentElement.lang = say("tag");
   document.title = say("title");
   for (const part of document.querySelectorAll("[data-say]"))
     part.textContent = say(part.dataset.say);
   for (const part of document.querySelectorAll("[data-say-alt]"))
     part.alt = say(part.dataset.sayAlt);
+  byId("language").textContent = sayIn(nextLanguage(language), "language");
   byId("minute").setAttribute("aria-label", say("minute"));
   if (last) draw(last);
   else advise([{ key: "waiting", level: "hint", values: {} }]);
@@ -158,12 +157,9 @@ async function follow() {
 }
 
 byId("language").onclick = () => {
-  language = language === "zh" ? "en" : "zh";
+  language = nextLanguage(language);
   speak();
 };
 
-fetch("words.json").then((answer) => answer.json()).then((told) => {
-  words = told;
-  speak();
-  follow();
-});
+speak();
+follow();

@@ -1,4 +1,4 @@
-"""The view as a page on the local network: three files, the words, and figures as JSON.
+"""The view as a page on the local network: its files, its words, and figures as JSON.
 
 Figures come with their own picture, so that the boxes fit it. On another address than this
 machine's own the page wants the token of its link: it works once and leaves a cookie, and a new
@@ -25,7 +25,7 @@ import numpy as np
 from edge.look.shrink import shrink
 from edge.look.watch import View
 from edge.look.words import WORDS
-from edge.ports import Luma
+from edge.sight.frame import Luma
 from edge.wire.unit import ConfigError
 
 Jpeg = Callable[[Luma], bytes]
@@ -54,11 +54,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-REFUSED = (
-    "This page opens with the link that menshen-edge look prints. A link works once; the next one "
-    "is on that terminal.\n"
-    "请用 menshen-edge look 打印的链接打开。每个链接只能用一次，下一个链接在终端上。\n"
-)
+REFUSED = "".join(f"{line}\n" for line in WORDS.in_each("refused"))
 
 
 class PageError(ConfigError):
@@ -141,8 +137,8 @@ class Page:
         if asked.path in FILES:
             file, kind = FILES[asked.path]
             return _found(f"{kind}; charset=utf-8", (files("edge.look") / file).read_bytes())
-        if asked.path == "/words.json":
-            return _found("application/json", json.dumps(WORDS, ensure_ascii=False).encode())
+        if asked.path == "/words.js":
+            return _found("text/javascript; charset=utf-8", WORDS.script())
         if asked.path == "/now.json":
             after = query.get("after", ["0"])[0]
             return _found("application/json", self._now(int(after) if after.isdecimal() else 0))

@@ -8,7 +8,7 @@ code. The usual measure, the variance of the Laplacian, takes the sensor's noise
 import numpy as np
 import numpy.typing as npt
 
-from edge.ports import Luma
+from edge.sight.frame import Luma
 
 SIDE_MAX = 480
 """Pixels a side of what is measured: more costs more and says no more."""

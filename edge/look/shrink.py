@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from edge.ports import Luma
+from edge.sight.frame import Luma
 
 
 def shrink(luma: Luma, rows: int, columns: int) -> npt.NDArray[np.float64]:

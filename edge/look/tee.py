@@ -5,7 +5,8 @@ import time
 from collections import deque
 from dataclasses import replace
 
-from edge.ports import Camera, Frame
+from edge.sight.frame import Frame
+from edge.sight.ports import Camera
 
 KEPT = 6
 """Frames that a sighting may be behind, decoded and drawn; each is a copy of the whole luma."""

@@ -20,8 +20,9 @@ from rich.text import Text
 from edge.look.figures import Figures, Region
 from edge.look.shrink import shrink
 from edge.look.watch import View
-from edge.look.words import WORDS, Language, say
-from edge.ports import Luma
+from edge.look.words import say, sentence
+from edge.sight.frame import Luma
+from edge.words import Language
 
 FIGURES_WIDTH = 46  # columns; the picture has the rest
 BESIDE = FIGURES_WIDTH + 36  # columns from which on both fit beside each other
@@ -51,13 +52,12 @@ def screen(view: View, foot: Text, language: Language, columns: int, rows: int) 
 
 def line(view: View, language: Language) -> str:
     """The same in one line, for what is no terminal."""
-    say_ = WORDS[language]
     figures = view.figures
     told = [
-        f"{say_['sharpness']} {'-' if figures.sharpness is None else figures.sharpness}",
-        f"{say_['light']} {figures.frame_mean:.0f}",
+        f"{say(language, 'sharpness')} {'-' if figures.sharpness is None else figures.sharpness}",
+        f"{say(language, 'light')} {figures.frame_mean:.0f}",
         *(_described(region, language) for region in figures.regions),
-        *(say(advice, language) for advice in view.advice),
+        *(sentence(advice, language) for advice in view.advice),
     ]
     return " · ".join(told)
 
@@ -129,46 +129,46 @@ def _outline(
 
 
 def _figures(view: View, language: Language) -> Iterator[RenderableType]:
-    words, figures = WORDS[language], view.figures
+    figures = view.figures
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(no_wrap=True)
-    frames = words["a-second"].format(n=f"{view.frames_per_s:.1f}")
+    frames = say(language, "a-second", n=f"{view.frames_per_s:.1f}")
     if view.dropped is not None:
-        frames += " · " + words["dropped"].format(n=view.dropped)
-    table.add_row(words["frames"], frames)
+        frames += " · " + say(language, "dropped", n=view.dropped)
+    table.add_row(say(language, "frames"), frames)
     if view.decode_ms is not None:
-        took = Text(words["ms"].format(n=f"{view.decode_ms:.1f}"))
+        took = Text(say(language, "ms", n=f"{view.decode_ms:.1f}"))
         if view.still:
-            took.append(f" · {words['still']}", "dim")
-        table.add_row(words["decoding"], took)
+            took.append(f" · {say(language, 'still')}", "dim")
+        table.add_row(say(language, "decoding"), took)
         steps = [f"{name} {ms:.1f}" for name, ms in view.steps]
         table.add_row("", Text(", ".join(steps), "dim", overflow="fold", no_wrap=False))
-    table.add_row(words["sharpness"], _bar(figures.sharpness, view.best, words))
+    table.add_row(say(language, "sharpness"), _bar(figures.sharpness, view.best, language))
     if figures.edge_px is None:
-        table.add_row("", Text(words["no-edges"], "dim"))
+        table.add_row("", Text(say(language, "no-edges"), "dim"))
     else:
-        table.add_row("", Text(words["edges"].format(px=f"{figures.edge_px:.1f}"), "dim"))
-    light = words["mean"].format(n=f"{figures.frame_mean:.0f}")
-    light += " · " + words["clipped"].format(n=f"{100 * figures.light.clipped:.0f}")
-    table.add_row(words["light"], light)
-    exposure = _exposure(figures, words)
+        table.add_row("", Text(say(language, "edges", px=f"{figures.edge_px:.1f}"), "dim"))
+    light = say(language, "mean", n=f"{figures.frame_mean:.0f}")
+    light += " · " + say(language, "clipped", n=f"{100 * figures.light.clipped:.0f}")
+    table.add_row(say(language, "light"), light)
+    exposure = _exposure(figures, language)
     if exposure:
-        table.add_row(words["exposure"], exposure)
+        table.add_row(say(language, "exposure"), exposure)
     yield table
     yield Text()
     if not figures.regions:
-        yield Text(words["none-in-view"], "dim")
+        yield Text(say(language, "none-in-view"), "dim")
     table = Table.grid(padding=(0, 1, 0, 0))
     for number, region in enumerate(figures.regions[:9], 1):
         mark = Text(f" {number} ", Style(color="black", bgcolor=_colour(region), bold=True))
         table.add_row(mark, _described(region, language))
     if view.read_share is not None:
-        table.add_row("", words["share"].format(n=f"{100 * view.read_share:.0f}"))
+        table.add_row("", say(language, "share", n=f"{100 * view.read_share:.0f}"))
     yield table
 
 
-def _bar(sharp: int | None, best: int | None, words: dict[str, str]) -> Text:
+def _bar(sharp: int | None, best: int | None, language: Language) -> Text:
     filled = round((sharp or 0) * _BAR / 100)
     at = None if best is None else min(_BAR - 1, round(best * _BAR / 100))
     bar = Text()
@@ -179,36 +179,35 @@ def _bar(sharp: int | None, best: int | None, words: dict[str, str]) -> Text:
             bar.append("█" if cell < filled else "░", "green" if cell < filled else "dim")
     bar.append(f" {'-' if sharp is None else sharp}", "bold")
     if best is not None:
-        bar.append(f" {words['best'].format(n=best)}", "yellow")
+        bar.append(f" {say(language, 'best', n=best)}", "yellow")
     return bar
 
 
-def _exposure(figures: Figures, words: dict[str, str]) -> str:
+def _exposure(figures: Figures, language: Language) -> str:
     exposure = figures.exposure
     if exposure is None:
         return ""
     shutter = round(1_000_000 / max(exposure.shutter_us, 1))
-    told = words["shutter"].format(n=shutter, gain=f"{exposure.gain:.1f}")
+    told = say(language, "shutter", n=shutter, gain=f"{exposure.gain:.1f}")
     if exposure.lens_dioptres is not None:
         near = exposure.lens_dioptres > 0.05
         told += " · " + (
-            words["lens"].format(m=f"{1 / exposure.lens_dioptres:.2f}")
+            say(language, "lens", m=f"{1 / exposure.lens_dioptres:.2f}")
             if near
-            else words["lens-far"]
+            else say(language, "lens-far")
         )
     return told
 
 
 def _described(region: Region, language: Language) -> str:
-    words = WORDS[language]
     size = (
-        words["side"].format(px=f"{region.side_px:.0f}")
+        say(language, "side", px=f"{region.side_px:.0f}")
         if region.module_px is None
-        else words["module"].format(px=f"{region.module_px:.1f}")
+        else say(language, "module", px=f"{region.module_px:.1f}")
     )
-    told = f"{words[region.kind]}: {size}"
+    told = f"{say(language, region.kind)}: {size}"
     if region.tilt_degrees >= 10:
-        told += ", " + words["tilt"].format(degrees=f"{region.tilt_degrees:.0f}")
+        told += ", " + say(language, "tilt", degrees=f"{region.tilt_degrees:.0f}")
     return told
 
 
@@ -222,5 +221,5 @@ def _advice(view: View, language: Language) -> Iterator[RenderableType]:
         row = Table.grid(padding=(0, 1, 0, 0))
         row.add_column(width=cell_len(mark))
         row.add_column()
-        row.add_row(Text(mark, style), Text(say(advice, language), style))
+        row.add_row(Text(mark, style), Text(sentence(advice, language), style))
         yield row

@@ -10,7 +10,8 @@ from edge.look.advice import Advice, advise
 from edge.look.cover import covered
 from edge.look.figures import Figures, is_door_code, measure
 from edge.look.tee import Tee
-from edge.ports import Corners, Eyes, Luma, Sighting
+from edge.sight.frame import Corners, Luma, Sighting
+from edge.sight.ports import Eyes
 
 MINUTE_S = 60.0
 READINGS = 20  # of sightings, from which is told how often and how fast a code is read
@@ -39,7 +40,12 @@ class View:
         """For JSON: everything but the picture."""
         return self.figures.plain() | {
             "advice": [
-                {"key": a.key, "level": a.level, "values": dict(a.values), "text": words.say(a)}
+                {
+                    "key": a.key,
+                    "level": a.level,
+                    "values": dict(a.values),
+                    "text": words.sentence(a),
+                }
                 for a in self.advice
             ],
             "frames_per_s": self.frames_per_s,

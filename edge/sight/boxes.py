@@ -1,6 +1,6 @@
 """Upright boxes in a frame: left, top, right, bottom in pixels; right and bottom are outside."""
 
-from edge.ports import Corners
+from edge.sight.frame import Corners
 
 Box = tuple[int, int, int, int]
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from edge.ports import Corners, Luma, Symbol
 from edge.sight import textures, zxing
 from edge.sight.boxes import Box, area, around, meet, shared, union
+from edge.sight.frame import Corners, Luma, Symbol
 from edge.sight.rescues import ALONE, RESCUES, Attempt
 
 Decoder = Literal["zxing-cpp", "pyzbar", "both"]

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edge.ports import Luma
 from edge.sight import pixels
+from edge.sight.frame import Luma
 from edge.sight.pixels import Field
 
 _LONG = 256  # pixels of the longer side of what is matched, and half and a quarter of them

@@ -12,7 +12,7 @@ in which far more is left has moved.
 import numpy as np
 import numpy.typing as npt
 
-from edge.ports import Luma
+from edge.sight.frame import Luma
 
 SMALL_WIDTH = 320
 """Pixels, about: a symbol at the limit of what is read is then 20 pixels wide, two or three blocks.

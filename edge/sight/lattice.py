@@ -10,8 +10,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from edge.ports import Luma
 from edge.sight import pixels, symbol
+from edge.sight.frame import Luma
 from edge.sight.modules import MARGIN, SAMPLES
 from edge.sight.pixels import Field, Matrix
 

@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from edge.ports import Corners, Luma, Symbol
 from edge.sight import cascade, pixels, zxing
 from edge.sight.boxes import Box, around, meet
 from edge.sight.cascade import Decoder, Result
+from edge.sight.frame import Corners, Luma, Symbol
 from edge.sight.rescues import ALONE, LIVE, Attempt, Rescue
 from edge.sight.tracks import Best, Place, Track, Tracks, due, turns
 

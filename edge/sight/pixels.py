@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.ports import Luma
 from edge.sight.boxes import Box
+from edge.sight.frame import Luma
 
 cv2.setNumThreads(1)
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edge.ports import Luma
 from edge.sight import pixels, symbol
 from edge.sight.finders import Triple
+from edge.sight.frame import Luma
 from edge.sight.pixels import Field, Matrix
 
 Points = npt.NDArray[np.float64]

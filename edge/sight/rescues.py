@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from edge.ports import Corners, Luma, Symbol
 from edge.sight import finders, lattice, modules, pixels, pose, symbol, zxing
 from edge.sight.boxes import Box
+from edge.sight.frame import Corners, Luma, Symbol
 from edge.sight.pixels import Matrix
 
 _BENT_SIZE_MAX = 85  # modules: larger ones take longer than they are worth

@@ -13,7 +13,7 @@ import socket
 import msgspec
 import numpy as np
 
-from edge.ports import Corners, Luma
+from edge.sight.frame import Corners, Luma
 
 ANSWER_LEN_MAX = 128 * 1024  # bytes: under Linux's default buffer of a socket (212,992)
 
@@ -35,7 +35,7 @@ class Ready(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Read(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """From the decoder: what the frame shows; the fields are those of `edge.ports.Sighting`."""
+    """From the decoder: what the frame shows; the fields of `edge.sight.frame.Sighting`."""
 
     symbols: tuple[tuple[bytes, Corners], ...]
     unread: tuple[Corners, ...]

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from edge.ports import Luma
+from edge.sight.frame import Luma
 
 Grid = npt.NDArray[np.bool_]
 

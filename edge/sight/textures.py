@@ -7,9 +7,9 @@ time on an empty hall.
 
 import numpy as np
 
-from edge.ports import Luma
 from edge.sight import pixels
 from edge.sight.boxes import Box
+from edge.sight.frame import Luma
 
 WHOLE_MAX = 400 * 400
 """A picture of so few pixels is one region."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from edge.ports import Corners, Luma
 from edge.sight.boxes import Box, area, meet, shared
+from edge.sight.frame import Corners, Luma
 
 KEPT_S = 0.5
 """Out of sight for so long it is forgotten, and so is its sharpest frame: whoever has left is not

@@ -6,7 +6,7 @@ it went in: anything else is left out. Door codes are ASCII.
 
 from typing import Any
 
-from edge.ports import Corners, Luma, Symbol
+from edge.sight.frame import Corners, Luma, Symbol
 
 try:
     from pyzbar import pyzbar

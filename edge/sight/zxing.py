@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import zxingcpp
 
-from edge.ports import Corners, Luma, Symbol
+from edge.sight.frame import Corners, Luma, Symbol
 
 _QR = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 """One format: all of them cost nine times as much for nothing. Micro and rectangular symbols come

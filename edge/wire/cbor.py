@@ -12,7 +12,7 @@ class NotPlain(ValueError):
 def encode(value: Any) -> bytes:
     """`value` of integers, bytes, text, lists and dicts, keys in the order of their encoding.
 
-    The caller gives dictionaries in that order; `tests/test_code.py` holds the claims to it.
+    The caller gives dictionaries in that order; `tests/edge/wire/test_code.py` checks the claims.
     """
     return cbor2.dumps(value)
 

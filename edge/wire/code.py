@@ -1,6 +1,7 @@
 """The signed code, both ways: text of a QR symbol <-> claims. The law is README.md beside it.
 
-Everything here is strict: one code has one text. Nothing here decides trust; see `edge.verdict`.
+Everything here is strict: one code has one text. Nothing here decides trust:
+`edge.judge.verdict` does.
 """
 
 import re
@@ -74,7 +75,7 @@ class Status(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """A well-formed but UNTRUSTED code; only `edge.verdict` decides trust."""
+    """A well-formed but UNTRUSTED code; only `edge.judge.verdict` decides trust."""
 
     colour: Colour
     sub: str  # day handle, 11 characters, used only to notice a repeat
@@ -206,7 +207,8 @@ def claims_decode(payload: bytes) -> Code | Malformed:
 
     So order, shortest lengths, duplicate keys, unknown claims and trailing bytes are settled by
     one comparison; the claims are checked for type and bounds before it. The usual claims, those
-    of nearly every code, are recognised at a look; `tests/test_code.py` holds the two ways alike.
+    of nearly every code, are recognised at a look;
+    `tests/edge/wire/test_code.py` compares the two ways.
     """
     return usual_claims(payload) or any_claims(payload)
 

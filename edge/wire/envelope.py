@@ -2,6 +2,11 @@
 
 JSON of `payload` (base64), `payloadType` and `signatures`. What is signed is the payload's bytes
 together with its type, so no canonical form of JSON is needed and no document passes for another.
+
+securesystemslib, which python-tuf brings, has a DSSE as well. We do not use it, but a test checks
+that it reads what we write and that we read what it writes. Its `verify` skips a signature whose
+`keyid` is not the key's own, which its docstring says is not DSSE (its issue 416); it reads base64
+leniently and checks no types; and it verifies with OpenSSL, which took 1.6 times as long here.
 """
 
 import base64

@@ -2,7 +2,8 @@
 what its roles and files are called, and how each file is signed. Source: edge/wire/trust.md.
 
 A repository is a mapping from a file's name, as `metadata/timestamp.json`, to its bytes. Here it
-is signed, for provisioning and server alike; `edge/adapters/tuf.py` verifies it on the unit.
+is signed, for provisioning and server alike; the unit verifies with
+`edge/adapters/trust/client.py`.
 """
 
 import hashlib

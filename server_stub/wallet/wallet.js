@@ -21,7 +21,7 @@
 import {qrcode} from "./qrcode.mjs";
 import {holderCode} from "./proof.js";
 import * as vault from "./vault.js";
-import {SAY} from "./words.js";
+import {say as sayIn, chooseLanguage, nextLanguage} from "./words.js";
 
 const TOKEN = "menshen-token"; // of an unlocked record
 const ASKED = "menshen-asked"; // {secret, token}: with what this phone last asked to be unlocked
@@ -43,8 +43,7 @@ const SHAPES = {
 
 const $ = (id) => document.getElementById(id);
 
-let language = localStorage.getItem(LANGUAGE)
-  ?? (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en");
+let language = chooseLanguage([localStorage.getItem(LANGUAGE) ?? "", ...navigator.languages]);
 // What is shown: {token, text, colour, turns, iat_s, exp_s, again_s, ahead, bearer}. `ahead`: how
 // many milliseconds the issuer's clock was ahead of ours; `bearer`: why the phone has no key, if so.
 let shown = null;
@@ -64,8 +63,8 @@ let again = false;
 let worker = null; // the service worker's registration, and when it was last asked for
 let workerAt = 0;
 
-function say(word, values = {}) {
-  return SAY[language][word].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+function say(word, values) {
+  return sayIn(language, word, values);
 }
 
 // What time the issuer's clock has, in milliseconds.
@@ -252,12 +251,12 @@ function complain(word) {
 }
 
 function draw() {
-  document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+  document.documentElement.lang = say("tag");
   document.title = say("title");
   for (const element of document.querySelectorAll("[data-say]")) {
     element.textContent = say(element.dataset.say);
   }
-  $("language").textContent = say("other");
+  $("language").textContent = sayIn(nextLanguage(language), "language");
   $("unlock").hidden = Boolean(localStorage.getItem(TOKEN)) && !locked;
   $("card").hidden = !shown;
   if (shown) {
@@ -426,7 +425,7 @@ function askForWorker() {
 }
 
 $("language").addEventListener("click", () => {
-  language = language === "zh" ? "en" : "zh";
+  language = nextLanguage(language);
   localStorage.setItem(LANGUAGE, language);
   draw();
 });

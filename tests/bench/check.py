@@ -8,8 +8,9 @@ import cwt
 import pyseto
 from nacl.bindings import crypto_sign_open
 
-from edge.clock import Floors, Now, interval
-from edge.verdict import Believed, Genuine, Place, verify
+from edge.clock.issuer_floors import Floors
+from edge.clock.reckoning import Now, interval
+from edge.judge.verdict import Believed, Genuine, Place, verify
 from edge.wire import code, holder, keys
 from edge.wire.code import Code, Colour
 from edge.wire.trust import Trust

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from edge.adapters.disk import DiskStore
-from edge.adapters.gpio import GpioDoor
-from edge.adapters.ram import RamFile
-from edge.adapters.symbols import Symbols
-from edge.clock import Now, Sync, interval
+from edge.adapters.camera.camera_eyes import CameraEyes
+from edge.adapters.door.gpio import GpioDoor
+from edge.adapters.storage.counts import DiskStore
+from edge.adapters.storage.ram import RamFile
+from edge.clock.reckoning import Now, Sync, interval
+from edge.judge.verdict import Believed, Place
 from edge.loop import Loop, Settings, World
-from edge.verdict import Believed, Place
 from edge.wire.trust import Trust
 from edge.wire.unit import Pins
 from tests import scenes
@@ -73,7 +73,7 @@ def figures(rounds: int, at_s: int) -> list[Figure]:
         door = GpioDoor(PINS, factory)
         relay = factory.pin(PINS.relay)
         memory = RamFile(opened)
-        eyes = Symbols(camera, "zxing-cpp")
+        eyes = CameraEyes(camera, "zxing-cpp")
         loop = Loop(
             World(clock, eyes, door, store, None, memory),
             Believed(Trust(issuers(at_s)), signed_s=at_s),
@@ -114,7 +114,7 @@ def figures(rounds: int, at_s: int) -> list[Figure]:
     ]
 
 
-def _ticked(loop: Loop, eyes: Symbols) -> bool:
+def _ticked(loop: Loop, eyes: CameraEyes) -> bool:
     eyes.wait(1.0)
     loop.tick()
     return True

@@ -4,7 +4,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from edge.verdict import Genuine
+from edge.judge.verdict import Genuine
 from edge.wire import hc1, hcert
 from edge.wire.hc1 import KeyList
 from tests import eudcc

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from itertools import cycle
 
-from edge.clock import Floors, Now, interval
-from edge.verdict import Believed, Genuine, Place, verify
+from edge.clock.issuer_floors import Floors
+from edge.clock.reckoning import Now, interval
+from edge.judge.verdict import Believed, Genuine, Place, verify
 from edge.wire import keys, status, trust
 from edge.wire.code import Status
 from tests.bench.check import text

@@ -8,8 +8,9 @@ import json
 import sys
 from typing import Any
 
-from edge.clock import NEVER_S, Floors, Interval, Now
-from edge.verdict import verify
+from edge.clock.issuer_floors import Floors
+from edge.clock.reckoning import NEVER_S, Interval, Now
+from edge.judge.verdict import verify
 from edge.wire import code, holder, keys
 from tests.vectors.door import believed, code_of, place, told
 

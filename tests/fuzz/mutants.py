@@ -12,8 +12,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 
-from edge.clock import Interval
-from edge.verdict import Genuine, Verdict
+from edge.clock.reckoning import Interval
+from edge.judge.verdict import Genuine, Verdict
 from tests.fuzz import wounds
 from tests.fuzz.wounds import Mutant
 from tests.vectors.door import judge, told

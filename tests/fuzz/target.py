@@ -11,7 +11,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["edge"]):
-    from edge.verdict import Genuine
+    from edge.judge.verdict import Genuine
     from tests import eudcc
     from tests.vectors.door import NAMES, case, judge
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
-from edge import belief
-from edge.belief import Bundle
-from edge.clock import NEVER_S, Floors, Interval, Now
-from edge.verdict import Believed, Genuine, Place, Refused, Unsure, Verdict, verify
+from edge.clock.issuer_floors import Floors
+from edge.clock.reckoning import NEVER_S, Interval, Now
+from edge.judge import belief
+from edge.judge.belief import Bundle
+from edge.judge.verdict import Believed, Genuine, Place, Refused, Unsure, Verdict, verify
 from edge.wire import code
 
 FOLDER = Path(__file__).parent

@@ -13,9 +13,10 @@ import cv2
 import zxingcpp
 from pyzbar import pyzbar
 
-from edge.adapters import symbols
+from edge.adapters.camera.decoder_supervisor import BUDGET_S
 from edge.sight import cascade, gate, live
-from edge.view import View
+from edge.sight.camera_health import View
+from edge.sight.frame_pacing import FramePacing
 from tests.scenes import Luma
 
 SLOWER = 5  # the door's processor beside this one, roughly
@@ -70,36 +71,30 @@ def ours(luma: Luma) -> list[bytes]:
 
 
 class Sight:
-    """Frames, as a unit sees them (`edge/adapters/symbols.py`, its rule and its constants): the
-    gate and the camera's view on the small frame, then the frame itself where it may show news.
+    """Frames, as a unit sees them (`edge/sight/frame_pacing.py`, its rule and its constants): the
+    gate and camera health on the small frame, then the frame itself where it may show news.
 
     `gated`: False looks at each frame, and pays for the gate all the same.
     """
 
     def __init__(self, gated: bool) -> None:
         self._gated = gated
-        self._gate = gate.Gate()
+        self._pacing = FramePacing()
         self._view = View()
-        self._live = live.Live("both", symbols.BUDGET_S / SLOWER, clock=time.thread_time)
+        self._live = live.Live("both", BUDGET_S / SLOWER, clock=time.thread_time)
         self._last: list[bytes] = []
-        self._hold = 0
-        self._again_s = float("-inf")
         self.suspected = False  # whether the frame looked at last seemed to hold a symbol
 
     def look(self, luma: Luma, small: Luma | None, seen_s: float) -> list[bytes]:
         small = gate.small_of(luma) if small is None else small
         self._view.saw(small, None, seen_s)
-        if self._gate.moved(small):
-            self._hold = symbols.AFTER_MOTION
-        if self._hold or seen_s >= self._again_s or not self._gated:
-            self._gate.decoded()
-            self._hold = max(0, self._hold - 1)
+        if self._pacing.take(small, seen_s) or not self._gated:
+            self._pacing.note_decoding()
             found = self._live.look(luma, seen_s)
             self._last = [symbol.data for symbol in found.symbols]
             tried = {name for name, _ in found.steps} - {"zxing-cpp", "regions"}
             self.suspected = bool(found.symbols or found.unread or tried)
-            again_s = symbols.UNREAD_AGAIN_S if found.unread else symbols.AGAIN_S
-            self._again_s = seen_s + again_s
+            self._pacing.note_read(bool(found.unread), seen_s)
         return self._last
 
 

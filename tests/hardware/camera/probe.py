@@ -1,4 +1,4 @@
-"""What PiCamera, Newest and Symbols give on the real picamera2; run through seams.py.
+"""What PiCamera, Newest and CameraEyes give on the real picamera2; run through seams.py.
 
 `probe FOLDER PICTURES CODES`: looks until it has seen so many different ones of both, writes
 FOLDER/frames.npz, and prints one JSON document.
@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from edge.adapters.newest import Newest
-from edge.adapters.picamera import PiCamera
-from edge.adapters.symbols import Symbols
-from edge.ports import CameraLost, Frame
+from edge.adapters.camera.camera_eyes import CameraEyes
+from edge.adapters.camera.picamera import PiCamera
+from edge.adapters.camera.stall_recovery import Newest
+from edge.parts import CameraLost
+from edge.sight.frame import Frame
 from edge.wire.unit import Camera
 
 STALL = Path(os.environ["MENSHEN_STALL"])
@@ -105,7 +106,7 @@ def frames(camera: Newest, folder: Path, pictures: int) -> dict[str, Any]:
 def read(codes: int) -> list[str]:
     """The texts of all pictures, by the unit's own eyes."""
     texts: set[str] = set()
-    eyes = Symbols(Newest(PiCamera(Camera())), "both")
+    eyes = CameraEyes(Newest(PiCamera(Camera())), "both")
     last_s = time.monotonic() + PATIENCE_S
     while len(texts) < codes and time.monotonic() < last_s:
         eyes.wait(0.5)

@@ -14,8 +14,8 @@ from pathlib import Path
 import segno
 import tomli_w
 
-from edge.adapters.slots import Slots
-from edge.clock import Kept, Relation
+from edge.adapters.storage.clock_slots import Slots
+from edge.clock.reckoning import Kept, Relation
 from edge.wire import keys
 from edge.wire.code import Code, Colour, encode
 from edge.wire.unit import Camera

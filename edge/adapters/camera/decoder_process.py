@@ -1,0 +1,232 @@
+"""The decoder in a process of its own: it may raise, hang, crash or leak, and is started again.
+
+It gets one frame at a time, in memory that it can only read, and has a deadline for each. What it
+writes to its standard error is passed on only as far as it cannot hold anything read from a code.
+"""
+
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+import edge
+from edge import extras
+from edge.sight import shared
+from edge.sight.frame import Luma
+
+PROGRAM = (sys.executable, "-P", "-B", "-m", "edge.sight")  # no module from the current folder
+
+START_S = 30.0
+"""Loading the libraries takes half a second here, and several from an SD card that is busy."""
+
+STEADY_READS = 200  # after so many frames its memory is what it needs
+MEASURE_EVERY = 16  # frames
+
+_PAGE_LEN = os.sysconf("SC_PAGESIZE")
+_ERRORS_LEN_MAX = 16 * 1024
+_FATAL = re.compile(r"^Fatal Python error: ([A-Za-z ]{1,40})", re.MULTILINE)
+_LINE = re.compile(r'^  File "[^"\n]*/edge/sight/(\w{1,40}\.py)", line (\d{1,6})', re.MULTILINE)
+_MISSING = re.compile(r"ModuleNotFoundError: No module named '([\w.]{1,60})'")
+_ROOT = str(Path(edge.__file__).parents[1])
+
+
+class DecoderLost(Exception):
+    """The process died, hung or did not start; the message holds nothing that it has read."""
+
+
+class Decoder:
+    """One process after the other: `start` before the first frame and after each DecoderLost."""
+
+    def __init__(self, decoder: str, deadline_s: float, program: Sequence[str] = PROGRAM) -> None:
+        """`deadline_s`: what a frame may take, or the process is lost."""
+        self._decoder = decoder
+        self._deadline_s = deadline_s
+        self._program = program
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._memory: shared.Memory | None = None
+        self._handed = False  # this process has the memory
+        self._shown = False  # this process has seen a frame
+        self._errors = b""  # the beginning of its standard error
+        self._reads = 0  # by this process
+        self._steady_len = self._len = 0  # bytes of it in RAM
+        self._errors_len = 0  # all of it, since the last answer
+        self.complaints_len = 0  # bytes that it wrote there and went on
+
+    @property
+    def running(self) -> bool:
+        """Whether it may be asked."""
+        return self._socket is not None
+
+    @property
+    def grown_len(self) -> int:
+        """Bytes in RAM over what this process held when it had found its size."""
+        return self._len - self._steady_len if self._steady_len else 0
+
+    def start(self, budget_s: float) -> None:
+        """Start it, in the place of the one before, and wait until it is ready.
+
+        `budget_s`: for one frame, all in all; 0: no rescue is begun. Raises DecoderLost.
+        """
+        self.stop()
+        self._reads = self._steady_len = self._len = 0
+        self._handed = self._shown = False
+        self._errors, self._errors_len = b"", 0
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._process = self._made(its, budget_s)
+        except OSError as error:
+            ours.close()
+            raise DecoderLost(f"its process cannot be made: {error.strerror}") from None
+        finally:
+            its.close()
+        self._socket = ours
+        if not isinstance(self._answer(START_S), shared.Ready):
+            raise self._lost("answered before it was asked")
+
+    def read(self, luma: Luma, seen_s: float) -> shared.Read | shared.Failed:
+        """What `luma` shows. Raises DecoderLost: the process is gone."""
+        assert self._socket is not None  # noqa: S101 -- whoever asks has started it
+        if self._memory is None or self._memory.length < luma.size:
+            if self._memory is not None:
+                self._memory.close()
+            self._memory, self._handed = shared.Memory(luma.size), False
+        self._memory.put(luma)
+        height, width = luma.shape
+        look = shared.Look(width, height, seen_s)
+        memory = None if self._handed else self._memory
+        self._shown = self._handed = True
+        try:
+            shared.ask(self._socket, look, memory)
+        except OSError:
+            raise self._lost("ended") from None
+        answer = self._answer(self._deadline_s)
+        if isinstance(answer, shared.Ready):
+            raise self._lost("answered out of turn")
+        self._reads += 1
+        self.complaints_len += self._errors_len
+        self._errors_len = 0
+        if self._reads % MEASURE_EVERY == 0:
+            self._measure()
+        return answer
+
+    def kill(self) -> None:
+        """End the process, from any thread; whoever waits for it finds it lost."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
+    def stop(self) -> None:
+        """End the process and clear up after it; it holds nothing that is worth a goodbye."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()  # one that was stopped dies too
+            process.wait()
+            if process.stderr is not None:
+                process.stderr.close()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def close(self) -> None:
+        """End the process and forget the frame; safe to call twice."""
+        self.stop()
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
+
+    def _made(self, its: socket.socket, budget_s: float) -> subprocess.Popen[bytes]:
+        path = os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH"))))
+        process = subprocess.Popen(
+            [*self._program, *map(str, (its.fileno(), os.getpid(), self._decoder, budget_s))],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            pass_fds=(its.fileno(),),
+            env=os.environ | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
+        )
+        assert process.stderr is not None  # noqa: S101 -- it was asked for
+        os.set_blocking(process.stderr.fileno(), False)
+        return process
+
+    def _answer(self, within_s: float) -> shared.Answer:
+        """Its next message; meanwhile its complaints are taken, or it would wait for that."""
+        assert self._socket is not None and self._process is not None  # noqa: S101
+        assert self._process.stderr is not None  # noqa: S101
+        events = select.poll()
+        events.register(self._socket, select.POLLIN)
+        events.register(self._process.stderr, select.POLLIN)
+        until_s = time.monotonic() + within_s
+        while (left_s := until_s - time.monotonic()) > 0:
+            ready = {fd for fd, _ in events.poll(left_s * 1000)}
+            if self._process.stderr.fileno() in ready and not self._complaints():
+                events.unregister(self._process.stderr)
+            if self._socket.fileno() not in ready:
+                continue
+            try:
+                answer = shared.answered(self._socket)
+            except (OSError, msgspec.MsgspecError):
+                raise self._lost("answered nonsense") from None
+            if answer is None:
+                raise self._lost("ended")
+            return answer
+        raise self._lost(f"gave no answer in {within_s:g} s")
+
+    def _complaints(self) -> bool:
+        """Take what is in its standard error; False: that is closed."""
+        assert self._process is not None and self._process.stderr is not None  # noqa: S101
+        try:
+            said = os.read(self._process.stderr.fileno(), 65_536)
+        except BlockingIOError:
+            return True
+        self._errors_len += len(said)
+        self._errors = (self._errors + said)[:_ERRORS_LEN_MAX]
+        return bool(said)
+
+    def _measure(self) -> None:
+        assert self._process is not None  # noqa: S101 -- it has just answered
+        statm = Path(f"/proc/{self._process.pid}/statm").read_bytes()
+        self._len = int(statm.split()[1]) * _PAGE_LEN
+        if not self._steady_len and self._reads >= STEADY_READS:
+            self._steady_len = self._len
+
+    def _lost(self, how: str) -> DecoderLost:
+        """Why the process is no more, which it is not after this."""
+        process = self._process
+        assert process is not None  # noqa: S101
+        if how == "ended":
+            try:
+                status = process.wait(1.0)
+                how = f"ended with status {status}" if status >= 0 else f"ended by {_name(-status)}"
+            except subprocess.TimeoutExpired:
+                how = "hung up"
+        process.kill()
+        process.wait()
+        self._complaints()
+        errors = self._errors.decode(errors="replace")
+        self.stop()
+        if not self._shown:  # nothing that it says can have been read from a frame
+            last = errors.strip().rpartition("\n")[2]
+            missing = _MISSING.fullmatch(last)
+            if missing:
+                lacks = ModuleNotFoundError(last, name=missing[1])
+                last = extras.sentence(lacks, "unit") or last
+            return DecoderLost(f"it {how}: {last[:300]}" if last else f"it {how}")
+        fatal, line = _FATAL.search(errors), _LINE.search(errors)
+        where = f", in {line[1]} line {line[2]}" if line and fatal else ""
+        return DecoderLost(f"it {how}{where}")
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,1 @@
+"""Two ways to drive a door: the unit's own pins, or a controller over OSDP."""

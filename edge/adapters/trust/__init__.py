@@ -1,0 +1,1 @@
+"""Trust documents: fetched, verified by python-tuf, kept in two generations."""

@@ -1,0 +1,43 @@
+"""When each way in is looked at, and when what failed is tried again."""
+
+import logging
+
+from edge.adapters.trust.sources import Source
+
+log = logging.getLogger("menshen")
+
+LOOK_S = 2.0  # how often the ways in are looked at
+RETRY_S = 60.0  # what failed is tried again, unless it has changed before
+
+
+class Watched:
+    """One source, and what became of what it last had."""
+
+    def __init__(self, source: Source, spoken: bool = False) -> None:
+        """`spoken`: somebody stands beside it who wants to know that it is old."""
+        self.source, self.spoken = source, spoken
+        self.seen: object = None
+        self._done: object = None  # the mark that was dealt with
+        self._again_s = 0.0
+        self._said = ""
+
+    def due(self, now_s: float) -> bool:
+        """Whether there is something new that has stood still since the last look."""
+        mark, before = self.source.mark(), self.seen
+        self.seen = mark
+        if mark is None:
+            self._done, self._said = None, ""  # a stick that comes back is answered again
+        if mark is None or mark != before:
+            return False
+        return mark != self._done or now_s >= self._again_s
+
+    def settled(self) -> None:
+        """Dealt with until it changes."""
+        self._done, self._again_s, self._said = self.seen, float("inf"), ""
+
+    def failed(self, now_s: float, sentence: str) -> None:
+        """To be tried again; the same sentence is said once."""
+        self._done, self._again_s = self.seen, now_s + RETRY_S
+        if sentence and sentence != self._said:
+            log.warning("%s", sentence)
+        self._said = sentence

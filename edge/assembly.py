@@ -1,0 +1,180 @@
+"""A unit put together: the adapters that unit.toml names, opened in order and given back."""
+
+import logging
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from edge.adapters.rtc import SysfsRtc
+from edge.adapters.storage import ram
+from edge.adapters.storage.clock_slots import Slots
+from edge.adapters.system_clock import SystemClock
+from edge.adapters.trust.tuf_trust import TufTrust
+from edge.clock.reckoning import NEVER_S
+from edge.doorway.ports import Door
+from edge.doorway.signals import Signal, action
+from edge.judge import belief
+from edge.judge.belief import Bundle
+from edge.judge.verdict import Believed, Place
+from edge.loop import Settings, World
+from edge.parts import DoorLost, WorldFailure
+from edge.passing.lane import Sensors
+from edge.passing.ports import Memory
+from edge.report.ports import Uplink
+from edge.sight.ports import Camera, Eyes
+from edge.wire import keys, pair
+from edge.wire import unit as unit_file
+from edge.wire.trust import TrustError
+from edge.wire.unit import Unit
+
+
+def accept(unit: Unit) -> Callable[[Bundle], Believed]:
+    """How this unit understands what it is brought."""
+    return lambda bundle: belief.read(bundle, unit.site, frozenset(unit.groups))
+
+
+def _open_trust(unit: Unit, clock: SystemClock) -> TufTrust[Believed]:
+    stick = Path(unit.trust_stick) if unit.trust_stick else None
+    folders = Path(unit.trust), Path(unit.state)
+    return TufTrust(*folders, unit.site, accept(unit), clock.glance, stick)
+
+
+def place_of(unit: Unit) -> Place:
+    """Where this door is."""
+    return Place(frozenset(unit.groups), unit.site, unit.name)
+
+
+def settings_of(unit: Unit) -> Settings:
+    """What the loop needs of unit.toml."""
+    collector = unit.broker.collector_key if unit.broker else ""
+    time_key = unit.broker.time_key if unit.broker else ""
+    return Settings(
+        unlock_ms=unit.door.unlock_ms,
+        report_s=unit.counts.report_s,
+        held_s=unit.door.held_s,
+        collector_key=keys.public_from_text(collector) if collector else b"",
+        sensors=Sensors("turn" in unit.door.wired, "turn_out" in unit.door.wired),
+        site=unit.site,
+        unit=unit.name,
+        time_key=keys.public_from_text(time_key) if time_key else b"",
+    )
+
+
+@contextmanager
+def open_world(unit: Unit) -> Iterator[tuple[World, Believed]]:
+    """The adapters of `unit`, and what it believes at its start.
+
+    All given back whatever happens, the door before everything else.
+    """
+    from edge.adapters.storage.counts import DiskStore
+
+    with ExitStack() as opened:
+        door = open_door(unit.door)
+        opened.callback(door.close)
+        try:
+            store = DiskStore(Path(unit.state), f"{unit.site}/{unit.name}", random.SystemRandom())
+            opened.callback(store.close)
+            clock = _open_clock(unit, _open_memory(ram.SYNC))
+            opened.callback(clock.close)
+            memory = _open_memory(ram.PASSED)
+            eyes = open_eyes(unit)
+            opened.callback(eyes.close)
+            trust = _open_trust(unit, clock)
+            opened.callback(trust.close)
+        except (WorldFailure, TrustError, ImportError):
+            # systemd starts us again: this is the flash every three seconds
+            not_ready = action(Signal.NOT_READY)
+            with suppress(DoorLost):  # a controller that does not answer flashes by itself
+                door.apply(not_ready)
+                time.sleep(not_ready.lasts_ms / 1000)
+            raise
+        uplink: Uplink | None = None
+        if unit.broker:
+            from edge.adapters.mqtt import MqttUplink
+
+            uplink = connection = MqttUplink(
+                unit,
+                unit.broker,
+                store.installation,
+                store.session,
+                clock.interval,
+                trust.inbox.put,
+            )
+            trust.inbox.again = connection.trust_again
+            opened.callback(uplink.close)
+        believed = trust.latest()
+        assert believed is not None  # noqa: S101 -- or it had raised TrustError
+        trust.start()
+        opened.callback(door.close)  # the first to go; a second call does nothing
+        yield (
+            World(clock, eyes, door, store, uplink, memory, trust),
+            believed,
+        )
+
+
+def open_door(door: unit_file.Door) -> Door:
+    """The door that unit.toml names, opened. Raises DoorLost."""
+    if isinstance(door, unit_file.Controlled):
+        key = pair.read(Path(door.key))
+        from edge.adapters.door.osdp import OsdpDoor
+
+        return OsdpDoor(door, key)
+    from edge.adapters.door.gpio import GpioDoor
+
+    return GpioDoor(door.pins)
+
+
+def has_illuminator(door: unit_file.Door) -> bool:
+    """Whether a pin is named for an illuminator."""
+    pins = door.pins if isinstance(door, unit_file.Direct) else door
+    return pins.illuminator is not None
+
+
+def _open_memory(file: str) -> Memory:
+    """A file in the folder in RAM that systemd made; started by hand, a restart forgets."""
+    folders = os.environ.get("RUNTIME_DIRECTORY", "")
+    return ram.RamFile(Path(folders.split(":")[0]), file=file) if folders else ram.ProcessMemory()
+
+
+def _open_clock(unit: Unit, memory: Memory) -> SystemClock:
+    said = unit.clock
+    clock = SystemClock(
+        Slots(Path(unit.state)), SysfsRtc(Path(said.rtc)), said.rtc_ppm, said.system, memory
+    )
+    if unit.broker is None and clock.interval().latest_s == NEVER_S:
+        logging.getLogger("menshen").warning(
+            "this door has no broker and no RTC that a sync has related: it is unsure of the time; "
+            "fit an RTC, and connect the unit to its broker once"
+        )
+    return clock
+
+
+def open_eyes(unit: Unit, camera: Camera | None = None) -> Eyes:
+    """The eyes of `unit`; through `camera` where one is given."""
+    if unit.camera.kind == "imager":
+        from edge.adapters.camera.imager import Imager
+
+        return Imager(unit.camera)
+    from edge.adapters.camera.camera_eyes import CameraEyes
+
+    return CameraEyes(camera or open_camera(unit.camera), unit.decoder)
+
+
+def open_camera(camera: unit_file.Camera) -> Camera:
+    """The camera that unit.toml names, opened. Raises CameraLost."""
+    if camera.kind == "pictures":
+        from edge.adapters.camera.pictures import PictureFolder
+
+        return PictureFolder(Path(camera.source))
+    from edge.adapters.camera.stall_recovery import Newest
+
+    if camera.kind == "webcam":
+        from edge.adapters.camera.webcam import Webcam
+
+        return Newest(Webcam(camera))
+    from edge.adapters.camera.picamera import PiCamera
+
+    return Newest(PiCamera(camera))

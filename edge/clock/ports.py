@@ -1,0 +1,15 @@
+"""The clock that the loop needs."""
+
+from typing import Protocol
+
+from edge.clock.reckoning import Now, Sync
+
+
+class Clock(Protocol):
+    """Time."""
+
+    def read(self) -> Now:
+        """One reading; the loop takes one a tick."""
+
+    def synced(self, sync: Sync) -> None:
+        """Take an authenticated sync; what it contradicts is told in the log."""

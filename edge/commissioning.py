@@ -1,0 +1,152 @@
+"""`menshen-edge try`: what is wired to a door, one thing after the other, for its installer.
+
+Plain text, a line for each thing that happens. Nobody is judged or counted, nothing is written.
+"""
+
+import select
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from edge.doorway import signals
+from edge.doorway.ports import Door
+from edge.doorway.signals import DoorAction, Signal, Step
+from edge.wire.inputs import Input
+
+TICK_S = 0.05
+SHOWN_S = 2.0  # each light and sound
+
+_LIGHTS = (
+    ("green light", Step(0, True, False, False)),
+    ("red light", Step(0, False, True, False)),
+    ("buzzer", Step(0, False, False, True)),
+)
+
+
+class Words(NamedTuple):
+    """An input in plain words."""
+
+    name: str
+    yes: str
+    no: str
+    do: str
+
+
+WORDS: dict[Input, Words] = {
+    "contact": Words("door contact", "open", "shut", "open the door and shut it"),
+    "exit_button": Words("exit button", "pressed", "not pressed", "press it"),
+    "fire": Words("fire contact", "ALARM", "at rest", "have the fire panel open its loop"),
+    "help_button": Words("help button", "pressed", "not pressed", "press it"),
+    "tamper": Words("lid switch", "lid open", "lid shut", "open the lid and shut it"),
+    "turn": Words("turn sensor, in", "turned", "still", "walk in"),
+    "turn_out": Words("turn sensor, out", "turned", "still", "walk out"),
+}
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
+
+
+class Trial:
+    """One door and what it has been seen to do."""
+
+    def __init__(
+        self, tried: Door, wired: frozenset[Input], say: Callable[[str], None] = _print
+    ) -> None:
+        """`wired`: the inputs that unit.toml names."""
+        self._door = tried
+        self._wired = [name for name in WORDS if name in wired]
+        self._say = say
+        self._level: dict[Input, bool | None] = {}
+        self._seen: set[Input] = set()  # said both yes and no, or turned
+
+    @property
+    def unseen(self) -> list[str]:
+        """The inputs that were not seen to move, in plain words."""
+        return [WORDS[name].name for name in self._wired if name not in self._seen]
+
+    def inputs(self, seconds: float, enough: Callable[[], bool]) -> None:
+        """Show each input live until all have moved, `enough` says so, or `seconds` are over."""
+        self._say("Inputs:" if self._wired else "Inputs: none is wired (unit.toml).")
+        self._look(first=True)
+        until_s = time.monotonic() + seconds
+        while self.unseen and not enough() and time.monotonic() < until_s:
+            time.sleep(TICK_S)
+            self._look()
+
+    def outputs(self, illuminator: bool) -> None:
+        """Each light and the buzzer by itself, then the illuminator."""
+        self._say("Lights and sounds, two seconds each:")
+        rest_ms = round(SHOWN_S * 1000)
+        for name, step in _LIGHTS:
+            self._say(f"  {name}")
+            self._door.apply(
+                DoorAction(Signal.UNREADABLE, 0, (step, Step(rest_ms, False, False, False)))
+            )
+            self._for(SHOWN_S + 0.3)
+        if illuminator:
+            self._say("  illuminator")
+            self._door.illuminate(True)
+            self._for(SHOWN_S)
+            self._door.illuminate(False)
+
+    def relay(self, unlock_ms: int) -> None:
+        """One pulse."""
+        if self._door.inputs().latched:
+            self._say("The controller is latched and will not pulse; re-arm it from inside.")
+        until_s = time.monotonic() + 2
+        while not self._door.resting() and time.monotonic() < until_s:
+            time.sleep(TICK_S)
+        self._say(f"Relay: on for {unlock_ms / 1000:g} s. Open the door, and shut it again.")
+        self._door.apply(signals.action(Signal.OPEN, unlock_ms))
+        self._for(unlock_ms / 1000)
+        until_s = time.monotonic() + 2
+        while not self._door.resting() and time.monotonic() < until_s:
+            time.sleep(TICK_S)
+        self._say("Relay: off." if self._door.resting() else "Relay: IT HAS NOT COME TO REST.")
+
+    def _for(self, seconds: float) -> None:
+        until_s = time.monotonic() + seconds
+        while time.monotonic() < until_s:
+            time.sleep(TICK_S)
+            self._look()
+
+    def _look(self, first: bool = False) -> None:
+        said = self._door.inputs()
+        turns = dict(zip(("turn", "turn_out"), self._door.turned(), strict=True))
+        for name in self._wired:
+            words = WORDS[name]
+            if name in turns:
+                if turns[name]:
+                    self._seen.add(name)
+                    self._say(f"  {words.name}: {words.yes}")
+                elif first:
+                    self._say(f"  {words.name}: {words.no} ({words.do})")
+                continue
+            yes = said.level(name)
+            if first:
+                now = "says nothing" if yes is None else words.yes if yes else words.no
+                self._say(f"  {words.name}: {now} ({words.do})")
+            elif yes is not None and yes != self._level.get(name):
+                self._seen.add(name)
+                self._say(f"  {words.name}: {words.yes if yes else words.no}")
+            self._level[name] = yes
+
+
+def enter_pressed() -> bool:
+    """Whether somebody at a terminal has pressed Enter; where there is none, nobody does."""
+    if not sys.stdin.isatty() or not select.select([sys.stdin], [], [], 0)[0]:
+        return False
+    sys.stdin.readline()
+    return True
+
+
+def agreed(question: str) -> bool:
+    """A yes from a terminal."""
+    if not sys.stdin.isatty():
+        return False
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes", "是")
+    except EOFError:
+        return False

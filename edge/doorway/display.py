@@ -1,0 +1,39 @@
+"""What the door shows at the moment: one signal in place of another, and the illuminator."""
+
+from edge.doorway import signals
+from edge.doorway.ports import Door
+from edge.doorway.signals import DoorAction, Signal
+
+
+class Display:
+    """Lights, buzzer and illuminator of one door. Times are monotonic seconds."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._until_s = float("-inf")
+        self._not_ready_due_s = float("-inf")
+        self._lit = False
+
+    def is_busy(self, at_s: float) -> bool:
+        """Whether a signal is shown at `at_s`."""
+        return at_s < self._until_s
+
+    def show(self, action: DoorAction, at_s: float) -> None:
+        """Play `action` in place of what is played. Raises DoorLost."""
+        self._until_s = at_s + action.lasts_ms / 1000
+        self._door.apply(action)
+
+    def is_not_ready_due(self, at_s: float) -> bool:
+        """Whether it is time for the next flash of *not ready*."""
+        return at_s >= self._not_ready_due_s
+
+    def show_not_ready(self, at_s: float) -> None:
+        """Flash *not ready* once. Raises DoorLost."""
+        self._not_ready_due_s = at_s + signals.NOT_READY_EVERY_S
+        self.show(signals.action(Signal.NOT_READY), at_s)
+
+    def illuminate(self, wanted: bool) -> None:
+        """Switch the illuminator where it is not so yet. Raises DoorLost."""
+        if wanted != self._lit:
+            self._door.illuminate(wanted)
+            self._lit = wanted

@@ -1,0 +1,211 @@
+"""The EU digital certificate (`HC1:`): who signed it, and which of our colours its evidence gives.
+
+ES256 or PS256 by a key of the issuer's list; the mapping is the issuer's terms. What it says is
+read in `edge.wire.hcert`. Source: edge/wire/foreign.md, sections 3 to 6.
+"""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from edge.clock.reckoning import Interval
+from edge.judge.foreign import Foreign
+from edge.judge.verdict import Genuine, Place, Reason, Recogniser, Refused, Unsure, Verdict
+from edge.wire import hc1, hcert
+from edge.wire.code import TIME_S_MAX, Code, Colour
+from edge.wire.hc1 import Evidence, Row
+from edge.wire.hcert import Certificate, Fact, Torn
+from edge.wire.trust import Issuer, TrustError
+
+log = logging.getLogger("menshen")
+
+FORMAT = hc1.FORMAT
+PREFIX = hcert.PREFIX
+_ALGORITHM = {"ES256": hcert.ES256, "PS256": hcert.PS256}
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """A key of an issuer's list, opened."""
+
+    issuer: Issuer
+    rows: tuple[Row, ...]
+    algorithm: int
+    public: ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+    from_s: int
+    until_s: int
+    evidence: frozenset[Evidence]
+
+    def signed(self, message: bytes, signature: bytes) -> bool:
+        """Whether it made this signature."""
+        try:
+            if isinstance(self.public, ec.EllipticCurvePublicKey):
+                if len(signature) != 64:
+                    return False
+                r, s = (int.from_bytes(half) for half in (signature[:32], signature[32:]))
+                der = encode_dss_signature(r, s)
+                self.public.verify(der, message, ec.ECDSA(hashes.SHA256()))
+            else:
+                pss = padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256().digest_size)
+                self.public.verify(signature, message, pss, hashes.SHA256())
+        except InvalidSignature:
+            return False
+        return True
+
+
+def recogniser(issuers: Sequence[Foreign]) -> Recogniser:
+    """The certificates of `issuers`.
+
+    An issuer whose terms or key list are not understood is left out with one line in the log, and
+    so is a key that an issuer before it claims: none may keep the others from news.
+    """
+    owner: dict[tuple[str, str], str] = {}
+    found: dict[bytes, tuple[TrustedKey, ...]] = {}
+    for foreign in issuers:
+        try:
+            terms = hc1.read_terms(bytes(foreign.issuer.terms), foreign.issuer.name)
+            if foreign.keys is None:
+                continue
+            listed = hc1.read_keys(foreign.keys, foreign.issuer.name).keys
+            opened = [_opened(entry, foreign.issuer, terms.rows) for entry in listed]
+        except TrustError as error:
+            log.warning("%s; none of its codes is recognised", error)
+            continue
+        for entry, key in zip(listed, opened, strict=True):
+            first = owner.setdefault((entry.kid, entry.public), foreign.issuer.name)
+            if first != foreign.issuer.name:
+                log.warning(
+                    "keys/%s.json names the key %s, which is one of %r already; that one's counts",
+                    foreign.issuer.name,
+                    entry.kid,
+                    first,
+                )
+                continue
+            kid = hc1.raw(entry.kid)
+            found[kid] = (*found.get(kid, ()), key)
+    return _Hc1(found)
+
+
+def _opened(entry: hc1.Key, issuer: Issuer, rows: tuple[Row, ...]) -> TrustedKey:
+    wrong = TrustError(
+        f"keys/{issuer.name}.json: the key {entry.kid} is no {entry.algorithm} key "
+        "(P-256 for ES256, RSA of 2048 to 4096 bits for PS256)"
+    )
+    try:
+        public = serialization.load_der_public_key(hc1.raw(entry.public))
+    except (ValueError, UnsupportedAlgorithm):
+        raise wrong from None
+    if entry.algorithm == "ES256":
+        if not isinstance(public, ec.EllipticCurvePublicKey) or public.curve.name != "secp256r1":
+            raise wrong
+    elif not isinstance(public, rsa.RSAPublicKey) or not 2048 <= public.key_size <= 4096:
+        raise wrong
+    return TrustedKey(
+        issuer,
+        rows,
+        _ALGORITHM[entry.algorithm],
+        public,
+        entry.from_s,
+        entry.until_s,
+        frozenset(entry.evidence),
+    )
+
+
+class _Hc1:
+    """Every key of every issuer of this format, by kid."""
+
+    prefix = PREFIX
+
+    def __init__(self, keys: dict[bytes, tuple[TrustedKey, ...]]) -> None:
+        self._keys = keys
+
+    def judge(self, text: bytes, place: Place, now: Interval) -> Verdict:
+        """Judge one text that begins with `HC1:`. Never raises, whatever it holds."""
+        try:
+            said = hcert.decode(text)
+        except Torn:
+            return Refused(Reason.MALFORMED, hashlib.sha256(text).digest())
+        claimed = said.kid + said.sub.encode()
+        candidates = self._keys.get(said.kid, ())
+        if not candidates:
+            return Unsure(Reason.UNKNOWN_ISSUER, claimed)
+        for key in candidates:  # kids may collide
+            if key.algorithm == said.algorithm and key.signed(said.message, said.signature):
+                return _current(said, key, place, now)
+        return Refused(Reason.BAD_SIGNATURE, claimed)
+
+
+def _current(said: Certificate, key: TrustedKey, place: Place, now: Interval) -> Verdict:
+    """Refused outranks unsure, unsure outranks genuine: so the order of these lines."""
+    issuer, fact = key.issuer, said.fact
+    subject = f"{issuer.name}/{said.sub}".encode()
+    exp_s = min(said.exp_s + 1, key.until_s)
+    if fact.evidence not in key.evidence:  # a test laboratory's key signs no vaccination
+        return Refused(Reason.BAD_SIGNATURE, subject)
+    if not key.from_s <= said.iat_s < key.until_s:
+        return Refused(Reason.KEY_WINDOW, subject)
+    if said.exp_s - said.iat_s > issuer.longest_life_s:
+        return Refused(Reason.LIFE_TOO_LONG, subject)
+    if issuer.sites and place.site not in issuer.sites:
+        return Refused(Reason.NOT_HERE, subject)
+    if issuer.groups and place.groups.isdisjoint(issuer.groups):
+        return Refused(Reason.NOT_HERE, subject)
+    if exp_s <= now.earliest_s:
+        return Refused(Reason.EXPIRED, subject)
+    if said.iat_s > now.latest_s:
+        return Refused(Reason.NOT_YET, subject)
+
+    found = _row(fact, key.rows, now)
+    if isinstance(found, Reason):
+        return Refused(found, subject)
+    row, starts_s, ends_s = found
+    if row.colour not in issuer.colours:
+        return Refused(Reason.COLOUR_NOT_ALLOWED, subject)
+    exp_s, colour = min(exp_s, ends_s), Colour[row.colour.upper()]
+    code = Code(colour=colour, sub=said.sub, iat_s=said.iat_s, exp_s=exp_s)
+    sure = Genuine(code, colour, subject, issuer.name)
+    if exp_s <= now.latest_s or starts_s > now.earliest_s:
+        return Unsure(Reason.TIME_UNKNOWN, subject, otherwise=sure)
+    return sure
+
+
+def _row(fact: Fact, rows: tuple[Row, ...], now: Interval) -> tuple[Row, int, int] | Reason:
+    """The first row that fits and may be current, with its start and end; else why there is none.
+
+    A row not begun is told before one that is over: its holder need only wait.
+    """
+    reason = Reason.NO_EVIDENCE
+    for row in rows:
+        if not _fits(fact, row):
+            continue
+        starts_s = max(fact.at_s + row.starts.seconds, fact.from_s)
+        ends_s = TIME_S_MAX if row.ends is None else fact.at_s + row.ends.seconds
+        ends_s = min(ends_s, fact.until_s)
+        if starts_s > now.latest_s:
+            reason = Reason.NOT_YET
+        elif ends_s > now.earliest_s:
+            return row, starts_s, ends_s
+        elif reason is Reason.NO_EVIDENCE:
+            reason = Reason.EXPIRED
+    return reason
+
+
+def _fits(fact: Fact, row: Row) -> bool:
+    if fact.evidence != row.evidence or fact.disease not in row.diseases:
+        return False
+    if fact.evidence == "vaccination":
+        if row.products and fact.product not in row.products:
+            return False
+        if row.doses == "complete":
+            return fact.doses >= fact.series
+        # 2/1 after a single dose, 3/3 after two: the EU's marks of a booster since February 2022.
+        return row.doses == "any" or fact.doses > fact.series or fact.doses >= 3
+    if fact.evidence == "test":
+        return fact.result in row.results and (not row.kinds or fact.kind in row.kinds)
+    return True

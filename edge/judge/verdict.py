@@ -1,0 +1,339 @@
+"""Is this code true, here and now? The one place that decides trust."""
+
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from edge.clock.issuer_floors import Floors
+from edge.clock.reckoning import Interval, Now
+from edge.judge import document_age
+from edge.judge.document_age import HOUR_S, Step
+from edge.wire import code, holder, keys
+from edge.wire.code import Code, Colour, Malformed, Signed
+from edge.wire.holder import Held
+from edge.wire.rules import PLAIN, Ages, DoorRules, Holder
+from edge.wire.trust import Trust, TrustedKey
+
+
+class Reason(Enum):
+    """Why a code is not simply genuine; the value is the clause that people read."""
+
+    MALFORMED = "it is torn or not a door code"
+    BAD_SIGNATURE = "its signature is wrong"
+    KEY_WINDOW = "its issuer's key was not in use when it says it was issued"
+    LIFE_TOO_LONG = "it lives longer than its issuer may let it"
+    COLOUR_NOT_ALLOWED = "its issuer may not say this colour"
+    PROOF_MISSING = "no phone that it belongs to has signed it"
+    BAD_PROOF = "another phone has signed it than the one it belongs to"
+    PROOF_OLD = "it is a picture of an older code; show the code on the phone itself"
+    PHONE_CLOCK = "the phone's clock is wrong"
+    OTHER_DOOR = "the phone has signed it for another door"
+    DOOR_NOT_NAMED = "this site wants the door's own label to be scanned first"
+    EXPIRED = "it has expired"
+    NOT_YET = "it is not valid yet"
+    NOT_HERE = "it is for other doors"
+    REVOKED = "it has been revoked"
+    USED = "it has just been used here"
+    NO_EVIDENCE = "it shows nothing that is recognised here"
+    UNKNOWN_ISSUER = "nobody this door knows has issued it"
+    TIME_UNKNOWN = "this door is not sure enough of the time"
+    STATUS_UNKNOWN = "this door has no list that says whether it was revoked"
+    STATUS_OLD = "this door's list of revoked codes is too old"
+    TRUST_OLD = "what this door believes is too old for a code that lives so long"
+    TRUST_EXPIRED = "what this door believes has expired"
+    JUST_STARTED = "this door has just started and cannot say whether it was used"
+
+
+_LIST_AHEAD_S = 60
+"""How far an issuer's clock may be ahead when it signs a status list."""
+
+
+class Dated(NamedTuple):
+    """A time that an issuer's key has signed: it may raise that key's floor."""
+
+    key: bytes  # 32 bytes
+    iat_s: int  # Unix seconds UTC
+    until_s: int  # where the key's window ends
+
+
+class Proof(NamedTuple):
+    """A holder's own signature, which works once."""
+
+    holder: bytes  # the holder's key, 32 bytes
+    iat_s: int  # Unix seconds by the phone's clock
+
+
+@dataclass(frozen=True, slots=True)
+class Genuine:
+    """A current code of a recognised issuer, for this door. Whether it opens is decided later."""
+
+    code: Code
+    colour: Colour  # at `now`: turns are done
+    subject: bytes  # (issuer, day handle): to notice a repeat, in memory only
+    issuer: str = ""
+    proof: Proof | None = None  # of a holder code
+    dated: Dated | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Certainly not."""
+
+    reason: Reason
+    subject: bytes
+    dated: Dated | None = None
+    proof: Proof | None = None  # a holder's, verified: a second one tells a clock from a picture
+
+
+@dataclass(frozen=True, slots=True)
+class Unsure:
+    """Not known, which is not refused."""
+
+    reason: Reason
+    subject: bytes
+    dated: Dated | None = None
+    otherwise: "Genuine | Unsure | None" = None  # if that were known; None: nobody can say
+
+
+Verdict = Genuine | Refused | Unsure
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where this door is: its name, and the groups that a code's `aud` may name."""
+
+    groups: frozenset[str]
+    site: str = ""
+    unit: str = ""
+
+    @property
+    def door(self) -> str:
+        """What the door's label says and a holder signs: "<site>/<unit>"."""
+        return f"{self.site}/{self.unit}"
+
+
+class Listed(Protocol):
+    """A status list, verified."""
+
+    @property
+    def iat_s(self) -> int:
+        """When it was signed, Unix seconds UTC."""
+
+    @property
+    def exp_s(self) -> int | None:
+        """From when on it says nothing, Unix seconds UTC."""
+
+    def revoked(self, bit: int) -> bool | None:
+        """Whether the bit is set; None: the list does not go so far."""
+
+
+class Recogniser(Protocol):
+    """A foreign format: its codes judged in our terms."""
+
+    @property
+    def prefix(self) -> bytes:
+        """What its texts begin with."""
+
+    def judge(self, text: bytes, place: Place, now: Interval) -> Verdict:
+        """The verdict; never raises, whatever `text` holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """All that a unit believes, understood. Made by `edge.judge.belief` of verified documents."""
+
+    trust: Trust
+    _: KW_ONLY
+    rules: DoorRules = PLAIN
+    lists: Mapping[tuple[str, str], Listed] = field(default_factory=dict)  # by issuer, list
+    foreign: tuple[Recogniser, ...] = ()
+    version: int = 0
+    signed_s: int = 0  # when it was last said that nothing newer exists
+    until_s: int = 2**62  # when the first of the documents expires
+    accepted_s: float = 0.0  # powered-on seconds at which this unit took them
+
+    def step(self, now: Now) -> Step:
+        """How old it is, in the site's steps."""
+        return document_age.step(self.signed_s, self.until_s, self.accepted_s, self.rules.ages, now)
+
+
+def verify(
+    text: bytes, believed: Believed, place: Place, now: Now, floors: Floors
+) -> Verdict | None:
+    """Judge the bytes of one QR symbol at `now`; None: not a door code, none of our business.
+
+    Nothing inside the code is believed before its signature is. Never raises, whatever `text`
+    holds. Source: edge/wire/README.md, section 6.
+    """
+    raw = code.unwrap(text)
+    if raw is None:
+        return _foreign(text, believed, place, now)
+    if isinstance(raw, Malformed):
+        return _torn(text)
+    held = holder.read(raw)
+    signed = code.read(raw) if held is None else held
+    if isinstance(signed, Malformed) or isinstance(held, Malformed):
+        return _torn(text)
+    if isinstance(signed, Held):
+        signed = signed.inner
+    claimed = signed.kid + signed.code.sub.encode()  # the same through a day's renewals
+    candidates = believed.trust.keys(signed.kid)
+    if not candidates:
+        return Unsure(Reason.UNKNOWN_ISSUER, claimed)
+    key = _signed_by(signed, candidates)
+    if key is None:
+        return Refused(Reason.BAD_SIGNATURE, claimed)
+    said = signed.code
+    subject = f"{key.issuer}/{said.sub}".encode()
+    if not key.from_s <= said.iat_s < key.until_s:
+        return Refused(Reason.KEY_WINDOW, subject)
+    dated = Dated(key.public, said.iat_s, key.until_s)
+    proof = None
+    if held is not None:
+        if said.cnf is None or not keys.verify(said.cnf, held.message, held.signature):
+            return Refused(Reason.BAD_PROOF, subject, dated)
+        proof = Proof(said.cnf, held.iat_s)
+    time = floors.of(key.public, now)
+    certain = (
+        _allowed(said, key, place)
+        or _proven(said, held, believed.rules.holder, place)
+        or _in_time(said, time)
+        or (proof and _fresh(said, proof, believed.rules.holder, time))
+    )
+    if certain:
+        return Refused(certain, subject, dated, proof)
+    listed = _listed(said, key, believed, now)
+    if listed is Reason.REVOKED:
+        return Refused(listed, subject, dated)
+    verdict: Genuine | Unsure = Genuine(
+        said, _colour(said, time, believed.rules.opens), subject, key.issuer, proof, dated
+    )
+    for unsure in (  # the last one found is what people are told
+        listed,
+        _time_known(said, proof, believed.rules.holder, time),
+        _trusted(said, believed.step(now), believed.rules.ages),
+    ):
+        if unsure:
+            verdict = Unsure(unsure, subject, dated, verdict)
+    return verdict
+
+
+def _torn(text: bytes) -> Refused:
+    return Refused(Reason.MALFORMED, text[: code.TEXT_LEN_MAX])
+
+
+def _foreign(text: bytes, believed: Believed, place: Place, now: Now) -> Verdict | None:
+    for recogniser in believed.foreign:
+        if text.startswith(recogniser.prefix):
+            said = recogniser.judge(text, place, now.interval)
+            if isinstance(said, Refused) or (isinstance(said, Unsure) and not said.otherwise):
+                return said
+            if believed.rules.holder.required:  # no phone signs one
+                return Refused(Reason.PROOF_MISSING, said.subject)
+            step = believed.step(now)
+            if step >= Step.OLD:  # all of them live long
+                why = Reason.TRUST_EXPIRED if step is Step.EXPIRED else Reason.TRUST_OLD
+                return Unsure(why, said.subject, None, said)
+            return said
+    return None
+
+
+def _signed_by(signed: Signed, candidates: Iterable[TrustedKey]) -> TrustedKey | None:
+    for key in candidates:  # kids may collide
+        if keys.verify(key.public, signed.message, signed.signature):
+            return key
+    return None
+
+
+# What certainly refuses.
+
+
+def _allowed(said: Code, key: TrustedKey, place: Place) -> Reason | None:
+    """Whether the issuer may say this, and here."""
+    if said.exp_s - said.iat_s > key.longest_life_s:
+        return Reason.LIFE_TOO_LONG
+    if said.colour not in key.colours or (said.turns and said.turns.colour not in key.colours):
+        return Reason.COLOUR_NOT_ALLOWED
+    if key.sites and place.site not in key.sites:
+        return Reason.NOT_HERE
+    if key.groups and place.groups.isdisjoint(key.groups):
+        return Reason.NOT_HERE
+    if said.aud and place.groups.isdisjoint(said.aud):
+        return Reason.NOT_HERE
+    return None
+
+
+def _proven(said: Code, held: Held | None, terms: Holder, place: Place) -> Reason | None:
+    """Whether the holder's signature is there where it must be, and for this door."""
+    if held is None:
+        return Reason.PROOF_MISSING if said.cnf is not None or terms.required else None
+    if held.door is None:
+        return Reason.DOOR_NOT_NAMED if terms.door_named else None
+    return None if held.door == place.door else Reason.OTHER_DOOR
+
+
+def _in_time(said: Code, time: Interval) -> Reason | None:
+    if said.exp_s <= time.earliest_s:
+        return Reason.EXPIRED
+    start_s = said.iat_s if said.nbf_s is None else said.nbf_s
+    return Reason.NOT_YET if start_s > time.latest_s else None
+
+
+def _fresh(said: Code, proof: Proof, terms: Holder, time: Interval) -> Reason | None:
+    """Whether the phone signed within the window: no older picture, no clock far ahead.
+
+    A phone that signs before its code was issued has a slow clock, not an old picture.
+    """
+    if proof.iat_s > time.latest_s + terms.ahead_s or proof.iat_s + terms.back_s < said.iat_s:
+        return Reason.PHONE_CLOCK
+    return Reason.PROOF_OLD if proof.iat_s < time.earliest_s - terms.back_s else None
+
+
+def _listed(said: Code, key: TrustedKey, believed: Believed, now: Now) -> Reason | None:
+    """Whether the issuer's status list has it: a set bit counts however old the list is."""
+    if said.status is None:
+        return None
+    found = believed.lists.get((key.issuer, said.status.listed))
+    revoked = None if found is None else found.revoked(said.status.bit)
+    if found is None or revoked is None:
+        return Reason.STATUS_UNKNOWN
+    if revoked:
+        return Reason.REVOKED
+    if found.iat_s > now.interval.latest_s + _LIST_AHEAD_S:  # it would be fresh till then
+        return Reason.STATUS_UNKNOWN
+    if found.exp_s is not None and found.exp_s <= now.interval.latest_s:
+        return Reason.STATUS_OLD
+    old_s = document_age.age_s(found.iat_s, believed.accepted_s, now)
+    return Reason.STATUS_OLD if old_s >= believed.rules.ages.status_h * HOUR_S else None
+
+
+# What is not known.
+
+
+def _trusted(said: Code, step: Step, ages: Ages) -> Reason | None:
+    if step < Step.OLD:
+        return None
+    if step is Step.EXPIRED:
+        return Reason.TRUST_EXPIRED
+    return Reason.TRUST_OLD if said.exp_s - said.iat_s > ages.long_life_s else None
+
+
+def _time_known(said: Code, proof: Proof | None, terms: Holder, time: Interval) -> Reason | None:
+    certain = said.exp_s > time.latest_s and (said.nbf_s is None or said.nbf_s <= time.earliest_s)
+    if proof is not None:
+        certain = certain and (
+            time.latest_s - terms.back_s <= proof.iat_s <= time.earliest_s + terms.ahead_s
+        )
+    return None if certain else Reason.TIME_UNKNOWN
+
+
+def _colour(said: Code, time: Interval, opens: Container[Colour]) -> Colour:
+    """The colour at `time`; where the moment of a turn is uncertain, the one that does not open
+    here, and of two alike the worse.
+    """
+    if said.turns is None or said.turns.at_s > time.latest_s:
+        return said.colour
+    if said.turns.at_s <= time.earliest_s:
+        return said.turns.colour
+    return max(said.colour, said.turns.colour, key=lambda colour: (colour not in opens, colour))

@@ -1,0 +1,1 @@
+"""Who passes: anti-passback, turnstile, occupancy."""

@@ -1,0 +1,48 @@
+"""What has been answered and is still in view: the same code is not answered twice."""
+
+from edge.judge.verdict import Reason
+from edge.passing.marks import mark_of
+
+GONE_S = 3.0
+"""A code not read for this long has left: one frame in two is read, so a gap means little."""
+
+KEPT_MAX = 256
+
+
+class InView:
+    """What has been answered and is still being shown."""
+
+    def __init__(self, key: bytes) -> None:
+        """`key`: 16 to 64 random bytes."""
+        self._key = key
+        self._seen: dict[bytes, tuple[float, frozenset[str]]] = {}  # last read, outcomes told
+
+    def excuse(self, unseen_s: float) -> None:
+        """Nobody looked for `unseen_s` seconds: that time says nothing about who has left."""
+        self._seen = {mark: (at_s + unseen_s, told) for mark, (at_s, told) in self._seen.items()}
+
+    def still(self, subject: bytes, outcome: str, at_s: float) -> bool:
+        """Whether this was answered with this outcome and has not left since; keeps it in view.
+
+        `outcome`: the decision's `why`.
+        """
+        mark = mark_of(self._key, b"view", subject)
+        last_s, told = self._seen.get(mark, (float("-inf"), frozenset[str]()))
+        if at_s - last_s > GONE_S:
+            return False
+        self._seen[mark] = (at_s, told)
+        return outcome in told
+
+    def answered(self, subject: bytes, outcome: str, at_s: float) -> None:
+        """Remember it. The longest unseen goes when there are too many."""
+        mark = mark_of(self._key, b"view", subject)
+        self._seen = {m: seen for m, seen in self._seen.items() if at_s - seen[0] <= GONE_S}
+        while len(self._seen) >= KEPT_MAX and mark not in self._seen:
+            del self._seen[min(self._seen, key=lambda m: self._seen[m][0])]
+        told = self._seen[mark][1] if mark in self._seen else frozenset[str]()
+        self._seen[mark] = (at_s, told | {outcome})
+
+    def opened(self, subject: bytes, outcome: str, at_s: float) -> None:
+        """As `answered`. Who still holds up the code that let them in is not told *used*."""
+        self.answered(subject, outcome, at_s)
+        self.answered(subject, Reason.USED.value, at_s)

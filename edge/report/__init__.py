@@ -1,0 +1,1 @@
+"""What leaves a unit: counts of k, its health, and when they are sent."""

@@ -1,0 +1,86 @@
+"""The ledger of failed parts: what does not work now, since when, and what the log has been told.
+
+A part that fails is logged once, and once more when it works again. Store and door fail while
+somebody passes, so their lines wait for a probe: the log must not show when someone passed.
+"""
+
+import logging
+
+from edge.parts import Part, WorldFailure
+
+log = logging.getLogger("menshen")
+
+PROBED_PARTS: tuple[Part, ...] = ("store", "door")
+"""Reported at probe times only, so that neither log nor health shows when someone passed."""
+
+
+class Failures:
+    """The failed parts of one unit."""
+
+    def __init__(self) -> None:
+        self._sentences: dict[Part, str] = {}
+        self._since_s: dict[Part, float] = {}
+        self._unlogged: dict[Part, str] = {}
+        self._logged: dict[Part, str] = {}
+        self._probed: frozenset[Part] = frozenset()
+
+    def __contains__(self, part: Part) -> bool:
+        return part in self._sentences
+
+    def __bool__(self) -> bool:
+        return bool(self._sentences)
+
+    @property
+    def probed(self) -> frozenset[Part]:
+        """The parts that did not work at the last probe: what health reports."""
+        return self._probed
+
+    def note(self, failure: WorldFailure, at_s: float) -> None:
+        """`failure.part` does not work, at `at_s` monotonic seconds."""
+        part = failure.part
+        self._since_s.setdefault(part, at_s)
+        self._sentences[part] = self._unlogged[part] = str(failure)
+        if part not in PROBED_PARTS:
+            self._log(part)
+
+    def clear(self, part: Part) -> None:
+        """`part` works."""
+        self._since_s.pop(part, None)
+        self._sentences.pop(part, None)
+        if part not in PROBED_PARTS:
+            self._log(part)
+
+    def note_probe(self) -> None:
+        """A probe has ended: log what waited for it, and keep what health will report."""
+        for part in PROBED_PARTS:
+            self._log(part)
+        self._probed = frozenset(self._sentences)
+
+    def lost_for_s(self, part: Part, at_s: float) -> float:
+        """For how many seconds `part` has not worked; 0 when it does."""
+        since_s = self._since_s.get(part)
+        return 0.0 if since_s is None else at_s - since_s
+
+    def _log(self, part: Part) -> None:
+        """Log what has failed since this part was last logged, or that it works again."""
+        sentence = self._unlogged.pop(part, None)
+        if sentence is not None and sentence != self._logged.get(part):
+            self._logged[part] = sentence
+            log.error("%s", sentence)
+        if part not in self._sentences and self._logged.pop(part, None) is not None:
+            log.warning("the %s works again", part)
+
+
+class Notice:
+    """A condition that is logged when it changes; the caller asks at probe times."""
+
+    def __init__(self, well: str) -> None:
+        """`well`: the sentence that says it is over."""
+        self._well = well
+        self._sentence: str | None = None
+
+    def update(self, sentence: str | None) -> None:
+        """What is wrong now; None: nothing."""
+        if sentence != self._sentence:
+            self._sentence = sentence
+            log.warning("%s", sentence or self._well)

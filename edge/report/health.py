@@ -1,0 +1,57 @@
+"""How the unit is, as the operator is told: nothing that moves with one person's passage, but the
+alarms, which are no ordinary passage (`doorway.py`).
+"""
+
+from collections.abc import Container, Sequence
+from importlib.metadata import version
+from typing import Literal
+
+from edge.clock.reckoning import Now
+from edge.judge.document_age import Step, age_s
+from edge.judge.verdict import Believed
+from edge.parts import Part, Trouble
+from edge.wire import report
+
+LATE_S = 3600
+
+_STEPS: dict[Step, Literal["fresh", "stale", "old", "expired"]] = {
+    Step.FRESH: "fresh",
+    Step.STALE: "stale",
+    Step.OLD: "old",
+    Step.EXPIRED: "expired",
+}
+
+
+def message(
+    failed: Container[Part],
+    oldest: report.Cell | None,
+    session: int,
+    believed: Believed,
+    started_s: float,
+    now: Now,
+    trouble: Trouble | None = None,
+    alarms: Sequence[report.Alarm] = (),
+) -> report.Health:
+    """The health message at `now`.
+
+    `failed`: the parts that do not work; `oldest`: the first cell not yet acknowledged;
+    `trouble`: what keeps a working camera from seeing; `alarms`: what the doorway tells.
+    """
+    at_s = now.interval.earliest_s
+    late = oldest is not None and at_s - oldest.until_s > LATE_S
+    return report.Health(
+        session=session,
+        version=version("menshen"),
+        uptime_h=int((now.monotonic_s - started_s) // 3600),
+        trust_version=believed.version,
+        trust_age_d=age_s(believed.signed_s, believed.accepted_s, now) // 86400,
+        trust=_STEPS[believed.step(now)],
+        clock=now.interval.source,
+        rtc=now.rtc,
+        camera="lost" if "camera" in failed else trouble or "ok",
+        door="lost" if "door" in failed else "ok",
+        alarms=list(alarms),
+        store="full" if "store" in failed else "ok",
+        verifier="wrong" if "verifier" in failed else "ok",
+        queue="full" if "store" in failed else "late" if late else "ok",
+    )

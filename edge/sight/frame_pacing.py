@@ -1,0 +1,76 @@
+"""Which frames are decoded, and when the next one is looked for. Times are handed in.
+
+Frames that moved are decoded, and some after them; a still scene only now and then.
+"""
+
+from edge.sight.frame import Luma
+from edge.sight.gate import Gate
+
+AGAIN_S = 1.0
+"""So often a still scene is decoded all the same: the gate is not asked to be perfect."""
+UNREAD_AGAIN_S = 0.25
+"""And this often while something is there that was not read: other rescues have their turn."""
+AFTER_MOTION = 10
+"""Frames decoded after the last that moved: still ones are what several of them are averaged from.
+"""
+SPOILT_S = 2.0
+"""So long a scene that killed the decoder is not shown to it again unless something moves, and
+twice as long each time."""
+
+POLL_S = 0.003
+IDLE_POLL_S = 0.03  # where no frames come
+EARLY = 0.7  # of the usual time between two frames: until then none is looked for
+PERIOD_S_MAX = 0.2
+
+
+class FramePacing:
+    """The choice of frames to decode; `seen_s` is when a frame was seen, monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._gate = Gate()
+        self._hold = 0  # frames still to decode after motion
+        self._again_s = float("-inf")  # when a still scene is decoded again
+
+    def take(self, small: Luma, seen_s: float) -> bool:
+        """Take a frame into account; whether it is to be decoded.
+
+        `small`: uint8, height x width.
+        """
+        if self._gate.moved(small):
+            self._hold = AFTER_MOTION
+        return bool(self._hold) or seen_s >= self._again_s
+
+    def note_decoding(self) -> None:
+        """The frame that was taken last goes to the decoder."""
+        self._gate.decoded()
+        self._hold = max(0, self._hold - 1)
+
+    def note_read(self, unread: bool, seen_s: float) -> None:
+        """The decoder has read it; `unread`: something in it was not read."""
+        self._again_s = seen_s + (UNREAD_AGAIN_S if unread else AGAIN_S)
+
+    def note_spoilt(self, deaths: int, seen_s: float) -> None:
+        """The decoder died of it, the `deaths`-th time lately."""
+        self._hold = 0
+        self._again_s = seen_s + SPOILT_S * 2 ** (deaths - 1)
+
+
+class FrameArrivals:
+    """How often frames come: each look for one costs as much as a tenth of a gate."""
+
+    def __init__(self) -> None:
+        self._period_s = 0.0  # between frames
+        self._before_s = 0.0  # when the last frame was seen
+        self._expect_s = 0.0  # when the next one may come
+
+    def note(self, seen_s: float, now_s: float) -> None:
+        """A frame that was seen at `seen_s` has come at `now_s`, monotonic seconds."""
+        gap_s = min(max(seen_s - self._before_s, 0.0), PERIOD_S_MAX)
+        self._before_s = seen_s
+        self._period_s += (gap_s - self._period_s) / 8
+        self._expect_s = now_s + EARLY * min(gap_s, self._period_s)
+
+    def pause_s(self, now_s: float) -> float:
+        """Seconds until the next look for a frame."""
+        late_s = now_s - self._expect_s
+        return max(POLL_S, -late_s, min(IDLE_POLL_S, late_s / 8))

@@ -1,0 +1,1 @@
+"""The issuer: records, codes over HTTP and on paper, revocation."""

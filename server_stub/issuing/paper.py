@@ -1,0 +1,143 @@
+"""A code on a sheet of paper, for who has no phone: it lives long, so it can be taken back.
+
+Whoever holds the sheet can use it. It is an SVG that a browser prints.
+"""
+
+import datetime
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import segno
+import sqlalchemy as sa
+
+from edge import words
+from edge.wire import code, keys
+from edge.wire.code import Code, Colour
+from server_stub import store, templates
+from server_stub.estate import IssuerFile
+from server_stub.issuing import colour_changes, records, revocation
+from server_stub.issuing.revocation import Entry
+
+LIFE_S = 24 * 3600
+
+_WORDS = words.section("paper")
+_TEMPLATES = templates.environment(Path(__file__).with_name("templates"))
+
+
+class PaperError(ValueError):
+    """No sheet can be made; one sentence that says what is wrong and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A signed code for one sheet."""
+
+    issuer: str
+    text: str
+    exp_s: int  # Unix seconds UTC, exclusive
+    entry: Entry  # what to name when this sheet alone is to be taken back
+
+
+class _Line(NamedTuple):
+    y: str
+    size: int
+    text: str
+
+
+def make(
+    said: IssuerFile,
+    key: keys.PrivateKey,
+    url: str,
+    record: str,
+    life_s: int,
+    now_s: int,
+    path: Path,
+) -> Sheet:
+    """Sign a code for `record` and write its sheet to `path`, which must not be there yet.
+
+    All or nothing: without the file the entry is not taken either.
+    Raises PaperError, RecordError, RevocationError, StoreError.
+    """
+    if not 1 <= life_s <= said.longest_life_s:
+        raise PaperError(
+            f"codes of issuer {said.name} may live 1 to {said.longest_life_s} seconds, not "
+            f"{life_s}; name fewer hours"
+        )
+    if not said.from_s <= now_s < said.until_s:
+        raise PaperError(
+            f"the key of issuer {said.name} is not in use at this time (it is {now_s}, the "
+            f"key's window {said.from_s} to {said.until_s}); make a new key"
+        )
+    with store.changing(url) as connection:
+        sheet = _sheet(connection, said.name, key, record, life_s, now_s)
+        _write_new(path, svg(sheet))
+    return sheet
+
+
+def svg(sheet: Sheet) -> str:
+    """The sheet, 90 mm wide: the symbol at about a millimetre a module, and what to know."""
+    symbol = segno.make_qr(sheet.text, error="m", mode="alphanumeric", boost_error=False)
+    picture = io.BytesIO()
+    symbol.save(picture, kind="svg", border=4, light="#fff", xmldecl=False, svgns=False,
+                nl=False, omitsize=True)  # fmt: skip
+    until = datetime.datetime.fromtimestamp(sheet.exp_s, datetime.UTC)
+    note = "\n".join(_WORDS.in_each("note"))
+    rows = [
+        (6, f"{sheet.issuer} · {sheet.entry}"),
+        (5, f"until {until:%Y-%m-%d %H:%M} UTC"),
+        *((4, row) for row in note.splitlines()),
+    ]
+    y, lines = 84.0, []
+    for size, text in rows:
+        y += size * 1.6
+        lines.append(_Line(f"{y:g}", size, text))
+    inner = (
+        picture.getvalue().decode().replace("<svg", '<svg x="5" y="2" width="80" height="80"', 1)
+    )
+    template = _TEMPLATES.get_template("sheet.svg")
+    return template.render(height=f"{y + 6:g}", symbol=inner, lines=lines) + "\n"
+
+
+def _sheet(
+    connection: sa.engine.Connection,
+    issuer: str,
+    key: keys.PrivateKey,
+    record: str,
+    life_s: int,
+    now_s: int,
+) -> Sheet:
+    entry = revocation.entry_for_paper(connection, record, life_s, now_s)  # holds the record
+    holder = records.on_paper(connection, record, issuer, now_s)
+    course = colour_changes.worst(holder.courses, now_s, now_s + life_s)
+    if course.colour is not Colour.GREEN:
+        raise PaperError(
+            f"record {record} is {course.colour.name.lower()}, and a sheet would say so for all "
+            f"its life; make one when it is green"
+        )
+    signed = Code(
+        colour=course.colour,
+        turns=course.turn,
+        sub=holder.sub,
+        iat_s=now_s,
+        exp_s=now_s + life_s,
+        aud=holder.aud,
+        scope=holder.scope,
+        status=entry.status(issuer),
+    )
+    return Sheet(issuer, code.encode(signed, key), signed.exp_s, entry)
+
+
+def _write_new(path: Path, text: str) -> None:
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise PaperError(f"{path} is there already and was kept; name another file") from None
+    except OSError as error:
+        raise PaperError(
+            f"{path} cannot be written ({error.strerror or error}); name another file"
+        ) from None

@@ -1,0 +1,194 @@
+"""The operators' page as HTML: doors and counts. `templates/` escapes all that a unit reports."""
+
+import datetime
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from server_stub import templates
+from server_stub.operating.overview import COLOURS, PARTS, Door, Entry, Hours, Why
+from server_stub.operating.words import Language, say
+
+DOORS_SHOWN = 60  # more than anybody reads; the search finds the others
+
+_SHAPE = {"online": "●", "silent": "◐", "offline": "○", "unknown": "?"}
+_MARK = {"green": "●", "yellow": "▲", "red": "■"}
+
+_TEMPLATES = templates.environment(Path(__file__).with_name("templates"))
+
+
+class Part(NamedTuple):
+    """One part of a door and how it is."""
+
+    name: str
+    value: str
+    bad: bool
+
+
+class Health(NamedTuple):
+    """What a door reported of itself last."""
+
+    parts: list[Part]
+    program: str
+    up: str
+
+
+class Card(NamedTuple):
+    """One door in the list."""
+
+    door: Door
+    shape: str
+    why: str  # it is not online
+    health: Health | None
+
+
+class Gap(NamedTuple):
+    """Doors whose count is not in an hour, and why."""
+
+    kind: str
+    text: str
+    all_doors: bool
+
+
+class Cell(NamedTuple):
+    """One cell of the table; `total` is empty where nothing was published."""
+
+    total: str
+    span: str
+    gaps: list[Gap]
+
+
+class Head(NamedTuple):
+    """One column of the table."""
+
+    category: str
+    kind: str
+    mark: str
+
+
+def clock(at_s: int, now_s: int) -> str:
+    """Local time; with the date when it is not today."""
+    at = datetime.datetime.fromtimestamp(at_s)
+    today = at.date() == datetime.datetime.fromtimestamp(now_s).date()
+    return f"{at:%H:%M}" if today else f"{at:%Y-%m-%d %H:%M}"
+
+
+def text(tag: str, content: str, kind: str = "") -> str:
+    """`content` as one element of class `kind`."""
+    return _TEMPLATES.get_template("text.html").render(tag=tag, text=content, kind=kind)
+
+
+def news(language: Language, now_s: int) -> str:
+    """The line that the page is live, and as of when."""
+    at = datetime.datetime.fromtimestamp(now_s)
+    return _render("news.html", language, now_s, time=f"{at:%X}")
+
+
+def tally(doors: Sequence[Door], language: Language) -> str:
+    """How many are online, how many are not, how many need somebody."""
+    online = sum(d.status == "online" for d in doors)
+    troubled = sum(bool(d.problems) for d in doors)
+    parts = [
+        ("online", online, "●"),
+        ("not", len(doors) - online, "○"),
+        ("problem", troubled, "!"),
+    ]
+    return _render("tally.html", language, 0, parts=parts)
+
+
+def door_list(doors: Sequence[Door], find: str, language: Language, now_s: int) -> str:
+    """A card for each door whose name holds `find`."""
+    matching = [d for d in doors if find.strip().lower() in d.name]
+    return _render(
+        "doors.html",
+        language,
+        now_s,
+        doors_n=len(doors),
+        cards=[_card(d, language, now_s) for d in matching[:DOORS_SHOWN]],
+        more=len(matching) - DOORS_SHOWN,
+    )
+
+
+def _card(door: Door, language: Language, now_s: int) -> Card:
+    why = _why_not_online(door, language, now_s)
+    return Card(door, _SHAPE[door.status], why, _health(door, language))
+
+
+def _why_not_online(door: Door, language: Language, now_s: int) -> str:
+    if door.status == "online":
+        return ""
+    if door.status == "offline":
+        if door.health_s is None:
+            return say(language, "why-offline-bare")
+        return say(language, "why-offline", time=clock(door.health_s, now_s))
+    return say(language, f"why-{door.status}", time=clock(door.heard_s, now_s))
+
+
+def _health(door: Door, language: Language) -> Health | None:
+    health = door.health
+    if health is None:
+        return None
+    parts = [
+        Part(
+            say(language, part),
+            say(language, str(health[part])),
+            bad=f"{part}-{health[part]}" in door.problems,
+        )
+        for part in PARTS
+        if part != "trust" and health.get(part, "none") != "none"
+    ]
+    age = say(language, "trust-of", version=health["trust_version"], days=health["trust_age_d"])
+    step = str(health["trust"])
+    bad = f"trust-{step}" in door.problems
+    parts.append(Part(say(language, "trust"), f"{say(language, step)}, {age}" if bad else age, bad))
+    up = say(language, "up", hours=health["uptime_h"])
+    return Health(parts, str(health["version"])[:40], up)
+
+
+def hours_table(table: Hours, doors_n: int, language: Language, now_s: int) -> str:
+    """Rows are hours, columns are what was decided."""
+    heads = [Head(c, c if c in COLOURS else "other", _MARK.get(c, "◇")) for c in table.categories]
+    rows = [
+        (
+            start_s,
+            [_cell(table.entries[start_s, c], doors_n, language, now_s) for c in table.categories],
+        )
+        for start_s in table.starts_s
+    ]
+    return _render("hours.html", language, now_s, heads=heads, rows=rows)
+
+
+def _cell(entry: Entry, doors_n: int, language: Language, now_s: int) -> Cell:
+    gaps = []
+    for why in Why:
+        n = entry.missing.get(why, 0)
+        what = say(language, why.value)
+        if n == doors_n:
+            return Cell("", "", [Gap(why.value, what, all_doors=True)])
+        if n and why is not Why.BEFORE:
+            sentence = say(language, "at-doors", what=what, n=n, all=doors_n)
+            gaps.append(Gap(why.value, sentence, all_doors=False))
+    if not entry.cells:
+        return Cell("", "", gaps)
+    return Cell(f"{entry.count:,}", span(entry, language, now_s), gaps)
+
+
+def tip(name: str, entry: Entry, language: Language, now_s: int) -> str:
+    """What the chart shows of a bar under the pointer."""
+    words = span(entry, language, now_s)
+    return _render("tip.html", language, now_s, name=name, count=f"{entry.count:,}", span=words)
+
+
+def span(entry: Entry, language: Language, now_s: int) -> str:
+    """`11:07 to 12:15, 2 cells`."""
+    word = "span-1" if entry.cells == 1 else "span"
+    start, end = clock(entry.from_s, now_s), clock(entry.until_s, now_s)
+    return say(language, word, start=start, end=end, cells=entry.cells)
+
+
+def _render(template: str, language: Language, now_s: int, **values: object) -> str:
+    """`template` with `say` in `language` and `clock` as of `now_s`."""
+    return _TEMPLATES.get_template(template).render(
+        say=partial(say, language), clock=partial(clock, now_s=now_s), **values
+    )

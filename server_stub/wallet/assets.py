@@ -1,0 +1,112 @@
+"""The wallet's files as a phone gets them: one version names them all, so that none are mixed.
+
+    /                     the page; asks for the files below by their version
+    /v/VERSION/wallet.js  and the others, the page too: never change under their address
+    /worker.js            the service worker: keeps all of them for when there is no network
+
+VERSION is the start of SHA-256 over all of them, so a phone fetches them again when one changes.
+"""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.routing import BaseRoute, Route
+
+from edge import words
+from edge.words import Words
+from server_stub import templates
+
+_HERE = Path(__file__).parent
+_NAMED = {
+    "wallet.css": "wallet.css",
+    "wallet.js": "wallet.js",
+    "proof.js": "proof.js",
+    "vault.js": "vault.js",
+    "qrcode.mjs": "qrcode-generator/qrcode.mjs",
+}
+_PAGE, _WORKER = "index.html", "worker.js"
+_MEDIA = {
+    ".html": b"text/html; charset=utf-8",
+    ".css": b"text/css; charset=utf-8",
+    ".js": b"text/javascript; charset=utf-8",
+    ".mjs": b"text/javascript; charset=utf-8",
+}
+_VERSION_LEN = 16
+_ALWAYS_ASK = b"no-cache"
+_FOR_EVER = b"public, max-age=31536000, immutable"
+
+# `trusted-types menshen`: the page makes one such URL, that of its service worker.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; "
+    "connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types menshen"
+)
+GUARDED = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", _POLICY.encode()),
+)
+"""Headers of every answer of the issuer."""
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+def routes(folder: Path = _HERE, texts: Words | None = None) -> list[BaseRoute]:
+    """What the issuer serves of the wallet, with the words of `edge/words.toml` or of `texts`.
+
+    The files are read once, now.
+    """
+    texts = texts or words.section("wallet")
+    files = {name: (folder / path).read_bytes() for name, path in _NAMED.items()}
+    files["words.js"] = texts.script()
+    page, worker = (folder / _PAGE).read_bytes(), (folder / _WORKER).read_bytes()
+    version = _version([page, worker, *files.values()])
+    template = templates.environment(folder).get_template(_PAGE)
+    page = template.render(version=version, no_script=texts.in_each("no-script")).encode()
+    files[_PAGE] = page
+    kept = [f"/v/{version}/{name}" for name in files]
+    worker = worker.replace(b'"{version}"', json.dumps(version).encode())
+    worker = worker.replace(b'["{kept}"]', json.dumps(kept).encode())
+    served = [
+        _File("/", page, ".html", _ALWAYS_ASK),
+        _File("/worker.js", worker, ".js", _ALWAYS_ASK),
+    ]
+    served += [
+        _File(f"/v/{version}/{name}", body, Path(name).suffix, _FOR_EVER)
+        for name, body in files.items()
+    ]
+    return [Route(file.path, file, methods=["GET"]) for file in served]
+
+
+def _version(bodies: list[bytes]) -> str:
+    each = b"".join(hashlib.sha256(body).digest() for body in bodies)
+    return hashlib.sha256(each).hexdigest()[:_VERSION_LEN]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: str
+    body: bytes
+    suffix: str
+    cache: bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, 200, self.body, _MEDIA[self.suffix], self.cache)
+
+
+async def answer(send: Send, status: int, body: bytes, media: bytes, cache: bytes) -> None:
+    """One whole HTTP answer."""
+    headers = [
+        (b"content-type", media),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", cache),
+        *GUARDED,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

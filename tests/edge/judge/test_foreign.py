@@ -1,0 +1,323 @@
+"""A second foreign format is one new file: here one is dropped in and judged end to end."""
+
+import base64
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import edge.judge.foreign
+from edge.clock.issuer_floors import Floors
+from edge.clock.reckoning import Interval, Now
+from edge.judge import belief
+from edge.judge.decision import decide
+from edge.judge.foreign import formats, recognisers
+from edge.judge.verdict import (
+    Believed,
+    Genuine,
+    Place,
+    Reason,
+    Refused,
+    Unsure,
+    verify,
+)
+from edge.wire import hc1, keys, trust
+from edge.wire.code import Colour
+from edge.wire.hc1 import KeyList
+from edge.wire.rules import Holder, Site, encode
+from edge.wire.trust import Issuer, Issuers, Trust
+from provisioning import foreign
+from provisioning import issuers as issuer_folders
+from provisioning.files import ProvisioningError
+from tests import ROOT, eudcc
+
+TOY = '''
+"""A toy: `TOY:` and JSON, signed with Ed25519."""
+
+import base64
+import json
+
+from edge.judge.verdict import Genuine, Reason, Refused, Unsure
+from edge.wire import keys
+from edge.wire.code import Code, Colour
+
+FORMAT = "toy"
+PREFIX = b"TOY:"
+
+
+class Toy:
+    prefix = PREFIX
+
+    def __init__(self, known):
+        self.known = known
+
+    def judge(self, text, place, now):
+        said = json.loads(text[4:])
+        body = json.dumps(said["body"]).encode()
+        subject = said["body"]["who"].encode()
+        for issuer, public in self.known:
+            if keys.verify(public, body, base64.b64decode(said["signature"])):
+                if said["body"]["until"] <= now.earliest_s:
+                    return Refused(Reason.EXPIRED, subject)
+                colour = Colour[issuer.terms_of[said["body"]["badge"]].upper()]
+                code = Code(colour=colour, sub="AAECAwQFBgc", iat_s=0, exp_s=said["body"]["until"])
+                return Genuine(code, colour, subject, issuer.name)
+        return Unsure(Reason.UNKNOWN_ISSUER, subject)
+
+
+class Known:
+    def __init__(self, issuer):
+        self.name = issuer.name
+        self.terms_of = json.loads(bytes(issuer.terms))
+
+
+def recogniser(issuers):
+    return Toy([(Known(f.issuer), keys.public_from_text(json.loads(f.keys))) for f in issuers])
+'''
+
+EXAMPLES = ROOT / "provisioning" / "examples"
+SIGNER = keys.private_key(bytes(range(32)))
+AT_S = eudcc.ISSUED_S + 86400
+PLACE = Place(groups=frozenset({"campus/north"}), site="campus", unit="north-1")
+TOY_ISSUER = Issuer("club", [], 0, format="toy", terms=b'{"gold": "green", "tin": "yellow"}')
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """One new file in the package, and nothing else."""
+    (tmp_path / "toy.py").write_text(TOY)
+    monkeypatch.setattr(
+        edge.judge.foreign, "__path__", [*edge.judge.foreign.__path__, str(tmp_path)]
+    )
+    yield
+    sys.modules.pop("edge.judge.foreign.toy", None)
+
+
+def toy_text(badge: str = "gold", until: int = AT_S + 60) -> bytes:
+    body = {"who": "member 7", "badge": badge, "until": until}
+    signature = SIGNER.sign(json.dumps(body).encode())
+    return (
+        b"TOY:"
+        + json.dumps({"body": body, "signature": base64.b64encode(signature).decode()}).encode()
+    )
+
+
+def believed(issuers: list[Issuer], documents: dict[str, bytes]) -> Believed:
+    """As edge.judge.belief puts it together from verified documents."""
+    told = Trust(Issuers(1, AT_S - 3600, issuers))
+    found = recognisers(told.foreign, documents)
+    return Believed(trust=told, foreign=found, signed_s=AT_S - 3600)
+
+
+def judge(text: bytes, beliefs: Believed, at_s: int = AT_S) -> object:
+    now = Now(Interval(at_s - 5, at_s + 5, "system"), 0.0)
+    return verify(text, beliefs, PLACE, now, Floors())
+
+
+CLUB_KEYS = {"keys/club.json": json.dumps(keys.public_to_text(SIGNER.public)).encode()}
+
+
+def test_without_the_file_it_is_none_of_our_business(caplog: pytest.LogCaptureFixture) -> None:
+    beliefs = believed([TOY_ISSUER], CLUB_KEYS)
+    assert judge(toy_text(), beliefs) is None
+    assert [r.getMessage() for r in caplog.records] == [
+        "issuer club signs codes of format toy, which this version does not recognise"
+    ]
+
+
+@pytest.mark.usefixtures("toy")
+def test_one_new_file_is_a_second_format() -> None:
+    beliefs = believed([eudcc.issuer(), TOY_ISSUER], CLUB_KEYS | EU_KEYS)
+    verdict = judge(toy_text(), beliefs)
+    assert isinstance(verdict, Genuine)
+    assert (verdict.colour, verdict.issuer) == (Colour.GREEN, "club")
+    yellow = judge(toy_text("tin"), beliefs)
+    assert isinstance(yellow, Genuine)
+    assert yellow.colour is Colour.YELLOW
+    late = judge(toy_text(until=AT_S - 60), beliefs)
+    assert isinstance(late, Refused)
+    assert late.reason is Reason.EXPIRED
+    forged = judge(toy_text().replace(b"member 7", b"member 8"), beliefs)
+    assert isinstance(forged, Unsure)
+    assert isinstance(judge(eudcc.text("v", eudcc.VACCINATION), beliefs), Genuine)
+
+
+@pytest.mark.usefixtures("toy")
+def test_formats_are_found_by_themselves() -> None:
+    assert formats().keys() == {"hc1", "toy"}
+
+
+def test_what_is_shipped() -> None:
+    assert formats().keys() == {"hc1"}
+
+
+@pytest.mark.parametrize("clash", ['FORMAT = "hc1"', 'PREFIX = b"HC1"', 'PREFIX = b"DC1:2"'])
+def test_two_modules_for_one_thing_are_a_fault_of_ours(
+    clash: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "twin.py").write_text(TOY + clash)
+    monkeypatch.setattr(
+        edge.judge.foreign, "__path__", [*edge.judge.foreign.__path__, str(tmp_path)]
+    )
+    monkeypatch.delitem(sys.modules, "edge.judge.foreign.twin", raising=False)
+    with pytest.raises(AssertionError, match="twin recognises what another"):
+        formats()
+    sys.modules.pop("edge.judge.foreign.twin", None)
+
+
+def test_a_module_without_the_names_is_no_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "parts.py").write_text('FORMAT = "half"')
+    monkeypatch.setattr(
+        edge.judge.foreign, "__path__", [*edge.judge.foreign.__path__, str(tmp_path)]
+    )
+    assert formats().keys() == {"hc1"}
+    sys.modules.pop("edge.judge.foreign.parts", None)
+
+
+EU_KEYS = {"keys/eu.json": foreign.write(KeyList((eudcc.key(),)))}
+
+
+def test_the_eu_certificate_end_to_end() -> None:
+    beliefs = believed([eudcc.issuer()], EU_KEYS)
+    verdict = judge(eudcc.text("v", eudcc.VACCINATION), beliefs)
+    assert isinstance(verdict, Genuine)
+    assert verdict.issuer == "eu"
+    assert judge(b"HC2:", beliefs) is None
+    assert judge(b"HC1:", beliefs) == Refused(Reason.MALFORMED, eudcc.digest(b"HC1:"))
+
+
+def test_an_issuer_without_its_key_list_recognises_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    beliefs = believed([eudcc.issuer()], {})
+    verdict = judge(eudcc.text("v", eudcc.VACCINATION), beliefs)
+    assert isinstance(verdict, Unsure)
+    assert verdict.reason is Reason.UNKNOWN_ISSUER
+    assert [r.levelno for r in caplog.records] == [logging.WARNING]
+    assert "issuer eu has no key list" in caplog.text
+
+
+def test_a_key_list_not_understood_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    verdict = judge(eudcc.text("v", eudcc.VACCINATION), believed([eudcc.issuer()], BROKEN))
+    assert isinstance(verdict, Unsure)
+    assert "keys/eu.json is no hc1 key list" in caplog.text
+
+
+BROKEN = {"keys/eu.json": b"{}"}
+
+
+def test_a_key_of_another_issuer_stays_that_ones(caplog: pytest.LogCaptureFixture) -> None:
+    """Any issuer may write its neighbour's key into its own list; it gains and stops nothing."""
+    both = EU_KEYS | {"keys/us.json": EU_KEYS["keys/eu.json"]}
+    beliefs = believed([eudcc.issuer(), eudcc.issuer(name="us")], both)
+    verdict = judge(eudcc.text("v", eudcc.VACCINATION), beliefs)
+    assert isinstance(verdict, Genuine)
+    assert verdict.issuer == "eu"
+    assert "is one of 'eu' already" in caplog.text
+
+
+def test_our_own_issuers_are_passed_by(caplog: pytest.LogCaptureFixture) -> None:
+    own = Issuer("city", [], 86400)
+    assert own.format == trust.DC1 != hc1.FORMAT
+    assert recognisers([own], {}) == ()
+    assert caplog.text == ""
+
+
+def test_time_and_trust_unsure_at_once_are_both_told() -> None:
+    """A site that opens when it knows one of them must still ask about the other."""
+    beliefs = believed([eudcc.issuer()], EU_KEYS)
+    last_s = eudcc.ENDS_S - 2
+    symbol = eudcc.text("v", eudcc.VACCINATION)
+    verdict = judge(symbol, replace(beliefs, signed_s=last_s), last_s)
+    assert isinstance(verdict, Unsure)
+    assert verdict.reason is Reason.TIME_UNKNOWN
+    assert isinstance(verdict.otherwise, Genuine)
+    assert verdict.otherwise.colour is Colour.GREEN
+    old = judge(symbol, replace(beliefs, signed_s=last_s - 8 * 86400), last_s)
+    assert isinstance(old, Unsure)
+    assert old.reason is Reason.TRUST_OLD
+    assert old.otherwise == verdict
+    unknown = judge(symbol, replace(believed([eudcc.issuer()], {}), signed_s=0), last_s)
+    assert isinstance(unknown, Unsure)
+    assert unknown.reason is Reason.UNKNOWN_ISSUER
+
+
+def test_where_the_site_wants_a_phones_signature_a_certificate_does_not_pass() -> None:
+    beliefs = believed([eudcc.issuer()], EU_KEYS)
+    beliefs = replace(beliefs, rules=replace(beliefs.rules, holder=Holder(required=True)))
+    verdict = judge(eudcc.text("v", eudcc.VACCINATION), beliefs)
+    assert isinstance(verdict, Refused)
+    assert verdict.reason is Reason.PROOF_MISSING
+    expired = judge(eudcc.text("v", eudcc.VACCINATION), beliefs, eudcc.ENDS_S + 60)
+    assert isinstance(expired, Refused)
+    assert expired.reason is Reason.EXPIRED
+
+
+def test_the_shipped_mapping_in_an_issuers_document_opens_a_door() -> None:
+    """From the bytes of the documents to what the door does: nothing of it is put together here."""
+    mapping = (EXAMPLES / "eu-mapping.json").read_text(encoding="utf-8")
+    issuers = f"""{{"version": 1, "signed_s": {AT_S}, "issuers": [{{"name": "eu", "keys": [],
+        "longest_life_s": 63072000, "format": "hc1", "terms": {mapping}}}]}}"""
+    site = Site(site="campus", version=1, signed_s=AT_S)
+    documents = {"issuers.json": issuers.encode(), "site/campus.json": encode(site)} | EU_KEYS
+    beliefs = belief.read(belief.Bundle(documents, {}, 1, AT_S, 2**40, 0), "campus", PLACE.groups)
+    door, now = beliefs.rules, Now(Interval(AT_S - 5, AT_S + 5, "system"), 0.0)
+    told = {}
+    for name, kind, entry in (
+        ("vaccinated in December", "v", eudcc.VACCINATION),
+        ("one dose of two", "v", eudcc.VACCINATION | {"dn": 1}),
+        ("tested yesterday", "t", eudcc.TEST),
+        ("positive", "t", eudcc.TEST | {"tr": "260373001"}),
+        ("tested last year", "t", eudcc.TEST | {"sc": "2021-12-20T06:00:00Z"}),
+        ("recovered", "r", eudcc.RECOVERY),
+    ):
+        verdict = verify(eudcc.text(kind, entry), beliefs, PLACE, now, Floors())
+        assert verdict is not None
+        decision = decide(verdict, door, now)
+        told[name] = (decision.opens, decision.category)
+    assert told == {
+        "vaccinated in December": (True, "green"),
+        "one dose of two": (False, "not-recognised"),
+        "tested yesterday": (True, "green"),
+        "positive": (False, "not-recognised"),
+        "tested last year": (False, "expired"),
+        "recovered": (True, "green"),
+    }
+
+
+def test_what_the_command_recognises_opens_a_door(tmp_path: Path) -> None:
+    """A certificate lives for a year and more; the step's own bound must let it."""
+    listed = tmp_path / "keys.json"
+    listed.write_bytes(EU_KEYS["keys/eu.json"])
+    estate = tmp_path / "estate"
+    issuer_folders.foreign(estate, "eu", "hc1", EXAMPLES / "eu-mapping.json", listed)
+    eu = issuer_folders.trusted(estate, issuer_folders.read(estate, "eu"))
+    keys = {"keys/eu.json": (estate / "issuers" / "eu" / "keys.json").read_bytes()}
+    assert isinstance(judge(eudcc.text("v", eudcc.VACCINATION), believed([eu], keys)), Genuine)
+
+
+@pytest.mark.parametrize(
+    ("terms", "keys", "told"),
+    [
+        (b'{"rows": []}', EU_KEYS["keys/eu.json"], "no hc1 mapping"),
+        (b'{"row": {}}', EU_KEYS["keys/eu.json"], "no hc1 mapping"),
+        ((EXAMPLES / "eu-mapping.json").read_bytes(), b"{}", "no hc1 key list"),
+        ((EXAMPLES / "eu-mapping.json").read_bytes(), b"[" * 100_000, "is not what was expected"),
+    ],
+)
+def test_the_command_refuses_what_no_door_would_understand(
+    terms: bytes, keys: bytes, told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "terms.json").write_bytes(terms)
+    (tmp_path / "keys.json").write_bytes(keys)
+    files = tmp_path / "terms.json", tmp_path / "keys.json"
+    with pytest.raises(ProvisioningError, match=told) as error:
+        issuer_folders.foreign(tmp_path / "estate", "eu", "hc1", *files)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "estate" / "issuers" / "eu").exists()
