@@ -12,7 +12,6 @@ from edge.wire.report import Category
 from edge.wire.rules import SLOW, Choice, DoorRules
 from edge.wire.rules import Unsure as RuleOfUnsure
 
-
 UnsureKind = Literal["time", "status", "trust", "start"]
 """What a door may not know and a site may decide about (`edge.wire.rules.Unsure`)."""
 
