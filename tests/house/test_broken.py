@@ -86,8 +86,8 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
     ),
     "never looks at the acknowledgements": (
         "edge/report/reporter.py",
-        "                self._take_ack(payload)\n",
-        "                pass\n",
+        "                    self._take_ack(payload)\n",
+        "                    pass\n",
         "edge/test_street.py::test_everything_arrives_once_the_broker_is_back",
     ),
     "stops at the first failure of the camera": (

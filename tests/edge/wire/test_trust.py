@@ -56,10 +56,11 @@ def test_what_is_said_is_read() -> None:
     assert (known.version, known.signed_s) == (3, 1_800_000_000)
     assert known.keys(CITY.kid) == (
         trust.TrustedKey(
-            "city", CITY.public, 100, 200, 86_400, frozenset(), frozenset(), frozenset(Colour)
+            CITY.public,
+            trust.KeyTerms("city", 100, 200, 86_400, frozenset(), frozenset(), frozenset(Colour)),
         ),
     )
-    assert known.keys(OFFICE.kid)[0].groups == {"campus/north", "campus/east"}
+    assert known.keys(OFFICE.kid)[0].terms.groups == {"campus/north", "campus/east"}
     assert known.keys(OTHER.kid) == ()
 
 
