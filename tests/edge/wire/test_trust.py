@@ -148,7 +148,7 @@ def test_four_thousand_issuers_and_no_more() -> None:
     data = many(trust.ISSUERS_MAX)
     assert len(data) < repository.FILE_LEN_MAX
     known = read(data)
-    assert known.keys(keys.kid((3999).to_bytes(32, "big")))[0].issuer == "company-3999"
+    assert known.keys(keys.kid((3999).to_bytes(32, "big")))[0].terms.issuer == "company-3999"
     refused(many(trust.ISSUERS_MAX + 1), "signed but not understood")
 
 
