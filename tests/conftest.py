@@ -35,7 +35,8 @@ sys.addaudithook(_refuse_processes)
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    _unmarked[:] = [] if item.get_closest_marker("system") else [item.nodeid]
+    marked = item.get_closest_marker("system") or item.get_closest_marker("hardware")
+    _unmarked[:] = [] if marked else [item.nodeid]
     yield
     _unmarked.clear()
 
