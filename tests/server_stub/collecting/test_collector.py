@@ -327,9 +327,9 @@ FOREIGN = {
     "not-json": (f"menshen/1/{SITE}/{A}/counts", b"\xff\x00"),
     "nothing": (f"menshen/1/{SITE}/{A}/counts", b""),
     "other-schema": (f"menshen/1/{SITE}/{A}/counts", b'{"hello": 1}'),
-    "unknown-field": (
+    "field-of-no-version": (
         f"menshen/1/{SITE}/{A}/counts",
-        b'{"installation":"00112233445566aa","cells":[],"name":"Li"}',
+        b'{"installation":"00112233445566aa","cells":[],"who":{"name":"Li"}}',
     ),
     "lines-for-the-log": (f"menshen/1/{SITE}/{A}/counts", b'{"a\\nALARM: b\\u001b[2J":1}'),
     "below-k": (f"menshen/1/{SITE}/{A}/counts", payload(cell(1), cell(2, 9))),
