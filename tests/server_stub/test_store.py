@@ -228,9 +228,9 @@ def test_a_cell_keeps_its_unknown_fields_and_they_are_part_of_it(engine: sa.Engi
         call = msgspec.structs.replace(cell(1), category=report.Unknown("call"), unknown=unknown)
         return store.Report(UNIT, report.Counts(installation=INSTALLATION, cells=[call]))
 
-    said = of({"lift": 2})
-    assert [k.last for k in add(engine, said, said)] == said.counts.cells * 2
-    assert add(engine, said)[0].conflict is None
+    first = of({"lift": 2})
+    assert [k.last for k in add(engine, first, first)] == first.counts.cells * 2
+    assert add(engine, first)[0].conflict is None
     for other in (of({"lift": 3}), of({})):
         assert add(engine, other)[0].conflict == other.counts.cells[0]
     with engine.connect() as connection:
