@@ -9,6 +9,7 @@ MUTANTS ?= 1000000
 MINUTES ?= 10
 HOURS ?= 1
 FRAMES ?= 100000
+DEMOS ?= 20
 CAMERA ?=
 PHOTOS ?=
 PUBLISH ?=
@@ -16,7 +17,7 @@ PUBLISH ?=
 .PHONY: always demo test test-hardware check firmware bench bench-sight drawings circuit enclosure fuzz soak soak-osdp pictures lock clean
 
 demo: $(VENV)/ready .cache/apt-demo
-	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CAMERA),--camera $(CAMERA))
+	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds='$(SECONDS)') $(if $(CAMERA),--camera='$(CAMERA)')
 
 test: $(VENV)/ready .cache/apt-demo .cache/apt-test .cache/apt-drawings .cache/micropython
 	$(BIN)/python -m pytest -m "not hardware"
@@ -64,9 +65,11 @@ enclosure: $(VENV)/ready .cache/apt-enclosure
 fuzz: $(VENV)/ready
 	$(BIN)/python -m tests.fuzz --mutants $(MUTANTS) --minutes $(MINUTES)
 
-# FRAMES through the decoder's process; fails where memory is not flat within 5 MiB.
-soak: $(VENV)/ready
+# FRAMES through the decoder's process; fails where memory is not flat within 5 MiB. Then the demo,
+# DEMOS times beside two busy loops; fails where one accuses a door.
+soak: $(VENV)/ready .cache/apt-demo
 	nice $(BIN)/python -m tests.soak --frames $(FRAMES)
+	nice $(BIN)/python -m tests.demo.soak --runs $(DEMOS)
 
 # HOURS of polling in real time, libosdp against the controller's firmware; fails where the session drops.
 soak-osdp: $(VENV)/ready .cache/trixie-micropython

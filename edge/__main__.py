@@ -46,13 +46,16 @@ CHECK_S = 1.0
 UnitFile = Annotated[Path, typer.Argument(help="The unit.toml of this unit's card.")]
 
 
-def main() -> None:
-    """The command's entry: bad input ends in one sentence and exit code 2."""
+def main(command: Callable[[], object] | None = None) -> None:
+    """The command's entry: bad input ends in one sentence and exit code 2.
+
+    `command` runs in place of what the command line names.
+    """
     # A core would hold frames and who passed, and the watchdog's SIGABRT asks for one.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.basicConfig(format="menshen-edge: %(message)s", level=logging.INFO, stream=sys.stderr)
     try:
-        app()
+        (command or app)()
     except KeyboardInterrupt:
         sys.exit(130)
     except (ConfigError, TrustError, WorldFailure, ImportError) as error:
@@ -69,17 +72,27 @@ def run(
     seconds: Annotated[float | None, typer.Option(help="End after so many seconds.", min=0)] = None,
 ) -> None:
     """Run the door of UNIT_TOML until it is stopped."""
-    unit = unit_file.read(unit_toml)
+    serve(unit_file.read(unit_toml), _show if show else None, seconds)
+
+
+def serve(
+    unit: Unit,
+    on_decision: Callable[[Verdict, Decision], None] | None = None,
+    seconds: float | None = None,
+    around: Callable[[World], World] = lambda world: world,
+) -> None:
+    """Run the door of `unit` until it is stopped; `around` may put ports of its own before them."""
     if board.bind(Path(unit.state), unit.board, board.serial()):
         logging.getLogger("menshen").info("this card belongs to this board from now on")
-    with assembly.open_world(unit) as (world, believed):
+    with assembly.open_world(unit) as (opened, believed):
+        world = around(opened)
         loop = Loop(
             world,
             believed,
             assembly.place_of(unit),
             assembly.settings_of(unit),
             random.SystemRandom(),
-            _show if show else None,
+            on_decision,
         )
         _until_stopped(loop, world, 1 / unit.camera.frames_per_s, seconds)
 

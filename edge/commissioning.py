@@ -10,10 +10,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from edge.doorway import signals
-from edge.doorway.inputs import Inputs
 from edge.doorway.ports import Door
 from edge.doorway.signals import DoorAction, Signal, Step
-from edge.wire.unit import Input
+from edge.wire.inputs import Input
 
 TICK_S = 0.05
 SHOWN_S = 2.0  # each light and sound
@@ -25,7 +24,7 @@ _LIGHTS = (
 )
 
 
-class _Words(NamedTuple):
+class Words(NamedTuple):
     """An input in plain words."""
 
     name: str
@@ -34,14 +33,14 @@ class _Words(NamedTuple):
     do: str
 
 
-_WORDS: dict[Input, _Words] = {
-    "contact": _Words("door contact", "open", "shut", "open the door and shut it"),
-    "exit_button": _Words("exit button", "pressed", "not pressed", "press it"),
-    "fire": _Words("fire contact", "ALARM", "at rest", "have the fire panel open its loop"),
-    "help_button": _Words("help button", "pressed", "not pressed", "press it"),
-    "tamper": _Words("lid switch", "lid open", "lid shut", "open the lid and shut it"),
-    "turn": _Words("turn sensor, in", "turned", "still", "walk in"),
-    "turn_out": _Words("turn sensor, out", "turned", "still", "walk out"),
+WORDS: dict[Input, Words] = {
+    "contact": Words("door contact", "open", "shut", "open the door and shut it"),
+    "exit_button": Words("exit button", "pressed", "not pressed", "press it"),
+    "fire": Words("fire contact", "ALARM", "at rest", "have the fire panel open its loop"),
+    "help_button": Words("help button", "pressed", "not pressed", "press it"),
+    "tamper": Words("lid switch", "lid open", "lid shut", "open the lid and shut it"),
+    "turn": Words("turn sensor, in", "turned", "still", "walk in"),
+    "turn_out": Words("turn sensor, out", "turned", "still", "walk out"),
 }
 
 
@@ -57,7 +56,7 @@ class Trial:
     ) -> None:
         """`wired`: the inputs that unit.toml names."""
         self._door = tried
-        self._wired = [name for name in _WORDS if name in wired]
+        self._wired = [name for name in WORDS if name in wired]
         self._say = say
         self._level: dict[Input, bool | None] = {}
         self._seen: set[Input] = set()  # said both yes and no, or turned
@@ -65,7 +64,7 @@ class Trial:
     @property
     def unseen(self) -> list[str]:
         """The inputs that were not seen to move, in plain words."""
-        return [_WORDS[name].name for name in self._wired if name not in self._seen]
+        return [WORDS[name].name for name in self._wired if name not in self._seen]
 
     def inputs(self, seconds: float, enough: Callable[[], bool]) -> None:
         """Show each input live until all have moved, `enough` says so, or `seconds` are over."""
@@ -117,7 +116,7 @@ class Trial:
         said = self._door.inputs()
         turns = dict(zip(("turn", "turn_out"), self._door.turned(), strict=True))
         for name in self._wired:
-            words = _WORDS[name]
+            words = WORDS[name]
             if name in turns:
                 if turns[name]:
                     self._seen.add(name)
@@ -125,7 +124,7 @@ class Trial:
                 elif first:
                     self._say(f"  {words.name}: {words.no} ({words.do})")
                 continue
-            yes = _of(said, name)
+            yes = said.level(name)
             if first:
                 now = "says nothing" if yes is None else words.yes if yes else words.no
                 self._say(f"  {words.name}: {now} ({words.do})")
@@ -133,16 +132,6 @@ class Trial:
                 self._seen.add(name)
                 self._say(f"  {words.name}: {words.yes if yes else words.no}")
             self._level[name] = yes
-
-
-def _of(said: Inputs, name: Input) -> bool | None:
-    if name == "contact":
-        return said.open
-    if name == "exit_button":
-        return said.exit
-    if name == "help_button":
-        return said.help
-    return said.fire if name == "fire" else said.tamper
 
 
 def enter_pressed() -> bool:

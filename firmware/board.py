@@ -20,10 +20,10 @@ SENT_MS_MAX = 300  # 256 bytes at 9,600 baud; a line held for longer would silen
 
 # Which bit each pin makes, and the level that means yes (hardware/pins.toml, `active`).
 _INPUTS = (
-    (pins.CONTACT, inputs.OPEN, 1),
-    (pins.EXIT_BUTTON, inputs.EXIT, 0),
+    (pins.CONTACT, inputs.CONTACT, 1),
+    (pins.EXIT_BUTTON, inputs.EXIT_BUTTON, 0),
     (pins.FIRE, inputs.FIRE, 1),
-    (pins.HELP_BUTTON, inputs.HELP, 0),
+    (pins.HELP_BUTTON, inputs.HELP_BUTTON, 0),
     (pins.TURN, inputs.TURN, 0),
     (pins.TURN_OUT, inputs.TURN_OUT, 0),
     (pins.TAMPER, inputs.TAMPER, 1),

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from edge.wire.foreign_formats import FORMATS
 from edge.wire.unit import Camera
 from provisioning import authority as authorities
 from provisioning import batch, inventory, pairing, repository, sites
@@ -121,7 +122,7 @@ def issuer_key(
 def recognise(
     estate: Estate,
     name: IssuerName,
-    format: Annotated[str, typer.Option(help="Its format, as hc1.")],
+    format: Annotated[str, typer.Option(help=f"Its format: {', '.join(FORMATS)}.")],
     terms: Annotated[Path, typer.Option(help="JSON: what of its claims gives which colour.")],
     keys: Annotated[Path, typer.Option(help="JSON: the list of its keys.")],
     site: Annotated[

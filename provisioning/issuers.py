@@ -12,6 +12,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from edge.wire import hc1, keys, trust
+from edge.wire.foreign_formats import FORMATS
 from edge.wire.trust import COLOURS, DC1, ColourName, Group, Name, Seconds
 from provisioning import estate as places
 from provisioning import files
@@ -152,8 +153,8 @@ def foreign(
 ) -> Folder:
     """Recognise a foreign issuer: `terms` maps its claims to ours, `key_list` holds its keys.
 
-    Both are JSON; repeating the step renews them. What doors would not understand is refused,
-    where the format is one that this version knows. Raises ProvisioningError.
+    Both are JSON; repeating the step renews them. What doors would not understand is refused.
+    Raises ProvisioningError.
     """
     with places.changing(estate):
         path = places.issuer(estate, name)
@@ -161,11 +162,15 @@ def foreign(
         wanted = _issuer(said | {"sites": list(sites)}, [])
         if format == DC1:
             raise ProvisioningError(f"{DC1!r} is our own format; run: menshen-provision issuer")
+        if format not in FORMATS:
+            raise ProvisioningError(
+                f"{format!r} is no format that this version recognises; it knows "
+                f"{', '.join(FORMATS)}: name it with --format"
+            )
         if (path / "issuer.toml").exists() and read(estate, name) != wanted:
             raise ProvisioningError(f"{path} is there with other settings; it was kept as it is")
         texts = {"terms.json": _json(terms, dict), "keys.json": _json(key_list, object)}
-        if format == hc1.FORMAT:
-            _check_hc1(texts["terms.json"], texts["keys.json"], name)
+        _check_foreign(format, texts["terms.json"], texts["keys.json"], name)
         folder = Folder(path)
         folder.signing_key("keys")
         folder.signing_key("status")
@@ -257,12 +262,15 @@ def _json(path: Path, kind: type) -> bytes:
         raise ProvisioningError(f"{path} is not what was expected: {error}") from None
 
 
-def _check_hc1(terms: bytes, key_list: bytes, name: str) -> None:
+def _check_foreign(format: str, terms: bytes, key_list: bytes, name: str) -> None:
+    readers = FORMATS[format]
     try:
-        hc1.read_terms(terms, name)
-        listed = hc1.read_keys(key_list, name)
+        readers.terms(terms, name)
+        listed = readers.keys(key_list, name)
     except trust.TrustError as error:
         raise ProvisioningError(f"{error}; doors would not understand it") from None
+    if not isinstance(listed, hc1.KeyList):
+        return
     for number, key in enumerate(listed.keys, 1):
         try:
             load_der_public_key(base64.b64decode(key.public, validate=True))

@@ -13,6 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from edge.wire import keys, pair
 from edge.wire import unit as wire
+from edge.wire.inputs import INPUTS
 from edge.wire.trust import Group
 from edge.wire.unit import Broker, Camera, Controlled, Direct, Unit
 from provisioning import authority, boot, files, pins, repository, sites
@@ -112,7 +113,7 @@ def _door(order: Order) -> wire.Door:
                 "port": order.controller,
                 "key": CONTROLLER_KEY,
                 "baud": order.controller_baud,
-                "inputs": [name for name in wire.INPUTS if name in order.wired],
+                "inputs": [name for name in INPUTS if name in order.wired],
                 "illuminator": wired.illuminator,
             },
             Controlled,

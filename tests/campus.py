@@ -49,11 +49,11 @@ class Door:
     runtime: Path
     shown: int = 0
 
-    def command(self, *more: str) -> list[str]:
-        """The unit's own command, on kept pins."""
+    def command(self, *more: str, program: str = "tests.keeper.door") -> list[str]:
+        """The unit's own command, on kept pins; `program` takes the same arguments."""
         run = ["run", str(self.card / "unit.toml"), *more]
-        program = [sys.executable, "-m", "tests.keeper.door", str(self.socket)]
-        return [*within(self.runtime), *program, "--", *run]
+        python = [sys.executable, "-m", program, str(self.socket)]
+        return [*within(self.runtime), *python, "--", *run]
 
     def show(self, luma: Luma) -> None:
         """The next thing that its camera sees (uint8, height x width)."""

@@ -1,6 +1,8 @@
-"""What several tests share: keys, a trusted city, a unit's file."""
+"""What several tests share: keys, a trusted city, a unit's file; and who may start a process."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -15,6 +17,28 @@ from tests.realm import Realm
 # A busy machine is slow, not wrong; a failure prints what repeats it.
 settings.register_profile("menshen", deadline=None, print_blob=True)
 settings.load_profile("menshen")
+
+_STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn"}
+_unmarked: list[str] = []  # the test that runs, where it is not marked `system`
+
+
+def _refuse_processes(event: str, _: object) -> None:
+    """An audit hook (sys.addaudithook): `make test-quick` leaves out what is marked, so what
+    starts a process must be.
+    """
+    if _unmarked and event in _STARTS:
+        raise AssertionError(f"{_unmarked[0]} starts a process; mark it pytest.mark.system")
+
+
+sys.addaudithook(_refuse_processes)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    _unmarked[:] = [] if item.get_closest_marker("system") else [item.nodeid]
+    yield
+    _unmarked.clear()
+
 
 os.environ["COLUMNS"] = "100"  # tables are as wide wherever the tests run
 

@@ -18,7 +18,8 @@ from edge.adapters.door.gpio import GpioDoor
 from edge.adapters.door.osdp import OsdpDoor
 from edge.doorway.ports import Door
 from edge.parts import DoorLost
-from edge.wire.unit import INPUTS, Controlled, Input, Pins
+from edge.wire.inputs import INPUTS, Input
+from edge.wire.unit import Controlled, Pins
 from tests.controller import KEY, Cable, Controller
 
 ROOT = Path(__file__).parent.parent
@@ -149,7 +150,7 @@ def rig(
     kind: str,
     folder: Path,
     interpreter: tuple[str, ...],
-    wired: tuple[Input, ...] = INPUTS,
+    wired: tuple[Input, ...] = tuple(INPUTS),
 ) -> Iterator[Rig]:
     """A door that works; `kind`: direct, or safe: the firmware in `interpreter`."""
     made = Direct(wired) if kind == "direct" else Safe(folder, wired, interpreter)

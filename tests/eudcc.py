@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from edge.clock.reckoning import Interval
 from edge.judge.foreign import Foreign, hc1
-from edge.judge.verdict import Place, Recogniser, Verdict
+from edge.judge.verdict import Place, Recogniser, Verdict, judge_foreign
 from edge.wire.code import base45_encode
 from edge.wire.hc1 import EVIDENCE, Evidence, Key, KeyList, Row, Terms
 from edge.wire.trust import Issuer
@@ -182,7 +182,7 @@ def text(kind: str, entry: dict[str, Any], **claims: Any) -> bytes:
 def judged(symbol: bytes, at_s: int, error_s: int = 0, **more: Any) -> Verdict:
     """The verdict of a recogniser that has our one key and, unless said, takes anything."""
     keys = KeyList((more.pop("key", key()),))
-    return recogniser(keys, **more).judge(symbol, PLACE, at(at_s, error_s))
+    return judge_foreign(recogniser(keys, **more).read(symbol), PLACE, at(at_s, error_s))
 
 
 def digest(symbol: bytes) -> bytes:

@@ -31,7 +31,9 @@ from edge.passing.lane import Lane, Sensors
 from edge.sight.frame import Sighting, Symbol
 from edge.wire import holder, keys, report, status, trust
 from edge.wire.code import Code, Colour, Status, encode
+from edge.wire.inputs import INPUTS
 from edge.wire.rules import PLAIN, DoorRules
+from tests.levels import but
 
 SITE, UNIT = "campus", "north-1"
 GROUPS = frozenset({"campus", "campus/north-1"})
@@ -423,7 +425,7 @@ class Street:
             assert self.monotonic_s >= self.shown_until_s, "the reminder cuts a person's signal"
             assert self.leaf
             assert self.leaf.propped, "the buzzer asks to shut a door that is not held"
-            assert not self.said.fire, "the buzzer asks for something during a fire"
+            assert not self.said.level("fire"), "the buzzer asks for something during a fire"
         else:
             self.shown_until_s = self.monotonic_s + action.lasts_ms / 1000
         self.actions.append((self.monotonic_s, action.signal))
@@ -480,11 +482,8 @@ class Leaf:
         return self.street.monotonic_s - self.shut_s > HELD_S
 
     def says(self, said: Inputs) -> Inputs:
-        return replace(
-            said,
-            open=self.open,
-            exit=self.street.monotonic_s - self.pressed_s < 2 * TICK_S,
-        )
+        pressed = self.street.monotonic_s - self.pressed_s < 2 * TICK_S
+        return but(said, contact=self.open, exit_button=pressed)
 
     def pass_time(self) -> None:
         street, now_s = self.street, self.street.monotonic_s
@@ -512,8 +511,9 @@ class Leaf:
             self.truly["forced"] = now_s
         if self.propped:
             self.truly["held"] = now_s
-        for alarm in ("fire", "tamper", "latched", "help"):
-            if getattr(street.said, alarm):
+        causes = {row.alarm: street.said.level(name) for name, row in INPUTS.items() if row.alarm}
+        for alarm, there in {**causes, "latched": street.said.latched}.items():
+            if there:
                 self.truly[alarm] = now_s
 
     def _comes(self, at_s: float) -> None:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -32,7 +32,7 @@ RECEIVED_MAX = 64
 QUEUED_MAX = 16
 _TRUST = f"{repository.TOPIC}/#"
 RECONNECT_S_MAX = 60.0
-DOWN: tuple[report.Leaf, ...] = ("ack", "answer")  # what a unit is sent
+DOWN: tuple[report.DownLeaf, ...] = get_args(report.DownLeaf)
 NO_CHECK_TIME = 0x200000
 """OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python's `ssl` does not name."""
 
@@ -56,7 +56,7 @@ class MqttUplink:
         self._dates: _Dates | None = None  # of the last broker's certificate
         self._refused = ""  # why we ended the last try ourselves
         self._site, self._unit = unit.site, unit.name
-        self._received: deque[tuple[report.Leaf, bytes]] = deque(maxlen=RECEIVED_MAX)
+        self._received: deque[tuple[report.DownLeaf, bytes]] = deque(maxlen=RECEIVED_MAX)
         self._trust = trust
         self._connected = False
         self._failures = 0
@@ -91,7 +91,7 @@ class MqttUplink:
         if self._connected:
             self._client.publish(self._topic(leaf), payload, qos=0 if leaf == "ask" else 1)
 
-    def received(self) -> list[tuple[report.Leaf, bytes]]:
+    def received(self) -> list[tuple[report.DownLeaf, bytes]]:
         """What came down since the last call."""
         return [self._received.popleft() for _ in range(len(self._received))]
 

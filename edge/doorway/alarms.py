@@ -8,6 +8,7 @@ somebody's ordinary way in or out. The terms are the field's: *door forced open*
 from dataclasses import dataclass
 
 from edge.doorway.inputs import Inputs
+from edge.wire.inputs import INPUTS
 from edge.wire.report import ALARMS, Alarm
 
 GRACE_S = 2.0
@@ -64,32 +65,31 @@ class Doorway:
         While it cannot, alarms stay as they are, and what opens at once afterwards was forced by
         nobody: a request to exit may have gone unseen. So it is when the program starts.
         """
-        if inputs is None or inputs.open is None or self._first:
+        if inputs is None or inputs.level("contact") is None or self._first:
             self._first = False
             self._excused_until_s = max(self._excused_until_s, at_s + EXIT_S)
         if inputs is None:
             self._leaf = _Leaf()
             self._caused_s = dict.fromkeys(self._told(at_s), at_s)
             return Said(self._told(at_s))
-        if inputs.exit:
+        exit_pressed = inputs.level("exit_button")
+        if exit_pressed:
             self._excused_until_s = max(self._excused_until_s, at_s + EXIT_S)
             if not self._pressed:  # a button that was taped down lets nobody through for ever
                 self._passed_s = max(self._passed_s, at_s)
-        self._pressed = bool(inputs.exit)
-        if inputs.fire:  # the lock has no power, people leave, and the buzzer asks for nothing
+        self._pressed = bool(exit_pressed)
+        if inputs.level("fire"):  # the lock has no power, people leave; the buzzer is quiet
             self._excused_until_s = max(self._excused_until_s, at_s + EXIT_S)
             self._passed_s = max(self._passed_s, at_s)
-        self._leaf = self._leaf.seen(inputs.open, at_s, at_s <= self._excused_until_s)
+        self._leaf = self._leaf.seen(inputs.level("contact"), at_s, at_s <= self._excused_until_s)
         held = self._held(at_s)
         causes: dict[Alarm, bool | None] = {
-            "fire": inputs.fire,
-            "tamper": inputs.tamper,
             "latched": inputs.latched,
             # Where no request to exit is wired, every way out by the handle would look like this.
-            "forced": inputs.exit is not None and self._leaf.forced(at_s),
+            "forced": exit_pressed is not None and self._leaf.forced(at_s),
             "held": held,
-            "help": inputs.help,
         }
+        causes |= {row.alarm: inputs.level(name) for name, row in INPUTS.items() if row.alarm}
         self._caused_s |= {alarm: at_s for alarm, there in causes.items() if there}
         return Said(self._told(at_s), held and at_s >= self._remind_s)
 

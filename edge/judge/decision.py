@@ -1,6 +1,7 @@
 """What this door does about a verdict: open or not, for how many, with which signal, and why."""
 
 from dataclasses import dataclass, replace
+from typing import Literal, assert_never
 
 from edge.clock.reckoning import Now
 from edge.doorway.signals import Signal
@@ -8,7 +9,11 @@ from edge.judge.verdict import Genuine, Reason, Refused, Verdict
 from edge.wire.code import Colour
 from edge.wire.hours import certainly
 from edge.wire.report import Category
-from edge.wire.rules import SLOW, DoorRules
+from edge.wire.rules import SLOW, Choice, DoorRules
+from edge.wire.rules import Unsure as RuleOfUnsure
+
+UnsureKind = Literal["time", "status", "trust", "start"]
+"""What a door may not know and a site may decide about (`edge.wire.rules.Unsure`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +47,10 @@ def _decide(verdict: Verdict, rules: DoorRules, now: Now, inside: int) -> Decisi
         return _genuine(verdict, rules, now, inside)
     why = verdict.reason.value
     if isinstance(verdict, Refused):
-        category = _REFUSED.get(verdict.reason, "not-genuine")
-        return _shut(_SIGNAL.get(verdict.reason, Signal.REFUSED), category, why)
+        category, signal = _REFUSED[verdict.reason]
+        return _shut(signal, category, why)
     category, rule = _UNSURE[verdict.reason]
-    if verdict.otherwise is None or rule is None or getattr(rules.unsure, rule) == "shut":
+    if verdict.otherwise is None or rule is None or _choice(rules.unsure, rule) == "shut":
         return _shut(Signal.HELP, category, why)
     sure = _decide(verdict.otherwise, rules, now, inside)
     return replace(sure, category=category, why=why) if sure.opens else sure
@@ -77,6 +82,20 @@ def _genuine(verdict: Genuine, rules: DoorRules, now: Now, inside: int) -> Decis
     return Decision(True, said.party, Signal.OPEN, category, why, rules.slow_ms if slow else 0)
 
 
+def _choice(unsure: RuleOfUnsure, kind: UnsureKind) -> Choice:
+    match kind:
+        case "time":
+            return unsure.time
+        case "status":
+            return unsure.status
+        case "trust":
+            return unsure.trust
+        case "start":
+            return unsure.start
+        case _:
+            assert_never(kind)
+
+
 def _shut(signal: Signal, category: Category, why: str) -> Decision:
     return Decision(False, 0, signal, category, why)
 
@@ -88,25 +107,27 @@ _COLOUR: dict[Colour, Category] = {
 }
 _SHUT = {Colour.GREEN: Signal.REFUSED, Colour.YELLOW: Signal.HELP, Colour.RED: Signal.REFUSED}
 
-_REFUSED: dict[Reason, Category] = {  # every other is not genuine
-    Reason.PROOF_OLD: "proof-old",
-    Reason.PHONE_CLOCK: "phone-clock",
-    Reason.OTHER_DOOR: "not-here",
-    Reason.DOOR_NOT_NAMED: "not-here",
-    Reason.EXPIRED: "expired",
-    Reason.NOT_YET: "not-yet",
-    Reason.NOT_HERE: "not-here",
-    Reason.REVOKED: "revoked",
-    Reason.USED: "used",
-    Reason.NO_EVIDENCE: "not-recognised",
+_REFUSED: dict[Reason, tuple[Category, Signal]] = {  # as what it counts, and what is shown
+    Reason.MALFORMED: ("not-genuine", Signal.REFUSED),
+    Reason.BAD_SIGNATURE: ("not-genuine", Signal.REFUSED),
+    Reason.KEY_WINDOW: ("not-genuine", Signal.REFUSED),
+    Reason.LIFE_TOO_LONG: ("not-genuine", Signal.REFUSED),
+    Reason.COLOUR_NOT_ALLOWED: ("not-genuine", Signal.REFUSED),
+    Reason.PROOF_MISSING: ("not-genuine", Signal.REFUSED),
+    Reason.BAD_PROOF: ("not-genuine", Signal.REFUSED),
+    Reason.PROOF_OLD: ("proof-old", Signal.REFRESH),
+    Reason.PHONE_CLOCK: ("phone-clock", Signal.REFRESH),
+    Reason.OTHER_DOOR: ("not-here", Signal.REFUSED),
+    Reason.DOOR_NOT_NAMED: ("not-here", Signal.REFRESH),
+    Reason.EXPIRED: ("expired", Signal.REFRESH),
+    Reason.NOT_YET: ("not-yet", Signal.REFUSED),
+    Reason.NOT_HERE: ("not-here", Signal.REFUSED),
+    Reason.REVOKED: ("revoked", Signal.REFUSED),
+    Reason.USED: ("used", Signal.REFUSED),
+    Reason.NO_EVIDENCE: ("not-recognised", Signal.REFUSED),
 }
-_SIGNAL = {  # what a person can put right on the phone; every other is plainly refused
-    Reason.EXPIRED: Signal.REFRESH,
-    Reason.PROOF_OLD: Signal.REFRESH,
-    Reason.PHONE_CLOCK: Signal.REFRESH,
-    Reason.DOOR_NOT_NAMED: Signal.REFRESH,
-}
-_UNSURE: dict[Reason, tuple[Category, str | None]] = {  # as what it counts, and whose rule decides
+# As what an unsure code counts, and which of the site's rules decides; None: it stays shut.
+_UNSURE: dict[Reason, tuple[Category, UnsureKind | None]] = {
     Reason.UNKNOWN_ISSUER: ("unsure-issuer", None),  # nobody knows who signed it
     Reason.TIME_UNKNOWN: ("unsure-time", "time"),
     Reason.STATUS_UNKNOWN: ("unsure-status", "status"),
@@ -115,3 +136,6 @@ _UNSURE: dict[Reason, tuple[Category, str | None]] = {  # as what it counts, and
     Reason.TRUST_EXPIRED: ("unsure-trust", None),  # DESIGN section 5: shut
     Reason.JUST_STARTED: ("unsure-start", "start"),
 }
+
+if _REFUSED.keys() | _UNSURE.keys() != set(Reason) or _REFUSED.keys() & _UNSURE.keys():
+    raise AssertionError("each reason is in one of the two tables: a new one is no forgery")

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from edge.clock.issuer_floors import Floors
 from edge.clock.reckoning import Interval, Now
@@ -13,7 +13,7 @@ from edge.wire import code, holder, keys
 from edge.wire.code import Code, Colour, Malformed, Signed
 from edge.wire.holder import Held
 from edge.wire.rules import PLAIN, Ages, DoorRules, Holder
-from edge.wire.trust import Trust, TrustedKey
+from edge.wire.trust import KeyTerms, Trust, TrustedKey
 
 
 class Reason(Enum):
@@ -128,15 +128,43 @@ class Listed(Protocol):
         """Whether the bit is set; None: the list does not go so far."""
 
 
+class Meaning(NamedTuple):
+    """A colour that a foreign code stands for, and when: Unix seconds UTC."""
+
+    colour: Colour
+    starts_s: int
+    ends_s: int  # the first second no longer
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a foreign code says in our terms, after its signature was found right."""
+
+    terms: KeyTerms  # of the key that signed it
+    sub: str  # what tells one holder's code from another's
+    iat_s: int
+    exp_s: int  # the first second no longer
+    life_s: int  # as its issuer counts it
+    meanings: tuple[Meaning, ...]  # the first that is current counts; none: no evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Why a foreign code says nothing: torn, of an unknown issuer, or wrongly signed."""
+
+    reason: Literal[Reason.MALFORMED, Reason.UNKNOWN_ISSUER, Reason.BAD_SIGNATURE]
+    subject: bytes
+
+
 class Recogniser(Protocol):
-    """A foreign format: its codes judged in our terms."""
+    """A foreign format. It reads and checks the signature; the verdict is made here."""
 
     @property
     def prefix(self) -> bytes:
         """What its texts begin with."""
 
-    def judge(self, text: bytes, place: Place, now: Interval) -> Verdict:
-        """The verdict; never raises, whatever `text` holds."""
+    def read(self, text: bytes) -> Statement | Unread:
+        """What `text` says; never raises, whatever it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +213,11 @@ def verify(
     if key is None:
         return Refused(Reason.BAD_SIGNATURE, claimed)
     said = signed.code
-    subject = f"{key.issuer}/{said.sub}".encode()
-    if not key.from_s <= said.iat_s < key.until_s:
-        return Refused(Reason.KEY_WINDOW, subject)
-    dated = Dated(key.public, said.iat_s, key.until_s)
+    terms = key.terms
+    subject = f"{terms.issuer}/{said.sub}".encode()
+    if outside := _in_window(said.iat_s, terms):
+        return Refused(outside, subject)
+    dated = Dated(key.public, said.iat_s, terms.until_s)
     proof = None
     if held is not None:
         if said.cnf is None or not keys.verify(said.cnf, held.message, held.signature):
@@ -196,18 +225,18 @@ def verify(
         proof = Proof(said.cnf, held.iat_s)
     time = floors.of(key.public, now)
     certain = (
-        _allowed(said, key, place)
+        _allowed(said, terms, place)
         or _proven(said, held, believed.rules.holder, place)
-        or _in_time(said, time)
+        or _in_time(said.iat_s if said.nbf_s is None else said.nbf_s, said.exp_s, time)
         or (proof and _fresh(said, proof, believed.rules.holder, time))
     )
     if certain:
         return Refused(certain, subject, dated, proof)
-    listed = _listed(said, key, believed, now)
+    listed = _listed(said, terms, believed, now)
     if listed is Reason.REVOKED:
         return Refused(listed, subject, dated)
     verdict: Genuine | Unsure = Genuine(
-        said, _colour(said, time, believed.rules.opens), subject, key.issuer, proof, dated
+        said, _colour(said, time, believed.rules.opens), subject, terms.issuer, proof, dated
     )
     for unsure in (  # the last one found is what people are told
         listed,
@@ -226,7 +255,7 @@ def _torn(text: bytes) -> Refused:
 def _foreign(text: bytes, believed: Believed, place: Place, now: Now) -> Verdict | None:
     for recogniser in believed.foreign:
         if text.startswith(recogniser.prefix):
-            said = recogniser.judge(text, place, now.interval)
+            said = judge_foreign(recogniser.read(text), place, now.interval)
             if isinstance(said, Refused) or (isinstance(said, Unsure) and not said.otherwise):
                 return said
             if believed.rules.holder.required:  # no phone signs one
@@ -239,6 +268,52 @@ def _foreign(text: bytes, believed: Believed, place: Place, now: Now) -> Verdict
     return None
 
 
+def judge_foreign(said: Statement | Unread, place: Place, time: Interval) -> Verdict:
+    """Refused outranks unsure, unsure outranks genuine: so the order of these lines."""
+    if isinstance(said, Unread):
+        if said.reason is Reason.UNKNOWN_ISSUER:
+            return Unsure(said.reason, said.subject)
+        return Refused(said.reason, said.subject)
+    terms = said.terms
+    subject = f"{terms.issuer}/{said.sub}".encode()
+    exp_s = min(said.exp_s, terms.until_s)
+    certain = (
+        _in_window(said.iat_s, terms)
+        or _lives(said.life_s, terms)
+        or _belongs(terms, place)
+        or _in_time(said.iat_s, exp_s, time)
+    )
+    if certain:
+        return Refused(certain, subject)
+    meaning = _meaning(said.meanings, time)
+    if isinstance(meaning, Reason):
+        return Refused(meaning, subject)
+    if meaning.colour not in terms.colours:
+        return Refused(Reason.COLOUR_NOT_ALLOWED, subject)
+    exp_s = min(exp_s, meaning.ends_s)
+    code_ = Code(colour=meaning.colour, sub=said.sub, iat_s=said.iat_s, exp_s=exp_s)
+    sure = Genuine(code_, meaning.colour, subject, terms.issuer)
+    if exp_s <= time.latest_s or meaning.starts_s > time.earliest_s:
+        return Unsure(Reason.TIME_UNKNOWN, subject, otherwise=sure)
+    return sure
+
+
+def _meaning(meanings: Iterable[Meaning], time: Interval) -> Meaning | Reason:
+    """The first that may be current; else why there is none.
+
+    One that has not begun is named before one that is over: its holder need only wait.
+    """
+    reason = Reason.NO_EVIDENCE
+    for meaning in meanings:
+        if meaning.starts_s > time.latest_s:
+            reason = Reason.NOT_YET
+        elif meaning.ends_s > time.earliest_s:
+            return meaning
+        elif reason is Reason.NO_EVIDENCE:
+            reason = Reason.EXPIRED
+    return reason
+
+
 def _signed_by(signed: Signed, candidates: Iterable[TrustedKey]) -> TrustedKey | None:
     for key in candidates:  # kids may collide
         if keys.verify(key.public, signed.message, signed.signature):
@@ -249,16 +324,33 @@ def _signed_by(signed: Signed, candidates: Iterable[TrustedKey]) -> TrustedKey |
 # What certainly refuses.
 
 
-def _allowed(said: Code, key: TrustedKey, place: Place) -> Reason | None:
+def _in_window(iat_s: int, terms: KeyTerms) -> Reason | None:
+    """Whether the key was in use when it says that it signed."""
+    return None if terms.from_s <= iat_s < terms.until_s else Reason.KEY_WINDOW
+
+
+def _lives(life_s: int, terms: KeyTerms) -> Reason | None:
+    """Whether the issuer may let a code live so long."""
+    return Reason.LIFE_TOO_LONG if life_s > terms.longest_life_s else None
+
+
+def _belongs(terms: KeyTerms, place: Place) -> Reason | None:
+    """Whether the issuer's codes pass here."""
+    if terms.sites and place.site not in terms.sites:
+        return Reason.NOT_HERE
+    if terms.groups and place.groups.isdisjoint(terms.groups):
+        return Reason.NOT_HERE
+    return None
+
+
+def _allowed(said: Code, terms: KeyTerms, place: Place) -> Reason | None:
     """Whether the issuer may say this, and here."""
-    if said.exp_s - said.iat_s > key.longest_life_s:
-        return Reason.LIFE_TOO_LONG
-    if said.colour not in key.colours or (said.turns and said.turns.colour not in key.colours):
+    if too_long := _lives(said.exp_s - said.iat_s, terms):
+        return too_long
+    if said.colour not in terms.colours or (said.turns and said.turns.colour not in terms.colours):
         return Reason.COLOUR_NOT_ALLOWED
-    if key.sites and place.site not in key.sites:
-        return Reason.NOT_HERE
-    if key.groups and place.groups.isdisjoint(key.groups):
-        return Reason.NOT_HERE
+    if elsewhere := _belongs(terms, place):
+        return elsewhere
     if said.aud and place.groups.isdisjoint(said.aud):
         return Reason.NOT_HERE
     return None
@@ -273,11 +365,10 @@ def _proven(said: Code, held: Held | None, terms: Holder, place: Place) -> Reaso
     return None if held.door == place.door else Reason.OTHER_DOOR
 
 
-def _in_time(said: Code, time: Interval) -> Reason | None:
-    if said.exp_s <= time.earliest_s:
+def _in_time(starts_s: int, exp_s: int, time: Interval) -> Reason | None:
+    if exp_s <= time.earliest_s:
         return Reason.EXPIRED
-    start_s = said.iat_s if said.nbf_s is None else said.nbf_s
-    return Reason.NOT_YET if start_s > time.latest_s else None
+    return Reason.NOT_YET if starts_s > time.latest_s else None
 
 
 def _fresh(said: Code, proof: Proof, terms: Holder, time: Interval) -> Reason | None:
@@ -290,11 +381,11 @@ def _fresh(said: Code, proof: Proof, terms: Holder, time: Interval) -> Reason | 
     return Reason.PROOF_OLD if proof.iat_s < time.earliest_s - terms.back_s else None
 
 
-def _listed(said: Code, key: TrustedKey, believed: Believed, now: Now) -> Reason | None:
+def _listed(said: Code, terms: KeyTerms, believed: Believed, now: Now) -> Reason | None:
     """Whether the issuer's status list has it: a set bit counts however old the list is."""
     if said.status is None:
         return None
-    found = believed.lists.get((key.issuer, said.status.listed))
+    found = believed.lists.get((terms.issuer, said.status.listed))
     revoked = None if found is None else found.revoked(said.status.bit)
     if found is None or revoked is None:
         return Reason.STATUS_UNKNOWN

@@ -5,7 +5,7 @@ bytes of one file in RAM (`ports.Memory`).
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, assert_never
 
 import msgspec
 
@@ -123,6 +123,8 @@ class Lane:
                     self._passed.spent(mark, now)
                 case Nobody(mark):
                     self._passed.give_back(mark)
+                case _:
+                    assert_never(event)
         return Moved(pulse, changed or self._passage.saved() != before)
 
     def forget(self, limits: Limits, now: Now) -> None:

@@ -46,7 +46,7 @@ class Uplink(Protocol):
         `ask` is sent at most once: a late one would be answered in vain.
         """
 
-    def received(self) -> list[tuple[report.Leaf, bytes]]:
+    def received(self) -> list[tuple[report.DownLeaf, bytes]]:
         """What came down since the last call; a bounded queue, the oldest dropped."""
 
     def connected(self) -> bool:

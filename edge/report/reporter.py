@@ -8,6 +8,7 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import assert_never
 
 from edge.clock.ports import Clock
 from edge.clock.reckoning import Now
@@ -70,10 +71,13 @@ class Reporter:
     def tick(self, status: Status, now: Now) -> None:
         """Take what has come down, and send what is due at `now`. Raises StoreLost."""
         for leaf, payload in self._uplink.received():
-            if leaf == "ack":
-                self._take_ack(payload)
-            elif leaf == "answer":
-                self._take_answer(payload)
+            match leaf:
+                case "ack":
+                    self._take_ack(payload)
+                case "answer":
+                    self._take_answer(payload)
+                case _:
+                    assert_never(leaf)
         connected = self._uplink.connected()
         request = self._request.message(connected, now) if self._identity.time_key else None
         if request is not None:

@@ -44,6 +44,8 @@ ACK_KIND = "application/vnd.menshen.ack.1+json"
 ANSWER_KIND = "application/vnd.menshen.time.1+json"
 
 Leaf = Literal["state", "health", "counts", "ack", "ask", "answer"]
+DownLeaf = Literal["ack", "answer"]
+"""What a unit is sent; the others it sends."""
 
 Source = Literal["sync", "system", "rtc", "floor", "build"]
 """Where a unit's time comes from. With `floor` and `build` it only knows what is certainly past."""

@@ -66,17 +66,24 @@ class Issuers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class TrustedKey:
-    """One issuer key as a verdict needs it."""
+class KeyTerms:
+    """What one key of an issuer may sign, where and when; of whatever format."""
 
     issuer: str
-    public: bytes  # 32 bytes
     from_s: int
     until_s: int
     longest_life_s: int
     sites: frozenset[str]  # empty: every site
     groups: frozenset[str]  # empty: every door group
     colours: frozenset[Colour]
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """One issuer key of our own format."""
+
+    public: bytes  # 32 bytes
+    terms: KeyTerms
 
 
 class Trust:
@@ -130,11 +137,15 @@ def _trusted(issuer: Issuer, key: IssuerKey) -> TrustedKey:
         public = keys.public_from_text(key.public)
     except keys.KeyFileError as error:
         raise TrustError(f"the issuers file is signed but not understood: {error}") from None
-    return TrustedKey(
+    return TrustedKey(public, key_terms(issuer, key.from_s, key.until_s))
+
+
+def key_terms(issuer: Issuer, from_s: int, until_s: int) -> KeyTerms:
+    """The terms of a key of `issuer` that was in use from `from_s` until `until_s`."""
+    return KeyTerms(
         issuer.name,
-        public,
-        key.from_s,
-        key.until_s,
+        from_s,
+        until_s,
         issuer.longest_life_s,
         frozenset(issuer.sites),
         frozenset(issuer.groups),

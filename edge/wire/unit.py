@@ -4,11 +4,12 @@ Unknown keys are refused, so a misspelt one is told and not ignored. Paths are r
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import msgspec
 
 from edge.wire import keys
+from edge.wire.inputs import INPUTS, Input
 from edge.wire.trust import Group, Name
 
 UNLOCK_MS_MAX = 10_000
@@ -92,12 +93,6 @@ class Pins(_Table, frozen=True, kw_only=True):
     fire: Bcm | None = None
     help_button: Bcm | None = None
     tamper: Bcm | None = None
-
-
-Input = Literal["turn", "turn_out", "contact", "exit_button", "fire", "help_button", "tamper"]
-"""What a door can say, by the names of hardware/pins.toml."""
-
-INPUTS: tuple[Input, ...] = get_args(Input)
 
 
 class _Door(_Table, frozen=True, kw_only=True, tag_field="kind"):

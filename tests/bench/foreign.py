@@ -4,7 +4,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from edge.judge.verdict import Genuine
+from edge.judge.verdict import Genuine, judge_foreign
 from edge.wire import hc1, hcert
 from edge.wire.hc1 import KeyList
 from tests import eudcc
@@ -25,12 +25,12 @@ def figures(rounds: int) -> list[Figure]:
     among = eudcc.recogniser(KeyList((*others, ours)))
     now = eudcc.at(eudcc.ISSUED_S + 86400)
 
-    assert isinstance(alone.judge(symbol, eudcc.PLACE, now), Genuine)
-    assert isinstance(among.judge(symbol, eudcc.PLACE, now), Genuine)
+    assert isinstance(judge_foreign(alone.read(symbol), eudcc.PLACE, now), Genuine)
+    assert isinstance(judge_foreign(among.read(symbol), eudcc.PLACE, now), Genuine)
     times = race(
         {
-            "one": lambda: alone.judge(symbol, eudcc.PLACE, now),
-            "many": lambda: among.judge(symbol, eudcc.PLACE, now),
+            "one": lambda: judge_foreign(alone.read(symbol), eudcc.PLACE, now),
+            "many": lambda: judge_foreign(among.read(symbol), eudcc.PLACE, now),
             "es256": lambda: public.verify(der, said.message, ec.ECDSA(hashes.SHA256())),
         },
         rounds=rounds,

@@ -117,12 +117,11 @@ def unlock(issuer: str, secrets: Sequence[str], with_key: bool = False) -> list[
 
 @dataclass(frozen=True)
 class Visit:
-    """Who comes: what they are, what they show, and whose code it was before."""
+    """Who comes: what they are, what they show, and when that was made."""
 
     kind: str
     text: str
-    number: int
-    first: int | None = None  # the number of the visit that showed the same code
+    made_s: float  # Unix seconds UTC
 
 
 class Crowd:
@@ -140,19 +139,23 @@ class Crowd:
         self._city = city
         self._rng = rng
         self._number = 0
-        self._again: list[Visit] = []  # to be shown once more
+        self._again: list[tuple[int, Visit]] = []  # from which visit on to show what once more
 
-    def next(self) -> Visit:
-        """The next visit. A phone is unlocked when its owner comes for the first time."""
+    def next(self, wanted: str | None = None) -> Visit:
+        """The next visit, of the `wanted` kind if there is one.
+
+        A phone is unlocked when its owner comes for the first time.
+        """
         self._number += 1
-        if self._again and self._again[0].number + AGAIN_LATER <= self._number:
-            first = self._again.pop(0)
-            return Visit(AGAIN, first.text, self._number, first.number)
+        if wanted is None and self._again and self._again[0][0] <= self._number:
+            first = self._again.pop(0)[1]
+            return Visit(AGAIN, first.text, first.made_s)
         shares = np.array([share for share, _, _ in KINDS.values()], float)
-        kind = list(KINDS)[self._rng.choice(len(KINDS), p=shares / shares.sum())]
-        visit = Visit(kind, self._text(kind), self._number)
+        kind = wanted or list(KINDS)[self._rng.choice(len(KINDS), p=shares / shares.sum())]
+        made_s = time.time()
+        visit = Visit(kind, self._text(kind), made_s)
         if self._rng.random() < AGAIN_SHARE.get(kind, 0):
-            self._again.append(visit)
+            self._again.append((self._number + AGAIN_LATER, visit))
         return visit
 
     def _text(self, kind: str) -> str:
@@ -208,5 +211,5 @@ def _post(url: str, body: dict[str, str], token: str = "") -> dict[str, object]:
     if token:
         headers["Authorization"] = f"Bearer {token}"
     asked = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310
-    with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310
+    with urllib.request.urlopen(asked, timeout=120) as answer:  # noqa: S310
         return dict(json.load(answer))

@@ -1,20 +1,25 @@
 """`python -m tests.demo.street`: what one door's camera sees, one process a door.
 
 Reads one JSON line from its standard input, puts rendered frames before the camera at their time,
-and prints one JSON line for each visit as it begins. Nothing of a code goes any other way.
+and prints one JSON line for each visit before its first frame, with a mark of the code
+(`judging.py`). Each further line of its input names a kind of visit that comes next. Nothing of a
+code goes any other way.
 """
 
 import json
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import numpy as np
 
 from edge.wire import keys
 from tests import scenes
 from tests.campus import put_frame
+from tests.demo.judging import mark
 from tests.demo.people import Crowd
 
 FRAMES_PER_S = 15.0
@@ -39,25 +44,38 @@ class Eyes:
 
 
 def main() -> None:
-    said = json.loads(sys.stdin.readline())
+    order = json.loads(sys.stdin.readline())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    rng = np.random.default_rng(said["seed"])
-    city = keys.private_from_pem(Path(said["city"]).read_text())
-    crowd = Crowd(said["issuer"], said["secrets"], city, rng)
-    eyes = Eyes(Path(said["frames"]))
-    hall = scenes.poster(POSTER, rng) if said["poster"] else None
+    rng = np.random.default_rng(order["seed"])
+    city = keys.private_from_pem(Path(order["city"]).read_text())
+    crowd = Crowd(order["issuer"], order["secrets"], city, rng)
+    eyes = Eyes(Path(order["frames"]))
+    hall = scenes.poster(POSTER, rng) if order["poster"] else None
+    wanted: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_listen, args=(wanted,), daemon=True).start()
     print(json.dumps({"here": True}), flush=True)
     while True:
-        visit = crowd.next()
-        from_s = time.monotonic()
-        told = {"kind": visit.kind, "number": visit.number, "first": visit.first}
-        told |= {"from_s": from_s, "until_s": from_s + VISIT_FRAMES / FRAMES_PER_S}
-        print(json.dumps(told), flush=True)
+        visit = crowd.next(_taken(wanted))
+        key = bytes.fromhex(order["key"])
+        line = {"kind": visit.kind, "mark": mark(key, visit.text.encode()), "made_s": visit.made_s}
+        print(json.dumps(line), flush=True)
         for frame in scenes.visit(visit.text, rng, VISIT_FRAMES, hall):
             eyes.see(frame)
         for _ in range(int(rng.integers(2, 5))):
             eyes.see(scenes.empty(rng, hall))
+
+
+def _listen(wanted: SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        wanted.put(line.strip())
+
+
+def _taken(wanted: SimpleQueue[str]) -> str | None:
+    try:
+        return wanted.get_nowait()
+    except Empty:
+        return None
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from tests.conftest import CITY, related, write_unit
 from tests.keeper import keeper
 from tests.runtime import runtime, within
 
+pytestmark = pytest.mark.system  # real processes
+
 NOW_S = BUILT_S + 10**6
 
 

@@ -19,7 +19,8 @@ from edge.adapters.door.gpio import GpioDoor
 from edge.commissioning import Trial
 from edge.doorway.inputs import Inputs
 from edge.doorway.signals import DoorAction
-from edge.wire.unit import INPUTS, Pins
+from edge.wire.inputs import INPUTS
+from edge.wire.unit import Pins
 from tests.conftest import write_unit
 from tests.edge.look.test_command import one_sentence, systemctl
 from tests.keeper import keeper, ledger
@@ -170,6 +171,7 @@ def command(*arguments: object, path: str = "") -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.mark.system
 def test_at_a_terminal_it_asks_before_the_lock_is_released(tmp_path: Path) -> None:
     """On pins that outlive it, with the relay behind them: one pulse after a yes, none before."""
     unit = card(tmp_path, help_button=6)
@@ -218,6 +220,7 @@ class Shown:
                     return
 
 
+@pytest.mark.system
 def test_without_a_terminal_nothing_is_released_unless_it_was_said(tmp_path: Path) -> None:
     unit = card(tmp_path)
     done: dict[str, subprocess.CompletedProcess[str]] = {}
@@ -236,6 +239,7 @@ def test_without_a_terminal_nothing_is_released_unless_it_was_said(tmp_path: Pat
     assert done["--relay"].stdout.endswith("Relay: off.\n")
 
 
+@pytest.mark.system
 def test_it_leaves_the_door_to_the_units_service(tmp_path: Path) -> None:
     unit = card(tmp_path)
     path = f"{systemctl(tmp_path, 'active')}:{os.environ['PATH']}"
@@ -244,6 +248,7 @@ def test_it_leaves_the_door_to_the_units_service(tmp_path: Path) -> None:
     assert "systemctl stop menshen-edge.service" in said
 
 
+@pytest.mark.system
 def test_what_cannot_be_is_one_sentence(tmp_path: Path) -> None:
     assert "cannot be read" in one_sentence(command(tmp_path / "unit.toml"))
     twice = card(tmp_path, contact=17)

@@ -161,6 +161,7 @@ def test_2_a_stripped_holder_code_is_refused_and_a_whole_one_opens(tmp_path: Pat
     assert shown(street, "holder", text=whole.encode()) == 1
 
 
+@pytest.mark.system
 def test_2_a_cut_cable_opens_nothing(tmp_path: Path) -> None:
     """The controller's relay falls, and what was asked for meanwhile never comes."""
     cable = Cable(tmp_path / "port")
@@ -259,6 +260,7 @@ def test_6_a_wiped_broker_loses_nothing(tmp_path: Path) -> None:
     assert ledger(street).balanced
 
 
+@pytest.mark.system
 def test_7_a_dead_program_leaves_the_relay_to_the_one_shot(tmp_path: Path) -> None:
     """SIGKILL in mid-pulse, with real pins that keep their level: the wiring ends the pulse."""
     program = (

@@ -51,6 +51,7 @@ def test_every_kind_of_eyes_may_be_opened(service: configparser.SectionProxy) ->
     assert "DevicePolicy" not in service
 
 
+@pytest.mark.system
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 def test_systemd_understands_every_line(tmp_path: Path) -> None:
     copy = tmp_path / FILE.name

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,7 +21,12 @@ from tests.world import KINDS, Street, Troubles, Visit, ledger
 HOUR_S = 3600
 
 
-@pytest.mark.parametrize("seed", range(8))
+def seeds(of: range) -> list[Any]:
+    """The first two always, the rest where there is time."""
+    return [*of[:2], *(pytest.param(seed, marks=pytest.mark.slow) for seed in of[2:])]
+
+
+@pytest.mark.parametrize("seed", seeds(range(8)))
 def test_quiet_street_answers_every_visit_once(seed: int, tmp_path: Path) -> None:
     street = Street(seed, tmp_path, per_hour=300).run(HOUR_S)
     answered = 0
@@ -38,7 +44,7 @@ def test_quiet_street_answers_every_visit_once(seed: int, tmp_path: Path) -> Non
     assert ledger(street).balanced
 
 
-@pytest.mark.parametrize("seed", range(100, 112))
+@pytest.mark.parametrize("seed", seeds(range(100, 112)))
 def test_rough_street_loses_and_doubles_nothing(seed: int, tmp_path: Path) -> None:
     troubles = Troubles(
         power_cuts=2,

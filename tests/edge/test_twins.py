@@ -21,6 +21,8 @@ import pytest
 from edge.wire import code, holder, report
 from tests.world import Street, Troubles
 
+pytestmark = pytest.mark.slow  # left out of make test-quick
+
 HOUR_S = 3600
 SEED = 42
 TROUBLES = {"power_cuts": 0.3, "broker_outages": 0.3, "camera_losses": 0.5, "door_losses": 0.3}

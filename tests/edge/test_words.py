@@ -288,6 +288,7 @@ def test_the_first_language_of_the_reader_that_is_here(
     assert small.choose(wanted) == language
 
 
+@pytest.mark.system
 def test_a_phone_chooses_and_says_the_same(small: words.Words, tmp_path: Path) -> None:
     (tmp_path / "words.mjs").write_bytes(small.script())
     lists = [
@@ -316,6 +317,7 @@ def test_a_phone_chooses_and_says_the_same(small: words.Words, tmp_path: Path) -
     }
 
 
+@pytest.mark.system
 def test_a_running_unit_does_not_load_the_table(tmp_path: Path) -> None:
     unit = write_unit(tmp_path, int(time.time()))
     done = subprocess.run(

@@ -769,7 +769,14 @@ class HostileTest(unittest.TestCase):
 class InputsTest(unittest.TestCase):
     def test_in_the_order_that_both_ends_know(self):
         for n, bit in enumerate(
-            (inputs.OPEN, inputs.EXIT, inputs.FIRE, inputs.HELP, inputs.TURN, inputs.TURN_OUT)
+            (
+                inputs.CONTACT,
+                inputs.EXIT_BUTTON,
+                inputs.FIRE,
+                inputs.HELP_BUTTON,
+                inputs.TURN,
+                inputs.TURN_OUT,
+            )
         ):
             pair = Pair().ready()
             pair.door.levels = bit
@@ -804,7 +811,7 @@ class InputsTest(unittest.TestCase):
     def test_an_edge_between_two_polls_is_not_lost(self):
         pair = Pair().ready()
         for _ in range(3):
-            for level in (inputs.TURN, 0, inputs.TURN | inputs.OPEN, 0):
+            for level in (inputs.TURN, 0, inputs.TURN | inputs.CONTACT, 0):
                 pair.door.levels = level
                 pair.door.go(25)
         told = [bytes(data) for _, data in pair.poll(1000)]
@@ -838,7 +845,7 @@ class InputsTest(unittest.TestCase):
         )
 
     def test_a_new_session_hears_how_things_are(self):
-        pair = Pair(levels=inputs.OPEN).meet()
+        pair = Pair(levels=inputs.CONTACT).meet()
         told = pair.poll(300)
         self.assertEqual(
             told, [(panel.ISTATR, b"\1" + bytes(7)), (panel.LSTATR, b"\0\0"), (panel.OSTATR, b"\0")]
@@ -848,7 +855,7 @@ class InputsTest(unittest.TestCase):
 
     def test_a_query_takes_nothing_from_what_is_told_unasked(self):
         pair = Pair().ready()
-        pair.door.levels = inputs.HELP
+        pair.door.levels = inputs.HELP_BUTTON
         pair.door.go(30)
         frame = pair.panel.frame(panel.ISTAT, sequence=pair.panel.next())
         self.assertEqual(pair.panel.parse(pair.door.say(frame)).code, panel.ISTATR)
@@ -859,7 +866,7 @@ class InputsTest(unittest.TestCase):
         for end in (inputs.TURN, 0):
             pair = Pair().ready()
             pair.door.go(2_000)  # the link is lost
-            pair.door.levels = inputs.OPEN
+            pair.door.levels = inputs.CONTACT
             pair.door.go(30)
             pair.door.levels = inputs.TURN
             pair.door.go(30)
@@ -879,7 +886,7 @@ class InputsTest(unittest.TestCase):
         for _ in range(5 * inputs.CHANGES_MAX):
             pair.door.levels ^= inputs.TURN
             pair.door.go(25)
-        pair.door.levels = inputs.TURN | inputs.OPEN
+        pair.door.levels = inputs.TURN | inputs.CONTACT
         pair.door.go(25)
         pair.meet()
         told = [data for code, data in pair.poll(10_000) if code == panel.ISTATR]

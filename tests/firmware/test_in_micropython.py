@@ -13,6 +13,8 @@ import pytest
 
 from edge.wire.unit import UNLOCK_MS_MAX
 
+pytestmark = pytest.mark.system  # real processes
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 INTERPRETER = ROOT / ".cache" / "micropython-js"

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.system  # real processes
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 FIRMWARE = ROOT / "firmware"

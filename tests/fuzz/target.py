@@ -11,7 +11,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["edge"]):
-    from edge.judge.verdict import Genuine
+    from edge.judge.verdict import Genuine, judge_foreign
     from tests import eudcc
     from tests.vectors.door import NAMES, case, judge
 
@@ -54,7 +54,9 @@ def text_of(depth: str, data: bytes) -> bytes:
 
 
 EU_RAW = {kind: cbor2.dumps(eudcc.cose(claims)) for kind, claims in EU_CLAIMS.items()}
-EU_SUBJECTS = {EU.judge(eudcc.pack(raw), eudcc.PLACE, EU_NOW).subject for raw in EU_RAW.values()}
+EU_SUBJECTS = {
+    judge_foreign(EU.read(eudcc.pack(raw)), eudcc.PLACE, EU_NOW).subject for raw in EU_RAW.values()
+}
 
 
 def one(data: bytes) -> None:
@@ -62,7 +64,7 @@ def one(data: bytes) -> None:
     depth, data = DEPTHS[(data[0] if data else 0) % len(DEPTHS)], data[1:1600]
     text = text_of(depth, data)
     if depth.startswith("hc1"):
-        said = EU.judge(text, eudcc.PLACE, EU_NOW)
+        said = judge_foreign(EU.read(text), eudcc.PLACE, EU_NOW)
         known = (
             depth == "hc1 claims" or not isinstance(said, Genuine) or said.subject in EU_SUBJECTS
         )

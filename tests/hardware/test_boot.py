@@ -108,6 +108,7 @@ def test_a_unit_with_other_eyes_needs_no_pi_camera() -> None:
     assert b"camera_auto_detect=1" in cards.addition(unit(CONTROLLED))
 
 
+@pytest.mark.system
 def test_it_can_be_added_twice_and_says_how(tmp_path: Path) -> None:
     """The command on its first lines, run by a shell on a file of ours."""
     text = cards.addition(unit(Direct(pins=wired())))

@@ -57,6 +57,7 @@ def test_a_drawing_names_every_part_every_pin_and_every_wire(name: wiring.Drawin
                 assert re.search(rf"\b{part}:{re.escape(str(pin))}(:| |$)", ends), (part, pin)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name", wiring.DRAWINGS)
 def test_wireviz_draws_it_here_too(name: wiring.Drawing, tmp_path: Path) -> None:
     if shutil.which("dot") is None:

@@ -14,6 +14,7 @@ from gpiozero.pins.mock import MockFactory
 
 from edge.adapters.door import gpio
 from edge.wire import unit
+from edge.wire.inputs import INPUTS
 from firmware import guard
 from firmware import pins as controllers
 from hardware.firmware import source
@@ -196,7 +197,8 @@ def test_a_unit_takes_the_outputs_that_this_file_would() -> None:
 
 def test_the_unit_reads_each_input_by_the_level_that_this_file_names() -> None:
     inputs = {name: pin for name, pin in read().pins.items() if pin.direction == "input"}
-    assert {name for name, pin in inputs.items() if pin.active == "high"} == gpio.YES_IS_HIGH
+    rests_closed = {name for name, row in INPUTS.items() if row.rests_closed}
+    assert {name for name, pin in inputs.items() if pin.active == "high"} == rests_closed
     assert {pin.pull for pin in inputs.values()} == {"up"}, "as the adapter pulls them"
 
 

@@ -27,6 +27,8 @@ from tests.bench.sight.visits import FRAMES, attend, paired
 from tests.bench.sight.work import Run, Seen, Task
 from tests.scenes.sweep import easy
 
+pytestmark = pytest.mark.slow  # left out of make test-quick
+
 QUIET = Console(quiet=True)
 
 
@@ -246,6 +248,7 @@ def ran(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True)
 
 
+@pytest.mark.system
 def test_a_folder_without_photographs_is_told_in_one_sentence(tmp_path: Path) -> None:
     told = ran("--photos", tmp_path)
     assert told.returncode == 2
@@ -325,6 +328,7 @@ def test_collections_become_one_folder_with_their_texts(tmp_path: Path) -> None:
     assert fetch.main([str(folder), "--sources", str(tmp_path / "sources")]) == 2  # nothing lost
 
 
+@pytest.mark.system
 def test_a_collection_is_brought_with_the_wanted_folders_alone(tmp_path: Path) -> None:
     origin = tmp_path / "origin"
     for path in ("wanted/1.txt", "other/large.bin"):

@@ -86,8 +86,8 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
     ),
     "never looks at the acknowledgements": (
         "edge/report/reporter.py",
-        "                self._take_ack(payload)\n",
-        "                pass\n",
+        "                    self._take_ack(payload)\n",
+        "                    pass\n",
         "edge/test_street.py::test_everything_arrives_once_the_broker_is_back",
     ),
     "stops at the first failure of the camera": (
@@ -182,19 +182,19 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
     ),
     "calls a request to exit forced": (
         "edge/doorway/alarms.py",
-        "        if inputs.exit:\n",
+        "        if exit_pressed:\n",
         "        if False:\n",
         "edge/doorway/test_alarms.py::test_a_request_to_exit_excuses_an_opening[0.0]",
     ),
     "calls what it found open forced": (
         "edge/doorway/alarms.py",
-        "if inputs is None or inputs.open is None or self._first:",
+        'if inputs is None or inputs.level("contact") is None or self._first:',
         "if False:",
         "edge/doorway/test_alarms.py::test_a_door_that_is_open_from_the_start_was_forced_by_nobody",
     ),
     "calls each way out by the handle forced": (
         "edge/doorway/alarms.py",
-        "inputs.exit is not None and self._leaf.forced(at_s)",
+        "exit_pressed is not None and self._leaf.forced(at_s)",
         "self._leaf.forced(at_s)",
         "edge/doorway/test_alarms.py::test_where_no_exit_button_is_wired_nothing_is_forced",
     ),
@@ -206,7 +206,7 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
     ),
     "beeps during a fire": (
         "edge/doorway/alarms.py",
-        "        if inputs.fire:",
+        '        if inputs.level("fire"):',
         "        if False:",
         "edge/doorway/test_alarms.py::test_during_a_fire_the_door_may_stand_open_and_the_buzzer_is_quiet",
     ),

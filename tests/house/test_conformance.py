@@ -13,6 +13,8 @@ from tests.conformance import kit, law
 from tests.conformance.kit import CASES, WORLD
 from tests.vectors.parts import KID, PUBLIC
 
+pytestmark = pytest.mark.system  # real processes
+
 OURS = [sys.executable, "-m", "tests.conformance.ours"]
 PYTHON = sys.executable
 

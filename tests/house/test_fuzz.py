@@ -136,6 +136,7 @@ def fuzz(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@pytest.mark.system
 def test_the_command_says_what_it_did() -> None:
     ran = fuzz("--mutants", "2000", "--minutes", "0", "--jobs", "1")
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -143,6 +144,7 @@ def test_the_command_says_what_it_did() -> None:
     assert "0 found" in ran.stdout
 
 
+@pytest.mark.system
 def test_atheris_runs() -> None:
     pytest.importorskip("atheris", reason="atheris has no wheel for this processor")
     ran = fuzz("--mutants", "0", "--minutes", "0.05")

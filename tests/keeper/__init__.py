@@ -109,7 +109,7 @@ def keeper(
     command += ["--relay", str(relay_pin), "--one-shot-ms", str(one_shot_ms)]
     process = subprocess.Popen(command)
     try:
-        link = Link(path)
+        link = Link(path, wait_s=60)
         yield link
         link.close()
     finally:

@@ -19,6 +19,8 @@ from provisioning.files import ProvisioningError
 from provisioning.units import Order
 from tests.controller import ROOT, Cable
 
+pytestmark = pytest.mark.system  # real processes
+
 PORT = "/dev/serial0"
 
 

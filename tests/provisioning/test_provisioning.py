@@ -116,13 +116,13 @@ def test_a_unit_believes_the_issuers_of_its_site(estate: Path) -> None:
     known = trust.Trust(trust.document(believed(card).documents["issuers.json"]))
     key = files.signing_key(estate / "issuers" / "hospital" / "issuer.key")
     (trusted,) = known.keys(key.kid)
-    assert trusted.issuer == "hospital"
+    assert trusted.terms.issuer == "hospital"
     assert trusted.public == key.public
-    assert trusted.sites == {"campus"}
-    assert trusted.until_s - trusted.from_s == 35 * 86400
-    assert trusted.from_s <= time.time() < trusted.until_s
+    assert trusted.terms.sites == {"campus"}
+    assert trusted.terms.until_s - trusted.terms.from_s == 35 * 86400
+    assert trusted.terms.from_s <= time.time() < trusted.terms.until_s
     police = files.signing_key(estate / "issuers" / "police" / "issuer.key")
-    assert known.keys(police.kid)[0].sites == frozenset()
+    assert known.keys(police.kid)[0].terms.sites == frozenset()
 
 
 def test_a_unit_believes_the_collectors_acknowledgement(estate: Path) -> None:
@@ -529,7 +529,7 @@ def test_a_next_key_follows_the_last(estate: Path) -> None:
     card = units.unit(estate, "campus", Order(name="north-1")).path
     known = trust.Trust(trust.document(believed(card).documents["issuers.json"]))
     public = files.public_key(estate / "issuers/police/issuer-2.pub")
-    assert known.keys(keys.kid(public))[0].from_s == first.until_s
+    assert known.keys(keys.kid(public))[0].terms.from_s == first.until_s
     with pytest.raises(ProvisioningError, match="1 to 35 days, not for 36; a key that is kept"):
         issuers.issuer(estate, "archive", days=36)
     issuers.issuer(estate, "archive", days=300, offline=True)
@@ -537,6 +537,16 @@ def test_a_next_key_follows_the_last(estate: Path) -> None:
 
 
 MAPPING = ROOT / "provisioning" / "examples" / "eu-mapping.json"
+
+
+def test_a_format_that_no_door_recognises_is_refused_and_nothing_is_made(
+    estate: Path, tmp_path: Path
+) -> None:
+    listed = tmp_path / "keys.json"
+    listed.write_text('{"keys": []}')
+    with pytest.raises(ProvisioningError, match=r"'hcl' is no format .* it knows hc1"):
+        issuers.foreign(estate, "islands", "hcl", MAPPING, listed)
+    assert not (estate / "issuers" / "islands").exists()
 
 
 def test_a_foreign_issuer_and_its_keys(estate: Path, tmp_path: Path) -> None:
@@ -658,6 +668,7 @@ def test_the_longest_names_fit_a_certificate_and_a_group(estate: Path) -> None:
         units.unit(estate, site, Order(name="u" * 32))
 
 
+@pytest.mark.system
 def test_fifty_units_from_a_table(estate: Path, tmp_path: Path) -> None:
     table = tmp_path / "units.csv"
     rows = [f"door-{n},campus campus/{n % 3},turn contact" for n in range(50)]
@@ -763,6 +774,7 @@ def _main(*words: str | Path) -> int:
     return 0
 
 
+@pytest.mark.system
 def test_the_whole_way_by_command(tmp_path: Path) -> None:
     root = tmp_path / "estate"
     assert "Next: " in run("authority", root, "--host", "broker.example", "--host", "10.0.0.5")
@@ -805,6 +817,7 @@ def test_two_at_once_never_sign_the_same_version(estate: Path) -> None:
     assert signing.read(after).version >= signing.read(before).version + 8
 
 
+@pytest.mark.system
 def test_what_a_killed_step_left_half_written_is_cleared_away(estate: Path, tmp_path: Path) -> None:
     """SIGKILL in the middle of the second write, for real, and the step again."""
     root = tmp_path / "again"

@@ -267,6 +267,7 @@ def test_a_store_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> 
     assert (unit.first_s, unit.unknown, unit.health) == (1, None, None)
 
 
+@pytest.mark.system
 def test_several_programs_may_start_on_a_new_store_at_once(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/menshen.db"
     line = f"from server_stub import store; store.open_store({url!r})"

@@ -11,6 +11,8 @@ import pytest
 
 from tests.keeper import RELAY_PIN, KeeperLost, Link, keeper, ledger
 
+pytestmark = pytest.mark.system  # real processes
+
 ONE_SHOT_MS = 400
 
 PROGRAM = """

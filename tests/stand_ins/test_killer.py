@@ -10,9 +10,12 @@ import pytest
 
 from tests import killer
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("strace") is None, reason="strace is not installed: `make test` brings it in"
-)
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(
+        shutil.which("strace") is None, reason="strace is not installed: `make test` brings it in"
+    ),
+]
 
 ROWS = 3
 WRITER = """

@@ -10,6 +10,8 @@ from tests import scenes
 from tests.scenes import __main__ as measured
 from tests.scenes import clutter, empty, sweep
 
+pytestmark = pytest.mark.slow  # left out of make test-quick
+
 SEED = 1
 
 

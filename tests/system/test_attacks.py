@@ -376,6 +376,7 @@ def test_a_stolen_online_key_tries_to_sign_issuers(documented: Documented) -> No
 # The unit itself.
 
 
+@pytest.mark.system
 def test_a_units_card_in_another_unit(tmp_path: Path) -> None:
     """The card knows the board that it ran on first; this machine is another, or none."""
     unit = write_unit(tmp_path, int(time.time()))

@@ -23,6 +23,8 @@ from tests.doors import SAVED_S, until
 from tests.firmware.pty.harness import micropython
 from tests.runtime import runtime
 
+pytestmark = pytest.mark.system  # real processes
+
 WALL = symbol("HTTPS://EXAMPLE.ORG/NO-DOOR-CODE")
 ISSUED_S = 60  # ago: the RTC of these units stands still
 OPENS = "green: opens"

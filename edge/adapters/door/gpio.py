@@ -25,6 +25,7 @@ from edge.adapters.door import kernel_pins
 from edge.doorway.inputs import Inputs
 from edge.doorway.signals import DoorAction, Step
 from edge.parts import DoorLost
+from edge.wire.inputs import INPUTS, Input
 from edge.wire.unit import UNLOCK_MS_MAX, Pins
 
 log = logging.getLogger("menshen")
@@ -36,10 +37,6 @@ the pin wants a low before each edge."""
 BOUNCE_S = 0.02
 """A level must hold this long to count: contacts bounce for a few milliseconds, and a turnstile
 holds its contact while the arms move, for a tenth of a second and more."""
-
-YES_IS_HIGH = frozenset({"contact", "fire", "tamper"})
-"""Loops closed to ground at rest, so that a cut cable says yes; the others say it when closed
-(hardware/pins.toml, `active`)."""
 
 _REST = Step(0, False, False, False)
 
@@ -70,11 +67,8 @@ class GpioDoor:
             )
             self._turns_in = Turns(self._input("turn", pins.turn))
             self._turns_out = Turns(self._input("turn_out", pins.turn_out))
-            self._open = self._level("contact", pins.contact)
-            self._exit = self._level("exit_button", pins.exit_button)
-            self._fire = self._level("fire", pins.fire)
-            self._help = self._level("help_button", pins.help_button)
-            self._tamper = self._level("tamper", pins.tamper)
+            wired = [(name, getattr(pins, name)) for name, row in INPUTS.items() if not row.turns]
+            self._levels = {name: self._level(name, pin) for name, pin in wired if pin is not None}
         except DoorLost:
             self._close_pins()
             raise
@@ -127,13 +121,7 @@ class GpioDoor:
         """What the door says now. Raises DoorLost."""
         now_s = time.monotonic()
         try:
-            return Inputs(
-                open=self._open.told(now_s),
-                exit=self._exit.told(now_s),
-                fire=self._fire.told(now_s),
-                help=self._help.told(now_s),
-                tamper=self._tamper.told(now_s),
-            )
+            return Inputs({name: level.told(now_s) for name, level in self._levels.items()})
         except Exception as error:  # each backend has classes of its own (lgpio.error)
             raise DoorLost(
                 f"a pin of this door cannot be read any more ({_first_line(error)})"
@@ -232,8 +220,8 @@ class GpioDoor:
         self._inputs.append(device)
         return device
 
-    def _level(self, use: str, pin: int | None) -> "Level":
-        return Level(self._input(use, pin), use in YES_IS_HIGH)
+    def _level(self, name: Input, pin: int) -> "Level":
+        return Level(self._input(name, pin), INPUTS[name].rests_closed)
 
     def _made(self, use: str, pin: int, make: Callable[[], Any]) -> Any:
         try:
@@ -312,26 +300,26 @@ class Level:
     """
 
     def __init__(self, device: Any, yes_is_high: bool) -> None:
-        """`device`: a gpiozero input pulled up, active while low; None: not wired."""
+        """`device`: a gpiozero input pulled up, active while low.
+
+        `yes_is_high`: a loop that is closed to ground at rest, so that a cut cable says yes
+        (hardware/pins.toml, `active`).
+        """
         self._lock = threading.Lock()
         self._device = device
         self._yes_is_high = yes_is_high
         self._yes = False
         self._was = False  # for a moment since it was asked
         self._differs_since_s: float | None = None
-        if device is None:
-            return
         self._yes = self._look()
         device.when_activated = lambda: self._edge(not yes_is_high)
         device.when_deactivated = lambda: self._edge(yes_is_high)
 
-    def told(self, now_s: float) -> bool | None:
-        """Whether it says yes, or has said it since the last call; None where nothing is wired.
+    def told(self, now_s: float) -> bool:
+        """Whether it says yes, or has said it since the last call.
 
         `now_s`: monotonic seconds. Raises what the device raises.
         """
-        if self._device is None:
-            return None
         with self._lock:
             if self._look() == self._yes:
                 self._differs_since_s = None

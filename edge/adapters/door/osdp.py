@@ -16,11 +16,12 @@ from typing import Any
 from edge.adapters import serial_port
 from edge.adapters.door import osdp_panel
 from edge.adapters.door.gpio import REST_S, Lamp
-from edge.adapters.door.osdp_panel import INPUTS, LOCAL, OUTPUTS, Command, Panel
+from edge.adapters.door.osdp_panel import LOCAL, OUTPUTS, Command, Panel
 from edge.doorway.inputs import Inputs
 from edge.doorway.signals import DoorAction
 from edge.parts import DoorLost
-from edge.wire.unit import UNLOCK_MS_MAX, Controlled, Input
+from edge.wire.inputs import INPUTS, LATCHED_PLACE, REPORT_LEN, Input
+from edge.wire.unit import UNLOCK_MS_MAX, Controlled
 
 log = logging.getLogger("menshen")
 
@@ -40,18 +41,8 @@ FAREWELL_S = 0.5
 _TURNS = 2
 """libosdp's turns from having something to say to having said it."""
 
-_PLACES: tuple[Input, ...] = (
-    "contact",
-    "exit_button",
-    "fire",
-    "help_button",
-    "turn",
-    "turn_out",
-)
-"""The controller's report of its inputs: these, then whether it is latched, and its tamper."""
-
-_LATCHED, _TAMPER = len(_PLACES), len(_PLACES) + 1
-_REPORT_LEN = len(_PLACES) + 2
+_TURN_INPUTS: tuple[Input, Input] = ("turn", "turn_out")
+"""In the order of `turned`."""
 
 LATCHED = (
     "the controller holds this door shut, for its housing was opened or its link was lost; see "
@@ -145,22 +136,16 @@ class OsdpDoor:
         """What the controller told last. Raises DoorLost."""
         with self._lock:
             self._check()
-            levels, seen = self._levels or bytes(_REPORT_LEN), self._seen
+            report, seen = self._levels or bytes(REPORT_LEN), self._seen
             self._seen = set()
-
-        def now(name: Input) -> bool | None:
-            place = _PLACES.index(name)
-            return bool(levels[place]) or place in seen if name in self._wired else None
-
-        tampered = bool(levels[_TAMPER]) or _TAMPER in seen or self._tampered
-        return Inputs(
-            open=now("contact"),
-            exit=now("exit_button"),
-            fire=now("fire"),
-            help=now("help_button"),
-            tamper=tampered if "tamper" in self._wired else None,
-            latched=bool(levels[_LATCHED]),
-        )
+        levels = {
+            name: bool(report[row.place]) or row.place in seen
+            for name, row in INPUTS.items()
+            if name in self._wired and not row.turns
+        }
+        if "tamper" in levels:  # OSDP has a report of its own for it as well
+            levels["tamper"] = levels["tamper"] or self._tampered
+        return Inputs(levels, latched=bool(report[LATCHED_PLACE]))
 
     def close(self) -> None:
         """Everything at rest, as far as the controller hears it; it rests without us too."""
@@ -179,7 +164,7 @@ class OsdpDoor:
             raise DoorLost(self._wrong)
 
     def _check_pulse(self, now_s: float) -> None:
-        if self._levels is not None and self._levels[_LATCHED]:
+        if self._levels is not None and self._levels[LATCHED_PLACE]:
             raise DoorLost(LATCHED)
         if now_s < self._refused_until_s:
             raise DoorLost(REFUSED)
@@ -239,7 +224,7 @@ class OsdpDoor:
             return
         if self._panel.sessions != self._session:
             self._session = self._panel.sessions
-            self._queries = [INPUTS, LOCAL, OUTPUTS]
+            self._queries = [osdp_panel.INPUTS, LOCAL, OUTPUTS]
         self._overdue()
         while self._panel.ready:
             command = self._next()
@@ -308,7 +293,7 @@ class OsdpDoor:
         with self._lock:
             if kind == OUTPUTS and report:
                 self._relay(bool(report[0]), time.monotonic())
-            elif kind == INPUTS and len(report) >= _REPORT_LEN:
+            elif kind == osdp_panel.INPUTS and len(report) >= REPORT_LEN:
                 self._noted(report)
             elif kind == LOCAL and report:
                 self._tampered = bool(report[0])
@@ -331,13 +316,13 @@ class OsdpDoor:
 
     def _noted(self, report: bytes) -> None:
         before = self._levels
-        for number, name in enumerate(("turn", "turn_out")):
-            place = _PLACES.index(name)
+        for number, name in enumerate(_TURN_INPUTS):
+            place = INPUTS[name].place
             rose = before is not None and report[place] and not before[place]
             if rose and name in self._wired:
                 self._turns[number] += 1
-        self._seen |= {place for place in range(_REPORT_LEN) if report[place]}
-        self._levels = report[:_REPORT_LEN]
+        self._seen |= {place for place in range(REPORT_LEN) if report[place]}
+        self._levels = report[:REPORT_LEN]
 
     def _farewell(self) -> None:
         """The relay off, and everything dark and silent, if it still answers."""

@@ -14,14 +14,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from edge.clock.reckoning import Interval
 from edge.judge.foreign import Foreign
-from edge.judge.verdict import Genuine, Place, Reason, Recogniser, Refused, Unsure, Verdict
+from edge.judge.verdict import Meaning, Reason, Recogniser, Statement, Unread
 from edge.wire import hc1, hcert
-from edge.wire.code import TIME_S_MAX, Code, Colour
+from edge.wire.code import TIME_S_MAX, Colour
 from edge.wire.hc1 import Evidence, Row
 from edge.wire.hcert import Certificate, Fact, Torn
-from edge.wire.trust import Issuer, TrustError
+from edge.wire.trust import Issuer, KeyTerms, TrustError, key_terms
 
 log = logging.getLogger("menshen")
 
@@ -34,12 +33,10 @@ _ALGORITHM = {"ES256": hcert.ES256, "PS256": hcert.PS256}
 class TrustedKey:
     """A key of an issuer's list, opened."""
 
-    issuer: Issuer
+    terms: KeyTerms
     rows: tuple[Row, ...]
     algorithm: int
     public: ec.EllipticCurvePublicKey | rsa.RSAPublicKey
-    from_s: int
-    until_s: int
     evidence: frozenset[Evidence]
 
     def signed(self, message: bytes, signature: bytes) -> bool:
@@ -107,12 +104,10 @@ def _opened(entry: hc1.Key, issuer: Issuer, rows: tuple[Row, ...]) -> TrustedKey
     elif not isinstance(public, rsa.RSAPublicKey) or not 2048 <= public.key_size <= 4096:
         raise wrong
     return TrustedKey(
-        issuer,
+        key_terms(issuer, entry.from_s, entry.until_s),
         rows,
         _ALGORITHM[entry.algorithm],
         public,
-        entry.from_s,
-        entry.until_s,
         frozenset(entry.evidence),
     )
 
@@ -125,75 +120,40 @@ class _Hc1:
     def __init__(self, keys: dict[bytes, tuple[TrustedKey, ...]]) -> None:
         self._keys = keys
 
-    def judge(self, text: bytes, place: Place, now: Interval) -> Verdict:
-        """Judge one text that begins with `HC1:`. Never raises, whatever it holds."""
+    def read(self, text: bytes) -> Statement | Unread:
+        """Read one text that begins with `HC1:`. Never raises, whatever it holds."""
         try:
-            said = hcert.decode(text)
+            certificate = hcert.decode(text)
         except Torn:
-            return Refused(Reason.MALFORMED, hashlib.sha256(text).digest())
-        claimed = said.kid + said.sub.encode()
-        candidates = self._keys.get(said.kid, ())
+            return Unread(Reason.MALFORMED, hashlib.sha256(text).digest())
+        claimed = certificate.kid + certificate.sub.encode()
+        candidates = self._keys.get(certificate.kid, ())
         if not candidates:
-            return Unsure(Reason.UNKNOWN_ISSUER, claimed)
+            return Unread(Reason.UNKNOWN_ISSUER, claimed)
         for key in candidates:  # kids may collide
-            if key.algorithm == said.algorithm and key.signed(said.message, said.signature):
-                return _current(said, key, place, now)
-        return Refused(Reason.BAD_SIGNATURE, claimed)
+            if key.algorithm == certificate.algorithm and key.signed(
+                certificate.message, certificate.signature
+            ):
+                return _statement(certificate, key)
+        return Unread(Reason.BAD_SIGNATURE, claimed)
 
 
-def _current(said: Certificate, key: TrustedKey, place: Place, now: Interval) -> Verdict:
-    """Refused outranks unsure, unsure outranks genuine: so the order of these lines."""
-    issuer, fact = key.issuer, said.fact
-    subject = f"{issuer.name}/{said.sub}".encode()
-    exp_s = min(said.exp_s + 1, key.until_s)
+def _statement(certificate: Certificate, key: TrustedKey) -> Statement | Unread:
+    fact, iat_s, exp_s = certificate.fact, certificate.iat_s, certificate.exp_s
     if fact.evidence not in key.evidence:  # a test laboratory's key signs no vaccination
-        return Refused(Reason.BAD_SIGNATURE, subject)
-    if not key.from_s <= said.iat_s < key.until_s:
-        return Refused(Reason.KEY_WINDOW, subject)
-    if said.exp_s - said.iat_s > issuer.longest_life_s:
-        return Refused(Reason.LIFE_TOO_LONG, subject)
-    if issuer.sites and place.site not in issuer.sites:
-        return Refused(Reason.NOT_HERE, subject)
-    if issuer.groups and place.groups.isdisjoint(issuer.groups):
-        return Refused(Reason.NOT_HERE, subject)
-    if exp_s <= now.earliest_s:
-        return Refused(Reason.EXPIRED, subject)
-    if said.iat_s > now.latest_s:
-        return Refused(Reason.NOT_YET, subject)
-
-    found = _row(fact, key.rows, now)
-    if isinstance(found, Reason):
-        return Refused(found, subject)
-    row, starts_s, ends_s = found
-    if row.colour not in issuer.colours:
-        return Refused(Reason.COLOUR_NOT_ALLOWED, subject)
-    exp_s, colour = min(exp_s, ends_s), Colour[row.colour.upper()]
-    code = Code(colour=colour, sub=said.sub, iat_s=said.iat_s, exp_s=exp_s)
-    sure = Genuine(code, colour, subject, issuer.name)
-    if exp_s <= now.latest_s or starts_s > now.earliest_s:
-        return Unsure(Reason.TIME_UNKNOWN, subject, otherwise=sure)
-    return sure
+        subject = f"{key.terms.issuer}/{certificate.sub}".encode()
+        return Unread(Reason.BAD_SIGNATURE, subject)
+    meanings = tuple(_meaning(fact, row) for row in key.rows if _fits(fact, row))
+    return Statement(key.terms, certificate.sub, iat_s, exp_s + 1, exp_s - iat_s, meanings)
 
 
-def _row(fact: Fact, rows: tuple[Row, ...], now: Interval) -> tuple[Row, int, int] | Reason:
-    """The first row that fits and may be current, with its start and end; else why there is none.
-
-    A row not begun is told before one that is over: its holder need only wait.
-    """
-    reason = Reason.NO_EVIDENCE
-    for row in rows:
-        if not _fits(fact, row):
-            continue
-        starts_s = max(fact.at_s + row.starts.seconds, fact.from_s)
-        ends_s = TIME_S_MAX if row.ends is None else fact.at_s + row.ends.seconds
-        ends_s = min(ends_s, fact.until_s)
-        if starts_s > now.latest_s:
-            reason = Reason.NOT_YET
-        elif ends_s > now.earliest_s:
-            return row, starts_s, ends_s
-        elif reason is Reason.NO_EVIDENCE:
-            reason = Reason.EXPIRED
-    return reason
+def _meaning(fact: Fact, row: Row) -> Meaning:
+    ends_s = TIME_S_MAX if row.ends is None else fact.at_s + row.ends.seconds
+    return Meaning(
+        Colour[row.colour.upper()],
+        max(fact.at_s + row.starts.seconds, fact.from_s),
+        min(ends_s, fact.until_s),
+    )
 
 
 def _fits(fact: Fact, row: Row) -> bool:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,14 @@ from edge.doorway.inputs import Inputs
 from edge.doorway.signals import Signal
 from edge.parts import DoorLost
 from edge.wire import report
+from edge.wire.inputs import INPUTS
+from tests.levels import QUIET, but, says
 from tests.world import HELD_S, TICK_S, UNLOCK_MS, Message, Street, Troubles, Visit, ledger
 
-SHUT = Inputs(open=False, exit=False, fire=False, help=False, tamper=False, latched=False)
-OPEN = replace(SHUT, open=True)
+SHUT = but(QUIET, latched=False)
+CAUSE: dict[report.Alarm, str] = {"latched": "latched"}
+CAUSE |= {row.alarm: name for name, row in INPUTS.items() if row.alarm}
+OPEN = but(SHUT, contact=True)
 TICK = 0.1
 
 
@@ -82,27 +85,27 @@ def test_a_pulse_that_is_over_excuses_nothing() -> None:
 
 @pytest.mark.parametrize("late_s", [0.0, 1.0, EXIT_S - 2 * TICK])
 def test_a_request_to_exit_excuses_an_opening(late_s: float) -> None:
-    door_ = Watched().for_s(TICK, replace(SHUT, exit=True))
+    door_ = Watched().for_s(TICK, but(SHUT, exit_button=True))
     assert door_.for_s(late_s, SHUT).for_s(10, OPEN).alarms == ()
 
 
 def test_a_request_to_exit_that_comes_a_moment_after_the_opening_excuses_it_too() -> None:
     """Two contacts of one movement: a handle's own switch may follow the leaf."""
-    door_ = Watched().for_s(OPEN_S - TICK, OPEN).for_s(TICK, replace(OPEN, exit=True))
+    door_ = Watched().for_s(OPEN_S - TICK, OPEN).for_s(TICK, but(OPEN, exit_button=True))
     assert door_.for_s(10, OPEN).alarms == ()
-    late = Watched().for_s(2, OPEN).for_s(TICK, replace(OPEN, exit=True))
+    late = Watched().for_s(2, OPEN).for_s(TICK, but(OPEN, exit_button=True))
     assert late.alarms == ("forced",), "what was told is not taken back"
 
 
 def test_an_exit_long_ago_excuses_nothing() -> None:
-    door_ = Watched().for_s(TICK, replace(SHUT, exit=True)).for_s(EXIT_S + TICK, SHUT)
+    door_ = Watched().for_s(TICK, but(SHUT, exit_button=True)).for_s(EXIT_S + TICK, SHUT)
     assert door_.for_s(1, OPEN).alarms == ("forced",)
 
 
 def test_where_no_exit_button_is_wired_nothing_is_forced() -> None:
     """Every ordinary way out, by the handle, would be an alarm at the moment of a passage."""
-    blind = replace(OPEN, exit=None)
-    door_ = Watched(replace(SHUT, exit=None)).for_s(20, blind)
+    blind = but(OPEN, exit_button=None)
+    door_ = Watched(but(SHUT, exit_button=None)).for_s(20, blind)
     assert door_.alarms == ()
     assert door_.for_s(20, blind).alarms == ("held",)
 
@@ -128,12 +131,12 @@ def test_who_left_while_the_door_could_not_be_asked_forces_nothing() -> None:
 
 def test_a_contact_that_has_said_nothing_yet_may_be_open() -> None:
     """A controller's first status comes after its link."""
-    door_ = Watched(None).for_s(20, replace(SHUT, open=None))
+    door_ = Watched(None).for_s(20, but(SHUT, contact=None))
     assert door_.for_s(5, OPEN).alarms == ()
 
 
 def test_alarms_stay_while_the_door_cannot_be_asked() -> None:
-    door_ = Watched().for_s(2, replace(SHUT, tamper=True)).for_s(600, None)
+    door_ = Watched().for_s(2, but(SHUT, tamper=True)).for_s(600, None)
     assert door_.alarms == ("tamper",)
     assert door_.for_s(TOLD_S + 1, SHUT).alarms == ()
 
@@ -177,18 +180,18 @@ def test_a_queue_that_walks_through_an_open_door_holds_nothing() -> None:
         door_.pulse(3)
         door_.for_s(20, OPEN)
     for _ in range(20):
-        door_.for_s(1, replace(OPEN, exit=True)).for_s(20, OPEN)
+        door_.for_s(1, but(OPEN, exit_button=True)).for_s(20, OPEN)
     assert door_.alarms == ()
 
 
 def test_a_button_that_is_taped_down_hides_no_door_that_is_held() -> None:
-    door_ = Watched(held_s=30).for_s(40, replace(OPEN, exit=True))
+    door_ = Watched(held_s=30).for_s(40, but(OPEN, exit_button=True))
     assert door_.alarms == ("held",)
 
 
 def test_during_a_fire_the_door_may_stand_open_and_the_buzzer_is_quiet() -> None:
-    burning = replace(OPEN, fire=True)
-    door_ = Watched(held_s=30).for_s(1, replace(SHUT, fire=True)).for_s(600, burning)
+    burning = but(OPEN, fire=True)
+    door_ = Watched(held_s=30).for_s(1, but(SHUT, fire=True)).for_s(600, burning)
     assert door_.alarms == ("fire",)
     assert not door_.reminders
     door_.for_s(29, OPEN)
@@ -200,36 +203,36 @@ def test_during_a_fire_the_door_may_stand_open_and_the_buzzer_is_quiet() -> None
     assert len(held.reminders) == count
 
 
-@pytest.mark.parametrize("alarm", ["fire", "tamper", "latched", "help"])
+@pytest.mark.parametrize("alarm", [*CAUSE])
 def test_what_an_input_says_is_told_while_it_says_so_and_a_minute_longer(
     alarm: report.Alarm,
 ) -> None:
     door_ = Watched()
-    assert door_.tick(replace(SHUT, **{alarm: True})).alarms == (alarm,)
+    assert door_.tick(but(SHUT, **{CAUSE[alarm]: True})).alarms == (alarm,)
     assert door_.for_s(TOLD_S - TICK, SHUT).alarms == (alarm,)
     assert door_.for_s(2 * TICK, SHUT).alarms == ()
 
 
-@pytest.mark.parametrize("alarm", ["fire", "tamper", "latched", "help"])
+@pytest.mark.parametrize("alarm", [*CAUSE])
 @given(presses=st.lists(st.booleans(), min_size=100, max_size=2000))
 def test_nobody_can_flood(alarm: report.Alarm, presses: list[bool]) -> None:
     """Whatever a hand does to a button, its alarm begins once a minute at most."""
     door_, began = Watched(None), []
     for pressed in presses * 3:
         before = door_.alarms
-        if door_.tick(replace(SHUT, **{alarm: pressed})).alarms and not before:
+        if door_.tick(but(SHUT, **{CAUSE[alarm]: pressed})).alarms and not before:
             began.append(door_.at_s)
     assert all(b - a >= TOLD_S for a, b in pairwise(began))
 
 
 def test_alarms_have_one_order() -> None:
-    everything = Inputs(open=True, exit=False, fire=True, help=True, tamper=True, latched=True)
+    everything = but(QUIET, contact=True, fire=True, help_button=True, tamper=True, latched=True)
     door_ = Watched().for_s(2, OPEN).for_s(2, everything)
     assert door_.alarms == ("fire", "tamper", "latched", "forced", "help")
 
 
 def test_what_is_not_wired_is_no_alarm() -> None:
-    door_ = Watched(None).for_s(1000, Inputs())
+    door_ = Watched(None).for_s(1000, says())
     assert door_.alarms == ()
     assert not door_.reminders
 
@@ -306,9 +309,9 @@ def test_an_alarm_is_told_at_once_and_moves_no_other_message(
         street.next_visit_s = float("inf")
         street.run(95)
     pressed_s = loud.monotonic_s
-    loud.said = replace(loud.said, help=True)
+    loud.said = but(loud.said, help_button=True)
     loud.run(TICK_S)
-    loud.said = replace(loud.said, help=False)
+    loud.said = but(loud.said, help_button=False)
     loud.run(299.75)
     calm.run(300)
     extra = sorted({m.at_s for m in health(loud)} - {m.at_s for m in health(calm)})
@@ -327,7 +330,7 @@ def test_an_alarm_without_a_network_is_told_when_it_is_back(tmp_path: Path) -> N
     street.next_visit_s = float("inf")
     street.run(10)
     street.centre.down_until_s = street.monotonic_s + 100
-    street.said = replace(street.said, tamper=True)
+    street.said = but(street.said, tamper=True)
     before = len(alarms(street))
     street.run(105)
     assert [said for _, said in alarms(street)[before:]] == [["tamper"]]
@@ -352,7 +355,7 @@ def test_a_latched_door_and_one_that_cannot_be_asked_judge_and_count_nobody(
 
         says, street.inputs = street.inputs, lost  # type: ignore[method-assign]
     else:
-        street.said = replace(street.said, latched=True)
+        street.said = but(street.said, latched=True)
     street.visit = green(street, 20)
     street.run(10)
     assert not street.pulses
@@ -361,7 +364,7 @@ def test_a_latched_door_and_one_that_cannot_be_asked_judge_and_count_nobody(
     assert [signal for _, signal in street.actions] == [Signal.NOT_READY] * 4
     if cut:
         street.inputs = says  # type: ignore[method-assign]
-    street.said = replace(street.said, latched=False)
+    street.said = but(street.said, latched=False)
     street.run(5)
     assert len(street.pulses) == 1, "who still waits is let in once the door serves again"
     assert ledger(street).decided == 1

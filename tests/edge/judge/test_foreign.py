@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 import edge.judge.foreign
@@ -27,10 +29,11 @@ from edge.judge.verdict import (
 )
 from edge.wire import hc1, keys, trust
 from edge.wire.code import Colour
+from edge.wire.foreign_formats import FORMATS, Readers
 from edge.wire.hc1 import KeyList
 from edge.wire.rules import Holder, Site, encode
-from edge.wire.trust import Issuer, Issuers, Trust
-from provisioning import foreign
+from edge.wire.trust import Issuer, Issuers, Trust, TrustError
+from provisioning import foreign, issuers
 from provisioning import issuers as issuer_folders
 from provisioning.files import ProvisioningError
 from tests import ROOT, eudcc
@@ -41,9 +44,10 @@ TOY = '''
 import base64
 import json
 
-from edge.judge.verdict import Genuine, Reason, Refused, Unsure
+from edge.judge.verdict import Meaning, Reason, Statement, Unread
 from edge.wire import keys
-from edge.wire.code import Code, Colour
+from edge.wire.code import TIME_S_MAX, Colour
+from edge.wire.trust import key_terms
 
 FORMAT = "toy"
 PREFIX = b"TOY:"
@@ -55,35 +59,36 @@ class Toy:
     def __init__(self, known):
         self.known = known
 
-    def judge(self, text, place, now):
-        said = json.loads(text[4:])
-        body = json.dumps(said["body"]).encode()
-        subject = said["body"]["who"].encode()
+    def read(self, text):
+        try:
+            said = json.loads(text[4:])
+            body, signature = said["body"], base64.b64decode(said["signature"])
+        except (ValueError, KeyError):
+            return Unread(Reason.MALFORMED, text)
         for issuer, public in self.known:
-            if keys.verify(public, body, base64.b64decode(said["signature"])):
-                if said["body"]["until"] <= now.earliest_s:
-                    return Refused(Reason.EXPIRED, subject)
-                colour = Colour[issuer.terms_of[said["body"]["badge"]].upper()]
-                code = Code(colour=colour, sub="AAECAwQFBgc", iat_s=0, exp_s=said["body"]["until"])
-                return Genuine(code, colour, subject, issuer.name)
-        return Unsure(Reason.UNKNOWN_ISSUER, subject)
-
-
-class Known:
-    def __init__(self, issuer):
-        self.name = issuer.name
-        self.terms_of = json.loads(bytes(issuer.terms))
+            if keys.verify(public, json.dumps(body).encode(), signature):
+                colour = Colour[json.loads(bytes(issuer.terms))[body["badge"]].upper()]
+                return Statement(
+                    key_terms(issuer, 0, TIME_S_MAX),
+                    body["who"],
+                    body["since"],
+                    body["until"],
+                    body["until"] - body["since"],
+                    (Meaning(colour, body["since"], body["until"]),),
+                )
+        return Unread(Reason.UNKNOWN_ISSUER, body["who"].encode())
 
 
 def recogniser(issuers):
-    return Toy([(Known(f.issuer), keys.public_from_text(json.loads(f.keys))) for f in issuers])
+    return Toy([(f.issuer, keys.public_from_text(json.loads(f.keys))) for f in issuers])
 '''
 
 EXAMPLES = ROOT / "provisioning" / "examples"
 SIGNER = keys.private_key(bytes(range(32)))
 AT_S = eudcc.ISSUED_S + 86400
 PLACE = Place(groups=frozenset({"campus/north"}), site="campus", unit="north-1")
-TOY_ISSUER = Issuer("club", [], 0, format="toy", terms=b'{"gold": "green", "tin": "yellow"}')
+TERMS = b'{"gold": "green", "tin": "yellow"}'
+TOY_ISSUER = Issuer("club", [], 30 * 86400, format="toy", terms=TERMS)
 
 
 @pytest.fixture
@@ -97,8 +102,8 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sys.modules.pop("edge.judge.foreign.toy", None)
 
 
-def toy_text(badge: str = "gold", until: int = AT_S + 60) -> bytes:
-    body = {"who": "member 7", "badge": badge, "until": until}
+def toy_text(badge: str = "gold", until: int = AT_S + 60, since: int = AT_S - 86400) -> bytes:
+    body = {"who": "member 7", "badge": badge, "since": since, "until": until}
     signature = SIGNER.sign(json.dumps(body).encode())
     return (
         b"TOY:"
@@ -147,12 +152,59 @@ def test_one_new_file_is_a_second_format() -> None:
 
 
 @pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize(
+    ("limits", "shown", "reason"),
+    [
+        ({"longest_life_s": 3600}, {}, Reason.LIFE_TOO_LONG),
+        ({"sites": ["harbour"]}, {}, Reason.NOT_HERE),
+        ({"groups": ["campus/south"]}, {}, Reason.NOT_HERE),
+        ({"colours": ["red"]}, {}, Reason.COLOUR_NOT_ALLOWED),
+        ({}, {"since": AT_S + 3600, "until": AT_S + 7200}, Reason.NOT_YET),
+    ],
+)
+def test_what_binds_every_issuer_binds_a_new_format_without_a_line_of_its_own(
+    limits: dict[str, Any], shown: dict[str, int], reason: Reason
+) -> None:
+    bound = msgspec.structs.replace(TOY_ISSUER, **limits)
+    verdict = judge(toy_text(**shown), believed([bound], CLUB_KEYS))
+    assert isinstance(verdict, Refused)
+    assert verdict.reason is reason
+
+
+@pytest.mark.usefixtures("toy")
 def test_formats_are_found_by_themselves() -> None:
     assert formats().keys() == {"hc1", "toy"}
 
 
-def test_what_is_shipped() -> None:
-    assert formats().keys() == {"hc1"}
+def test_provisioning_checks_the_formats_that_doors_recognise() -> None:
+    assert formats().keys() == FORMATS.keys() == {"hc1"}
+
+
+def toy_terms(data: bytes, issuer: str) -> object:
+    try:
+        return {badge: Colour[name.upper()] for badge, name in json.loads(data).items()}
+    except (ValueError, KeyError):
+        raise TrustError(f"the terms of issuer {issuer!r} are no toy's") from None
+
+
+def toy_keys(data: bytes, issuer: str) -> object:
+    return keys.public_from_text(json.loads(data))
+
+
+@pytest.mark.usefixtures("toy")
+def test_the_pages_words_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recogniser, its readers, one line in the table; then the whole way from an estate."""
+    monkeypatch.setitem(FORMATS, "toy", Readers(toy_terms, toy_keys))
+    terms, key_list = tmp_path / "terms.json", tmp_path / "keys.json"
+    terms.write_bytes(TERMS)
+    key_list.write_bytes(CLUB_KEYS["keys/club.json"])
+    issuers.foreign(tmp_path / "estate", "club", "toy", terms, key_list)
+    there = issuers.read(tmp_path / "estate", "club")
+    assert there.format == "toy"
+    terms.write_text('{"gold": "blue"}')
+    with pytest.raises(ProvisioningError, match="doors would not understand it"):
+        issuers.foreign(tmp_path / "estate", "club", "toy", terms, key_list)
+    assert isinstance(judge(toy_text(), believed([TOY_ISSUER], CLUB_KEYS)), Genuine)
 
 
 @pytest.mark.parametrize("clash", ['FORMAT = "hc1"', 'PREFIX = b"HC1"', 'PREFIX = b"DC1:2"'])

@@ -19,7 +19,7 @@ BROKEN = {  # what a card with a changed file would do: the file, what it says, 
         "    except CryptoError:\n        return False",
         "    except CryptoError:\n        return True",
     ),
-    "nothing expires": ("edge/judge/verdict.py", "said.exp_s <= time.earliest_s", "False"),
+    "nothing expires": ("edge/judge/verdict.py", "exp_s <= time.earliest_s", "False"),
     "a holder's code passes bare": ("edge/judge/verdict.py", "if said.cnf is not None or", "if"),
     "any phone signs": ("edge/judge/verdict.py", "said.cnf is None or not", "said.cnf is None and"),
     "every door is meant": ("edge/judge/verdict.py", "if held.door == place.door", "if True"),
@@ -34,6 +34,7 @@ def test_every_answer_is_right_here() -> None:
     assert kinds.count("refused") >= 10
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_verifier_is_noticed(name: str, tmp_path: Path) -> None:
     file, says, instead = BROKEN[name]

@@ -19,6 +19,8 @@ from tests import scenes
 from tests.conftest import write_unit
 from tests.looking import PLAIN, TEXT, rng
 
+pytestmark = pytest.mark.system  # real processes
+
 
 @pytest.fixture
 def card(tmp_path: Path) -> Path:

@@ -173,6 +173,8 @@ def focusing() -> View:
     return view(*frames, exposure=Exposure(2000, 2.5, 2.9), at_s=at_s)
 
 
+@pytest.mark.system
+@pytest.mark.system
 def test_the_box_is_drawn_on_the_code(browser: Browser, seen: View) -> None:
     with served(seen) as page:
         tab = browser.new_page(viewport={"width": 1280, "height": 800}, locale="en-GB")
@@ -197,6 +199,7 @@ def test_the_box_is_drawn_on_the_code(browser: Browser, seen: View) -> None:
         tab.close()
 
 
+@pytest.mark.system
 def test_the_page_says_when_look_has_ended(browser: Browser, seen: View) -> None:
     with served(seen) as page:
         tab = browser.new_page(locale="en-GB")
@@ -207,6 +210,7 @@ def test_the_page_says_when_look_has_ended(browser: Browser, seen: View) -> None
     tab.close()
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "locale"), [(390, "zh-CN"), (1280, "en-GB")])
 def test_the_page_fits_and_is_legible(

@@ -56,10 +56,11 @@ def test_what_is_said_is_read() -> None:
     assert (known.version, known.signed_s) == (3, 1_800_000_000)
     assert known.keys(CITY.kid) == (
         trust.TrustedKey(
-            "city", CITY.public, 100, 200, 86_400, frozenset(), frozenset(), frozenset(Colour)
+            CITY.public,
+            trust.KeyTerms("city", 100, 200, 86_400, frozenset(), frozenset(), frozenset(Colour)),
         ),
     )
-    assert known.keys(OFFICE.kid)[0].groups == {"campus/north", "campus/east"}
+    assert known.keys(OFFICE.kid)[0].terms.groups == {"campus/north", "campus/east"}
     assert known.keys(OTHER.kid) == ()
 
 
@@ -147,7 +148,7 @@ def test_four_thousand_issuers_and_no_more() -> None:
     data = many(trust.ISSUERS_MAX)
     assert len(data) < repository.FILE_LEN_MAX
     known = read(data)
-    assert known.keys(keys.kid((3999).to_bytes(32, "big")))[0].issuer == "company-3999"
+    assert known.keys(keys.kid((3999).to_bytes(32, "big")))[0].terms.issuer == "company-3999"
     refused(many(trust.ISSUERS_MAX + 1), "signed but not understood")
 
 

@@ -110,7 +110,7 @@ def test_no_case_is_told_twice() -> None:
 
 def test_two_trusted_keys_share_a_kid() -> None:
     found = TRUST.keys(seed_of("twin").kid)
-    assert [key.issuer for key in found] == ["namesake", "twin"]
+    assert [key.terms.issuer for key in found] == ["namesake", "twin"]
     assert found[0].public != found[1].public
 
 

@@ -2,7 +2,7 @@
 
     with Running(key=KEY) as door:
         ...  # door.port is a serial port's path; give it to libosdp or edge.adapters.door.osdp
-        door.levels = inputs.OPEN | inputs.TAMPER  # bits of firmware/inputs.py
+        door.levels = inputs.CONTACT | inputs.TAMPER  # bits of firmware/inputs.py
         door.wait(lambda: door.relay, 2)  # the pins now: relay, green, red, buzzer
         door.history  # every change of the pins, oldest first: Pins(ms, relay, green, red, buzzer)
         door.linked, door.latched, door.losses

@@ -34,6 +34,8 @@ from tests.harmed import BY_NAME, SECRET
 from tests.lens import Lens
 from tests.soak import soak
 
+pytestmark = pytest.mark.system  # real processes
+
 HARMED = (sys.executable, "-P", "-B", "-m", "tests.harmed")
 DEADLINE_S = 0.5
 SOON_S = 20.0  # the machine may be busy

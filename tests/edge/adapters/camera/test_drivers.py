@@ -987,6 +987,7 @@ def test_a_device_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     os.close(there)
 
 
+@pytest.mark.system
 def test_no_camera_brings_opencv_into_the_units_process() -> None:
     said = "import sys; from edge.adapters.camera import picamera, pictures, webcam;"
     said += "print([m for m in ('cv2', 'zxingcpp', 'pyzbar') if m in sys.modules])"

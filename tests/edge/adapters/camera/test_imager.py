@@ -482,6 +482,7 @@ def test_a_camera_has_no_use_for_a_speed_and_takes_it(tmp_path: Path) -> None:
     assert msgspec.convert({"kind": "picamera"}, Camera).baud == 9600
 
 
+@pytest.mark.system
 def test_a_door_opens_for_what_an_imager_reads(wire: Wire, tmp_path: Path) -> None:
     """The whole program: a genuine code, rubbish, a cable pulled and put back, the next code."""
     now_s = int(time.time())

@@ -8,7 +8,6 @@ controller counts in tenths of a second, and a busy machine is slow.
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from edge.doorway import signals
 from edge.doorway.inputs import Inputs
 from edge.doorway.signals import Signal, Step
 from edge.parts import DoorLost
-from edge.wire.unit import INPUTS, Input
+from edge.wire.inputs import INPUTS, Input
 from tests.doors import (
     LAMP,
     SAVED_S,
@@ -34,18 +33,14 @@ from tests.doors import (
     until,
 )
 from tests.firmware.pty.harness import micropython
+from tests.levels import LEVELS, QUIET, but
+
+pytestmark = pytest.mark.slow  # left out of make test-quick
 
 LONGER_MS = 400
 TRIES = 4  # of what a busy machine may miss: a light of 150 ms
 
 KINDS = ["direct", pytest.param("safe", marks=pytest.mark.hardware)]
-FIELDS: dict[Input, str] = {
-    "contact": "open",
-    "exit_button": "exit",
-    "fire": "fire",
-    "help_button": "help",
-    "tamper": "tamper",
-}
 
 
 @pytest.fixture(params=KINDS)
@@ -209,26 +204,18 @@ def test_a_light_lasts_as_long_as_its_step(hung: Rig) -> None:
     seen(hung, signals.DoorAction(Signal.OPEN, 0, steps), right)
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", LEVELS)
 def test_each_input_is_told(hung: Rig, name: Input) -> None:
-    field = FIELDS[name]
-    nothing = Inputs(open=False, exit=False, fire=False, help=False, tamper=False)
-
     def told() -> Inputs:
-        said = hung.door.inputs()
-        return Inputs(
-            **{f.name: getattr(said, f.name) or False for f in fields(said)} | {"latched": None}
-        )
+        return but(hung.door.inputs(), latched=None)
 
-    assert told() == nothing
+    assert told() == QUIET
     for _ in range(2):
         hung.say(name, True)
-        until(lambda: getattr(hung.door.inputs(), field))
-        assert told() == Inputs(
-            **{f.name: getattr(nothing, f.name) for f in fields(nothing)} | {field: True}
-        )
+        until(lambda: hung.door.inputs().level(name))
+        assert told() == but(QUIET, **{name: True})
         hung.say(name, False)
-        until(lambda: not getattr(hung.door.inputs(), field))
+        until(lambda: not hung.door.inputs().level(name))
 
 
 def test_a_short_press_is_told_once(hung: Rig) -> None:
@@ -239,8 +226,8 @@ def test_a_short_press_is_told_once(hung: Rig) -> None:
         hung.say(name, False)
         time.sleep(1.0)
         first, second = hung.door.inputs(), hung.door.inputs()
-        assert getattr(first, FIELDS[name]), "it ended before anybody asked"
-        assert not getattr(second, FIELDS[name]), "it was told twice"
+        assert first.level(name), "it ended before anybody asked"
+        assert not second.level(name), "it was told twice"
 
 
 def test_turns_are_counted_each_way_and_none_is_lost(hung: Rig) -> None:
@@ -265,8 +252,7 @@ def test_turns_are_counted_each_way_and_none_is_lost(hung: Rig) -> None:
 
 
 def test_what_is_not_wired_is_not_told(bare: Rig) -> None:
-    said = bare.door.inputs()
-    assert {getattr(said, field) for field in FIELDS.values()} == {None}
+    assert bare.door.inputs().levels == {}
     assert bare.door.turned() == (0, 0)
 
 
@@ -318,4 +304,4 @@ def test_the_illuminator_is_the_units_own(hung: Rig) -> None:
 
 
 def test_every_input_has_its_test() -> None:
-    assert {*FIELDS, "turn", "turn_out"} == set(INPUTS)
+    assert {*LEVELS, "turn", "turn_out"} == set(INPUTS)

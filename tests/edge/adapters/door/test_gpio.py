@@ -17,7 +17,9 @@ from edge.doorway import signals
 from edge.doorway.inputs import Inputs
 from edge.doorway.signals import Signal
 from edge.parts import DoorLost
+from edge.wire.inputs import INPUTS, Input
 from edge.wire.unit import Pins
+from tests.levels import QUIET, but
 
 
 @pytest.fixture
@@ -423,8 +425,9 @@ WIRED = Pins(
     green=22, red=27, buzzer=12, relay=17,
     contact=24, exit_button=25, fire=5, help_button=6, tamper=16,
 )  # fmt: skip
-PIN = {"open": 24, "exit": 25, "fire": 5, "help": 6, "tamper": 16}
-QUIET = Inputs(open=False, exit=False, fire=False, help=False, tamper=False)
+PIN: dict[Input, int] = {
+    "contact": 24, "exit_button": 25, "fire": 5, "help_button": 6, "tamper": 16,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -437,10 +440,10 @@ def quiet(factory: Any) -> Any:
     return factory
 
 
-def yes(factory: Any, name: str, said: bool) -> None:
+def yes(factory: Any, name: Input, said: bool) -> None:
     """By the wiring: contact, fire and tamper say it by an open loop, the buttons by closing."""
     pin = factory.pin(PIN[name])
-    pin.drive_high() if said == (name in ("open", "fire", "tamper")) else pin.drive_low()
+    pin.drive_high() if said == (INPUTS[name].rests_closed) else pin.drive_low()
 
 
 def test_a_door_at_rest_says_no_to_everything(quiet: Any) -> None:
@@ -452,28 +455,24 @@ def test_a_door_at_rest_says_no_to_everything(quiet: Any) -> None:
 
 
 @pytest.mark.parametrize("name", PIN)
-def test_each_input_says_yes_by_its_own_level(quiet: Any, name: str) -> None:
+def test_each_input_says_yes_by_its_own_level(quiet: Any, name: Input) -> None:
     door_ = GpioDoor(WIRED, quiet)
     for _ in range(2):
         yes(quiet, name, True)
-        said = Inputs(**(vars_of(QUIET) | {name: True}))
+        said = but(QUIET, **{name: True})
         assert door_.inputs() == door_.inputs() == said
         yes(quiet, name, False)
         assert door_.inputs() == QUIET
     door_.close()
 
 
-def vars_of(said: Inputs) -> dict[str, Any]:
-    return {name: getattr(said, name) for name in PIN}
-
-
 @pytest.mark.parametrize("name", PIN)
-def test_a_press_between_two_calls_is_told_once(quiet: Any, name: str) -> None:
+def test_a_press_between_two_calls_is_told_once(quiet: Any, name: Input) -> None:
     door_ = GpioDoor(WIRED, quiet)
     for _ in range(3):
         yes(quiet, name, True)
         yes(quiet, name, False)
-    assert getattr(door_.inputs(), name) is True
+    assert door_.inputs().level(name) is True
     assert door_.inputs() == QUIET
     door_.close()
 
@@ -481,7 +480,7 @@ def test_a_press_between_two_calls_is_told_once(quiet: Any, name: str) -> None:
 def test_what_is_so_at_the_start_is_told(factory: Any) -> None:
     """The mock's pulled-up pins are high: as with every cable cut."""
     door_ = GpioDoor(WIRED, factory)
-    assert door_.inputs() == Inputs(open=True, exit=False, fire=True, help=False, tamper=True)
+    assert door_.inputs() == but(QUIET, contact=True, fire=True, tamper=True)
     door_.close()
 
 

@@ -101,6 +101,7 @@ def test_a_slot_of_another_form_with_a_right_checksum_is_wrong(tmp_path: Path) -
         assert Slots(tmp_path).load() == FIRST
 
 
+@pytest.mark.system
 def test_a_disk_that_fails_is_told_and_the_newer_slot_stays(tmp_path: Path) -> None:
     """A file-size limit of nothing stands for a full disk."""
     Slots(tmp_path).save(FIRST)

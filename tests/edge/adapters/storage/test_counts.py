@@ -88,6 +88,7 @@ def test_an_acknowledgement_that_does_not_fit_frees_nothing(
     assert len(store.unacknowledged(8)) == 2
 
 
+@pytest.mark.system
 def test_a_second_program_is_told(store: DiskStore, tmp_path: Path) -> None:
     program = (
         "import random; from pathlib import Path\n"

@@ -176,6 +176,7 @@ def test_a_link_into_a_disk_is_seen_through(tmp_path: Path) -> None:
     assert file_system(tmp_path / "ram" / "menshen", mounts) == "ext4"
 
 
+@pytest.mark.system
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="this computer has no /dev/shm")
 def test_a_real_folder_in_ram_over_two_programs() -> None:
     """Linux's own mounts and boot; another process reads what this one wrote."""
