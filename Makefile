@@ -94,11 +94,11 @@ pictures: $(VENV)/ready .cache/apt-demo .cache/apt-test
 
 # What is made from hardware/pins.toml: wiring drawings, mounting, firmware/pins.py.
 drawings: $(VENV)/ready .cache/apt-drawings
-	$(BIN)/python -m hardware
+	$(BIN)/python -m hardware.drawings
 
 lock: $(VENV)/ready
 	$(BIN)/pip-compile --quiet --allow-unsafe --strip-extras --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --extra provisioning --extra server --extra demo --extra osdp --extra webcam --extra dev \
+	  --no-emit-find-links --extra unit --extra provisioning --extra server --extra demo --extra osdp --extra webcam --extra dev \
 	  --output-file requirements.lock pyproject.toml
 
 clean:
@@ -125,19 +125,17 @@ clean:
 
 .cache/camera/preload.so: .ci/camera requirements.lock tests/hardware/camera/wheels.lock \
     tests/hardware/camera/heap.c tests/hardware/camera/metadata.c pyproject.toml | .cache/trixie-camera $(VENV)/ready
-	@.ci/camera $(BIN)/python
+	@.ci/step camera "Wheels for the camera's proof, and its preloaded library (a few seconds)" .ci/camera $(BIN)/python
 
 # A Pi 3B for QEMU: the link leads to its folder. Asked each time, which is quick.
 .cache/raspi3b: .cache/trixie-qemu $(VENV)/ready always
 	@.ci/raspi3b >/dev/null
 
 .cache/micropython: .ci/micropython .ci/micropython-version
-	@mkdir -p .cache
-	@.ci/micropython
+	@command -v npm >/dev/null || .ci/apt .ci/apt-npm
+	@.ci/step micropython "MicroPython's interpreter for Node (a few seconds)" .ci/micropython
 	@touch $@
 
 $(VENV)/ready: requirements.lock pyproject.toml .cache/apt-python
-	@test -x $(BIN)/python || $(PYTHON) -m venv --system-site-packages $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@.ci/step python "Python packages into $(VENV) (half a minute)" .ci/python $(VENV) $(PYTHON)
 	@touch $@

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge import assembly
+from edge import assembly, extras
 from edge.adapters import board, systemd
 from edge.adapters.trust import tuf_trust
 from edge.clock.issuer_floors import Floors
@@ -58,6 +58,9 @@ def main(command: Callable[[], object] | None = None) -> None:
         (command or app)()
     except KeyboardInterrupt:
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        print(f"menshen-edge: {extras.sentence(error, 'unit') or error}", file=sys.stderr)
+        sys.exit(2)
     except (ConfigError, TrustError, WorldFailure, ImportError) as error:
         print(f"menshen-edge: {error}", file=sys.stderr)
         sys.exit(2)

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from edge import extras
 from edge.wire.foreign_formats import FORMATS
 from edge.wire.unit import Camera
 from provisioning import authority as authorities
@@ -447,6 +448,12 @@ def main() -> None:
         app()
     except ProvisioningError as error:
         print(error, file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        missing = extras.sentence(error, "provisioning")
+        if missing is None:
+            raise
+        print(missing, file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

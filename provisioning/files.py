@@ -7,6 +7,7 @@ finished by repeating it.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edge import files
 from edge.wire import keys
@@ -14,6 +15,13 @@ from edge.wire import keys
 
 class ProvisioningError(Exception):
     """The step cannot be done; one sentence that says what is wrong and what to do."""
+
+
+def toml(table: dict[str, Any]) -> bytes:
+    """`table` as TOML, to be made before anything is written: the library may not be installed."""
+    import tomli_w  # of the extra `provisioning`
+
+    return tomli_w.dumps(table).encode()
 
 
 @dataclass

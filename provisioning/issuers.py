@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import tomli_w
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
@@ -16,7 +15,7 @@ from edge.wire.foreign_formats import FORMATS
 from edge.wire.trust import COLOURS, DC1, ColourName, Group, Name, Seconds
 from provisioning import estate as places
 from provisioning import files
-from provisioning.files import Folder, ProvisioningError
+from provisioning.files import Folder, ProvisioningError, toml
 
 DAY_S = 24 * 3600
 KEY_DAYS = trust.KEY_WINDOW_S_MAX // DAY_S
@@ -89,10 +88,11 @@ def issuer(
             offline=offline,
         )
         wanted = _issuer({"name": name, "longest_life_s": LONGEST_LIFE_S} | said, [key])
+        text = _toml(wanted)
         folder = Folder(path)
         folder.signing_key("issuer")
         folder.signing_key("status")
-        folder.once("issuer.toml", lambda: _toml(wanted))
+        folder.once("issuer.toml", lambda: text)
     return folder
 
 
@@ -127,17 +127,17 @@ def next_key(
                 f"the next key of {name!r} would begin {(start_s - now_s) // DAY_S} days from now; "
                 f"make it {AHEAD_DAYS_MAX} days before it begins at the earliest"
             )
-        folder = Folder(places.issuer(estate, name))
         stem = f"issuer-{1 + max(int(k.stem.partition('-')[2] or 1) for k in there.keys)}"
-        folder.signing_key(stem)
         key = Key(
             stem=stem,
             from_s=start_s,
             until_s=start_s + (days or KEY_DAYS) * DAY_S,
             offline=offline,
         )
-        changed = msgspec.structs.replace(there, keys=[*there.keys, key])
-        folder.renew("issuer.toml", _toml(changed))
+        text = _toml(msgspec.structs.replace(there, keys=[*there.keys, key]))
+        folder = Folder(places.issuer(estate, name))
+        folder.signing_key(stem)
+        folder.renew("issuer.toml", text)
     return folder
 
 
@@ -171,12 +171,13 @@ def foreign(
             raise ProvisioningError(f"{path} is there with other settings; it was kept as it is")
         texts = {"terms.json": _json(terms, dict), "keys.json": _json(key_list, object)}
         _check_foreign(format, texts["terms.json"], texts["keys.json"], name)
+        setting = _toml(wanted)
         folder = Folder(path)
         folder.signing_key("keys")
         folder.signing_key("status")
         for file, text in texts.items():
             folder.renew(file, text)
-        folder.once("issuer.toml", lambda: _toml(wanted))
+        folder.once("issuer.toml", lambda: setting)
     return folder
 
 
@@ -184,8 +185,9 @@ def withdraw(estate: Path, name: str) -> Folder:
     """Believe this issuer no more, from the next publication on. Raises ProvisioningError."""
     with places.changing(estate):
         there = read(estate, name)
+        text = _toml(msgspec.structs.replace(there, withdrawn=True))
         folder = Folder(places.issuer(estate, name))
-        folder.renew("issuer.toml", _toml(msgspec.structs.replace(there, withdrawn=True)))
+        folder.renew("issuer.toml", text)
     return folder
 
 
@@ -249,7 +251,7 @@ def _issuer(said: dict[str, Any], held: list[Key]) -> Issuer:
 
 
 def _toml(found: Issuer) -> bytes:
-    return tomli_w.dumps(msgspec.to_builtins(found)).encode()
+    return toml(msgspec.to_builtins(found))
 
 
 def _json(path: Path, kind: type) -> bytes:

@@ -14,7 +14,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import serial
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 
@@ -101,6 +100,8 @@ class _Line:
     """The controller's serial port over USB. Every method raises ProvisioningError."""
 
     def __init__(self, port: str) -> None:
+        import serial  # of the extra `provisioning`
+
         self._name = port
         try:
             self._port = serial.Serial(

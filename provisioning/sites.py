@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import tomli_w
 
 from edge.wire import rules as wire
 from edge.wire.rules import PERIOD_S_MIN
@@ -12,7 +11,7 @@ from edge.wire.trust import Name, TrustError
 from edge.wire.unit import Counts
 from provisioning import estate as places
 from provisioning import rules as examples
-from provisioning.files import Folder, ProvisioningError
+from provisioning.files import Folder, ProvisioningError, toml
 
 DEMO_PERIOD_S = 5  # a demonstration does not wait a quarter of an hour
 DEMO_REPORT_S = 2
@@ -47,6 +46,7 @@ def site(
     """
     wanted = _wanted(name, demo, period_s, report_s)
     rules = _text(_template(wanted, like))
+    text = toml(msgspec.to_builtins(wanted))
     with places.changing(estate):
         path = places.site(estate, name)
         folder = Folder(path)
@@ -59,7 +59,7 @@ def site(
             )
         folder.signing_key("site")
         folder.once(RULES, lambda: rules)
-        folder.once("site.toml", lambda: tomli_w.dumps(msgspec.to_builtins(wanted)).encode())
+        folder.once("site.toml", lambda: text)
     return folder
 
 

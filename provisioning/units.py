@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import tomli_w
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from edge.wire import keys, pair
@@ -18,7 +17,7 @@ from edge.wire.trust import Group
 from edge.wire.unit import Broker, Camera, Controlled, Direct, Unit
 from provisioning import authority, boot, files, pins, repository, sites
 from provisioning import estate as places
-from provisioning.files import Folder, ProvisioningError
+from provisioning.files import Folder, ProvisioningError, toml
 
 BROKER_PORT = 8883  # MQTT over TLS, as IANA registers it
 UNIT = "unit.toml"
@@ -183,7 +182,7 @@ def _certificate_name(unit: Unit) -> str:
 
 
 def _toml(unit: Unit) -> bytes:
-    return tomli_w.dumps(_without_none(msgspec.to_builtins(unit))).encode()
+    return toml(_without_none(msgspec.to_builtins(unit)))
 
 
 def _without_none(table: dict[str, Any]) -> dict[str, Any]:

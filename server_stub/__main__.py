@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from edge import extras
+
 if TYPE_CHECKING:
     from server_stub.issuing import records
 
@@ -279,6 +281,12 @@ def main() -> None:
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
     try:
         app()
+    except ModuleNotFoundError as error:
+        missing = extras.sentence(error, "server")
+        if missing is None:
+            raise
+        print(missing, file=sys.stderr)
+        sys.exit(2)
     except ValueError as error:
         if not _for_people(error):
             raise

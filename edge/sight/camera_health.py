@@ -8,8 +8,6 @@ that is only pixels wide cannot be seen at low resolution: `menshen-edge look` i
 from collections import Counter, deque
 from typing import Literal, NamedTuple, get_args
 
-import numpy as np
-
 from edge.parts import Trouble
 from edge.sight.frame import Exposure, Luma
 
@@ -159,6 +157,8 @@ class Looked(NamedTuple):
 
 def look(small: Luma) -> Looked:
     """The numbers of one picture, uint8, at least 48 x 64. Costs some 100,000 additions."""
+    import numpy as np
+
     step = max(1, small.shape[1] // WIDTH)
     small = small[::step, ::step]
     height, width = small.shape[0] // 2 * 2, small.shape[1] // 2 * 2

@@ -1,13 +1,17 @@
 """What a camera saw in one frame, and the QR symbols that were read in it: plain values."""
 
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from edge.parts import Trouble
 
-Luma = npt.NDArray[np.uint8]
+if TYPE_CHECKING:  # numpy is of the extra `unit`: without it the command still answers --help
+    import numpy as np
+    import numpy.typing as npt
+
+    Luma = npt.NDArray[np.uint8]
+else:
+    Luma = Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from edge.sight.frame import Corners, Luma, Symbol
 
 try:
     from pyzbar import pyzbar
+except ModuleNotFoundError:
+    raise
 except ImportError:
     raise ImportError("the decoder pyzbar needs zbar's library: apt install libzbar0") from None
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hardware import bom, wiring
 from hardware.circuit import make
+from hardware.drawings import bom, wiring
 
-HARDWARE = Path(bom.__file__).parent
+HARDWARE = Path(bom.__file__).parents[1]
 TABLE = list(csv.DictReader(io.StringIO((HARDWARE / "bom.csv").read_text("utf-8")), strict=True))
 
 DRAWN = {

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hardware import bom, locks, mounting, pictures, pins, wiring
+from hardware import pins
 from hardware.circuit import make
+from hardware.drawings import bom, locks, mounting, pictures, wiring
 
-HARDWARE = Path(mounting.__file__).parent
+HARDWARE = Path(mounting.__file__).parents[1]
 PAGES = {**{name: draw() for name, draw in locks.DRAWINGS.items()}, "mounting": mounting.svg()}
 MAKE = "it is not what its data says; run: make drawings"
 

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from hardware import mounting
+from hardware.drawings import mounting
 from hardware.enclosure import mesh
 
 # Raspberry Pi mechanical drawings of 3B, 4B and 5: 85 x 56, four holes 58 x 49 apart, 3.5 from the

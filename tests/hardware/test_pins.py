@@ -17,7 +17,7 @@ from edge.wire import unit
 from edge.wire.inputs import INPUTS
 from firmware import guard
 from firmware import pins as controllers
-from hardware.firmware import source
+from hardware.drawings.firmware import source
 from hardware.pins import (
     DOWN_AT_RESET,
     HEADER,

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from edge.doorway.signals import Signal, action
-from hardware import bom, pins, wiring
+from hardware import pins
+from hardware.drawings import bom, wiring
 from tests import ROOT
 
 TESTS = ROOT / "tests"

@@ -274,7 +274,7 @@ def test_without_libosdp_it_says_what_to_install(tmp_path: Path) -> None:
     )
     cable.unplug()
     assert ran.returncode == 2
-    assert "needs libosdp: pip install libosdp" in ran.stderr
+    assert 'osdp is not installed; install it with: pip install "menshen[osdp]"' in ran.stderr
     assert "Traceback" not in ran.stderr
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 import edge
+from edge import extras
 from edge.sight import shared
 from edge.sight.frame import Luma
 
@@ -33,6 +34,7 @@ _PAGE_LEN = os.sysconf("SC_PAGESIZE")
 _ERRORS_LEN_MAX = 16 * 1024
 _FATAL = re.compile(r"^Fatal Python error: ([A-Za-z ]{1,40})", re.MULTILINE)
 _LINE = re.compile(r'^  File "[^"\n]*/edge/sight/(\w{1,40}\.py)", line (\d{1,6})', re.MULTILINE)
+_MISSING = re.compile(r"ModuleNotFoundError: No module named '([\w.]{1,60})'")
 _ROOT = str(Path(edge.__file__).parents[1])
 
 
@@ -213,6 +215,10 @@ class Decoder:
         self.stop()
         if not self._shown:  # nothing that it says can have been read from a frame
             last = errors.strip().rpartition("\n")[2]
+            missing = _MISSING.fullmatch(last)
+            if missing:
+                lacks = ModuleNotFoundError(last, name=missing[1])
+                last = extras.sentence(lacks, "unit") or last
             return DecoderLost(f"it {how}: {last[:300]}" if last else f"it {how}")
         fatal, line = _FATAL.search(errors), _LINE.search(errors)
         where = f", in {line[1]} line {line[2]}" if line and fatal else ""

@@ -81,7 +81,9 @@ def test_without_zbars_library_the_first_picture_says_so(
 ) -> None:
     import edge.sight
 
-    monkeypatch.setitem(sys.modules, "pyzbar", None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pyzbar"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr("ctypes.util.find_library", lambda _name: None)
     monkeypatch.delitem(sys.modules, "edge.sight.zbar")
     monkeypatch.delattr(edge.sight, "zbar")
     with pytest.raises(ImportError, match="apt install libzbar0"):

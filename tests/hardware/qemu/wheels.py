@@ -38,9 +38,10 @@ def _locked(lock: str) -> dict[str, str]:
 
 
 def _needed() -> set[str]:
-    """What pyproject.toml names for every unit, and what that requires, by what is installed."""
+    """What pyproject.toml names for a unit, and what that requires, by what is installed."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    waiting = [Requirement(line) for line in project["dependencies"]]
+    named = [*project["dependencies"], *project["optional-dependencies"]["unit"]]
+    waiting = [Requirement(line) for line in named]
     found: set[str] = set()
     while waiting:
         name = canonicalize_name(waiting.pop().name)

@@ -1,5 +1,8 @@
 """A real Mosquitto with the configuration that we ship: who may come in, write and read."""
 
+import os
+import pwd
+import re
 import socket
 import subprocess
 import sys
@@ -12,6 +15,7 @@ import pytest
 from edge.wire import report
 from provisioning import authority
 from server_stub.collecting import broker
+from server_stub.estate import Estate
 from tests import centre
 from tests.centre import SITE, Client, Program, collector_client, running, unit_client
 
@@ -187,3 +191,80 @@ def test_a_torn_or_wrong_certificate_is_one_sentence(torn: str, tmp_path: Path) 
     assert ran.returncode == 2
     (line,) = ran.stderr.strip().splitlines()
     assert "bring them back from your backup" in line
+
+
+# -- what it prints, and who it is -----------------------------------------------------------------
+
+
+def started(estate: Path, state: Path) -> Program:
+    program = Program("broker", estate, "--state", state, "--port", centre.free_port())
+    program.wait_for("ready")
+    return program
+
+
+def test_it_prints_that_it_is_ready_and_nothing_to_overlook(estate: Path, tmp_path: Path) -> None:
+    program = started(estate, tmp_path / "state")
+    assert program.end() == 0
+    program.kill()  # and all that it has printed is read
+    assert len(program.said) == 1, program.said
+
+
+def test_a_warning_that_means_something_is_printed(estate: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "mosquitto.db").touch()
+    program = started(estate, state)
+    program.end()
+    program.kill()
+    assert any("Persistence file is empty" in line for line in program.said), program.said
+
+
+def account() -> pwd.struct_passwd:
+    """What Debian's package makes; it matters to root alone."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can change to another account")
+    return pwd.getpwnam("mosquitto")
+
+
+def test_started_as_root_it_is_not_root(estate: Path, tmp_path: Path) -> None:
+    uid, state = account().pw_uid, tmp_path / "state"
+    program = started(estate, state)
+    status = Path(f"/proc/{program.process.pid}/status").read_text()
+    program.end()
+    assert re.search(rf"^Uid:\s+{uid}\s+{uid}\s", status, re.MULTILINE)
+    key = (state / "broker-key.pem").stat()
+    assert (key.st_uid, key.st_mode & 0o777) == (uid, 0o600)
+
+
+def test_a_store_that_it_left_as_root_is_taken_over(estate: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    started(estate, state).end()
+    store = state / "mosquitto.db"
+    owner = account()
+    for path in (state, store):
+        os.chown(path, 0, 0)
+    program = started(estate, state)
+    assert program.end() == 0
+    assert store.stat().st_uid == owner.pw_uid
+    assert not any("Error" in line for line in program.said), program.said
+
+
+def test_it_writes_through_no_link_in_its_folder(estate: Path, tmp_path: Path) -> None:
+    state, other = tmp_path / "state", tmp_path / "other"
+    state.mkdir()
+    other.write_text("kept")
+    for name in ("mosquitto.acl", "mosquitto.conf", "broker-key.pem", "mosquitto.db"):
+        (state / name).symlink_to(other)
+    broker.write(Estate(estate), state, "127.0.0.1", 1)
+    assert other.read_text() == "kept"
+    assert other.stat().st_uid == os.geteuid()
+    assert not (state / "mosquitto.acl").is_symlink()
+
+
+def test_an_estate_that_is_named_from_here_is_found_from_there(
+    estate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mosquitto runs in the folder of its state."""
+    monkeypatch.chdir(estate.parent)
+    program = started(Path(estate.name), tmp_path / "state")
+    assert program.end() == 0

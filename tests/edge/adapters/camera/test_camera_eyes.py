@@ -262,6 +262,7 @@ def test_a_decoder_that_dies_of_everything_is_a_failure_for_the_loop() -> None:
     [
         (("/no/such/python",), "process cannot be made: No such file"),
         ((sys.executable, "-c", "raise ImportError('apt install libzbar0')"), "install libzbar0"),
+        ((sys.executable, "-c", "import no_such_library"), r'pip install "menshen\[unit\]"'),
         ((sys.executable, "-c", "import os; os.abort()"), "SIGABRT"),
     ],
 )

@@ -5,7 +5,7 @@ from math import cos, radians, sin
 
 import msgspec
 
-from hardware.svg import Sheet
+from hardware.drawings.svg import Sheet
 
 MM = 0.36
 """Units of the page for a millimetre at the door."""

@@ -1,4 +1,4 @@
-"""`python -m hardware` (make drawings): write anew what is made from pins.toml and the like."""
+"""Draw what is made from pins.toml and the like: `make drawings`, `python -m hardware.drawings`."""
 
 import shutil
 import sys
@@ -6,9 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from hardware import bom, firmware, locks, mounting, pictures, pins, wiring
+from hardware import pins
+from hardware.drawings import bom, firmware, locks, mounting, pictures, wiring
 
-HERE = Path(__file__).parent
+HARDWARE = Path(__file__).parents[1]
 
 
 def main() -> int:
@@ -31,13 +32,13 @@ def main() -> int:
         print("\n".join(wrong), file=sys.stderr)
         return 2
     for name, source in harnesses.items():
-        pictures.harness(source, HERE, name)
+        pictures.harness(source, HARDWARE, name)
     for page, draw in locks.DRAWINGS.items():
-        pictures.page(draw(), HERE, page)
-    pictures.page(mounting.svg(), HERE, "mounting")
-    (HERE / "bom.csv").write_text(bom.text(), encoding="utf-8")
-    (HERE.parent / "firmware" / "pins.py").write_text(firmware.source(), encoding="utf-8")
-    print("Drawn anew in hardware/; bom.csv and firmware/pins.py made with them.")
+        pictures.page(draw(), HARDWARE, page)
+    pictures.page(mounting.svg(), HARDWARE, "mounting")
+    (HARDWARE / "bom.csv").write_text(bom.text(), encoding="utf-8")
+    (HARDWARE.parent / "firmware" / "pins.py").write_text(firmware.source(), encoding="utf-8")
+    print("Wrote the drawings and bom.csv in hardware/, and firmware/pins.py.")
     return 0
 
 

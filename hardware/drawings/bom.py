@@ -5,9 +5,9 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-HERE = Path(__file__).parent
-DOOR = HERE / "door.csv"
-BOARD = HERE / "circuit" / "parts.csv"
+HARDWARE = Path(__file__).parents[1]
+DOOR = HARDWARE / "door.csv"
+BOARD = HARDWARE / "circuit" / "parts.csv"
 COLUMNS = (
     *("references", "part", "maker", "number", "second_maker", "second_number"),
     *("direct", "controlled", "for", "source"),

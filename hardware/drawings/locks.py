@@ -6,7 +6,7 @@ Terminals are those of the board (hardware/circuit/, page "Lock, fire contact, e
 from collections.abc import Callable
 from typing import NamedTuple
 
-from hardware.svg import Sheet
+from hardware.drawings.svg import Sheet
 
 RED, GREEN, GREY = "#b00020", "#1b6e3c", "#666666"
 _TOP, _BOTTOM = 240.0, 430.0
