@@ -17,6 +17,7 @@ from typing import Annotated, Literal, NamedTuple, TypeVar, get_args
 import msgspec
 
 from edge.wire import envelope, keys
+from edge.wire.decode import MESSAGE_LEN_MAX, DecodeError, decode_json
 from edge.wire.trust import Name, Seconds
 
 ROOT = "menshen/1"
@@ -264,6 +265,6 @@ def verify_answer(data: bytes, time_key: bytes) -> Answer:
 
 def _decode(data: bytes, kind: type[_M]) -> _M:
     try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return decode_json(data, kind, MESSAGE_LEN_MAX)
+    except DecodeError as error:
         raise ReportError(f"a {kind.__name__} message is not of its schema: {error}") from None
