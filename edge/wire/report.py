@@ -31,6 +31,7 @@ from typing import (
 import msgspec
 
 from edge.wire import envelope, keys
+from edge.wire.decode import MESSAGE_LEN_MAX, DecodeError, decode_json
 from edge.wire.trust import Name, Seconds
 
 ROOT = "menshen/1"
@@ -391,7 +392,7 @@ def _field_names(kind: type[_Report]) -> frozenset[str]:
 
 def _decode(data: bytes, kind: type[_T], name: str = "") -> _T:
     try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return decode_json(data, kind, MESSAGE_LEN_MAX)
+    except DecodeError as error:
         name = name or kind.__name__
         raise ReportError(f"a {name} message is not of its schema: {error}") from None

@@ -441,6 +441,8 @@ FOREIGN = {
     "bad-utf-8": (f"menshen/1/{SITE}/{A}/health", b'{"version":"\xff"}'),
     "bad-utf-8-name": (f"menshen/1/{SITE}/{A}/state", b'{"\xff":1}'),
     "bad-utf-8-counts": (f"menshen/1/{SITE}/{A}/counts", b'{"installation":"\xc3\x28"}'),
+    "deep": (f"menshen/1/{SITE}/{A}/health", b'{"x":' + b"[" * 5000),
+    "deeper": (f"menshen/1/{SITE}/{A}/counts", b'{"cells":' + b"[" * 1_000_000),
     "half-a-surrogate": (f"menshen/1/{SITE}/{A}/health", b'{"version":"\\ud800"}'),
     "other-site": (f"menshen/1/elsewhere/{A}/counts", payload(cell(1))),
     "up-a-folder": (f"menshen/1/../{A}/counts", payload(cell(1))),
