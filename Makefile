@@ -13,14 +13,23 @@ DEMOS ?= 20
 CAMERA ?=
 PHOTOS ?=
 PUBLISH ?=
+WORKERS ?= $(shell nproc)
 
-.PHONY: always demo test test-hardware check firmware bench bench-sight drawings circuit enclosure fuzz soak soak-osdp pictures lock clean
+# A file's tests stay together, for some go on where the one before ended; tests/conftest.py puts
+# the longest files first.
+SHARED_OUT = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+.PHONY: always demo test test-quick test-hardware check firmware bench bench-sight drawings circuit enclosure fuzz soak soak-osdp pictures lock clean
 
 demo: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds='$(SECONDS)') $(if $(CAMERA),--camera='$(CAMERA)')
 
 test: $(VENV)/ready .cache/apt-demo .cache/apt-test .cache/apt-drawings .cache/micropython
-	$(BIN)/python -m pytest -m "not hardware"
+	$(BIN)/python -m pytest $(SHARED_OUT) -m "not hardware"
+
+# No real processes and nothing that takes seconds: for every change.
+test-quick: $(VENV)/ready .cache/apt-demo
+	$(BIN)/python -m pytest $(SHARED_OUT) -q -m "not system and not slow and not hardware"
 
 test-hardware: .cache/hardware-possible $(VENV)/ready .cache/hardware
 	$(BIN)/python -m pytest -m hardware

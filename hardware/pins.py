@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from edge.wire.decode import decode_toml
+
 DOWN_AT_RESET = range(9, 28)
 """BCM numbers that the Pi pulls down until a program starts (pins.toml, source "reset")."""
 
@@ -80,7 +82,7 @@ class File(msgspec.Struct, forbid_unknown_fields=True):
 def read() -> File:
     """The file as it is shipped."""
     text = resources.files("hardware").joinpath("pins.toml").read_bytes()
-    return msgspec.toml.decode(text, type=File)
+    return decode_toml(text, File)
 
 
 def wrongs(file: File) -> Iterator[str]:

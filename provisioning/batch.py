@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge.wire.decode import DecodeError, read_bytes
 from edge.wire.unit import Camera
 from provisioning import estate as places
 from provisioning.files import ProvisioningError
@@ -31,11 +32,13 @@ _YES = {"": True, "yes": True, "no": False}
 def read(path: Path) -> list[Order]:
     """Every line of the table as an order. Raises ProvisioningError, naming the line."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_bytes(path).decode("utf-8")
     except OSError as error:
         raise ProvisioningError(f"{path} cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise ProvisioningError(f"{path} is not text in UTF-8; save it as CSV UTF-8") from None
+    except DecodeError as error:
+        raise ProvisioningError(f"{path}: {error}") from None
     table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         columns = table.fieldnames or ()

@@ -11,6 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from edge.wire import hc1, keys, trust
+from edge.wire.decode import DecodeError, read_json, read_toml
 from edge.wire.foreign_formats import FORMATS
 from edge.wire.trust import COLOURS, DC1, ColourName, Group, Name, Seconds
 from provisioning import estate as places
@@ -201,8 +202,8 @@ def read(estate: Path, name: str) -> Issuer:
             f"run: menshen-provision issuer {estate} {name}"
         )
     try:
-        found = msgspec.toml.decode(path.read_bytes(), type=Issuer)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        found = read_toml(path, Issuer)
+    except DecodeError as error:
         raise ProvisioningError(f"{path} is not an issuer's description: {error}") from None
     windows = all(k.from_s < k.until_s for k in found.keys)
     if found.name != name or not windows or (found.format == DC1 and not found.keys):
@@ -257,10 +258,10 @@ def _toml(found: Issuer) -> bytes:
 def _json(path: Path, kind: type) -> bytes:
     """The file in its shortest form. Raises ProvisioningError."""
     try:
-        return msgspec.json.encode(msgspec.json.decode(path.read_bytes(), type=kind))
+        return msgspec.json.encode(read_json(path, kind))
     except OSError as error:
         raise ProvisioningError(f"{path} cannot be read ({error.strerror})") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DecodeError as error:
         raise ProvisioningError(f"{path} is not what was expected: {error}") from None
 
 

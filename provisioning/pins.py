@@ -5,6 +5,7 @@ from importlib import resources
 
 import msgspec
 
+from edge.wire.decode import decode_toml
 from edge.wire.unit import Pins
 from provisioning.files import ProvisioningError
 
@@ -23,7 +24,7 @@ class _File(msgspec.Struct):
 def wired(extra: Sequence[str] = ()) -> Pins:
     """The pins of a door with `extra` wired besides ALWAYS. Raises ProvisioningError."""
     text = resources.files("hardware").joinpath("pins.toml").read_bytes()
-    pins = msgspec.toml.decode(text, type=_File).pins
+    pins = decode_toml(text, _File).pins
     for name in extra:
         if name not in pins:
             others = ", ".join(n for n in pins if n not in ALWAYS)

@@ -14,6 +14,7 @@ import msgspec
 
 from edge.wire import repository as wire
 from edge.wire import rules, status, trust
+from edge.wire.decode import DecodeError, decode_json
 from edge.wire.keys import PrivateKey
 from edge.wire.repository import THRESHOLD, TIMESTAMP, Broken, Online, Role
 from provisioning import estate as places
@@ -36,6 +37,12 @@ may keep doors from news; issuers are the shortest, because their keys change ev
 RENEWED = 3  # what has less than a third of its life left is signed anew
 
 Files = dict[str, bytes]
+
+
+class _Dated(msgspec.Struct):
+    """Of a site's signed rules, of whichever version: when they were signed."""
+
+    signed_s: trust.Seconds
 
 
 def begin(estate: Path) -> list[Folder]:
@@ -142,7 +149,7 @@ def published(estate: Path, site: str) -> tuple[int, int] | None:
         document = _document(known, f"site/{site}", wire.site(site))
         if data is None or document is None:
             return None
-        return int(msgspec.json.decode(document)["signed_s"]), wire.read(data).until_s
+        return decode_json(document, _Dated).signed_s, wire.read(data).until_s
 
 
 def for_cards(estate: Path, site: str) -> Files:
@@ -349,7 +356,7 @@ def _for_cards(estate: Path, site: str, known: Files) -> Files:
 def _sound(estate: Path) -> Iterator[None]:
     try:
         yield
-    except (Broken, trust.TrustError, msgspec.MsgspecError, KeyError) as error:
+    except (Broken, trust.TrustError, DecodeError, KeyError) as error:
         raise ProvisioningError(
             f"{places.repository(estate)}: {error}; bring it back from your backup, or move it "
             f"away and run: {_publish(estate)}"

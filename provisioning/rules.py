@@ -4,11 +4,13 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from rich.table import Table
 
 from edge.wire import hours, rules
+from edge.wire.decode import DecodeError, read_json
 from edge.wire.hours import Timetable
 from edge.wire.rules import DoorRules, Site
 from edge.wire.trust import TrustError
@@ -51,8 +53,9 @@ def template(kind: str, site: str) -> Site:
 def read(path: Path) -> Site:
     """The rules in a file, of whichever site. Raises ProvisioningError."""
     try:
-        return rules.parse(path.read_bytes())
-    except TrustError as error:
+        said = read_json(path, dict[str, Any], rules.LEN_MAX)
+        return rules.parse(msgspec.json.encode(said))
+    except (DecodeError, TrustError) as error:
         raise ProvisioningError(f"{path}: {error}") from None
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 
 from edge.wire import rules as wire
+from edge.wire.decode import DecodeError, read_json, read_toml
 from edge.wire.rules import PERIOD_S_MIN
 from edge.wire.trust import Name, TrustError
 from edge.wire.unit import Counts
@@ -119,12 +120,12 @@ def _template(site: Site, like: str | None) -> wire.Site:
 def _understood(path: Path, name: str) -> wire.Site:
     """A file of rules; who signs them gives them their version and date."""
     try:
-        said = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        said = read_json(path, dict[str, Any], wire.LEN_MAX)
         dated = {"site": name, **said, "version": 1, "signed_s": 0}
         return wire.read(msgspec.json.encode(dated), name)
     except OSError as error:
         raise ProvisioningError(f"{path} cannot be read ({error.strerror})") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError, TrustError) as error:
+    except (DecodeError, TrustError) as error:
         raise ProvisioningError(f"{path}: {error}") from None
 
 
@@ -152,6 +153,6 @@ def _existing(estate: Path, name: str) -> Path:
 def _read(site: Path) -> Site:
     path = site / "site.toml"
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Site)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return read_toml(path, Site)
+    except DecodeError as error:
         raise ProvisioningError(f"{path} is not a site's description: {error}") from None

@@ -1,7 +1,6 @@
 """Units: the card of each, a folder to copy to where the unit reads its configuration."""
 
 import tempfile
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from edge.wire import keys, pair
 from edge.wire import unit as wire
+from edge.wire.decode import DecodeError, decode_toml, read_toml
 from edge.wire.inputs import INPUTS
 from edge.wire.trust import Group
 from edge.wire.unit import Broker, Camera, Controlled, Direct, Unit
@@ -212,10 +212,10 @@ def _agree(card: Path, wanted: Unit) -> None:
     if not path.exists():
         return
     try:
-        there = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        there = read_toml(path, dict[str, Any])
+    except DecodeError as error:
         raise ProvisioningError(f"{path} is not a unit's configuration: {error}") from None
-    new = tomllib.loads(_toml(wanted).decode())
+    new = decode_toml(_toml(wanted), dict[str, Any])
     differing = sorted(k for k in there.keys() | new.keys() if there.get(k) != new.get(k))
     if differing:
         raise ProvisioningError(

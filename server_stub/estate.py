@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from edge.wire import keys
+from edge.wire.decode import DecodeError, read_toml
 from edge.wire.trust import Name, Seconds
 
 _T = TypeVar("_T")
@@ -156,10 +157,13 @@ class Estate:
             raise EstateError(f"{path} cannot be read: {error}") from None
 
     def _toml(self, name: str, kind: type[_T]) -> _T:
+        path = self._file(name)
         try:
-            return msgspec.toml.decode(self._text(name), type=kind)
-        except msgspec.MsgspecError as error:
-            raise EstateError(f"{self.root / name} is not understood: {error}") from None
+            return read_toml(path, kind)
+        except OSError as error:
+            raise EstateError(f"{path} cannot be read: {error}") from None
+        except DecodeError as error:
+            raise EstateError(f"{path} is not understood: {error}") from None
 
     def _private_key(self, name: str) -> keys.PrivateKey:
         try:

@@ -3,16 +3,16 @@
 The schema is made by the migrations beside this file; `open_store` brings it up to date.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import alembic.command
 import alembic.config
 import alembic.util
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
@@ -37,8 +37,9 @@ cells = sa.Table(
     sa.Column("until_s", sa.BigInteger, nullable=False, index=True),
     sa.Column("count", sa.BigInteger, nullable=False),
     sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("unknown", sa.JSON(none_as_null=True)),  # fields of a later version, as they came
 )
-"""One anonymous cell, never changed after it was stored."""
+"""One anonymous cell, never changed after it was stored. `category` is a word of any version."""
 
 units = sa.Table(
     "units",
@@ -52,8 +53,12 @@ units = sa.Table(
     sa.Column("state_s", sa.BigInteger),  # since when `online` is as it is, by our own clock
     sa.Column("health", sa.JSON),
     sa.Column("health_s", sa.BigInteger),
+    sa.Column("unknown", sa.JSON(none_as_null=True)),  # by leaf, of state and counts
 )
-"""What a unit last said of itself. Times are Unix seconds UTC."""
+"""What a unit last said of itself. Times are Unix seconds UTC.
+
+`health` and `unknown` also hold the words and fields of a later version, as they came.
+"""
 
 records = sa.Table(
     "records",
@@ -230,13 +235,15 @@ def add_units(
     states: dict[UnitKey, list[report.State]],
     healths: dict[UnitKey, report.Health],
     now_s: int,
+    counts: Mapping[UnitKey, report.Counts] = MappingProxyType({}),
 ) -> None:
     """Keep what units said of themselves at `now_s`: Unix seconds UTC.
 
-    A unit with no state in its list was heard of, and no more.
+    A unit with no state in its list was heard of, and no more. `counts`: each unit's last ones, of
+    which the unknown fields are kept here; `add_cells` keeps the cells.
     A will names its session: one of an older session says nothing about the present one.
     """
-    keys = states.keys() | healths.keys()
+    keys = states.keys() | healths.keys() | counts.keys()
     known = {
         UnitKey(row.site, row.unit): dict(row._mapping)
         for row in connection.execute(sa.select(units).where(_unit_in(list(keys))))
@@ -249,7 +256,9 @@ def add_units(
         for state in states.get(key, []):
             _apply(after, state, now_s)
         if key in healths:
-            after |= {"health": msgspec.to_builtins(healths[key]), "health_s": now_s}
+            after |= {"health": report.content(healths[key]), "health_s": now_s}
+        if key in counts:
+            _keep_unknown(after, "counts", counts[key].unknown)
         if after != before:
             (changed if before else fresh).append(after)
     if fresh:
@@ -266,6 +275,7 @@ def _apply(row: dict[str, Any], state: report.State, now_s: int) -> None:
     foreign_will = not state.online and not same and row["installation"] is not None
     if older or foreign_will:
         return
+    _keep_unknown(row, "state", state.unknown)
     said = {
         "online": state.online,
         "session": state.session,
@@ -273,6 +283,11 @@ def _apply(row: dict[str, Any], state: report.State, now_s: int) -> None:
     }
     if any(row[name] != value for name, value in said.items()):  # a retained repeat is no news
         row |= said | {"state_s": now_s}
+
+
+def _keep_unknown(row: dict[str, Any], leaf: str, fields: report.Fields) -> None:
+    others = {name: value for name, value in (row["unknown"] or {}).items() if name != leaf}
+    row["unknown"] = others | ({leaf: fields} if fields else {}) or None
 
 
 def _unheard(key: UnitKey, now_s: int) -> dict[str, Any]:
@@ -327,6 +342,7 @@ def _row(said: Report, cell: report.Cell, digest: str) -> dict[str, Any]:
         "until_s": cell.until_s,
         "count": cell.count,
         "digest": digest,
+        "unknown": cell.unknown or None,
     }
 
 

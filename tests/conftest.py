@@ -33,6 +33,25 @@ def _refuse_processes(event: str, _: object) -> None:
 sys.addaudithook(_refuse_processes)
 
 
+_LONGEST = (  # of `--durations`: what begins last ends last
+    "tests/demo/test_forms.py",
+    "tests/system/test_kill.py",
+    "tests/edge/adapters/door/test_osdp.py",
+    "tests/server_stub/wallet/test_wallet.py",
+    "tests/edge/test_twins.py",
+    "tests/system/test_end_to_end.py",
+    "tests/edge/test_commands.py",
+    "tests/house/test_broken.py",
+    "tests/server_stub/collecting/test_trust_publisher.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that no worker is left alone with one at the end."""
+    rank = {file: number for number, file in enumerate(_LONGEST)}
+    items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     marked = item.get_closest_marker("system") or item.get_closest_marker("hardware")

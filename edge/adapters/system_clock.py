@@ -16,6 +16,7 @@ from edge.adapters.storage.clock_slots import Slots, SlotsLost
 from edge.clock.reckoning import Interval, Now, Reckoning, Span, Sync
 from edge.parts import StoreLost
 from edge.passing.ports import Memory
+from edge.wire.decode import MESSAGE_LEN_MAX, DecodeError, decode_json
 
 log = logging.getLogger("menshen")
 
@@ -139,8 +140,8 @@ def _span(remembered: bytes | None) -> Span | None:
     if remembered is None:
         return None
     try:
-        span = msgspec.json.decode(remembered, type=Span)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        span = decode_json(remembered, Span, MESSAGE_LEN_MAX)
+    except DecodeError:
         return None
     ends = (span.earliest_s, span.latest_s, span.monotonic_s)
     sound = all(math.isfinite(end) for end in ends) and span.earliest_s <= span.latest_s

@@ -143,5 +143,5 @@ def _decode(memory: bytes | None) -> Saved | None:
         return None
     try:
         return msgspec.msgpack.decode(memory, type=Saved)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None

@@ -4,7 +4,6 @@ alarms, which are no ordinary passage (`doorway.py`).
 
 from collections.abc import Container, Sequence
 from importlib.metadata import version
-from typing import Literal
 
 from edge.clock.reckoning import Now
 from edge.judge.document_age import Step, age_s
@@ -14,7 +13,7 @@ from edge.wire import report
 
 LATE_S = 3600
 
-_STEPS: dict[Step, Literal["fresh", "stale", "old", "expired"]] = {
+_STEPS: dict[Step, report.TrustAge] = {
     Step.FRESH: "fresh",
     Step.STALE: "stale",
     Step.OLD: "old",

@@ -114,6 +114,9 @@ def answer(to: socket.socket, said: Answer) -> None:
 
 
 def answered(at: socket.socket) -> Answer | None:
-    """What the decoder said; None: it is gone. Raises msgspec.MsgspecError, OSError."""
+    """What the decoder answers; None: it is gone.
+
+    Raises OSError and, for nonsense, msgspec.MsgspecError or RecursionError.
+    """
     message = at.recv(ANSWER_LEN_MAX)
     return _answer.decode(message) if message else None

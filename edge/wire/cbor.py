@@ -51,3 +51,26 @@ def plain(data: bytes) -> bool:
         elif major in (4, 5) and length > 16:
             return False
     return at == end
+
+
+def depth(data: bytes) -> int:
+    """How many arrays and maps lie in one another in `data`, which must be plain."""
+    at, deepest = 0, 0
+    missing: list[int] = []  # of each open array or map: how many items are still to come
+    while at < len(data):
+        while missing and missing[-1] == 0:
+            missing.pop()
+        if missing:
+            missing[-1] -= 1
+        major, length = data[at] >> 5, data[at] & 31
+        at += 1
+        if length > 23:
+            size = 1 << (length - 24)
+            length = int.from_bytes(data[at : at + size], "big")
+            at += size
+        if major in (2, 3):
+            at += length
+        elif major in (4, 5):
+            missing.append(length if major == 4 else 2 * length)
+            deepest = max(deepest, len(missing))
+    return deepest

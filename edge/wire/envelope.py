@@ -15,6 +15,7 @@ import binascii
 import msgspec
 
 from edge.wire import keys
+from edge.wire.decode import DecodeError, decode_json
 
 ENVELOPE_LEN_MAX = 4 * 1024 * 1024
 
@@ -54,10 +55,10 @@ def verify(data: bytes, kind: str, public: bytes) -> bytes:
     if len(data) > ENVELOPE_LEN_MAX:
         raise EnvelopeError("it is larger than any such document")
     try:
-        envelope = msgspec.json.decode(data, type=_Envelope)
+        envelope = decode_json(data, _Envelope, ENVELOPE_LEN_MAX)
         payload = base64.b64decode(envelope.payload, validate=True)
         signatures = [base64.b64decode(s.sig, validate=True) for s in envelope.signatures[:16]]
-    except (msgspec.MsgspecError, binascii.Error, ValueError):
+    except (DecodeError, binascii.Error, ValueError):
         raise EnvelopeError("it is torn, or no signed document at all") from None
     if envelope.payloadType != kind:
         raise EnvelopeError(f"it is a document of another kind ({envelope.payloadType[:60]!r})")

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from edge.wire.decode import DecodeError, decode_json
 from edge.wire.trust import ColourName, Seconds, TrustError
 
 FORMAT = "hc1"
@@ -81,8 +82,8 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 def read_terms(data: bytes, issuer: str) -> Terms:
     """Raises TrustError, one sentence, when `data` is no mapping."""
     try:
-        terms = msgspec.json.decode(data, type=Terms)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        terms = decode_json(data, Terms)
+    except DecodeError as error:
         raise TrustError(f"the terms of issuer {issuer!r} are no hc1 mapping: {error}") from None
     for number, row in enumerate(terms.rows, 1):
         wrong = _wrong(row)
@@ -109,8 +110,8 @@ def _wrong(row: Row) -> str:
 def read_keys(data: bytes, issuer: str) -> KeyList:
     """Raises TrustError, one sentence, when `data` is no key list. The keys are not opened here."""
     try:
-        document = msgspec.json.decode(data, type=KeyList)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        document = decode_json(data, KeyList)
+    except DecodeError as error:
         raise TrustError(f"keys/{issuer}.json is no hc1 key list: {error}") from None
     seen: set[tuple[str, str]] = set()
     for key in document.keys:

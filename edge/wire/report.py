@@ -9,14 +9,29 @@
 
 Payloads are JSON. `counts`, `health` and `ask` have one size each, filled up with blanks behind
 the JSON text (which RFC 8259 allows), so their length says nothing.
+
+What a unit writes can grow: a reader keeps the words and fields of a later version as unknown.
+What the collector signs is closed. Source: README.md, section 13.
 """
 
 import hashlib
-from typing import Annotated, Literal, NamedTuple, TypeVar, get_args
+from functools import cache
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    NewType,
+    TypeAlias,
+    TypeVar,
+    get_args,
+)
 
 import msgspec
 
 from edge.wire import envelope, keys
+from edge.wire.decode import MESSAGE_LEN_MAX, DecodeError, decode_json
 from edge.wire.trust import Name, Seconds
 
 ROOT = "menshen/1"
@@ -24,6 +39,8 @@ COUNTS_LEN = 2048  # bytes of every counts message
 HEALTH_LEN = 512  # bytes of every health message
 ASK_LEN = 128  # bytes of every question for the time
 CELLS_MAX = 8  # cells in one counts message
+ALARMS_MAX = 16  # in one health message
+UNKNOWN_MAX = 16  # fields of a later version in one message or cell, and items in a list of one
 ACK_KIND = "application/vnd.menshen.ack.1+json"
 ANSWER_KIND = "application/vnd.menshen.time.1+json"
 
@@ -52,6 +69,21 @@ shut until re-armed from inside. What a unit does before it tells one: README.md
 
 ALARMS: tuple[Alarm, ...] = get_args(Alarm)
 
+TrustAge = Literal["fresh", "stale", "old", "expired"]
+"""The age of a unit's trust documents, by the site's own steps."""
+
+Link = Literal["ok", "lost"]
+"""A unit's door."""
+
+Disk = Literal["ok", "full"]
+"""A unit's store."""
+
+SelfTest = Literal["ok", "wrong"]
+"""A unit's verifier."""
+
+Queue = Literal["ok", "late", "full"]
+"""The cells that wait in a unit."""
+
 Category = Literal[
     "green",
     "yellow",
@@ -73,11 +105,58 @@ Category = Literal[
     "unsure-trust",
     "unsure-start",
 ]
-"""What a decision is counted as. Closed: a collector refuses any other."""
+"""What a decision is counted as."""
 
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 
-_M = TypeVar("_M", bound=msgspec.Struct)
+KNOWN_WORDS: dict[str, tuple[str, ...]] = {
+    "trust": get_args(TrustAge),
+    "clock": get_args(Source),
+    "rtc": get_args(Rtc),
+    "camera": get_args(Camera),
+    "door": get_args(Link),
+    "alarms": ALARMS,
+    "store": get_args(Disk),
+    "verifier": get_args(SelfTest),
+    "queue": get_args(Queue),
+    "category": CATEGORIES,
+}
+"""What this version knows, for each field whose words can grow."""
+
+Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,15}(?!\n)$")]
+"""A word of any version."""
+
+Unknown = NewType("Unknown", str)
+"""A word of a later version, as it came."""
+
+if TYPE_CHECKING:
+    _Known = TypeVar("_Known", bound=str)
+    Open: TypeAlias = _Known | Unknown
+else:
+
+    class Open:
+        """`Open[Camera]`: for mypy a word that is known here or an unknown one; any word may come.
+
+        msgspec cannot decode such a union, so it gets the bounds of both.
+        """
+
+        def __class_getitem__(cls, _known: object) -> object:
+            return Word
+
+
+Text = Annotated[str, msgspec.Meta(pattern=r"^[ !#-\[\]-~]{0,64}(?!\n)$")]
+"""Printable ASCII that JSON writes in one way only: no quotation mark, no backslash."""
+
+Integer = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+Scalar = Text | Integer | bool | None
+Value = Scalar | Annotated[list[Scalar], msgspec.Meta(max_length=UNKNOWN_MAX)]
+"""What a field of a later version may hold."""
+
+FieldName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,31}(?!\n)$")]
+Fields = Annotated[dict[FieldName, Value], msgspec.Meta(max_length=UNKNOWN_MAX)]
+
+_T = TypeVar("_T")
+_R = TypeVar("_R", bound="_Report")
 
 Number = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 Bounded = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
@@ -97,7 +176,13 @@ class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """A payload."""
 
 
-class State(_Message, frozen=True, kw_only=True):
+class _Report(_Message, frozen=True, kw_only=True):
+    """What a unit writes. `unknown`: the fields of a later version, in their order."""
+
+    unknown: Fields = {}
+
+
+class State(_Report, frozen=True, kw_only=True):
     """Birth (`online` true) and will (false) of one session of a unit's program."""
 
     online: bool
@@ -105,24 +190,24 @@ class State(_Message, frozen=True, kw_only=True):
     installation: Installation
 
 
-class Cell(_Message, frozen=True, kw_only=True):
+class Cell(_Report, frozen=True, kw_only=True):
     """`count` decisions of one `category` in [from_s, until_s): at least k, or it were not here."""
 
     number: Number
-    category: Category
+    category: Open[Category]
     from_s: Seconds
     until_s: Seconds
     count: Number
 
 
-class Counts(_Message, frozen=True, kw_only=True):
+class Counts(_Report, frozen=True, kw_only=True):
     """The oldest cells not yet acknowledged, rising by number without a gap."""
 
     installation: Installation
     cells: Annotated[list[Cell], msgspec.Meta(max_length=CELLS_MAX)]
 
 
-class Health(_Message, frozen=True, kw_only=True):
+class Health(_Report, frozen=True, kw_only=True):
     """How the unit is. Nothing here moves with one person's passage but `alarms`, which says so."""
 
     session: Number
@@ -130,15 +215,15 @@ class Health(_Message, frozen=True, kw_only=True):
     uptime_h: Bounded
     trust_version: Bounded
     trust_age_d: Bounded
-    trust: Literal["fresh", "stale", "old", "expired"]  # by the site's own steps
-    clock: Source
-    rtc: Rtc = "none"
-    camera: Camera
-    door: Literal["ok", "lost"]
-    alarms: Annotated[list[Alarm], msgspec.Meta(max_length=8)] = []
-    store: Literal["ok", "full"]
-    verifier: Literal["ok", "wrong"]
-    queue: Literal["ok", "late", "full"]
+    trust: Open[TrustAge]
+    clock: Open[Source]
+    rtc: Open[Rtc] = "none"
+    camera: Open[Camera]
+    door: Open[Link]
+    alarms: Annotated[list[Open[Alarm]], msgspec.Meta(max_length=ALARMS_MAX)] = []
+    store: Open[Disk]
+    verifier: Open[SelfTest]
+    queue: Open[Queue]
 
 
 class Ack(_Message, frozen=True, kw_only=True):
@@ -152,7 +237,7 @@ class Ack(_Message, frozen=True, kw_only=True):
     digest: str
 
 
-class Ask(_Message, frozen=True, kw_only=True):
+class Ask(_Report, frozen=True, kw_only=True):
     """What time is it? The nonce is new each time and ties the answer to this question."""
 
     session: Number
@@ -193,14 +278,23 @@ def address(topic: str) -> Address | None:
         return None
 
 
+def content(message: State | Cell | Counts | Health | Ask) -> dict[str, Any]:
+    """The fields of `message` as it has them in JSON, those of a later version last."""
+    fields = msgspec.structs.asdict(message)
+    del fields["unknown"]
+    if isinstance(message, Counts):
+        fields["cells"] = [content(cell) for cell in message.cells]
+    return fields | message.unknown
+
+
 def digest(cell: Cell) -> str:
-    """SHA-256 (hex) over the cell's JSON in its declared order."""
-    return hashlib.sha256(msgspec.json.encode(cell)).hexdigest()
+    """SHA-256 (hex) over the cell's JSON in its declared order, unknown fields behind it."""
+    return hashlib.sha256(msgspec.json.encode(content(cell))).hexdigest()
 
 
 def encode(message: State | Counts | Health | Ask) -> bytes:
     """JSON, filled up to the message's one size. Raises ReportError if it does not fit."""
-    data = msgspec.json.encode(message)
+    data = msgspec.json.encode(content(message))
     size = {Counts: COUNTS_LEN, Health: HEALTH_LEN, Ask: ASK_LEN}.get(type(message), len(data))
     if len(data) > size:
         raise ReportError(f"a {type(message).__name__} message of {len(data)} bytes is too long")
@@ -209,12 +303,12 @@ def encode(message: State | Counts | Health | Ask) -> bytes:
 
 def decode_state(data: bytes) -> State:
     """Raises ReportError."""
-    return _decode(data, State)
+    return _read(data, State)
 
 
 def decode_counts(data: bytes) -> Counts:
     """Raises ReportError, also for cells whose numbers or times do not rise."""
-    counts = _decode(data, Counts)
+    counts = _read(data, Counts)
     for before, after in zip(counts.cells, counts.cells[1:], strict=False):
         if after.number != before.number + 1:
             raise ReportError("a counts message has a gap in its cells' numbers")
@@ -225,7 +319,7 @@ def decode_counts(data: bytes) -> Counts:
 
 def decode_health(data: bytes) -> Health:
     """Raises ReportError."""
-    return _decode(data, Health)
+    return _read(data, Health)
 
 
 def sign_ack(ack: Ack, collector: keys.PrivateKey) -> bytes:
@@ -246,7 +340,7 @@ def verify_ack(data: bytes, collector: bytes) -> Ack:
 
 def decode_ask(data: bytes) -> Ask:
     """Raises ReportError."""
-    return _decode(data, Ask)
+    return _read(data, Ask)
 
 
 def sign_answer(answer: Answer, time_key: keys.PrivateKey) -> bytes:
@@ -262,8 +356,43 @@ def verify_answer(data: bytes, time_key: bytes) -> Answer:
         raise ReportError(f"a time is not believed: {error}") from None
 
 
-def _decode(data: bytes, kind: type[_M]) -> _M:
+def _read(data: bytes, kind: type[_R]) -> _R:
+    """A message of this version or a later one."""
+    fields = _decode(data, dict[str, Any], kind.__name__)
     try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return msgspec.convert(_fold(fields, kind), kind)
+    except msgspec.ValidationError as error:
         raise ReportError(f"a {kind.__name__} message is not of its schema: {error}") from None
+
+
+def _fold(fields: Any, kind: type[_Report]) -> Any:
+    """`fields` with those that `kind` does not have moved into its `unknown`.
+
+    What has the wrong type is left as it is, to be refused by name.
+    """
+    if not isinstance(fields, dict):
+        return fields
+    names = _field_names(kind)
+    if fields.keys() <= names:
+        folded = fields
+    else:
+        folded = {name: value for name, value in fields.items() if name in names}
+        folded["unknown"] = {name: value for name, value in fields.items() if name not in names}
+    cells = folded.get("cells")
+    if isinstance(cells, list) and len(cells) <= CELLS_MAX:
+        folded["cells"] = [_fold(cell, Cell) for cell in cells]
+    return folded
+
+
+@cache
+def _field_names(kind: type[_Report]) -> frozenset[str]:
+    """What this version has in JSON."""
+    return frozenset(kind.__struct_fields__) - {"unknown"}
+
+
+def _decode(data: bytes, kind: type[_T], name: str = "") -> _T:
+    try:
+        return decode_json(data, kind, MESSAGE_LEN_MAX)
+    except DecodeError as error:
+        name = name or kind.__name__
+        raise ReportError(f"a {name} message is not of its schema: {error}") from None

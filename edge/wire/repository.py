@@ -31,11 +31,12 @@ from tuf.api.metadata import Role as TufRole
 from tuf.api.serialization.json import JSONSerializer
 
 from edge.wire import report
+from edge.wire.decode import DOCUMENT_LEN_MAX
 from edge.wire.keys import PrivateKey
 
 TOPIC = f"{report.ROOT}/trust"
 """A file's topic is this, `/` and the file's name; retained, empty when the file is gone."""
-FILE_LEN_MAX = 4 * 1024 * 1024
+FILE_LEN_MAX = DOCUMENT_LEN_MAX
 """No file is larger, so none needs a larger MQTT message."""
 FILES_MAX = 32_768
 TOTAL_LEN_MAX = 64 * 1024 * 1024
@@ -149,10 +150,17 @@ def newest(files: Mapping[str, bytes], role: str) -> bytes | None:
     return files[metadata_file(role, there[-1])] if there else None
 
 
+def _metadata(data: bytes) -> Metadata[Any]:
+    """What python-tuf reads; of any depth, it raises its own errors. RepositoryError, Broken."""
+    if len(data) > FILE_LEN_MAX:
+        raise Broken(f"a file of metadata is larger than {FILE_LEN_MAX} bytes")
+    return Metadata[Any].from_bytes(data)
+
+
 def read(data: bytes) -> Signed:
     """Raises Broken."""
     try:
-        signed: Any = Metadata[Any].from_bytes(data).signed
+        signed: Any = _metadata(data).signed
         until_s = int(signed.expires.timestamp())
         if isinstance(signed, Root):
             roles = {name: _role(role, signed.keys) for name, role in signed.roles.items()}
@@ -173,8 +181,8 @@ def read(data: bytes) -> Signed:
 def verified(delegator: bytes, role: str, data: bytes) -> bool:
     """Whether as many of the keys that `delegator` names for `role` have signed `data`."""
     try:
-        above: Any = Metadata[Any].from_bytes(delegator).signed
-        below = Metadata[Any].from_bytes(data)
+        above: Any = _metadata(delegator).signed
+        below = _metadata(data)
         above.verify_delegate(role, below.signed_bytes, below.signatures)
     except (RepositoryError, ValueError, KeyError, TypeError):
         return False
@@ -263,7 +271,7 @@ def published(
         f"{role}.json": _meta(version, files[metadata_file(role, version)])
         for role, version in there.items()
     }
-    before: dict[str, MetaFile] = Metadata[Snapshot].from_bytes(old).signed.meta if old else {}
+    before: dict[str, MetaFile] = _metadata(old).signed.meta if old else {}
     wanted = before | wanted  # a unit refuses a snapshot that lacks a role which it has seen
     added: dict[str, bytes] = {}
     sound = old is not None and verified(root, "snapshot", old)
@@ -291,15 +299,13 @@ def current(files: Mapping[str, bytes]) -> set[str]:
         raise Broken(f"there is no {TIMESTAMP}; publish the repository first")
     kept = {TIMESTAMP} | {metadata_file("root", v) for v in versions(files).get("root", [])}
     read(timestamp)
-    snapshot = metadata_file(
-        "snapshot", Metadata[Timestamp].from_bytes(timestamp).signed.snapshot_meta.version
-    )
+    snapshot = metadata_file("snapshot", _metadata(timestamp).signed.snapshot_meta.version)
     if snapshot not in files:
         raise Broken(f"there is no {snapshot}; publish the repository again")
     kept.add(snapshot)
     _, targets = _top(files)
     handed = read(targets).roles
-    for name, meta in Metadata[Snapshot].from_bytes(files[snapshot]).signed.meta.items():
+    for name, meta in _metadata(files[snapshot]).signed.meta.items():
         role = name.removesuffix(".json")
         file = metadata_file(role, meta.version)
         if file not in files or (role != "targets" and role not in handed):
@@ -351,14 +357,14 @@ def _all_signed(
     """Raises Broken: what units would refuse is not for publishing."""
     if not verified(root, "targets", targets):
         raise Broken("the newest metadata of the targets role is not signed by that role's keys")
-    above: Any = Metadata[Any].from_bytes(targets).signed
+    above: Any = _metadata(targets).signed
     handed = above.delegations.roles if above.delegations else {}
     for role, version in there.items():
         if role == "targets" or role not in handed:  # handed on no more: nobody looks at it
             continue
         file = metadata_file(role, version)
         try:
-            below = Metadata[Any].from_bytes(files[file])
+            below = _metadata(files[file])
             above.verify_delegate(role, below.signed_bytes, below.signatures)
         except (RepositoryError, ValueError) as error:
             raise Broken(f"{file} is not signed by the keys of its role ({error})") from None

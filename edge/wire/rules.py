@@ -15,6 +15,7 @@ import msgspec
 
 from edge.wire import hours
 from edge.wire.code import Colour
+from edge.wire.decode import DecodeError, decode_json
 from edge.wire.hours import Stretch, Timetable
 from edge.wire.report import Category
 from edge.wire.trust import Group, Name, Seconds, TrustError
@@ -174,8 +175,8 @@ def parse(data: bytes) -> Site:
     if len(data) > LEN_MAX:
         raise TrustError(f"the site's rules are larger than {LEN_MAX} bytes; nobody needs so many")
     try:
-        document = msgspec.json.decode(data, type=Site)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        document = decode_json(data, Site, LEN_MAX)
+    except DecodeError as error:
         raise TrustError(f"the site's rules are not understood: {_plain(error)}") from None
     _check(document)
     return document
@@ -385,12 +386,12 @@ def _check_hours(said: list[Hours], where: str) -> None:
             )
 
 
-def _plain(error: Exception) -> str:
+def _plain(error: DecodeError) -> str:
     """msgspec's own sentence, without a pattern that few can read."""
     where = re.search(r"matching regex .* - at `(key in )?\$\.?(.*)`$", str(error))
     if where:
         return f"{where[2]} has letters or a length that are not allowed there"
-    return "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+    return str(error)
 
 
 PLAIN = for_door(Site(site="plain", version=1, signed_s=0), ())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeGuard
 
 from edge.wire import cbor, keys
+from edge.wire.decode import DecodeError, decode_cbor
 from edge.wire.trust import TrustError
 
 LIST_LEN_MAX = 2 * 1024 * 1024  # bytes of entries: 16 million of one bit
@@ -142,17 +143,11 @@ def _verified(data: bytes, publics: Sequence[bytes]) -> bytes:
 
 
 def _read(what: str, data: bytes) -> Any:
-    """The one item that fills `data`, in its shortest form; the order of a map's keys is free.
-
-    So a key that is named twice and anything behind the item are settled too. Raises _WrongError.
-    """
+    """The one item that fills `data`, in its shortest form. Raises _WrongError."""
     try:
-        value = cbor.decode(data)
-    except cbor.NotPlain as error:
-        raise _WrongError(f"its {what} {error}") from None
-    if cbor.encode(value) != data:
-        raise _WrongError(f"its {what} are not in their shortest form")
-    return value
+        return decode_cbor(data, FILE_LEN_MAX)
+    except DecodeError as error:
+        raise _WrongError(f"its {what} are not understood: {error}") from None
 
 
 def _message(protected: bytes, payload: bytes) -> bytes:

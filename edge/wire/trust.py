@@ -11,6 +11,7 @@ import msgspec
 
 from edge.wire import keys
 from edge.wire.code import Colour
+from edge.wire.decode import DecodeError, decode_json
 
 ISSUERS_MAX = 4000
 KEY_WINDOW_S_MAX = 35 * 86400
@@ -156,6 +157,6 @@ def key_terms(issuer: Issuer, from_s: int, until_s: int) -> KeyTerms:
 def document(data: bytes) -> Issuers:
     """Read the bytes of issuers.json, whose signature was verified elsewhere. Raises TrustError."""
     try:
-        return msgspec.json.decode(data, type=Issuers)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return decode_json(data, Issuers)
+    except DecodeError as error:
         raise TrustError(f"the issuers file is signed but not understood: {error}") from None

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from edge.wire import keys
+from edge.wire.decode import DecodeError, read_toml
 from edge.wire.inputs import INPUTS, Input
 from edge.wire.trust import Group, Name
 
@@ -182,12 +183,12 @@ class Unit(_Table, frozen=True, kw_only=True):
 def read(path: Path) -> Unit:
     """Read and check `unit.toml`; its paths come back absolute. Raises ConfigError."""
     try:
-        unit = msgspec.toml.decode(path.read_bytes(), type=Unit)
+        unit = read_toml(path, Unit)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read ({error.strerror}); name the unit.toml of this unit's card"
         ) from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except DecodeError as error:
         raise ConfigError(f"{path} is not a unit's configuration: {error}") from None
     _check(unit, path)
     return _absolute(unit, path.resolve().parent)

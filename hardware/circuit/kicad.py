@@ -4,14 +4,15 @@ kicad-cli runs in the Debian 13 of .ci/trixie-kicad, on a copy of the drawing.
 """
 
 import contextlib
-import json
 import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from edge.wire.decode import read_json
 from hardware.circuit.make import PAGES, PROJECT
 
 HERE = Path(__file__).parent
@@ -59,7 +60,7 @@ def violations(folder: Path) -> list[str]:
         "erc.json",
         f"{PROJECT}.kicad_sch",
     )
-    found = json.loads((folder / "erc.json").read_text(encoding="utf-8"))
+    found = read_json(folder / "erc.json", dict[str, Any])
     return [
         f"{page['path']}: {one['severity']}: {one['description']}: "
         + "; ".join(item["description"] for item in one["items"])

@@ -4,8 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
-import msgspec
-
+from edge.wire.decode import DecodeError
 from hardware import pins
 from hardware.drawings import bom, firmware, locks, mounting, pictures, wiring
 
@@ -18,7 +17,7 @@ def main() -> int:
         wrong = list(pins.wrongs(pins.read()))
         wiring.read()
         mounting.read()
-    except msgspec.MsgspecError as error:
+    except DecodeError as error:
         print(f"pins.toml, wiring.toml or mounting.toml cannot be read: {error}", file=sys.stderr)
         return 2
     for tool in ("dot", "rsvg-convert"):

@@ -5,6 +5,7 @@ from math import cos, radians, sin
 
 import msgspec
 
+from edge.wire.decode import decode_toml
 from hardware.drawings.svg import Sheet
 
 MM = 0.36
@@ -54,7 +55,7 @@ class File(msgspec.Struct, forbid_unknown_fields=True):
 def read() -> File:
     """mounting.toml as it is shipped."""
     text = resources.files("hardware").joinpath("mounting.toml").read_bytes()
-    return msgspec.toml.decode(text, type=File)
+    return decode_toml(text, File)
 
 
 def svg() -> str:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 import yaml
 
+from edge.wire.decode import decode_toml
 from hardware import pins
 
 Drawing = Literal["direct", "controlled"]
@@ -76,7 +77,7 @@ class _Wire(msgspec.Struct, frozen=True):
 def read() -> File:
     """wiring.toml as it is shipped."""
     text = resources.files("hardware").joinpath("wiring.toml").read_bytes()
-    return msgspec.toml.decode(text, type=File)
+    return decode_toml(text, File)
 
 
 def text(drawing: Drawing) -> str:

@@ -103,6 +103,7 @@ class Batch:
     reports: list[store.Report] = field(default_factory=list)
     states: dict[store.UnitKey, list[report.State]] = field(default_factory=dict)
     healths: dict[store.UnitKey, report.Health] = field(default_factory=dict)
+    counts: dict[store.UnitKey, report.Counts] = field(default_factory=dict)  # the last ones
 
 
 class Sorter:
@@ -144,6 +145,7 @@ class Sorter:
             if small:
                 raise BelowK(unit, counts.installation, small.number, k_min)
             batch.states.setdefault(unit, [])  # it has been heard of
+            batch.counts[unit] = counts
             if counts.cells:
                 batch.reports.append(store.Report(unit, counts))
         else:
@@ -244,7 +246,8 @@ class Collector:
             try:
                 with store.writing(self._engine) as connection:
                     kept = store.add_cells(connection, batch.reports)
-                    store.add_units(connection, batch.states, batch.healths, int(time.time()))
+                    now_s = int(time.time())
+                    store.add_units(connection, batch.states, batch.healths, now_s, batch.counts)
             except sa.exc.SQLAlchemyError as error:
                 delay_s = backoff.take_wait_s()
                 _log.error(

@@ -30,6 +30,7 @@ from starlette.routing import BaseRoute, Route
 
 from edge.wire import code, keys
 from edge.wire.code import Code, Status, Turn
+from edge.wire.decode import decode_json
 from server_stub import serving, store
 from server_stub.estate import Estate, IssuerFile
 from server_stub.issuing import colour_changes, parties, records, revocation, status_lists
@@ -91,8 +92,7 @@ class _Wanted(msgspec.Struct):
     party: bool = False
 
 
-_ANSWER, _ACTIVATION = msgspec.json.Encoder(), msgspec.json.Decoder(_Activation)
-_WANTED = msgspec.json.Decoder(_Wanted)
+_ANSWER = msgspec.json.Encoder()
 _NO_TOKEN = Problem("token", "This phone is not unlocked here; ask for a new activation secret.")
 _WINDOW = Problem("window", "This issuer's key is not in use at this time; ask who runs it.")
 _BODY = Problem(
@@ -306,9 +306,9 @@ class _CodeEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            wanted = _WANTED.decode(await _body(receive) or b"{}")
+            wanted = decode_json(await _body(receive) or b"{}", _Wanted, BODY_LEN_MAX)
             key = _key(wanted.key)
-        except ValueError:  # torn JSON, torn UTF-8, no key
+        except ValueError:  # DecodeError, KeyFileError, or a body that is too long
             await _send_problem(send, _KEY_BODY)
             return
         answer = self._issuer.code(_bearer(scope), int(time.time()), key, wanted.party)
@@ -324,9 +324,9 @@ class _ActivateEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            wanted = _ACTIVATION.decode(await _body(receive))
+            wanted = decode_json(await _body(receive), _Activation, BODY_LEN_MAX)
             key = _key(wanted.key)
-        except ValueError:  # torn JSON, torn UTF-8, no key
+        except ValueError:  # DecodeError, KeyFileError, or a body that is too long
             await _send_problem(send, _BODY)
             return
         token = wanted.token or records.new_token()

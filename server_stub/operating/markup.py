@@ -1,6 +1,7 @@
 """The operators' page as HTML: doors and counts. `templates/` escapes all that a unit reports."""
 
 import datetime
+import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import NamedTuple
 
 from server_stub import templates
 from server_stub.operating.overview import COLOURS, PARTS, Door, Entry, Hours, Why
-from server_stub.operating.words import Language, say
+from server_stub.operating.words import Language, say, say_unknown, say_word
 
 DOORS_SHOWN = 60  # more than anybody reads; the search finds the others
 
@@ -41,6 +42,7 @@ class Card(NamedTuple):
     shape: str
     why: str  # it is not online
     health: Health | None
+    unknown: list[str]  # fields of a later version
 
 
 class Gap(NamedTuple):
@@ -112,7 +114,15 @@ def door_list(doors: Sequence[Door], find: str, language: Language, now_s: int) 
 
 def _card(door: Door, language: Language, now_s: int) -> Card:
     why = _why_not_online(door, language, now_s)
-    return Card(door, _SHAPE[door.status], why, _health(door, language))
+    unknown = [say_unknown(language, f"{name} {_plain(value)}") for name, value in door.unknown]
+    return Card(door, _SHAPE[door.status], why, _health(door, language), unknown)
+
+
+def _plain(value: object) -> str:
+    """What a field of a later version holds, without JSON's quotation marks and brackets."""
+    if isinstance(value, list):
+        return ", ".join(_plain(one) for one in value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _why_not_online(door: Door, language: Language, now_s: int) -> str:
@@ -132,7 +142,7 @@ def _health(door: Door, language: Language) -> Health | None:
     parts = [
         Part(
             say(language, part),
-            say(language, str(health[part])),
+            say_word(language, part, str(health[part])),
             bad=f"{part}-{health[part]}" in door.problems,
         )
         for part in PARTS
@@ -141,7 +151,8 @@ def _health(door: Door, language: Language) -> Health | None:
     age = say(language, "trust-of", version=health["trust_version"], days=health["trust_age_d"])
     step = str(health["trust"])
     bad = f"trust-{step}" in door.problems
-    parts.append(Part(say(language, "trust"), f"{say(language, step)}, {age}" if bad else age, bad))
+    shown = f"{say_word(language, 'trust', step)}, {age}" if bad else age
+    parts.append(Part(say(language, "trust"), shown, bad))
     up = say(language, "up", hours=health["uptime_h"])
     return Health(parts, str(health["version"])[:40], up)
 
@@ -190,5 +201,8 @@ def span(entry: Entry, language: Language, now_s: int) -> str:
 def _render(template: str, language: Language, now_s: int, **values: object) -> str:
     """`template` with `say` in `language` and `clock` as of `now_s`."""
     return _TEMPLATES.get_template(template).render(
-        say=partial(say, language), clock=partial(clock, now_s=now_s), **values
+        say=partial(say, language),
+        say_word=partial(say_word, language),
+        clock=partial(clock, now_s=now_s),
+        **values,
     )

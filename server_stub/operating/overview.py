@@ -13,6 +13,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from edge.wire import report
 from server_stub.store import cells, units
 
 HOUR_S = 3600
@@ -37,6 +38,7 @@ class Door:
     health_s: int | None
     problems: tuple[str, ...]  # names of words, as "camera-lost"; alarms first
     alarms: tuple[str, ...] = ()  # as the door told them last
+    unknown: tuple[tuple[str, Any], ...] = ()  # fields of a later version, with what they hold
 
     @property
     def name(self) -> str:
@@ -162,7 +164,16 @@ def _door(row: Any, now_s: int) -> Door:
         row["health_s"],
         tuple(_problems(row["health"] or {})),
         tuple((row["health"] or {}).get("alarms", ())),  # older units tell none
+        tuple(_unknown_fields(row["health"] or {}, row["unknown"] or {})),
     )
+
+
+def _unknown_fields(
+    health: dict[str, Any], others: dict[str, dict[str, Any]]
+) -> Iterable[tuple[str, Any]]:
+    yield from ((name, value) for name, value in health.items() if name not in _HEALTH)
+    for _, fields in sorted(others.items()):
+        yield from fields.items()
 
 
 def _problems(health: dict[str, Any]) -> Iterable[str]:
@@ -184,3 +195,5 @@ PARTS = {
     "trust": ("fresh",),
 }
 """What a unit says of its parts, and what it says when all is well."""
+
+_HEALTH = frozenset(report.Health.__struct_fields__) - {"unknown"}

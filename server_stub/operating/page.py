@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse
 from server_stub import serving, store
 from server_stub.operating import markup, overview
 from server_stub.operating.overview import Door, Hours, Why
-from server_stub.operating.words import WORDS, Language, say
+from server_stub.operating.words import WORDS, Language, say, say_word
 
 REFRESH_S = 2.0
 ALL = ""  # the choice that means every door
@@ -192,7 +192,7 @@ def chart_options(reading: Reading, language: Language) -> dict[str, Any]:
     legend = []
     for category in table.categories:
         colour, icon, decal = _LOOK.get(category) or (next(others, "#888888"), "diamond", {})
-        name = say(language, category)
+        name = say_word(language, "category", category)
         data = []
         for start_s in starts:
             entry = table.entries[start_s, category] if reading.shown_n else overview.Entry()

@@ -281,6 +281,9 @@ def test_a_wrong_configuration_is_one_sentence(tmp_path: Path) -> None:
     assert "unlok_ms" in one_sentence(edge("run", unit))
     (tmp_path / "b" / "unit.toml").write_text("name = ")
     assert "not a unit's configuration" in one_sentence(edge("run", unit))
+    for deep in ("x = " + "[" * 5000, "x" + ".a" * 4000 + " = 1", "door = " + "{a=" * 5000):
+        (tmp_path / "b" / "unit.toml").write_text(deep)
+        assert "nested deeper than 32 levels (line 1, " in one_sentence(edge("run", unit))
     assert "cannot be read" in one_sentence(edge("run", tmp_path / "none.toml"))
     unit = write_unit(tmp_path / "c", NOW_S)
     assert "is no time" in one_sentence(edge("check", unit, "--at", "noon"))

@@ -316,6 +316,21 @@ def test_a_forged_acknowledgement_frees_nothing(tmp_path: Path) -> None:
     assert street.store.unacknowledged(report.CELLS_MAX) == kept
 
 
+def test_deep_messages_from_the_centre_are_dropped(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They stay retained at the broker, and would end the program at each of its starts."""
+    street = Street(1, tmp_path, per_hour=60).run(600)
+    for data in (b'{"x":' + b"[" * 5000, b'{"payload":' + b'{"x":' * 5000, b"[" * 100_000):
+        street.centre.acks.append((street.monotonic_s, data))
+        street.centre.answers.append((street.monotonic_s, data))
+    before = ledger(street).decided
+    street.run(1800)
+    assert sum("an acknowledgement is not believed" in line for line in caplog.messages) == 3
+    assert sum("a time is not believed" in line for line in caplog.messages) == 3
+    assert ledger(street).decided > before
+
+
 def test_messages_have_one_size_and_fixed_times(tmp_path: Path) -> None:
     """A busy street and an empty one look alike from outside until k people have come."""
     busy = Street(9, tmp_path / "a", per_hour=60).run(HOUR_S)

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any, NamedTuple, get_args
 
 import jinja2
 import pytest
@@ -128,7 +128,6 @@ def advice_keys() -> set[str]:
     return keys | the(parts.Trouble)
 
 
-HEALTH = get_type_hints(report.Health)
 FAMILIES = {
     "look": the(figures.Kind) | {f"advice-{key}" for key in advice_keys()},
     "operators": set(report.CATEGORIES)
@@ -138,7 +137,7 @@ FAMILIES = {
     | {f"tally-{part}" for part in ("online", "not", "problem")}
     | {why.value for why in overview.Why}
     | {part for part in overview.PARTS if part != "rtc" or "rtc" in the(report.Source)}
-    | {value for part in overview.PARTS for value in the(HEALTH[part])} - {"none"}
+    | {value for part in overview.PARTS for value in report.KNOWN_WORDS[part]} - {"none"}
     | {"login-local", "login-open"},
     "paper": set(),
     "wallet": {f"{colour}{part}" for colour in overview.COLOURS for part in ("", "-means", "-do")}

@@ -774,6 +774,82 @@ def _main(*words: str | Path) -> int:
     return 0
 
 
+def test_files_that_windows_saved_are_read(estate: Path, tmp_path: Path) -> None:
+    """With a byte order mark and its line ends."""
+    saved = tmp_path / "saved"
+    for text in ('{"unlok": 1}', '{"holder": {"required": true}}'):
+        saved.write_bytes(b"\xef\xbb\xbf" + text.encode() + b"\r\n")
+        assert _main("site-rules", estate, "campus", saved) == (2 if "unlok" in text else 0)
+    assert sites.rules(estate, "campus").holder.required
+    saved.write_bytes(b"\xef\xbb\xbfname,wired\r\nnorth-9,turn\r\n")
+    assert [order.name for order in batch.read(saved)] == ["north-9"]
+    mapping, listed = tmp_path / "mapping.json", tmp_path / "keys.json"
+    mapping.write_bytes(b"\xef\xbb\xbf" + MAPPING.read_bytes().replace(b"\n", b"\r\n"))
+    listed.write_bytes(b'\xef\xbb\xbf{"keys": []}\r\n')
+    made = issuers.foreign(estate, "eu", "hc1", mapping, listed).path
+    assert (made / "keys.json").read_bytes() == b'{"keys":[]}'
+    assert msgspec.json.decode((made / "terms.json").read_bytes()) == msgspec.json.decode(
+        MAPPING.read_bytes()
+    )
+    card = units.unit(estate, "campus", Order(name="north-1")).path / "unit.toml"
+    card.write_bytes(b"\xef\xbb\xbf" + card.read_bytes().replace(b"\n", b"\r\n"))
+    assert wire.read(card).name == "north-1"
+    assert _main("unit", estate, "campus", "north-1") == 0
+
+
+HOSTILE = {
+    "deep": b'{"x":' + b"[" * 5000,
+    "deeper": b'{"holder":' + b'{"x":' * 100_000,
+    "twice": b'{"rows": [], "rows": []}',
+    "long number": b'{"x": ' + b"9" * 400 + b"}",
+    "not UTF-8": b'{"x": "\xff"}',
+    "UTF-16": '{"x": 1}'.encode("utf-16"),
+    "no end": b" " * (5 * 1024 * 1024),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_files_get_one_sentence_and_code_2(
+    estate: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], case: str
+) -> None:
+    file, keys_ = tmp_path / "file", tmp_path / "keys.json"
+    file.write_bytes(HOSTILE[case])
+    keys_.write_text('{"keys": []}')
+    before = contents(estate)
+    foreign = ("recognise", estate, "eu", "--format", "hc1")
+    for words in (
+        ("rules", file),
+        ("site-rules", estate, "campus", file),
+        ("units", estate, "campus", file),
+        (*foreign, "--terms", file, "--keys", keys_),
+        (*foreign, "--terms", MAPPING, "--keys", file),
+    ):
+        assert _main(*words) == 2, words
+        said = capsys.readouterr().err
+        assert said.startswith(str(file)), words
+        assert said.count("\n") == 1, words
+        assert contents(estate) == before
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x" + ".a" * 4000 + " = 1", "x = nan"])
+def test_hostile_tables_get_one_sentence_and_code_2(
+    estate: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    card = units.unit(estate, "campus", Order(name="north-1")).path
+    for file, words in (
+        (card / "unit.toml", ("unit", estate, "campus", "north-1")),
+        (estate / "sites/campus/site.toml", ("unit", estate, "campus", "north-2")),
+        (estate / "issuers/police/issuer.toml", ("publish", estate)),
+    ):
+        good = file.read_bytes()
+        file.write_text(text)
+        assert _main(*words) == 2, words
+        said = capsys.readouterr().err
+        assert said.startswith(str(file)), words
+        assert said.count("\n") == 1, words
+        file.write_bytes(good)
+
+
 @pytest.mark.system
 def test_the_whole_way_by_command(tmp_path: Path) -> None:
     root = tmp_path / "estate"

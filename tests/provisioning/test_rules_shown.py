@@ -124,6 +124,18 @@ def run(
     return ended.value.code, said.out, said.err
 
 
+WRONG_FILES = {
+    b'{"x":' + b"[" * 5000: "nested deeper than 32 levels (line 1, column 37)",
+    b'{"grants":\n' + b'{"x":' * 100_000: "nested deeper than 32 levels (line 2, column 156)",
+    b'{"site": "park", "k": ' + b"9" * 400 + b"}": "more than 64 bits",
+    b'{"site": "park", "site": "park"}': "one object has 'site' twice",
+    b'{"site": "p\xe4rk"}': "not UTF-8 (line 1, column 12); save it as UTF-8",
+    '{"site": "park"}'.encode("utf-16"): "save it as UTF-8",
+    b'{"site": NaN}': "invalid character (line 1, column 10)",
+    b" " * (1024 * 1024 + 1): "larger than 1048576 bytes",
+}
+
+
 def test_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,6 +149,16 @@ def test_the_command(
     assert (code, out) == (2, "")
     assert err.startswith(f"{bad}: the site's rules name the time zone 'Moon'")
     assert err.count("\n") == 1
+    good = (EXAMPLES / "home.json").read_text("utf-8")
+    bad.write_text("\ufeff" + good, "utf-8")  # as Windows saves it
+    assert run(monkeypatch, capsys, str(bad))[0] == 0
+    for text, why in WRONG_FILES.items():
+        bad.write_bytes(text)
+        code, out, err = run(monkeypatch, capsys, str(bad))
+        assert (code, out) == (2, "")
+        assert err.startswith(f"{bad}: ")
+        assert why in err
+        assert err.count("\n") == 1
     code, _, err = run(monkeypatch, capsys, str(tmp_path / "none.json"))
     assert code == 2
     assert "none.json: No such file" in err

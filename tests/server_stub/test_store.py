@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import alembic.command
+import alembic.config
+import msgspec
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -29,6 +32,9 @@ HEALTH = report.Health(
     verifier="ok",
     queue="ok",
 )
+
+
+DIGEST_OF_CELL_1 = "6c39dd4c61a5e97f979d0bb47917e747c2b87e580cfaa3e808f04a6c819493a9"
 
 
 @pytest.fixture
@@ -185,6 +191,80 @@ def test_health_is_kept_whole(engine: sa.Engine) -> None:
         row = connection.execute(sa.select(store.units)).one()
     assert report.Health(**row.health) == HEALTH
     assert (row.health_s, row.first_s, row.online) == (77, 77, None)
+
+
+def test_what_a_later_version_reports_is_kept_while_it_reports_it(engine: sa.Engine) -> None:
+    def keep(now_s: int, **fields: report.Value) -> tuple[object, object]:
+        birth = report.State(online=True, session=1, installation=INSTALLATION, unknown=fields)
+        empty = report.Counts(installation=INSTALLATION, cells=[], unknown=fields)
+        health = msgspec.structs.replace(HEALTH, unknown=fields)
+        with store.writing(engine) as connection:
+            store.add_units(connection, {UNIT: [birth]}, {UNIT: health}, now_s, {UNIT: empty})
+            row = connection.execute(sa.select(store.units)).one()
+        assert (row.online, row.state_s, row.health_s) == (True, 1, now_s)
+        return row.unknown, row.health
+
+    plain = report.content(HEALTH)
+    assert keep(1) == (None, plain)
+    new: dict[str, report.Value] = {"lamp": "dim", "zones": ["north", 3]}
+    assert keep(2, **new) == ({"state": new, "counts": new}, plain | new)
+    assert keep(3, lamp="off") == (
+        {"state": {"lamp": "off"}, "counts": {"lamp": "off"}},
+        plain | {"lamp": "off"},
+    )
+    assert keep(4) == (None, plain)
+
+
+def test_a_late_will_takes_no_field_away(engine: sa.Engine) -> None:
+    birth = report.State(online=True, session=2, installation=INSTALLATION, unknown={"lamp": "dim"})
+    with store.writing(engine) as connection:
+        store.add_units(connection, {UNIT: [birth, state(False, 1)]}, {}, 1)
+        row = connection.execute(sa.select(store.units)).one()
+    assert (row.online, row.unknown) == (True, {"state": {"lamp": "dim"}})
+
+
+def test_a_cell_keeps_its_unknown_fields_and_they_are_part_of_it(engine: sa.Engine) -> None:
+    def of(unknown: report.Fields) -> store.Report:
+        call = msgspec.structs.replace(cell(1), category=report.Unknown("call"), unknown=unknown)
+        return store.Report(UNIT, report.Counts(installation=INSTALLATION, cells=[call]))
+
+    first = of({"lift": 2})
+    assert [k.last for k in add(engine, first, first)] == first.counts.cells * 2
+    assert add(engine, first)[0].conflict is None
+    for other in (of({"lift": 3}), of({})):
+        assert add(engine, other)[0].conflict == other.counts.cells[0]
+    with engine.connect() as connection:
+        row = connection.execute(sa.select(store.cells)).one()
+    assert (row.category, row.unknown) == ("call", {"lift": 2})
+
+
+def test_a_store_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> None:
+    """With its cells and units; what was acknowledged is still no conflict."""
+    url = f"sqlite:///{tmp_path}/menshen.db"
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(Path(store.__file__).with_name("migrations")))
+    old = sa.create_engine(url)
+    with old.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0006")
+        values = msgspec.structs.asdict(cell(1)) | {"digest": DIGEST_OF_CELL_1}
+        del values["unknown"]
+        place = {"site": UNIT.site, "unit": UNIT.unit, "installation": INSTALLATION}
+        for table, row in (("cells", place | values), ("units", place | {"first_s": 1})):
+            names = ", ".join(row)
+            slots = ", ".join(f":{name}" for name in row)
+            connection.execute(sa.text(f"INSERT INTO {table} ({names}) VALUES ({slots})"), row)  # noqa: S608
+    old.dispose()
+    engine = store.open_store(url)
+    kept = add(engine, counts(1, 2))[0]
+    assert (kept.conflict, kept.last) == (None, cell(2))
+    with engine.connect() as connection:
+        rows = connection.execute(sa.select(store.cells).order_by(store.cells.c.number)).all()
+        (unit,) = connection.execute(sa.select(store.units)).all()
+    assert [(row.number, row.digest, row.unknown) for row in rows] == [
+        (n, report.digest(cell(n)), None) for n in (1, 2)
+    ]
+    assert (unit.first_s, unit.unknown, unit.health) == (1, None, None)
 
 
 @pytest.mark.system

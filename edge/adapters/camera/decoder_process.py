@@ -173,7 +173,7 @@ class Decoder:
                 continue
             try:
                 answer = shared.answered(self._socket)
-            except (OSError, msgspec.MsgspecError):
+            except (OSError, msgspec.MsgspecError, RecursionError):
                 raise self._lost("answered nonsense") from None
             if answer is None:
                 raise self._lost("ended")

@@ -14,6 +14,7 @@ import msgspec
 
 from edge import files
 from edge.clock.reckoning import Kept, Relation
+from edge.wire.decode import DecodeError, decode_json
 from edge.wire.trust import Seconds
 
 NAMES = ("clock-a", "clock-b")
@@ -108,8 +109,8 @@ def _decode(content: bytes) -> _Slot | None:
     if len(content) != SLOT_LEN or checksum != _checksum(data.rstrip()):
         return None
     try:
-        return msgspec.json.decode(data, type=_Slot)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return decode_json(data, _Slot, SLOT_LEN)
+    except DecodeError:
         return None
 
 

@@ -107,6 +107,20 @@ def test_an_answer_to_another_is_none(more: dict[str, str]) -> None:
     assert unit.answered(answer(ask), now(100.2)) is not None  # and the true one still counts
 
 
+def test_an_answer_of_the_next_version_leaves_the_question_open() -> None:
+    unit = asking()
+    ask = asked(unit)
+    fields = json.loads(envelope.verify(answer(ask), report.ANSWER_KIND, TIME_KEY.public))
+    for more, kind in (
+        ({"leap": "soon"}, report.ANSWER_KIND),
+        ({}, report.ANSWER_KIND.replace(".1+", ".2+")),
+    ):
+        later = envelope.sign(json.dumps(fields | more).encode(), kind, TIME_KEY)
+        with pytest.raises(report.ReportError):
+            unit.answered(later, now(100.1))
+    assert unit.answered(answer(ask), now(100.2)) is not None
+
+
 def test_a_restart_makes_old_answers_worthless() -> None:
     old = answer(asked(asking(1)))
     unit = asking(2)

@@ -189,6 +189,22 @@ def test_the_messages() -> None:
     assert report.encode(report.decode_counts(counts)).rstrip() == counts
 
 
+def test_a_message_of_the_next_version() -> None:
+    data = block(13, "json health next").encode()
+    health = report.decode_health(data)
+    assert (health.camera, health.alarms) == ("smeared", ["fire", "call"])
+    assert health.unknown == {"lamp": "dim"}
+    assert report.encode(health).rstrip() == data
+
+
+def test_the_bounds_of_growth() -> None:
+    page = section(13)
+    assert f"at most {report.ALARMS_MAX} words" in page
+    bound = report.UNKNOWN_MAX
+    assert f"at most {bound} in a message, and {bound} in each cell" in page
+    assert f"a list of at most {bound} of these" in page
+
+
 def test_the_acknowledgement() -> None:
     payload = block(12, "json ack").encode()
     collector = keys.private_key()

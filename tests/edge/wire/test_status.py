@@ -254,7 +254,7 @@ GOOD = zlib.compress(b"\xb9\xa3", 9)
 BOMB = zlib.compress(bytes(2**26), 9)
 NO_DICTIONARY = zlib.compressobj(zdict=b"menshen")
 REFUSED = {
-    "empty": (b"", "parts are not CBOR"),
+    "empty": (b"", "are not CBOR"),
     "a code": (b"DC1:ABC", "CBOR"),
     "another tag": (signed(claims(), tag=b"\xd8\x3d"), "hold CBOR that no"),
     "two tags": (signed(claims(), tag=b"\xd2\xd2"), "hold CBOR that no"),

@@ -1,5 +1,8 @@
 """The collector over a real broker: each cell stored once, acknowledged only when it is."""
 
+import base64
+import hashlib
+import json
 import logging
 import random
 import resource
@@ -7,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -323,13 +327,112 @@ def test_it_knows_who_is_online_and_how_they_are(world: World) -> None:
     unit.mqtt.loop_stop()
 
 
+# Messages of the next version.
+
+NEW = {"lamp": "dim", "zones": ["north", 3]}
+
+
+def later(message: Any, **fields: Any) -> bytes:
+    """`message` as the next version may write it, with words and fields of its own."""
+    present = json.loads(report.encode(message))
+    return json.dumps(present | fields | NEW, separators=(",", ":")).encode()
+
+
+BORN = report.State(online=True, session=4, installation=INSTALLATION)
+NO_CELLS = report.Counts(installation=INSTALLATION, cells=[])
+LATER_CELLS: list[dict[str, Any]] = [
+    report.content(cell(1)) | {"category": "call"},
+    report.content(cell(2)) | {"lift": 2},
+    report.content(cell(3)),
+]
+LATER = {
+    "state": later(BORN),
+    "health": later(HEALTH, alarms=["fire", "call"], camera="smeared"),
+    "counts": later(NO_CELLS, cells=LATER_CELLS),
+}
+
+
+def test_nothing_of_the_next_versions_messages_is_dropped(
+    estate: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sorter = Sorter(Estate(estate), Alarms())
+    with caplog.at_level(logging.WARNING):
+        batch = sorter.batch(
+            [Message(f"menshen/1/{SITE}/{A}/{leaf}", data, 1, 1, 1) for leaf, data in LATER.items()]
+        )
+    assert sorter.dropped.total() == 0
+    assert caplog.messages == []
+    unit = store.UnitKey(SITE, A)
+    assert batch.healths[unit].alarms == ["fire", "call"]
+    assert batch.states[unit][0].online
+    assert [report.content(c) for c in batch.reports[0].counts.cells] == LATER_CELLS
+    for message in (batch.healths[unit], batch.states[unit][0], batch.counts[unit]):
+        assert message.unknown == NEW
+
+
+def test_k_holds_for_a_category_of_the_next_version(
+    estate: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    small = LATER_CELLS[0] | {"count": 9}
+    data = later(NO_CELLS, cells=[small])
+    with caplog.at_level(logging.WARNING):
+        batch = Sorter(Estate(estate), Alarms()).batch(
+            [Message(f"menshen/1/{SITE}/{A}/counts", data, 1, 1, 1)]
+        )
+    assert not batch.reports
+    assert "fewer than 10" in caplog.text
+
+
+@pytest.mark.system
+def test_a_unit_of_the_next_version_loses_nothing(world: World) -> None:
+    world.collector.wait_for("ready")
+    unit = unit_client(world.estate, A, world.port, f"{SITE}/{A}", clean_session=False)
+    assert unit.start()
+    assert unit.subscribe(report.topic(SITE, A, "ack"))
+    assert unit.subscribe(report.topic(SITE, A, "answer"))
+    for leaf, data in LATER.items():
+        unit.publish(f"menshen/1/{SITE}/{A}/{leaf}", data)
+    public = (world.estate / "server" / "collector-sign.pub").read_text()
+    ack = report.verify_ack(unit.next().payload, keys.public_from_pem(public))
+    last = json.dumps(LATER_CELLS[-1], separators=(",", ":")).encode()
+    assert (ack.first, ack.last) == (1, 3)
+    assert ack.digest == hashlib.sha256(last).hexdigest()
+
+    more = [report.content(cell(4)) | {"category": "call", "lift": 3}]
+    unit.publish(f"menshen/1/{SITE}/{A}/counts", later(NO_CELLS, cells=more))
+    ack = report.verify_ack(unit.next().payload, keys.public_from_pem(public))
+    assert (
+        ack.digest
+        == hashlib.sha256(json.dumps(more[0], separators=(",", ":")).encode()).hexdigest()
+    )
+
+    nonce = "00112233445566778899aabbccddeeff"
+    unit.publish(f"menshen/1/{SITE}/{A}/ask", later(report.Ask(session=4, nonce=nonce)))
+    answer = unit.next()
+    assert answer.topic == report.topic(SITE, A, "answer")
+    assert json.loads(base64.b64decode(json.loads(answer.payload)["payload"]))["nonce"] == nonce
+
+    rows = [(row.number, row.category, row.count, row.unknown) for row in world.rows()]
+    assert rows == [
+        (1, "call", 12, None),
+        (2, "green", 12, {"lift": 2}),
+        (3, "green", 12, None),
+        (4, "call", 12, {"lift": 3}),
+    ]
+    row = world.wait_unit(A, True)
+    assert row.health == json.loads(LATER["health"])
+    assert row.unknown == {"state": NEW, "counts": NEW}
+    assert not [line for line in world.collector.said if "dropped" in line]
+    unit.stop()
+
+
 FOREIGN = {
     "not-json": (f"menshen/1/{SITE}/{A}/counts", b"\xff\x00"),
     "nothing": (f"menshen/1/{SITE}/{A}/counts", b""),
     "other-schema": (f"menshen/1/{SITE}/{A}/counts", b'{"hello": 1}'),
-    "unknown-field": (
+    "field-of-no-version": (
         f"menshen/1/{SITE}/{A}/counts",
-        b'{"installation":"00112233445566aa","cells":[],"name":"Li"}',
+        b'{"installation":"00112233445566aa","cells":[],"who":{"name":"Li"}}',
     ),
     "lines-for-the-log": (f"menshen/1/{SITE}/{A}/counts", b'{"a\\nALARM: b\\u001b[2J":1}'),
     "below-k": (f"menshen/1/{SITE}/{A}/counts", payload(cell(1), cell(2, 9))),
@@ -338,6 +441,8 @@ FOREIGN = {
     "bad-utf-8": (f"menshen/1/{SITE}/{A}/health", b'{"version":"\xff"}'),
     "bad-utf-8-name": (f"menshen/1/{SITE}/{A}/state", b'{"\xff":1}'),
     "bad-utf-8-counts": (f"menshen/1/{SITE}/{A}/counts", b'{"installation":"\xc3\x28"}'),
+    "deep": (f"menshen/1/{SITE}/{A}/health", b'{"x":' + b"[" * 5000),
+    "deeper": (f"menshen/1/{SITE}/{A}/counts", b'{"cells":' + b"[" * 1_000_000),
     "half-a-surrogate": (f"menshen/1/{SITE}/{A}/health", b'{"version":"\\ud800"}'),
     "other-site": (f"menshen/1/elsewhere/{A}/counts", payload(cell(1))),
     "up-a-folder": (f"menshen/1/../{A}/counts", payload(cell(1))),

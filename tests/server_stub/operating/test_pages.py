@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import jinja2
-import msgspec
 import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser, expect
@@ -201,12 +200,48 @@ def test_a_door_with_an_alarm_stands_before_all_others(filler: Filler) -> None:
 
 def test_a_unit_of_before_the_alarms_is_shown_as_ever(filler: Filler) -> None:
     filler.door(A, True, NOW_S - 9000, NOW_S - 9000, NOW_S)
-    old = {k: v for k, v in msgspec.to_builtins(health()).items() if k != "alarms"}
+    old = {k: v for k, v in report.content(health()).items() if k != "alarms"}
     with filler.engine.begin() as connection:
         connection.execute(sa.update(store.units).values(health=old))
     doors, _ = filler.read()
     assert (doors[0].problems, doors[0].alarms) == ((), ())
     assert "alarms" not in markup.door_list(doors, "", "en", NOW_S)
+
+
+def test_what_this_version_does_not_know_is_shown_as_unknown(filler: Filler) -> None:
+    new: report.Fields = {"lamp": "dim", "zones": ["north", 3, None]}
+    alarms = ["fire", "call"]
+    filler.door(A, True, NOW_S - 9000, NOW_S - 9000, NOW_S, alarms=alarms, camera="smeared",
+                trust="sealed", unknown=new)  # fmt: skip
+    filler.door(B, True, NOW_S - 9000, NOW_S - 9000, NOW_S)
+    filler.door(C, True, NOW_S - 9000, NOW_S - 9000, NOW_S, queue="online", alarms=["fire"])
+    with store.writing(filler.engine) as connection:
+        lift: report.Fields = {"lift": True}
+        counts = report.Counts(installation="0" * 16, cells=[], unknown=lift)
+        store.add_units(connection, {}, {}, NOW_S, {A: counts})
+    filler.cell(A, "title", NOW_S - 900, NOW_S, 12)  # this table of words has such a key
+    doors, hours = filler.read()
+    gate, lab, hall = doors
+    assert gate.problems == ("alarm-fire", "alarm-call", "camera-smeared", "trust-sealed")
+    assert (lab.problems, hall.problems) == (("alarm-fire", "queue-online"), ())
+    assert hours.categories[-1] == "title"
+    for language, unknown, fire, ok in (
+        ("en", "unknown to this version: ", "fire alarm", "ok"),
+        ("zh", "此版本未知：", "火警", "正常"),
+    ):
+        shown = markup.door_list([gate], "", language, NOW_S)
+        assert f'<li><i aria-hidden="true">!</i> {fire}</li>' in shown
+        assert f'<li><i aria-hidden="true">!</i> {unknown}call</li>' in shown
+        assert f'<dd><i aria-hidden="true">!</i> {unknown}smeared</dd>' in shown
+        assert f'<dd><i aria-hidden="true">!</i> {unknown}sealed, ' in shown
+        assert f'<dd><i aria-hidden="true">✓</i> {ok}</dd>' in shown
+        for fields in ("lamp dim", "zones north, 3, null", "lift true"):
+            assert f'<p class="why">{unknown}{fields}</p>' in shown
+        assert f"{unknown}online</dd>" in markup.door_list([lab], "", language, NOW_S)
+        assert unknown not in markup.door_list([hall], "", language, NOW_S)
+        assert f"{unknown}title</th>" in markup.hours_table(hours, 3, language, NOW_S)
+        chart = pages.chart_options(pages.Reading(NOW_S, doors, hours, 3), language)
+        assert f"{unknown}title" in [series["name"] for series in chart["series"]]
 
 
 HOSTILE = "<img src=x onerror='alert(1)'>&\""

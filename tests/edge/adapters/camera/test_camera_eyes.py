@@ -553,7 +553,8 @@ def test_nonsense_from_the_decoder_ends_it() -> None:
         "s.send(bytes.fromhex('91a55265616479'))\n"
         "s.recv(100); s.send(bytes.fromhex({!r})); s.recv(100)\n"
     )
-    for hurt in ("c1", "93a452656164c0c0", "91a55265616479", "91a64661696c6564"):
+    deep = "92a55265616479" + "91" * 2000  # deeper than Python recurses
+    for hurt in ("c1", "93a452656164c0c0", "91a55265616479", "91a64661696c6564", deep):
         decoder = Decoder("both", 5.0, (sys.executable, "-c", code.format(hurt)))
         decoder.start(0.0)
         with pytest.raises(DecoderLost, match=r"answered nonsense|out of turn"):

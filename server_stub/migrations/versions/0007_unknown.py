@@ -1,0 +1,15 @@
+"""The fields of a later version that units report, beside cells and units."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the columns; nothing unknown was stored before."""
+    op.add_column("cells", sa.Column("unknown", sa.JSON))
+    op.add_column("units", sa.Column("unknown", sa.JSON))
