@@ -15,9 +15,9 @@ import binascii
 import msgspec
 
 from edge.wire import keys
-from edge.wire.decode import DecodeError, decode_json
+from edge.wire.decode import DOCUMENT_LEN_MAX, DecodeError, decode_json
 
-ENVELOPE_LEN_MAX = 4 * 1024 * 1024
+ENVELOPE_LEN_MAX = DOCUMENT_LEN_MAX
 
 
 class EnvelopeError(ValueError):

@@ -60,6 +60,13 @@ def reads(path: Path) -> Iterator[str]:
             name = full_name(node, names)
             if name in READS:
                 yield name
+        elif isinstance(node, ast.Call) and not node.args and called(node.func) == "json":
+            yield "json() of a request or an answer"
+
+
+def called(function: ast.expr) -> str:
+    """The name of a method that is called."""
+    return function.attr if isinstance(function, ast.Attribute) else ""
 
 
 def full_name(node: ast.expr, names: dict[str, str]) -> str:
@@ -110,6 +117,7 @@ def test_the_walk_sees_the_reader() -> None:
         "import tomllib\nread = tomllib.load",
         "import cbor2\nmap(cbor2.loads, [])",
         "import yaml\nyaml.safe_load('')",
+        "async def f(request):\n    return await request.json()",
         "from tuf.api.metadata import Metadata, Root\nMetadata[Root].from_bytes(b'')",
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 import segno
 
 from edge.judge.verdict import Reason
-from edge.wire import code, envelope, holder, keys, report, repository, trust, unit
+from edge.wire import code, decode, envelope, holder, keys, report, repository, trust, unit
 from tests import ROOT
 
 README = (ROOT / "edge" / "wire" / "README.md").read_text(encoding="utf-8")
@@ -37,6 +37,16 @@ def published(number: int) -> bytes:
 
 
 ISSUER = keys.private_key(published(7))
+
+
+def test_the_bounds_of_what_is_read() -> None:
+    assert f"at most {decode.DOCUMENT_LEN_MAX >> 20} MiB and {decode.DEPTH_MAX} levels" in section(
+        10
+    )
+    assert f"at most {decode.TOML_LEN_MAX >> 10} KiB" in section(11)
+    assert f"at most {decode.MESSAGE_LEN_MAX >> 10} KiB" in section(12)
+    assert f"at most {decode.DEPTH_MAX} levels" in section(12)
+    assert f"an envelope has at most {envelope.ENVELOPE_LEN_MAX >> 20} MiB" in section(12)
 
 
 def test_the_worked_example() -> None:
