@@ -18,8 +18,8 @@ from edge import assembly, extras
 from edge.adapters import board, systemd
 from edge.adapters.trust import tuf_trust
 from edge.clock.issuer_floors import Floors
-from edge.clock.reckoning import Now, interval
-from edge.judge.decision import Decision, decide
+from edge.clock.time_interval import Now, interval
+from edge.judge.site_decision import Decision, decide
 from edge.judge.verdict import Believed, Genuine, Place, Verdict, verify
 from edge.loop import Loop, World
 from edge.parts import CameraLost, DoorLost, WorldFailure

@@ -13,11 +13,11 @@ from edge.adapters.storage import ram
 from edge.adapters.storage.clock_slots import Slots
 from edge.adapters.system_clock import SystemClock
 from edge.adapters.trust.tuf_trust import TufTrust
-from edge.clock.reckoning import NEVER_S
+from edge.clock.time_interval import NEVER_S
+from edge.doorway.light_signals import Signal, action
 from edge.doorway.ports import Door
-from edge.doorway.signals import Signal, action
-from edge.judge import belief
-from edge.judge.belief import Bundle
+from edge.judge import trust_documents
+from edge.judge.trust_documents import Bundle
 from edge.judge.verdict import Believed, Place
 from edge.loop import Settings, World
 from edge.parts import DoorLost, WorldFailure
@@ -33,7 +33,7 @@ from edge.wire.unit import Unit
 
 def accept(unit: Unit) -> Callable[[Bundle], Believed]:
     """How this unit understands what it is brought."""
-    return lambda bundle: belief.read(bundle, unit.site, frozenset(unit.groups))
+    return lambda bundle: trust_documents.read(bundle, unit.site, frozenset(unit.groups))
 
 
 def _open_trust(unit: Unit, clock: SystemClock) -> TufTrust[Believed]:
@@ -119,10 +119,10 @@ def open_door(door: unit_file.Door) -> Door:
     """The door that unit.toml names, opened. Raises DoorLost."""
     if isinstance(door, unit_file.Controlled):
         key = pair.read(Path(door.key))
-        from edge.adapters.door.osdp import OsdpDoor
+        from edge.adapters.door.osdp_door import OsdpDoor
 
         return OsdpDoor(door, key)
-    from edge.adapters.door.gpio import GpioDoor
+    from edge.adapters.door.gpio_door import GpioDoor
 
     return GpioDoor(door.pins)
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from edge.doorway import signals
+from edge.doorway import light_signals
+from edge.doorway.light_signals import DoorAction, Signal, Step
 from edge.doorway.ports import Door
-from edge.doorway.signals import DoorAction, Signal, Step
-from edge.wire.inputs import Input
+from edge.wire.door_inputs import Input
 
 TICK_S = 0.05
 SHOWN_S = 2.0  # each light and sound
@@ -99,7 +99,7 @@ class Trial:
         while not self._door.resting() and time.monotonic() < until_s:
             time.sleep(TICK_S)
         self._say(f"Relay: on for {unlock_ms / 1000:g} s. Open the door, and shut it again.")
-        self._door.apply(signals.action(Signal.OPEN, unlock_ms))
+        self._door.apply(light_signals.action(Signal.OPEN, unlock_ms))
         self._for(unlock_ms / 1000)
         until_s = time.monotonic() + 2
         while not self._door.resting() and time.monotonic() < until_s:

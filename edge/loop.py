@@ -2,7 +2,7 @@
 Pi, in the demo and in the simulated street; only the ports differ.
 
 This file is the order of things. Each step is another file's: `edge/report/failures.py` keeps what
-does not work, `edge/report/reporter.py` sends, `edge/doorway/watch.py` reads the inputs.
+does not work, `edge/report/reporter.py` sends, `edge/doorway/input_watch.py` reads the inputs.
 """
 
 import random
@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 
 from edge.clock.issuer_floors import Floors
 from edge.clock.ports import Clock
-from edge.clock.reckoning import Now
-from edge.doorway import signals
-from edge.doorway.display import Display
+from edge.clock.time_interval import Now
+from edge.doorway import light_signals
+from edge.doorway.input_watch import DoorWatch
+from edge.doorway.light_signals import Signal
 from edge.doorway.ports import Door
-from edge.doorway.signals import Signal
-from edge.doorway.watch import DoorWatch
+from edge.doorway.signal_player import Display
 from edge.judge import selftest
-from edge.judge.decision import Decision, decide
 from edge.judge.ports import TrustSource
+from edge.judge.site_decision import Decision, decide
 from edge.judge.verdict import Believed, Place, Refused, Verdict, verify
 from edge.parts import DoorLost, Part, StoreLost, Trouble, VerifierWrong, WorldFailure
+from edge.passing.answered_codes import InView
 from edge.passing.anti_passback import Limits
-from edge.passing.in_view import InView
 from edge.passing.lane import Lane, Sensors
 from edge.passing.phone_clock import Phones
 from edge.passing.ports import Memory
@@ -32,7 +32,7 @@ from edge.report.ports import Store, Uplink
 from edge.report.reporter import Identity, Reporter, Status
 from edge.report.tally import Tally, first_cells
 from edge.sight.ports import Eyes
-from edge.sight.presented import Presented
+from edge.sight.presented_code import Presented
 
 PROBE_S = 60.0  # how often disk and pins are tried, whoever comes by
 BLIND_S = 1.0  # longer between two looks, and what was in view is given that time
@@ -173,7 +173,7 @@ class Loop:
             self._display.show_not_ready(at_s)
         elif self._watch.remind and not self._display.is_busy(at_s):
             self._watch.note_reminded(at_s)
-            self._display.show(signals.action(Signal.SHUT_ME), at_s)
+            self._display.show(light_signals.action(Signal.SHUT_ME), at_s)
 
     def _is_relay_resting(self) -> bool:
         """Whether the relay may be pulsed. It works if its inputs do: `_read_door` came before."""
@@ -215,7 +215,7 @@ class Loop:
             self._world.memory.save(self._lane.saved())
         if moved.pulse and "verifier" not in self._failures and not self._watch.latched:
             self._watch.note_released(now.monotonic_s + self._unlock_ms / 1000)
-            self._display.show(signals.action(Signal.OPEN, self._unlock_ms), now.monotonic_s)
+            self._display.show(light_signals.action(Signal.OPEN, self._unlock_ms), now.monotonic_s)
 
     def _look(self, now: Now) -> None:
         if "verifier" in self._failures:
@@ -242,7 +242,7 @@ class Loop:
                 return  # what else is in view has its turn in the next frame
         busy = self._lane.busy or not self._world.door.resting()
         if not busy and self._presented.unreadable(sighting.seen_s):
-            self._display.show(signals.action(Signal.UNREADABLE), now.monotonic_s)
+            self._display.show(light_signals.action(Signal.UNREADABLE), now.monotonic_s)
 
     def _answer(self, text: bytes, now: Now) -> int | None:
         """Judge one text and answer it. Returns for how many ms the lights tell the answer; None:
@@ -278,12 +278,12 @@ class Loop:
         self._tally.keep(cell)
         if opening is None:
             self._in_view.answered(verdict.subject, decision.why, now.monotonic_s)
-            action = signals.action(decision.signal)
+            action = light_signals.action(decision.signal)
         else:
             self._in_view.opened(verdict.subject, decision.why, now.monotonic_s)
             self._lane.keep(opening)
             self._unlock_ms = max(self._settings.unlock_ms, decision.at_least_ms)
-            action = signals.action(decision.signal, self._unlock_ms)
+            action = light_signals.action(decision.signal, self._unlock_ms)
             self._watch.note_released(now.monotonic_s + self._unlock_ms / 1000)
         self._display.show(action, now.monotonic_s)
         if self._on_decision is not None:

@@ -6,7 +6,7 @@ OSDP's input status report (osdp.md).
 
 from guard import ticks_diff
 
-CONTACT, EXIT_BUTTON, FIRE, HELP_BUTTON = 1, 2, 4, 8  # as edge/wire/inputs.py has them
+CONTACT, EXIT_BUTTON, FIRE, HELP_BUTTON = 1, 2, 4, 8  # as edge/wire/door_inputs.py has them
 TURN, TURN_OUT, LATCHED, TAMPER = 16, 32, 64, 128
 REARM = 256  # told to nobody: the button on the safe side
 COUNT = 8  # that are told

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from edge.wire import hc1
+from edge.wire import eu_documents
 from edge.wire.code import TIME_S_MAX
-from edge.wire.hc1 import Evidence
+from edge.wire.eu_documents import Evidence
 from provisioning.files import ProvisioningError
 
 # The EU's extended key usages. Certificates of the first weeks have a 0 too many in them, and
@@ -37,10 +37,10 @@ def make(out: Path, files: Iterable[Path], illegible: Iterable[str] = ()) -> int
     What is there is kept. Raises ProvisioningError, and OSError for files.
     """
     words = set(illegible)
-    if not words <= set(hc1.EVIDENCE):
-        raise ProvisioningError(f"--illegible is one of {', '.join(hc1.EVIDENCE)}")
+    if not words <= set(eu_documents.EVIDENCE):
+        raise ProvisioningError(f"--illegible is one of {', '.join(eu_documents.EVIDENCE)}")
     certificates = [read(path) for path in files]
-    data = write(key_list(certificates, tuple(e for e in hc1.EVIDENCE if e in words)))
+    data = write(key_list(certificates, tuple(e for e in eu_documents.EVIDENCE if e in words)))
     if out.exists():
         if out.read_bytes() != data:
             raise ProvisioningError(
@@ -68,7 +68,7 @@ def read(path: Path) -> bytes:
         ) from None
 
 
-def key(der: bytes, illegible: tuple[Evidence, ...] = ()) -> hc1.Key:
+def key(der: bytes, illegible: tuple[Evidence, ...] = ()) -> eu_documents.Key:
     """The list's entry for one Document Signer Certificate, DER.
 
     It may sign what its extended key usages say and, where they name none of the EU's, everything,
@@ -91,7 +91,9 @@ def key(der: bytes, illegible: tuple[Evidence, ...] = ()) -> hc1.Key:
             f"certificate {name} has a key of another kind than P-256 or RSA of 2048 to 4096 bits"
         )
     said = {
-        "kid": base64.b64encode(hashlib.sha256(der).digest()[: hc1.KID_LEN]).decode("ascii"),
+        "kid": base64.b64encode(hashlib.sha256(der).digest()[: eu_documents.KID_LEN]).decode(
+            "ascii"
+        ),
         "algorithm": algorithm,
         "public": base64.b64encode(
             public.public_bytes(
@@ -105,20 +107,22 @@ def key(der: bytes, illegible: tuple[Evidence, ...] = ()) -> hc1.Key:
         "evidence": _evidence(certificate, name, illegible),
     }
     try:
-        return msgspec.convert(said, hc1.Key)
+        return msgspec.convert(said, eu_documents.Key)
     except msgspec.ValidationError as error:
         raise CertificateError(f"certificate {name} gives no key: {error}") from None
 
 
-def key_list(certificates: Iterable[bytes], illegible: tuple[Evidence, ...] = ()) -> hc1.KeyList:
+def key_list(
+    certificates: Iterable[bytes], illegible: tuple[Evidence, ...] = ()
+) -> eu_documents.KeyList:
     """One entry a certificate, the same one once. Raises CertificateError."""
     entries = {der: key(der, illegible) for der in certificates}
-    return hc1.KeyList(
+    return eu_documents.KeyList(
         tuple(sorted(entries.values(), key=lambda entry: (entry.country, entry.kid)))
     )
 
 
-def write(document: hc1.KeyList) -> bytes:
+def write(document: eu_documents.KeyList) -> bytes:
     """The bytes of keys/<issuer>.json."""
     return msgspec.json.format(msgspec.json.encode(document), indent=1)
 
@@ -129,7 +133,7 @@ def _evidence(
     try:
         usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
-        return hc1.EVIDENCE
+        return eu_documents.EVIDENCE
     except ValueError as error:
         if illegible:
             return illegible
@@ -138,4 +142,4 @@ def _evidence(
             "look at it, and say its evidence with --illegible"
         ) from None
     named = {_USAGE[o.dotted_string] for o in usages if o.dotted_string in _USAGE}
-    return tuple(e for e in hc1.EVIDENCE if e in named) or hc1.EVIDENCE
+    return tuple(e for e in eu_documents.EVIDENCE if e in named) or eu_documents.EVIDENCE

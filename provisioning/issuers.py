@@ -10,7 +10,7 @@ import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from edge.wire import hc1, keys, trust
+from edge.wire import eu_documents, keys, trust
 from edge.wire.decode import DecodeError, read_json, read_toml
 from edge.wire.foreign_formats import FORMATS
 from edge.wire.trust import COLOURS, DC1, ColourName, Group, Name, Seconds
@@ -272,7 +272,7 @@ def _check_foreign(format: str, terms: bytes, key_list: bytes, name: str) -> Non
         listed = readers.keys(key_list, name)
     except trust.TrustError as error:
         raise ProvisioningError(f"{error}; doors would not understand it") from None
-    if not isinstance(listed, hc1.KeyList):
+    if not isinstance(listed, eu_documents.KeyList):
         return
     for number, key in enumerate(listed.keys, 1):
         try:

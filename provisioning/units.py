@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from edge.wire import keys, pair
 from edge.wire import unit as wire
 from edge.wire.decode import DecodeError, decode_toml, read_toml
-from edge.wire.inputs import INPUTS
+from edge.wire.door_inputs import INPUTS
 from edge.wire.trust import Group
 from edge.wire.unit import Broker, Camera, Controlled, Direct, Unit
 from provisioning import authority, boot, files, pins, repository, sites

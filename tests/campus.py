@@ -24,7 +24,7 @@ import segno
 import tomli_w
 
 from edge.adapters.storage.clock_slots import Slots
-from edge.clock.reckoning import Kept, Relation
+from edge.clock.time_interval import Kept, Relation
 from edge.wire import keys, unit
 from provisioning import authority, issuers, repository, sites, units
 from tests.centre import ISSUER, SITE, Program, free_port

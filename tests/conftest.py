@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from edge.adapters.storage.clock_slots import Slots
-from edge.clock.reckoning import Kept, Relation
+from edge.clock.time_interval import Kept, Relation
 from edge.wire import keys, trust, unit
 from tests.realm import Realm
 
@@ -36,7 +36,7 @@ sys.addaudithook(_refuse_processes)
 _LONGEST = (  # of `--durations`: what begins last ends last
     "tests/demo/test_forms.py",
     "tests/system/test_kill.py",
-    "tests/edge/adapters/door/test_osdp.py",
+    "tests/edge/adapters/door/test_osdp_door.py",
     "tests/server_stub/wallet/test_wallet.py",
     "tests/edge/test_twins.py",
     "tests/system/test_end_to_end.py",

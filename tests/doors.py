@@ -14,11 +14,11 @@ from typing import Any, NamedTuple, Protocol
 
 from gpiozero.pins.mock import MockFactory
 
-from edge.adapters.door.gpio import GpioDoor
-from edge.adapters.door.osdp import OsdpDoor
+from edge.adapters.door.gpio_door import GpioDoor
+from edge.adapters.door.osdp_door import OsdpDoor
 from edge.doorway.ports import Door
 from edge.parts import DoorLost
-from edge.wire.inputs import INPUTS, Input
+from edge.wire.door_inputs import INPUTS, Input
 from edge.wire.unit import Controlled, Pins
 from tests.controller import KEY, Cable, Controller
 

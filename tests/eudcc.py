@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from edge.clock.reckoning import Interval
-from edge.judge.foreign import Foreign, hc1
+from edge.clock.time_interval import Interval
+from edge.judge.foreign import Foreign, eu_certificate
 from edge.judge.verdict import Place, Recogniser, Verdict, judge_foreign
 from edge.wire.code import base45_encode
-from edge.wire.hc1 import EVIDENCE, Evidence, Key, KeyList, Row, Terms
+from edge.wire.eu_documents import EVIDENCE, Evidence, Key, KeyList, Row, Terms
 from edge.wire.trust import Issuer
 from provisioning import foreign
 
@@ -72,7 +72,7 @@ def issuer(rows: tuple[Row, ...] = ANYTHING, **more: Any) -> Issuer:
 
 
 def recogniser(keys: KeyList, rows: tuple[Row, ...] = ANYTHING, **more: Any) -> Recogniser:
-    return hc1.recogniser([Foreign(issuer(rows, **more), foreign.write(keys))])
+    return eu_certificate.recogniser([Foreign(issuer(rows, **more), foreign.write(keys))])
 
 
 def at(at_s: int, error_s: int = 0) -> Interval:

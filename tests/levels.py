@@ -1,7 +1,7 @@
 """What a door's inputs say, written shortly: `says(contact=True)`, `but(said, fire=True)`."""
 
-from edge.doorway.inputs import Inputs
-from edge.wire.inputs import INPUTS, Input
+from edge.doorway.input_levels import Inputs
+from edge.wire.door_inputs import INPUTS, Input
 
 LEVELS: tuple[Input, ...] = tuple(name for name, row in INPUTS.items() if not row.turns)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge.adapters.storage.ram import RamFile
 from edge.adapters.system_clock import monotonic_s
-from edge.clock.reckoning import Now, interval
+from edge.clock.time_interval import Now, interval
 from edge.passing.lane import Lane, Sensors
 from edge.wire.rules import PLAIN
 

@@ -17,13 +17,22 @@ from edge import BUILT_S
 from edge.adapters.storage.counts import DiskStore
 from edge.adapters.storage.ram import ProcessMemory
 from edge.adapters.system_clock import SAVE_EVERY_S
-from edge.clock.reckoning import Kept, Now, Reckoning, Relation, RtcReading, Span, Sync, interval
-from edge.doorway.alarms import GRACE_S, SHUT_S, TOLD_S
-from edge.doorway.inputs import Inputs
-from edge.doorway.signals import DoorAction, Signal
+from edge.clock.time_interval import (
+    Kept,
+    Now,
+    Reckoning,
+    Relation,
+    RtcReading,
+    Span,
+    Sync,
+    interval,
+)
+from edge.doorway.door_alarms import GRACE_S, SHUT_S, TOLD_S
+from edge.doorway.input_levels import Inputs
+from edge.doorway.light_signals import DoorAction, Signal
 from edge.judge import selftest
-from edge.judge.decision import Decision
 from edge.judge.ports import TrustSource
+from edge.judge.site_decision import Decision
 from edge.judge.verdict import Believed, Place, Verdict
 from edge.loop import Loop, Settings, World
 from edge.parts import CameraLost, DoorLost
@@ -31,7 +40,7 @@ from edge.passing.lane import Lane, Sensors
 from edge.sight.frame import Sighting, Symbol
 from edge.wire import holder, keys, report, status, trust
 from edge.wire.code import Code, Colour, Status, encode
-from edge.wire.inputs import INPUTS
+from edge.wire.door_inputs import INPUTS
 from edge.wire.rules import PLAIN, DoorRules
 from tests.levels import but
 

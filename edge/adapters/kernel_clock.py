@@ -7,7 +7,7 @@ the kernel is asked: adjtimex(2) says whether the clock is synchronised and how 
 import ctypes
 import time
 
-from edge.clock.reckoning import SYSTEM_ERROR_S, Sync
+from edge.clock.time_interval import SYSTEM_ERROR_S, Sync
 
 _UNSYNCHRONISED = 5  # TIME_ERROR
 _STRUCT_LEN = 512  # struct timex has 208 bytes or fewer

@@ -22,7 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.clock.reckoning import Interval
+from edge.clock.time_interval import Interval
 from edge.wire import report, repository
 from edge.wire.unit import Broker, ConfigError, Unit
 

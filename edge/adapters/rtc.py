@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from edge.clock.reckoning import RTC_READ_S, RtcReading
+from edge.clock.time_interval import RTC_READ_S, RtcReading
 
 TIME_S_MAX = 2**40  # no chip counts so far; a file that says so is none
 

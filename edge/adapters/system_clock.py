@@ -13,7 +13,7 @@ import msgspec
 from edge.adapters import kernel_clock
 from edge.adapters.rtc import SysfsRtc
 from edge.adapters.storage.clock_slots import Slots, SlotsLost
-from edge.clock.reckoning import Interval, Now, Reckoning, Span, Sync
+from edge.clock.time_interval import Interval, Now, Reckoning, Span, Sync
 from edge.parts import StoreLost
 from edge.passing.ports import Memory
 from edge.wire.decode import MESSAGE_LEN_MAX, DecodeError, decode_json

@@ -2,7 +2,7 @@
 
 import math
 
-from edge.clock.reckoning import DRIFT_PPM, Interval, Now
+from edge.clock.time_interval import DRIFT_PPM, Interval, Now
 
 
 class Floors:

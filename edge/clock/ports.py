@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from edge.clock.reckoning import Now, Sync
+from edge.clock.time_interval import Now, Sync
 
 
 class Clock(Protocol):

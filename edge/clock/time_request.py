@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass
 
 from edge.backoff import Backoff
-from edge.clock.reckoning import Now, Sync
+from edge.clock.time_interval import Now, Sync
 from edge.wire import report
 
 ANSWER_S_MAX = 10.0

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from edge.doorway.inputs import Inputs
-from edge.doorway.signals import DoorAction
+from edge.doorway.input_levels import Inputs
+from edge.doorway.light_signals import DoorAction
 
 
 class Door(Protocol):

@@ -7,7 +7,7 @@ has been powered on since it accepted them. The larger counts.
 
 from enum import IntEnum
 
-from edge.clock.reckoning import Now
+from edge.clock.time_interval import Now
 from edge.wire.rules import Ages
 
 HOUR_S = 3600

@@ -8,7 +8,7 @@ section 7), so they are trusted nowhere but here.
 from typing import NamedTuple
 
 from edge.clock.issuer_floors import Floors
-from edge.clock.reckoning import Interval, Now
+from edge.clock.time_interval import Interval, Now
 from edge.judge.verdict import Believed, Genuine, Place, Verdict, verify
 from edge.wire.trust import Issuer, IssuerKey, Issuers, Trust
 

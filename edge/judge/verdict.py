@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Literal, NamedTuple, Protocol
 
 from edge.clock.issuer_floors import Floors
-from edge.clock.reckoning import Interval, Now
+from edge.clock.time_interval import Interval, Now
 from edge.judge import document_age
 from edge.judge.document_age import HOUR_S, Step
 from edge.wire import code, holder, keys
@@ -169,7 +169,9 @@ class Recogniser(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Believed:
-    """All that a unit believes, understood. Made by `edge.judge.belief` of verified documents."""
+    """All that a unit believes, understood: made of verified documents by
+    `edge.judge.trust_documents`.
+    """
 
     trust: Trust
     _: KW_ONLY

@@ -8,9 +8,9 @@ import numpy as np
 from edge.look import grid, sharpness
 from edge.parts import Trouble
 from edge.sight.frame import Corners, Exposure, Frame, Luma, Sighting, Symbol
-from edge.wire import code, hcert
+from edge.wire import code, eu_certificate
 
-DOOR_CODES = (code.PREFIX, hcert.PREFIX)
+DOOR_CODES = (code.PREFIX, eu_certificate.PREFIX)
 """How the text of a door code begins, ours and the foreign one that units understand."""
 
 CLIPPED = 250  # luma from which on a highlight is white whatever it was

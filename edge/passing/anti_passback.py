@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 
-from edge.clock.reckoning import Now
+from edge.clock.time_interval import Now
 from edge.judge.verdict import Genuine, Proof, Reason, Refused, Unsure, Verdict
 from edge.passing.marks import enter, mark_of
 from edge.wire.rules import Holder

@@ -9,7 +9,7 @@ from typing import Annotated, assert_never
 
 import msgspec
 
-from edge.clock.reckoning import Now
+from edge.clock.time_interval import Now
 from edge.judge.verdict import Genuine, Unsure, Verdict
 from edge.passing import anti_passback, turnstile
 from edge.passing.anti_passback import Limits, Passed

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from edge.clock.reckoning import Now
+from edge.clock.time_interval import Now
 from edge.judge.verdict import Reason, Refused, Verdict
 from edge.passing.marks import enter, mark_of
 

@@ -5,7 +5,7 @@ alarms, which are no ordinary passage (`doorway.py`).
 from collections.abc import Container, Sequence
 from importlib.metadata import version
 
-from edge.clock.reckoning import Now
+from edge.clock.time_interval import Now
 from edge.judge.document_age import Step, age_s
 from edge.judge.verdict import Believed
 from edge.parts import Part, Trouble

@@ -1,7 +1,8 @@
 """When counts, health and the question for the time are sent, and what comes back.
 
 Counts and health go at fixed times, whatever there is to say, so that no message moves with a
-passage; a change of the alarms is the stated exception (`edge/doorway/alarms.py`) and goes at once.
+passage; a change of the alarms is the stated exception and goes at once
+(`edge/doorway/door_alarms.py`).
 """
 
 import logging
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from edge.clock.ports import Clock
-from edge.clock.reckoning import Now
+from edge.clock.time_interval import Now
 from edge.clock.time_request import Asking
 from edge.judge.verdict import Believed
 from edge.parts import Part, Trouble

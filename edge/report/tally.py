@@ -9,7 +9,7 @@ import hashlib
 import random
 from dataclasses import dataclass, replace
 
-from edge.clock.reckoning import Now
+from edge.clock.time_interval import Now
 from edge.wire.report import CATEGORIES, Category
 
 DAY_S = 86400

@@ -7,7 +7,7 @@ table what it publishes. tests/edge/judge/test_foreign.py holds both to the same
 from collections.abc import Callable
 from typing import NamedTuple
 
-from edge.wire import hc1
+from edge.wire import eu_documents
 
 
 class Readers(NamedTuple):
@@ -17,5 +17,7 @@ class Readers(NamedTuple):
     keys: Callable[[bytes, str], object]
 
 
-FORMATS: dict[str, Readers] = {hc1.FORMAT: Readers(hc1.read_terms, hc1.read_keys)}
+FORMATS: dict[str, Readers] = {
+    eu_documents.FORMAT: Readers(eu_documents.read_terms, eu_documents.read_keys)
+}
 """By what an issuer's `format` says."""

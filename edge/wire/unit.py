@@ -10,7 +10,7 @@ import msgspec
 
 from edge.wire import keys
 from edge.wire.decode import DecodeError, read_toml
-from edge.wire.inputs import INPUTS, Input
+from edge.wire.door_inputs import INPUTS, Input
 from edge.wire.trust import Group, Name
 
 UNLOCK_MS_MAX = 10_000

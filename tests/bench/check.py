@@ -9,7 +9,7 @@ import pyseto
 from nacl.bindings import crypto_sign_open
 
 from edge.clock.issuer_floors import Floors
-from edge.clock.reckoning import Now, interval
+from edge.clock.time_interval import Now, interval
 from edge.judge.verdict import Believed, Genuine, Place, verify
 from edge.wire import code, holder, keys
 from edge.wire.code import Code, Colour

@@ -11,10 +11,10 @@ import numpy as np
 from gpiozero.pins.mock import MockFactory, MockPin
 
 from edge.adapters.camera.camera_eyes import CameraEyes
-from edge.adapters.door.gpio import GpioDoor
+from edge.adapters.door.gpio_door import GpioDoor
 from edge.adapters.storage.counts import DiskStore
 from edge.adapters.storage.ram import RamFile
-from edge.clock.reckoning import Now, Sync, interval
+from edge.clock.time_interval import Now, Sync, interval
 from edge.judge.verdict import Believed, Place
 from edge.loop import Loop, Settings, World
 from edge.wire.trust import Trust

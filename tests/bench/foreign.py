@@ -5,8 +5,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from edge.judge.verdict import Genuine, judge_foreign
-from edge.wire import hc1, hcert
-from edge.wire.hc1 import KeyList
+from edge.wire import eu_certificate, eu_documents
+from edge.wire.eu_documents import KeyList
 from tests import eudcc
 from tests.bench.figure import Figure, median, race, ratio
 
@@ -14,13 +14,15 @@ from tests.bench.figure import Figure, median, race, ratio
 def figures(rounds: int) -> list[Figure]:
     """Text to verdict with one key and with 4,000, and what of it is the signature."""
     symbol = eudcc.text("v", eudcc.VACCINATION)
-    said = hcert.decode(symbol)
+    said = eu_certificate.decode(symbol)
     r, s = (int.from_bytes(half) for half in (said.signature[:32], said.signature[32:]))
     der = encode_dss_signature(r, s)
     public = eudcc.SIGNER.public_key()
     ours = eudcc.key()
     stranger = eudcc.spki(ec.generate_private_key(ec.SECP256R1()))
-    others = [eudcc.key(kid=n.to_bytes(8), public=stranger) for n in range(1, hc1.KEYS_MAX)]
+    others = [
+        eudcc.key(kid=n.to_bytes(8), public=stranger) for n in range(1, eu_documents.KEYS_MAX)
+    ]
     alone = eudcc.recogniser(KeyList((ours,)))
     among = eudcc.recogniser(KeyList((*others, ours)))
     now = eudcc.at(eudcc.ISSUED_S + 86400)

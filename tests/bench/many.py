@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import cycle
 
 from edge.clock.issuer_floors import Floors
-from edge.clock.reckoning import Now, interval
+from edge.clock.time_interval import Now, interval
 from edge.judge.verdict import Believed, Genuine, Place, verify
 from edge.wire import keys, status, trust
 from edge.wire.code import Status

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from edge.clock.issuer_floors import Floors
-from edge.clock.reckoning import NEVER_S, Interval, Now
+from edge.clock.time_interval import NEVER_S, Interval, Now
 from edge.judge.verdict import verify
 from edge.wire import code, holder, keys
 from tests.vectors.door import believed, code_of, place, told

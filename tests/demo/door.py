@@ -19,9 +19,9 @@ import gpiozero
 from edge.__main__ import main as edge_main
 from edge.__main__ import serve
 from edge.clock.ports import Clock
-from edge.clock.reckoning import Now, Sync
-from edge.judge.decision import Decision
+from edge.clock.time_interval import Now, Sync
 from edge.judge.ports import TrustSource
+from edge.judge.site_decision import Decision
 from edge.judge.verdict import Believed, Verdict
 from edge.loop import World
 from edge.sight.frame import Sighting

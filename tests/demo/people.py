@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.wire import holder, keys
 from edge.wire.code import Code, Colour, encode
-from edge.wire.hc1 import KeyList
+from edge.wire.eu_documents import KeyList
 from provisioning import foreign
 from server_stub import store as stores
 from server_stub.issuing import records

@@ -15,11 +15,11 @@ import pytest
 from gpiozero.pins.mock import MockFactory
 
 from edge import BUILT_S, commissioning
-from edge.adapters.door.gpio import GpioDoor
+from edge.adapters.door.gpio_door import GpioDoor
 from edge.commissioning import Trial
-from edge.doorway.inputs import Inputs
-from edge.doorway.signals import DoorAction
-from edge.wire.inputs import INPUTS
+from edge.doorway.input_levels import Inputs
+from edge.doorway.light_signals import DoorAction
+from edge.wire.door_inputs import INPUTS
 from edge.wire.unit import Pins
 from tests.conftest import write_unit
 from tests.edge.look.test_command import one_sentence, systemctl

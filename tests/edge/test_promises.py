@@ -15,11 +15,11 @@ import pytest
 
 from edge import BUILT_S
 from edge.adapters import board
-from edge.adapters.door.osdp import OsdpDoor
+from edge.adapters.door.osdp_door import OsdpDoor
 from edge.clock.issuer_floors import Floors
-from edge.clock.reckoning import Interval, Kept, Now, Reckoning, RtcReading, Sync, interval
-from edge.doorway import signals
-from edge.doorway.signals import Signal
+from edge.clock.time_interval import Interval, Kept, Now, Reckoning, RtcReading, Sync, interval
+from edge.doorway import light_signals
+from edge.doorway.light_signals import Signal
 from edge.judge.verdict import Believed, Genuine, Listed, Place, Reason, Refused, Unsure, verify
 from edge.parts import DoorLost
 from edge.report.tally import Cell
@@ -169,13 +169,13 @@ def test_2_a_cut_cable_opens_nothing(tmp_path: Path) -> None:
     made = OsdpDoor(unit.Controlled(port=str(cable.path)), KEY)
     try:
         until(lambda: rests(made))
-        made.apply(signals.action(Signal.OPEN, 8000))
+        made.apply(light_signals.action(Signal.OPEN, 8000))
         until(lambda: controller.pins.relay)
         cable.cut = True
         until(controller.pulses_ms)
         until(lambda: lost(made))
         with pytest.raises(DoorLost):
-            made.apply(signals.action(Signal.OPEN, 8000))
+            made.apply(light_signals.action(Signal.OPEN, 8000))
         cable.cut = False
         until(lambda: rests(made))
         time.sleep(0.5)
@@ -266,7 +266,7 @@ def test_7_a_dead_program_leaves_the_relay_to_the_one_shot(tmp_path: Path) -> No
     program = (
         "import sys, time, gpiozero\n"
         "from tests.keeper.pins import KeptFactory\n"
-        "from edge.adapters.door.gpio import GpioDoor\n"
+        "from edge.adapters.door.gpio_door import GpioDoor\n"
         "from edge.doorway import signals\n"
         "from edge.wire.unit import Pins\n"
         "pins = Pins(green=23, red=24, buzzer=25, relay=17)\n"

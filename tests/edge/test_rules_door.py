@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edge.doorway.signals import Signal
+from edge.doorway.light_signals import Signal
 from edge.wire import rules
 from edge.wire.rules import DoorRules, Pass, Site
 from tests.world import SITE, UNLOCK_MS, Street, ledger

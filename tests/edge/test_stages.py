@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge import BUILT_S
-from edge.clock.reckoning import NEVER_S, Interval, Now, interval
-from edge.doorway import signals
-from edge.doorway.signals import Signal
-from edge.judge.decision import decide
+from edge.clock.time_interval import NEVER_S, Interval, Now, interval
+from edge.doorway import light_signals
+from edge.doorway.light_signals import Signal
+from edge.judge.site_decision import decide
 from edge.judge.verdict import Believed, Genuine, Reason, Refused, Unsure
-from edge.passing.in_view import GONE_S, KEPT_MAX, InView
+from edge.passing.answered_codes import GONE_S, KEPT_MAX, InView
 from edge.report import health
 from edge.report.tally import DAY_S, Tally, first_cells
 from edge.wire import report
@@ -85,7 +85,7 @@ def test_a_party_passes_as_many_and_nobody_when_shut() -> None:
 
 @pytest.mark.parametrize("signal", Signal)
 def test_every_action_ends_dark_and_silent(signal: Signal) -> None:
-    action = signals.action(signal)
+    action = light_signals.action(signal)
     assert action.steps[-1][1:] == (False, False, False)
     assert action.steps[0].at_ms == 0
     assert all(a.at_ms < b.at_ms for a, b in pairwise(action.steps))
@@ -97,13 +97,15 @@ def test_signals_differ_without_their_colours() -> None:
     """One man in twelve does not see red from green: shape and sound must tell them apart."""
     seen = set()
     for signal in set(Signal) - {Signal.NOT_READY}:
-        rhythm = tuple((s.at_ms, s.green or s.red, s.buzzer) for s in signals.action(signal).steps)
+        rhythm = tuple(
+            (s.at_ms, s.green or s.red, s.buzzer) for s in light_signals.action(signal).steps
+        )
         assert rhythm not in seen
         seen.add(rhythm)
 
 
 def test_green_stays_as_long_as_the_door_is_unlocked() -> None:
-    action = signals.action(Signal.OPEN, 5000)
+    action = light_signals.action(Signal.OPEN, 5000)
     assert action.lasts_ms == action.unlock_ms == 5000
     assert all(step.green for step in action.steps[:-1])
 
@@ -111,7 +113,7 @@ def test_green_stays_as_long_as_the_door_is_unlocked() -> None:
 @pytest.mark.parametrize("unlock_ms", [-1, UNLOCK_MS_MAX + 1])
 def test_no_pulse_without_bounds(unlock_ms: int) -> None:
     with pytest.raises(ValueError, match="not within"):
-        signals.action(Signal.OPEN, unlock_ms)
+        light_signals.action(Signal.OPEN, unlock_ms)
 
 
 def test_a_code_in_view_is_answered_once_per_outcome() -> None:

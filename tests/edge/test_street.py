@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.doorway import signals
-from edge.doorway.signals import Signal
+from edge.doorway import light_signals
+from edge.doorway.light_signals import Signal
 from edge.loop import PROBE_S
 from edge.parts import StoreLost
-from edge.passing.in_view import GONE_S
+from edge.passing.answered_codes import GONE_S
 from edge.report.tally import Cell
 from edge.wire import keys, report
 from tests.world import KINDS, Street, Troubles, Visit, ledger
@@ -359,7 +359,7 @@ def test_not_ready_is_shown_for_no_longer_than_it_is_so(turn: bool, tmp_path: Pa
     street.door_lost = True
     street.run(5)
     street.door_lost = False
-    street.run(signals.NOT_READY_EVERY_S + 1)
+    street.run(light_signals.NOT_READY_EVERY_S + 1)
     back_s = street.monotonic_s
     street.actions.clear()
     street.run(30)

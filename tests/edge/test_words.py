@@ -329,5 +329,5 @@ def test_a_running_unit_does_not_load_the_table(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     modules = set(re.findall(r"^import time:[^|]*\|[^|]*\| +([\w.]+)$", done.stderr, re.MULTILINE))
-    assert {"edge.loop", "edge.doorway.signals"} <= modules
+    assert {"edge.loop", "edge.doorway.light_signals"} <= modules
     assert "edge.words" not in modules

@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 
-from edge.clock.reckoning import Interval
+from edge.clock.time_interval import Interval
 from edge.judge.verdict import Genuine, Verdict
 from tests.fuzz import wounds
 from tests.fuzz.wounds import Mutant

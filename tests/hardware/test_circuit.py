@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.adapters.door.gpio import REST_S
+from edge.adapters.door.gpio_door import REST_S
 from edge.wire.unit import UNLOCK_MS_MAX
 from firmware import guard
 from hardware.circuit import kicad, make, simulate

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 from gpiozero.pins.mock import MockFactory
 
-from edge.adapters.door import gpio
+from edge.adapters.door import gpio_door
 from edge.wire import unit
-from edge.wire.inputs import INPUTS
+from edge.wire.door_inputs import INPUTS
 from firmware import guard
 from firmware import pins as controllers
 from hardware.drawings.firmware import source
@@ -204,5 +204,5 @@ def test_the_unit_reads_each_input_by_the_level_that_this_file_names() -> None:
 
 def test_unit_and_controller_rest_the_relay_alike() -> None:
     """Two programs, one kind of one-shot: neither may be quicker than it."""
-    assert gpio.REST_S * 1000 == guard.REST_MS_MIN
+    assert gpio_door.REST_S * 1000 == guard.REST_MS_MIN
     assert guard.PULSE_MS_MAX == unit.UNLOCK_MS_MAX

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.clock.issuer_floors import Floors
-from edge.clock.reckoning import Now
+from edge.clock.time_interval import Now
 from edge.judge.verdict import Believed, Genuine, Verdict, verify
 from edge.wire import code, holder, keys
 from edge.wire.rules import PLAIN, Holder

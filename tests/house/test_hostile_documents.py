@@ -13,7 +13,7 @@ import pytest
 
 from edge.adapters.storage import clock_slots
 from edge.adapters.system_clock import _span
-from edge.wire import envelope, hc1, keys, report, repository, rules, status, trust, unit
+from edge.wire import envelope, eu_documents, keys, report, repository, rules, status, trust, unit
 from edge.wire.decode import DOCUMENT_LEN_MAX, MESSAGE_LEN_MAX
 from server_stub.estate import Estate, EstateError
 from tests.edge.wire.test_status import NAME as LIST
@@ -61,10 +61,10 @@ JSON: dict[str, tuple[Reader, type[ValueError], str, int]] = {
     "issuers": (trust.document, trust.TrustError, "issuers", DOCUMENT_LEN_MAX),
     "rules": (rules.parse, trust.TrustError, "grants", rules.LEN_MAX),
     "mapping": (
-        lambda data: hc1.read_terms(data, "eu"), trust.TrustError, "rows", DOCUMENT_LEN_MAX
+        lambda data: eu_documents.read_terms(data, "eu"), trust.TrustError, "rows", DOCUMENT_LEN_MAX
     ),
     "key list": (
-        lambda data: hc1.read_keys(data, "eu"), trust.TrustError, "keys", DOCUMENT_LEN_MAX
+        lambda data: eu_documents.read_keys(data, "eu"), trust.TrustError, "keys", DOCUMENT_LEN_MAX
     ),
 }  # fmt: skip
 

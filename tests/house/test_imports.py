@@ -73,8 +73,8 @@ WORLD = ONCE | {"time", "datetime", "os", "pathlib", "socket", "subprocess", "th
 
 # Dates of a foreign format are texts, and it need not be signed with Ed25519.
 EXCEPT = {
-    ("edge/judge/foreign/hc1.py", "cryptography"),
-    ("edge/judge/foreign/hc1.py", "datetime"),
+    ("edge/judge/foreign/eu_certificate.py", "cryptography"),
+    ("edge/judge/foreign/eu_certificate.py", "datetime"),
 }
 
 
@@ -189,7 +189,7 @@ def test_the_walk_sees_the_tree() -> None:
     assert {"edge", "edge.judge.verdict", "edge.wire.code", "edge.loop", "edge.__main__"} <= seen
     files = dict(modules(ROOT, "edge"))
     found = set(imports(files["edge.judge.verdict"], "edge.judge.verdict", files))
-    assert {"edge.wire.code", "edge.wire.keys", "edge.clock.reckoning"} <= found
+    assert {"edge.wire.code", "edge.wire.keys", "edge.clock.time_interval"} <= found
 
 
 def test_every_room_is_there() -> None:
@@ -202,18 +202,19 @@ def test_every_room_is_there() -> None:
 SOUND = {
     "edge/__init__.py": "BUILT_S = 0",
     "edge/parts.py": "import enum",
-    "edge/clock/reckoning.py": "from edge import BUILT_S",
-    "edge/doorway/signals.py": "import random\nfrom edge.wire.unit import UNLOCK_MS_MAX",
+    "edge/clock/time_interval.py": "from edge import BUILT_S",
+    "edge/doorway/light_signals.py": "import random\nfrom edge.wire.unit import UNLOCK_MS_MAX",
     "edge/sight/frame.py": "import numpy",
-    "edge/judge/verdict.py": "from edge.clock import reckoning\nfrom edge.wire import code, keys",
+    "edge/judge/verdict.py": "from edge.clock import time_interval\n"
+    "from edge.wire import code, keys",
     "edge/judge/foreign/__init__.py": "import importlib\n"
     "importlib.import_module(f'{__name__}.{1}')",
-    "edge/judge/foreign/hc1.py": "import cryptography\n"
+    "edge/judge/foreign/eu_certificate.py": "import cryptography\n"
     "from datetime import UTC\nimport edge.judge.verdict",
     "edge/passing/lane.py": "from edge.judge import verdict",
     "edge/loop.py": "from edge import parts\nfrom edge.judge import verdict",
-    "edge/__main__.py": "import time\nfrom edge.adapters.door import gpio\nimport edge.loop",
-    "edge/adapters/door/gpio.py": "import gpiozero\nfrom edge.adapters import port",
+    "edge/__main__.py": "import time\nfrom edge.adapters.door import gpio_door\nimport edge.loop",
+    "edge/adapters/door/gpio_door.py": "import gpiozero\nfrom edge.adapters import port",
     "edge/adapters/camera/webcam.py": "from edge.sight.frame import Frame",
     "edge/adapters/port.py": "import serial\nfrom edge.adapters.storage import disk",
     "edge/adapters/storage/disk.py": "import sqlite3",
@@ -244,14 +245,14 @@ def test_a_sound_tree_has_no_wrong_arrow(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "line", "sentence"),
     [
-        ("edge/judge/verdict.py", "from edge.adapters.door import gpio",
-         "imports edge.adapters.door.gpio"),
-        ("edge/judge/verdict.py", "from edge.adapters.door.gpio import Door",
-         "imports edge.adapters.door.gpio"),
-        ("edge/judge/verdict.py", "import edge.adapters.door.gpio as g",
-         "imports edge.adapters.door.gpio"),
-        ("edge/judge/verdict.py", "from ..adapters.door import gpio",
-         "imports edge.adapters.door.gpio"),
+        ("edge/judge/verdict.py", "from edge.adapters.door import gpio_door",
+         "imports edge.adapters.door.gpio_door"),
+        ("edge/judge/verdict.py", "from edge.adapters.door.gpio_door import Door",
+         "imports edge.adapters.door.gpio_door"),
+        ("edge/judge/verdict.py", "import edge.adapters.door.gpio_door as g",
+         "imports edge.adapters.door.gpio_door"),
+        ("edge/judge/verdict.py", "from ..adapters.door import gpio_door",
+         "imports edge.adapters.door.gpio_door"),
         ("edge/judge/verdict.py", "from edge.passing import lane", "imports edge.passing.lane"),
         ("edge/judge/verdict.py", "from ..passing import lane", "imports edge.passing.lane"),
         ("edge/judge/verdict.py", "def f():\n    import edge.loop", "imports edge.loop"),
@@ -259,25 +260,26 @@ def test_a_sound_tree_has_no_wrong_arrow(tmp_path: Path) -> None:
          "edge.loop"),
         ("edge/judge/verdict.py", "if 0:\n    from edge import __main__", "imports edge.__main__"),
         ("edge/judge/verdict.py", "import time", "imports time"),
-        ("edge/clock/reckoning.py", "from datetime import UTC", "imports datetime"),
-        ("edge/clock/reckoning.py", "from edge.doorway import signals",
-         "imports edge.doorway.signals"),
+        ("edge/clock/time_interval.py", "from datetime import UTC", "imports datetime"),
+        ("edge/clock/time_interval.py", "from edge.doorway import light_signals",
+         "imports edge.doorway.light_signals"),
         ("edge/sight/frame.py", "from edge.judge import verdict", "imports edge.judge.verdict"),
         ("edge/parts.py", "from edge.wire import code", "imports edge.wire.code"),
         ("edge/wire/code.py", "from edge.judge import verdict", "imports edge.judge.verdict"),
-        ("edge/wire/code.py", "from ..clock.reckoning import Interval",
-         "imports edge.clock.reckoning"),
+        ("edge/wire/code.py", "from ..clock.time_interval import Interval",
+         "imports edge.clock.time_interval"),
         ("edge/wire/code.py", "from edge import BUILT_S", "imports edge"),
         ("edge/wire/code.py", "import provisioning", "imports provisioning"),
-        ("edge/judge/foreign/hc1.py", "from edge.passing.lane import Lane",
+        ("edge/judge/foreign/eu_certificate.py", "from edge.passing.lane import Lane",
          "imports edge.passing.lane"),
-        ("edge/judge/foreign/hc1.py", "import edge.adapters.door.gpio",
-         "imports edge.adapters.door.gpio"),
-        ("edge/judge/foreign/hc1.py", "import time", "imports time"),
+        ("edge/judge/foreign/eu_certificate.py", "import edge.adapters.door.gpio_door",
+         "imports edge.adapters.door.gpio_door"),
+        ("edge/judge/foreign/eu_certificate.py", "import time", "imports time"),
         ("edge/judge/foreign/toy.py", "import datetime", "imports datetime"),
-        ("edge/loop.py", "from edge.adapters.door import gpio", "imports edge.adapters.door.gpio"),
-        ("edge/adapters/door/gpio.py", "from edge import loop", "imports edge.loop"),
-        ("edge/adapters/door/gpio.py", "from edge.adapters.camera import webcam",
+        ("edge/loop.py", "from edge.adapters.door import gpio_door",
+         "imports edge.adapters.door.gpio_door"),
+        ("edge/adapters/door/gpio_door.py", "from edge import loop", "imports edge.loop"),
+        ("edge/adapters/door/gpio_door.py", "from edge.adapters.camera import webcam",
          "imports edge.adapters.camera.webcam"),
         ("edge/__main__.py", "import server_stub.store", "imports server_stub.store"),
         ("edge/__main__.py", "from tests import world", "imports tests"),

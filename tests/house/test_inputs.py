@@ -1,4 +1,4 @@
-"""Every input of `edge/wire/inputs.py` is everywhere it must be; a new one needs no other code."""
+"""Every input of `edge/wire/door_inputs.py` is where it must be; a new one needs no other code."""
 
 import re
 from typing import get_args, get_type_hints
@@ -6,10 +6,10 @@ from typing import get_args, get_type_hints
 import pytest
 
 from edge import commissioning
-from edge.doorway.alarms import Doorway
-from edge.doorway.inputs import Inputs
-from edge.wire import inputs, report
-from edge.wire.inputs import INPUTS, LATCHED_PLACE, Input, Row
+from edge.doorway.door_alarms import Doorway
+from edge.doorway.input_levels import Inputs
+from edge.wire import door_inputs, report
+from edge.wire.door_inputs import INPUTS, LATCHED_PLACE, Input, Row
 from edge.wire.unit import Pins
 from hardware import pins
 from tests import ROOT
@@ -40,13 +40,13 @@ def test_each_has_its_bit_in_the_firmware() -> None:
     told = {name.upper(): 1 << row.place for name, row in INPUTS.items()}
     told["LATCHED"] = 1 << LATCHED_PLACE
     assert {name: bits[name] for name in told} == told
-    assert bits["COUNT"] == inputs.REPORT_LEN
+    assert bits["COUNT"] == door_inputs.REPORT_LEN
     assert "REARM" in bits, "and the bit that is reported to nobody"
 
 
 def test_no_place_is_used_twice_and_each_alarm_is_one() -> None:
     places = [*(row.place for row in INPUTS.values()), LATCHED_PLACE]
-    assert sorted(places) == list(range(inputs.REPORT_LEN))
+    assert sorted(places) == list(range(door_inputs.REPORT_LEN))
     assert {row.alarm for row in INPUTS.values() if row.alarm} <= set(get_args(report.Alarm))
 
 

@@ -19,8 +19,8 @@ import msgspec
 import pytest
 
 from edge.adapters.trust import sources, tuf_trust
-from edge.clock import reckoning
-from edge.judge.belief import Bundle
+from edge.clock import time_interval
+from edge.judge.trust_documents import Bundle
 from edge.wire import keys, report, rules, trust
 from edge.wire import repository as signing
 from edge.wire import unit as wire
@@ -430,8 +430,8 @@ def test_a_publication_reaches_every_card_and_the_stick(estate: Path) -> None:
     assert unit.refresh(sources.Folder(folder.path, "the stick"))
 
 
-def _now(at_s: float) -> reckoning.Now:
-    return reckoning.Now(reckoning.interval(at_s), 0.0)
+def _now(at_s: float) -> time_interval.Now:
+    return time_interval.Now(time_interval.interval(at_s), 0.0)
 
 
 def test_new_rules_need_no_holder(estate: Path, tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ from edge.adapters.trust.client import Older
 from edge.adapters.trust.sources import Folder
 from edge.adapters.trust.tuf_trust import TufTrust
 from edge.clock.issuer_floors import Floors
-from edge.clock.reckoning import NEVER_S, Interval, Kept, Now
-from edge.judge import belief
-from edge.judge.belief import Bundle
+from edge.clock.time_interval import NEVER_S, Interval, Kept, Now
+from edge.judge import trust_documents
 from edge.judge.document_age import Step
+from edge.judge.trust_documents import Bundle
 from edge.judge.verdict import Believed, Genuine, Place, Reason, Refused, Unsure, verify
 from edge.wire import code, holder, keys, rules
 from edge.wire.code import Code, Colour
@@ -216,10 +216,10 @@ def test_a_bomb_as_a_status_list(caplog: pytest.LogCaptureFixture) -> None:
     }
     signers = {"status/city/1.cwt": (PUBLIC["city-status"],)}
     good = Bundle(documents, signers, 1, NOW_S, 2**62, 0.0)
-    assert belief.read(good, "campus", frozenset({"campus"})).lists == {}
+    assert trust_documents.read(good, "campus", frozenset({"campus"})).lists == {}
     with_bomb = replace(good, documents=documents | {"status/city/1.cwt": listed})
     tracemalloc.start()
-    assert belief.read(with_bomb, "campus", frozenset({"campus"})).lists == {}
+    assert trust_documents.read(with_bomb, "campus", frozenset({"campus"})).lists == {}
     assert "unpack to more than" in caplog.text
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -249,7 +249,7 @@ class Documented(Door):
         return self.street.loop._world.clock.read()
 
     def understood(self, bundle: Bundle) -> Believed:
-        return belief.read(bundle, SITE, GROUPS)
+        return trust_documents.read(bundle, SITE, GROUPS)
 
     def issuers(self, *names: str) -> Issuers:
         """The document that names these; offline keys, so that a year is a short time for them."""

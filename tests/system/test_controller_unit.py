@@ -280,6 +280,6 @@ def test_without_libosdp_it_says_what_to_install(tmp_path: Path) -> None:
 
 def test_a_direct_door_needs_no_libosdp() -> None:
     program = (
-        "import sys; sys.modules['osdp'] = None; import edge.adapters.door.gpio, edge.__main__"
+        "import sys; sys.modules['osdp'] = None; import edge.adapters.door.gpio_door, edge.__main__"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -23,8 +23,8 @@ from urllib import request
 import msgspec
 import pytest
 
-from edge.passing.in_view import GONE_S
-from edge.wire import code, hc1, holder, keys, status
+from edge.passing.answered_codes import GONE_S
+from edge.wire import code, eu_documents, holder, keys, status
 from edge.wire.code import Code, Colour
 from provisioning import foreign
 from tests import eudcc
@@ -287,8 +287,8 @@ def test_a_foreign_certificate_is_recognised_when_its_keys_and_mapping_came(town
         time.sleep(0.1)
     assert len(north.said) == told  # nobody has told this door that it is a door code
     signer = eudcc.key(from_s=now_s - 86400, until_s=until_s + 86400)
-    (folder / "eu-keys.json").write_bytes(foreign.write(hc1.KeyList((signer,))))
-    (folder / "eu-terms.json").write_bytes(msgspec.json.encode(hc1.Terms(eudcc.ANYTHING)))
+    (folder / "eu-keys.json").write_bytes(foreign.write(eu_documents.KeyList((signer,))))
+    (folder / "eu-terms.json").write_bytes(msgspec.json.encode(eu_documents.Terms(eudcc.ANYTHING)))
     files = ("--terms", folder / "eu-terms.json", "--keys", folder / "eu-keys.json")
     town.provision("recognise", estate, "eu", "--format", "hc1", *files)
     town.provision("publish", estate)

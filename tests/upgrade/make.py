@@ -27,7 +27,7 @@ import zxingcpp
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
-from edge.wire import hc1, report
+from edge.wire import eu_documents, report
 from provisioning import foreign
 from tests import eudcc
 from tests.campus import BatteryClock, end, put_frame, symbol
@@ -229,8 +229,10 @@ class Maker:
         (self.work / "rules.json").write_text(json.dumps(RULES))
         self.provision("site-rules", estate, SITE, self.work / "rules.json")
         signer = eudcc.key(from_s=now_s - 86400, until_s=now_s + YEARS_S)
-        (self.work / "keys.json").write_bytes(foreign.write(hc1.KeyList((signer,))))
-        (self.work / "terms.json").write_bytes(msgspec.json.encode(hc1.Terms(eudcc.ANYTHING)))
+        (self.work / "keys.json").write_bytes(foreign.write(eu_documents.KeyList((signer,))))
+        (self.work / "terms.json").write_bytes(
+            msgspec.json.encode(eu_documents.Terms(eudcc.ANYTHING))
+        )
         files = ("--terms", self.work / "terms.json", "--keys", self.work / "keys.json")
         life = ("--longest-life-s", YEARS_S + 3600)  # it was signed an hour ago
         self.provision("recognise", estate, "eu", "--format", "hc1", *files, *life)

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from edge.clock.issuer_floors import Floors
-from edge.clock.reckoning import NEVER_S, Interval, Now
-from edge.judge import belief
-from edge.judge.belief import Bundle
+from edge.clock.time_interval import NEVER_S, Interval, Now
+from edge.judge import trust_documents
+from edge.judge.trust_documents import Bundle
 from edge.judge.verdict import Believed, Genuine, Place, Refused, Unsure, Verdict, verify
 from edge.wire import code
 
@@ -92,7 +92,7 @@ def believed(
         until_s=NEVER_S,
         accepted_s=0.0,
     )
-    return belief.read(bundle, door["site"], frozenset(door["groups"]))
+    return trust_documents.read(bundle, door["site"], frozenset(door["groups"]))
 
 
 def _bytes(document: dict[str, Any]) -> bytes:

@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 
 from edge import files
-from edge.clock.reckoning import Kept, Relation
+from edge.clock.time_interval import Kept, Relation
 from edge.wire.decode import DecodeError, decode_json
 from edge.wire.trust import Seconds
 

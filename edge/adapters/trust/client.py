@@ -13,7 +13,7 @@ from tuf.api.metadata import TargetFile, Targets
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from edge.adapters.trust.sources import Source
-from edge.judge.belief import Bundle
+from edge.judge.trust_documents import Bundle
 from edge.wire import repository, trust
 from edge.wire.repository import FILE_LEN_MAX, LISTS_MAX, TOTAL_LEN_MAX
 from edge.wire.trust import TrustError

@@ -20,8 +20,8 @@ from edge.adapters.trust.client import Client, Incomplete, Older
 from edge.adapters.trust.generations import Generations
 from edge.adapters.trust.schedule import LOOK_S, Watched
 from edge.adapters.trust.sources import Folder, Inbox, Source
-from edge.clock.reckoning import Now
-from edge.judge.belief import Bundle
+from edge.clock.time_interval import Now
+from edge.judge.trust_documents import Bundle
 from edge.wire import repository
 from edge.wire.trust import TrustError
 

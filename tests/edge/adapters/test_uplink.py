@@ -9,7 +9,7 @@ import pytest
 
 from edge import BUILT_S
 from edge.adapters.mqtt import MqttUplink
-from edge.clock.reckoning import NEVER_S, Interval
+from edge.clock.time_interval import NEVER_S, Interval
 from edge.wire import report, unit
 from tests.campus import Campus
 from tests.centre import collector_client

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from edge import BUILT_S
 from edge.adapters import system_clock
 from edge.adapters.storage import clock_slots
-from edge.clock import reckoning
-from edge.clock.reckoning import NEVER_S, Interval, Now
+from edge.clock import time_interval
+from edge.clock.time_interval import NEVER_S, Interval, Now
 from edge.clock.time_request import AGAIN_S, ANSWER_S_MAX, EVERY_S, JITTER, Asking
 from edge.wire import envelope, keys, report, unit
 from server_stub.collecting.time_answers import Answerer
@@ -296,18 +296,18 @@ def test_the_pages_slot_is_ours(tmp_path: Path) -> None:
 
 def test_the_pages_numbers_are_the_programs() -> None:
     said = " ".join(PAGE.split())
-    assert f"taken as {reckoning.DRIFT_PPM:.0f} ppm" in said
-    assert f"{reckoning.DRIFT_PPM * 86400 / 1e6:.2f} s a day" in said
-    assert f"off by {reckoning.DRIFT_PPM * 3600 / 1e6:.2f} s more" in said
-    assert f"widens by {2 * reckoning.DRIFT_PPM * 86400 / 1e6:.0f} s a day" in said
+    assert f"taken as {time_interval.DRIFT_PPM:.0f} ppm" in said
+    assert f"{time_interval.DRIFT_PPM * 86400 / 1e6:.2f} s a day" in said
+    assert f"off by {time_interval.DRIFT_PPM * 3600 / 1e6:.2f} s more" in said
+    assert f"widens by {2 * time_interval.DRIFT_PPM * 86400 / 1e6:.0f} s a day" in said
     assert f"`rtc_ppm` is {unit.Clock().rtc_ppm:.0f} by default" in said
-    assert f"more than {reckoning.RTC_JUMP_S + reckoning.RTC_READ_S:.1f} s beside" in said
-    assert f"{reckoning.RTC_READ_S} s of reading" in said
+    assert f"more than {time_interval.RTC_JUMP_S + time_interval.RTC_READ_S:.1f} s beside" in said
+    assert f"{time_interval.RTC_READ_S} s of reading" in said
     assert f"Every {system_clock.LOOK_EVERY_S:.0f} s it is held" in said
-    assert f"no earlier than {reckoning.SETTLED_S:.0f} s after power-on" in said
+    assert f"no earlier than {time_interval.SETTLED_S:.0f} s after power-on" in said
     assert f"Written every {system_clock.SAVE_EVERY_S:.0f} s" in said
     assert (system_clock.SAVE_EVERY_S + system_clock.WORTH_S) / 60 == 6
-    assert f"± {reckoning.SYSTEM_ERROR_S:.0f} s or the kernel's" in said
+    assert f"± {time_interval.SYSTEM_ERROR_S:.0f} s or the kernel's" in said
     assert f"Each has {clock_slots.SLOT_LEN} bytes" in said
     assert f"{report.ASK_LEN} bytes, filled" in said
     assert f"again after {AGAIN_S:.0f} s" in said

@@ -26,7 +26,7 @@ from edge.adapters.rtc import SysfsRtc
 from edge.adapters.storage.clock_slots import Slots
 from edge.adapters.storage.ram import SYNC, RamFile
 from edge.adapters.system_clock import SystemClock
-from edge.clock.reckoning import NEVER_S, Interval, Kept, Relation, Sync
+from edge.clock.time_interval import NEVER_S, Interval, Kept, Relation, Sync
 from edge.wire import unit
 from edge.wire.code import Code, Colour, encode
 from tests.campus import BatteryClock, Campus, Door, end, symbol

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.clock.issuer_floors import Floors
-from edge.clock.reckoning import NEVER_S, Interval, Now
-from edge.judge.decision import Decision, decide
+from edge.clock.time_interval import NEVER_S, Interval, Now
+from edge.judge.site_decision import Decision, decide
 from edge.judge.verdict import Believed, Place, verify
 from edge.wire import code, holder, keys, rules, trust
 from edge.wire.code import Code, Colour, Status

@@ -14,10 +14,10 @@ import pytest
 
 import edge.judge.foreign
 from edge.clock.issuer_floors import Floors
-from edge.clock.reckoning import Interval, Now
-from edge.judge import belief
-from edge.judge.decision import decide
+from edge.clock.time_interval import Interval, Now
+from edge.judge import trust_documents
 from edge.judge.foreign import formats, recognisers
+from edge.judge.site_decision import decide
 from edge.judge.verdict import (
     Believed,
     Genuine,
@@ -27,10 +27,10 @@ from edge.judge.verdict import (
     Unsure,
     verify,
 )
-from edge.wire import hc1, keys, trust
+from edge.wire import eu_documents, keys, trust
 from edge.wire.code import Colour
+from edge.wire.eu_documents import KeyList
 from edge.wire.foreign_formats import FORMATS, Readers
-from edge.wire.hc1 import KeyList
 from edge.wire.rules import Holder, Site, encode
 from edge.wire.trust import Issuer, Issuers, Trust, TrustError
 from provisioning import foreign, issuers
@@ -112,7 +112,7 @@ def toy_text(badge: str = "gold", until: int = AT_S + 60, since: int = AT_S - 86
 
 
 def believed(issuers: list[Issuer], documents: dict[str, bytes]) -> Believed:
-    """As edge.judge.belief puts it together from verified documents."""
+    """As edge.judge.trust_documents puts it together from verified documents."""
     told = Trust(Issuers(1, AT_S - 3600, issuers))
     found = recognisers(told.foreign, documents)
     return Believed(trust=told, foreign=found, signed_s=AT_S - 3600)
@@ -276,7 +276,7 @@ def test_a_key_of_another_issuer_stays_that_ones(caplog: pytest.LogCaptureFixtur
 
 def test_our_own_issuers_are_passed_by(caplog: pytest.LogCaptureFixture) -> None:
     own = Issuer("city", [], 86400)
-    assert own.format == trust.DC1 != hc1.FORMAT
+    assert own.format == trust.DC1 != eu_documents.FORMAT
     assert recognisers([own], {}) == ()
     assert caplog.text == ""
 
@@ -318,7 +318,9 @@ def test_the_shipped_mapping_in_an_issuers_document_opens_a_door() -> None:
         "longest_life_s": 63072000, "format": "hc1", "terms": {mapping}}}]}}"""
     site = Site(site="campus", version=1, signed_s=AT_S)
     documents = {"issuers.json": issuers.encode(), "site/campus.json": encode(site)} | EU_KEYS
-    beliefs = belief.read(belief.Bundle(documents, {}, 1, AT_S, 2**40, 0), "campus", PLACE.groups)
+    beliefs = trust_documents.read(
+        trust_documents.Bundle(documents, {}, 1, AT_S, 2**40, 0), "campus", PLACE.groups
+    )
     door, now = beliefs.rules, Now(Interval(AT_S - 5, AT_S + 5, "system"), 0.0)
     told = {}
     for name, kind, entry in (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.doorway.signals import Signal
+from edge.doorway.light_signals import Signal
 from edge.judge import selftest
 from edge.wire import report
 from tests import ROOT

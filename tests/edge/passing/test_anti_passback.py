@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.clock.reckoning import NEVER_S, Interval, Now
+from edge.clock.time_interval import NEVER_S, Interval, Now
 from edge.judge.verdict import Dated, Genuine, Proof, Reason, Refused, Unsure, Verdict
 from edge.passing import anti_passback
+from edge.passing.answered_codes import GONE_S, InView
 from edge.passing.anti_passback import MARGIN_S, PASSES_MAX, Limits, Passed
-from edge.passing.in_view import GONE_S, InView
 from edge.passing.marks import mark_of
 from edge.passing.phone_clock import CLOCK_S, PHONES_MAX, Phones
 from edge.wire.code import Code, Colour

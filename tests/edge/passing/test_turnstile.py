@@ -7,10 +7,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from edge.clock.reckoning import Interval, Now
+from edge.clock.time_interval import Interval, Now
 from edge.judge.verdict import Genuine, Proof, Reason
+from edge.passing.answered_codes import GONE_S, InView
 from edge.passing.anti_passback import Limits
-from edge.passing.in_view import GONE_S, InView
 from edge.passing.lane import Lane, Sensors
 from edge.passing.turnstile import LATCH_S, LATE_S, TURNLESS_MAX, Passage, Saved
 from edge.wire.code import Code, Colour

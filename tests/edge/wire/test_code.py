@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edge.clock.issuer_floors import Floors
-from edge.clock.reckoning import Interval, Now
+from edge.clock.time_interval import Interval, Now
 from edge.judge.verdict import Believed, Genuine, Place, Unsure, verify
 from edge.wire import cbor, code, holder, keys
 from edge.wire.code import Code, Colour, Malformed, Signed, Status, Turn

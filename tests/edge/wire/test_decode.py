@@ -27,7 +27,7 @@ from edge.wire.decode import (
     read_json,
     read_toml,
 )
-from edge.wire.hc1 import Row, Span, Terms
+from edge.wire.eu_documents import Row, Span, Terms
 from edge.wire.trust import Issuer, Issuers
 
 BOM = b"\xef\xbb\xbf"

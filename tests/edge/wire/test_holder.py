@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.clock.issuer_floors import Floors
-from edge.clock.reckoning import NEVER_S, Interval, Now
+from edge.clock.time_interval import NEVER_S, Interval, Now
 from edge.judge.verdict import (
     Believed,
     Genuine,

@@ -15,7 +15,7 @@ from edge.wire.hours import Stretch, Timetable, certainly
 from edge.wire.trust import TrustError
 
 PLAIN: dict[str, Any] = {"site": "park", "version": 1, "signed_s": 1_800_000_000}
-NEVER_S = 2**62  # how a unit that does not know says *latest*: edge.clock.reckoning.NEVER_S
+NEVER_S = 2**62  # how a unit that does not know says *latest*: edge.clock.time_interval.NEVER_S
 WORKDAYS = ["mon", "tue", "wed", "thu", "fri"]
 
 

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from edge.clock.reckoning import Interval, Now
-from edge.judge.decision import decide
+from edge.clock.time_interval import Interval, Now
+from edge.judge.site_decision import decide
 from edge.judge.verdict import Genuine
 from edge.wire import hours, rules
 from edge.wire.code import Code, Colour

@@ -17,7 +17,7 @@ REFUSED = frozenset(
     list(verdict.Reason)[: list(verdict.Reason).index(verdict.Reason.UNKNOWN_ISSUER)]
 )
 AT_A_DOOR_THAT_REMEMBERS = {"USED", "JUST_STARTED"}  # tests/edge/passing/test_anti_passback.py
-OF_FOREIGN_FORMATS = {"NO_EVIDENCE"}  # tests/edge/judge/test_hc1.py
+OF_FOREIGN_FORMATS = {"NO_EVIDENCE"}  # tests/edge/judge/test_eu_certificate.py
 
 
 def name_of(reason: verdict.Reason) -> str:

@@ -1,7 +1,7 @@
 """The real firmware in the real MicroPython of Unix, at the end of a pseudo-terminal.
 
     with Running(key=KEY) as door:
-        ...  # door.port is a serial port's path; give it to libosdp or edge.adapters.door.osdp
+        ...  # door.port is a serial port's path; give it to libosdp or edge.adapters.door.osdp_door
         door.levels = inputs.CONTACT | inputs.TAMPER  # bits of firmware/inputs.py
         door.wait(lambda: door.relay, 2)  # the pins now: relay, green, red, buzzer
         door.history  # every change of the pins, oldest first: Pins(ms, relay, green, red, buzzer)

@@ -15,7 +15,7 @@ import segno
 import tomli_w
 
 from edge.adapters.storage.clock_slots import Slots
-from edge.clock.reckoning import Kept, Relation
+from edge.clock.time_interval import Kept, Relation
 from edge.wire import keys
 from edge.wire.code import Code, Colour, encode
 from edge.wire.unit import Camera

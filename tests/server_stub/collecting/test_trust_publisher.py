@@ -13,8 +13,8 @@ from edge.adapters.mqtt import MqttUplink
 from edge.adapters.trust import sources, tuf_trust
 from edge.adapters.trust.sources import Folder
 from edge.adapters.trust.tuf_trust import TufTrust
-from edge.clock.reckoning import Now, interval
-from edge.judge.belief import Bundle
+from edge.clock.time_interval import Now, interval
+from edge.judge.trust_documents import Bundle
 from edge.wire import repository as signing
 from edge.wire import rules, status
 from edge.wire import unit as wire

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from httpx import Response
 from starlette.testclient import TestClient
 
-from edge.clock import reckoning
+from edge.clock import time_interval
 from edge.clock.issuer_floors import Floors
 from edge.judge import verdict
 from edge.wire import code, keys
@@ -77,9 +77,9 @@ def judged(estate: Path, text: str) -> object:
     believed = centre.believed(estate)
     return verdict.verify(
         text.encode(),
-        verdict.Believed(believed, until_s=reckoning.NEVER_S, signed_s=int(time.time())),
+        verdict.Believed(believed, until_s=time_interval.NEVER_S, signed_s=int(time.time())),
         PLACE,
-        reckoning.Now(reckoning.interval(time.time()), 0),
+        time_interval.Now(time_interval.interval(time.time()), 0),
         Floors(),
     )
 
@@ -298,11 +298,11 @@ def test_a_code_turns_by_itself_if_it_lives_to_see_it(
             assert answer.turns is None
     text = at(turn.at_s - 1)[0].text
     for later_s, colour in ((-1, Colour.YELLOW), (0, Colour.GREEN)):
-        here = reckoning.Interval(turn.at_s + later_s, turn.at_s + later_s, "system")
+        here = time_interval.Interval(turn.at_s + later_s, turn.at_s + later_s, "system")
         believed = verdict.Believed(
-            centre.believed(estate), until_s=reckoning.NEVER_S, signed_s=int(time.time())
+            centre.believed(estate), until_s=time_interval.NEVER_S, signed_s=int(time.time())
         )
-        door = verdict.verify(text.encode(), believed, PLACE, reckoning.Now(here, 0), Floors())
+        door = verdict.verify(text.encode(), believed, PLACE, time_interval.Now(here, 0), Floors())
         assert isinstance(door, verdict.Genuine)
         assert door.colour is colour
 

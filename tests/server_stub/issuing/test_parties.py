@@ -9,10 +9,10 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
-from edge.clock import reckoning
+from edge.clock import time_interval
 from edge.clock.issuer_floors import Floors
-from edge.judge import belief, verdict
-from edge.judge.decision import Decision, decide
+from edge.judge import trust_documents, verdict
+from edge.judge.site_decision import Decision, decide
 from edge.judge.verdict import Genuine, Reason, Refused
 from edge.wire import code, holder, keys, rules
 from edge.wire.code import Code, Colour, Turn
@@ -287,17 +287,17 @@ def at_door(place: Place, text: str, now_s: int) -> tuple[verdict.Verdict | None
     brought = place.estate.status_folder(ISSUER).glob("*.cwt")
     of_lists = {f"status/{ISSUER}/{path.name}": path.read_bytes() for path in brought}
     documents = {"issuers.json": issuers.read_bytes(), f"site/{SITE}.json": rules.encode(here)}
-    bundle = belief.Bundle(
+    bundle = trust_documents.Bundle(
         documents | of_lists,
         dict.fromkeys(of_lists, (place.estate.status_key(ISSUER).public,)),
         version=1,
         signed_s=place.now_s,
-        until_s=reckoning.NEVER_S,
+        until_s=time_interval.NEVER_S,
         accepted_s=0.0,
     )
     where = verdict.Place(frozenset({SITE}), SITE, "north-1")
-    now = reckoning.Now(reckoning.Interval(now_s, now_s, "system"), 0)
-    believed = belief.read(bundle, SITE, where.groups)
+    now = time_interval.Now(time_interval.Interval(now_s, now_s, "system"), 0)
+    believed = trust_documents.read(bundle, SITE, where.groups)
     said = verdict.verify(text.encode(), believed, where, now, Floors())
     assert said is not None
     return said, decide(said, rules.for_door(here, where.groups), now)

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 import zxingcpp
 from PIL import Image
 
-from edge.clock import reckoning
+from edge.clock import time_interval
 from edge.clock.issuer_floors import Floors
-from edge.judge import belief, verdict
+from edge.judge import trust_documents, verdict
 from edge.judge.verdict import Genuine, Reason, Refused, Unsure
 from edge.wire import code, holder, keys, rules, status, trust
 from edge.wire.code import Colour, Status
@@ -422,17 +422,17 @@ def judged(estate: Estate, text: str, now_s: int, lists_known: bool = True) -> o
     documents = {"issuers.json": issuers.read_bytes(), f"site/{SITE}.json": rules.encode(here)}
     brought = sorted(estate.status_folder(ISSUER).glob("*.cwt")) if lists_known else []
     of_lists = {f"status/{ISSUER}/{path.name}": path.read_bytes() for path in brought}
-    bundle = belief.Bundle(
+    bundle = trust_documents.Bundle(
         documents | of_lists,
         dict.fromkeys(of_lists, (estate.status_key(ISSUER).public,)),
         version=1,
         signed_s=NOW_S,
-        until_s=reckoning.NEVER_S,
+        until_s=time_interval.NEVER_S,
         accepted_s=0.0,
     )
     place = verdict.Place(frozenset({SITE}), SITE, "north-1")
-    believed = belief.read(bundle, SITE, place.groups)
-    now = reckoning.Now(reckoning.interval(now_s), 0)
+    believed = trust_documents.read(bundle, SITE, place.groups)
+    now = time_interval.Now(time_interval.interval(now_s), 0)
     return verdict.verify(text.encode(), believed, place, now, Floors())
 
 

@@ -23,7 +23,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from edge import words
-from edge.clock import reckoning
+from edge.clock import time_interval
 from edge.clock.issuer_floors import Floors
 from edge.judge import verdict
 from edge.judge.verdict import Genuine, Reason, Refused
@@ -128,7 +128,7 @@ def at_door(
             signed_s=now_s,
         ),
         verdict.Place(frozenset({centre.SITE}), centre.SITE, unit),
-        reckoning.Now(reckoning.Interval(now_s, now_s, "system"), 0),
+        time_interval.Now(time_interval.Interval(now_s, now_s, "system"), 0),
         Floors(),
     )
     assert isinstance(answer, (Genuine, Refused)), answer

@@ -1,5 +1,5 @@
 """What is true of a door however it is driven: by the unit's own pins, or by a controller that runs
-the real firmware in MicroPython (`make test-hardware`; in CPython it is tried by test_osdp.py).
+the real firmware in MicroPython (`make test-hardware`; in CPython test_osdp_door.py tries it).
 
 Times are those of whoever drives the pins. A pulse may be up to LONGER_MS longer than was asked: a
 controller counts in tenths of a second, and a busy machine is slow.
@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from edge.adapters.door.gpio import REST_S
-from edge.doorway import signals
-from edge.doorway.inputs import Inputs
-from edge.doorway.signals import Signal, Step
+from edge.adapters.door.gpio_door import REST_S
+from edge.doorway import light_signals
+from edge.doorway.input_levels import Inputs
+from edge.doorway.light_signals import Signal, Step
 from edge.parts import DoorLost
-from edge.wire.inputs import INPUTS, Input
+from edge.wire.door_inputs import INPUTS, Input
 from tests.doors import (
     LAMP,
     SAVED_S,
@@ -82,7 +82,7 @@ def since(rig: Rig, start: int) -> list[Shown]:
     return rig.shown()[start:]
 
 
-def played(rig: Rig, action: signals.DoorAction) -> list[Shown]:
+def played(rig: Rig, action: light_signals.DoorAction) -> list[Shown]:
     """What the outputs did for it, until they were at rest again."""
     start = len(rig.shown())
     rig.door.apply(action)
@@ -96,7 +96,7 @@ def pulsed(rig: Rig, times: int) -> None:
     until(lambda: len(pulses_ms(rig.shown())) == times)
 
 
-def seen(rig: Rig, action: signals.DoorAction, right: Callable[[list[Shown]], bool]) -> None:
+def seen(rig: Rig, action: light_signals.DoorAction, right: Callable[[list[Shown]], bool]) -> None:
     """A machine that does too much may miss a short light; never each time."""
     tries = []
     for _ in range(TRIES):
@@ -118,7 +118,7 @@ def test_at_rest_from_the_start_to_the_end(hung: Rig) -> None:
 
 @pytest.mark.parametrize("ms", [100, 350, 1200])
 def test_one_pulse_of_the_length_that_was_asked(hung: Rig, ms: int) -> None:
-    hung.door.apply(signals.action(Signal.OPEN, ms))
+    hung.door.apply(light_signals.action(Signal.OPEN, ms))
     assert not hung.door.resting()
     until(lambda: pulses_ms(hung.shown()))
     until(lambda: rests(hung.door))
@@ -127,10 +127,10 @@ def test_one_pulse_of_the_length_that_was_asked(hung: Rig, ms: int) -> None:
 
 
 def test_no_second_pulse_while_one_runs(hung: Rig) -> None:
-    hung.door.apply(signals.action(Signal.OPEN, 500))
-    hung.door.apply(signals.action(Signal.OPEN, 5000))
+    hung.door.apply(light_signals.action(Signal.OPEN, 500))
+    hung.door.apply(light_signals.action(Signal.OPEN, 5000))
     until(lambda: hung.shown()[-1].relay)
-    hung.door.apply(signals.action(Signal.OPEN, 5000))
+    hung.door.apply(light_signals.action(Signal.OPEN, 5000))
     until(lambda: pulses_ms(hung.shown()))
     time.sleep(0.5)
     (lasted_ms,) = pulses_ms(hung.shown())
@@ -142,7 +142,7 @@ def test_it_rests_between_two_pulses(hung: Rig) -> None:
     time.sleep(SAVED_S)
     for number in (1, 2):
         until(lambda: rests(hung.door))
-        hung.door.apply(signals.action(Signal.OPEN, 200))
+        hung.door.apply(light_signals.action(Signal.OPEN, 200))
         pulsed(hung, number)
         assert not hung.door.resting(), "the one-shot needs a low before the next edge"
     (_, ended_ms), (began_ms, _) = relay_ms(hung.shown())
@@ -150,9 +150,9 @@ def test_it_rests_between_two_pulses(hung: Rig) -> None:
 
 
 def test_another_signal_neither_cuts_nor_lengthens_a_pulse(hung: Rig) -> None:
-    hung.door.apply(signals.action(Signal.OPEN, 600))
+    hung.door.apply(light_signals.action(Signal.OPEN, 600))
     until(lambda: hung.shown()[-1].relay)
-    hung.door.apply(signals.action(Signal.REFUSED))
+    hung.door.apply(light_signals.action(Signal.REFUSED))
     until(lambda: hung.shown()[-1].red)
     until(lambda: pulses_ms(hung.shown()))
     assert 598 <= pulses_ms(hung.shown())[0] <= 600 + LONGER_MS
@@ -160,7 +160,9 @@ def test_another_signal_neither_cuts_nor_lengthens_a_pulse(hung: Rig) -> None:
 
 def test_an_endless_pulse_is_none(hung: Rig) -> None:
     for ms in (10**9, 10_001, -1):
-        hung.door.apply(signals.DoorAction(Signal.OPEN, ms, signals.action(Signal.OPEN).steps))
+        hung.door.apply(
+            light_signals.DoorAction(Signal.OPEN, ms, light_signals.action(Signal.OPEN).steps)
+        )
         time.sleep(0.2)
     assert not any(now.relay for now in hung.shown())
     assert hung.door.resting()
@@ -168,8 +170,8 @@ def test_an_endless_pulse_is_none(hung: Rig) -> None:
 
 @pytest.mark.parametrize("signal", Signal)
 def test_lights_and_sounds_of_each_signal(hung: Rig, signal: Signal) -> None:
-    """As `edge/doorway/signals.py` lists them, in order, and then nothing: it ends by itself."""
-    action = signals.action(signal)
+    """As `edge/doorway/light_signals.py` lists them, in order, and then nothing."""
+    action = light_signals.action(signal)
     steps = [Shown(s.at_ms, False, s.green, s.red, s.buzzer) for s in action.steps]
 
     def right(found: list[Shown]) -> bool:
@@ -201,7 +203,7 @@ def test_a_light_lasts_as_long_as_its_step(hung: Rig) -> None:
             green and red and 600 < red[0] - green[0] < 800 and 200 < found[-1].at_ms - red[0] < 400
         )
 
-    seen(hung, signals.DoorAction(Signal.OPEN, 0, steps), right)
+    seen(hung, light_signals.DoorAction(Signal.OPEN, 0, steps), right)
 
 
 @pytest.mark.parametrize("name", LEVELS)
@@ -259,21 +261,21 @@ def test_what_is_not_wired_is_not_told(bare: Rig) -> None:
 def test_lost_and_found(hung: Rig) -> None:
     hung.lose()
     with contextlib.suppress(DoorLost):
-        hung.door.apply(signals.action(Signal.REFUSED))
+        hung.door.apply(light_signals.action(Signal.REFUSED))
     until(lambda: lost(hung.door))
     with pytest.raises(DoorLost):
         hung.door.resting()
     with pytest.raises(DoorLost):
-        hung.door.apply(signals.action(Signal.OPEN, 500))
+        hung.door.apply(light_signals.action(Signal.OPEN, 500))
     hung.find()
     until(lambda: rests(hung.door))
     assert not any(now.relay for now in hung.shown())
-    hung.door.apply(signals.action(Signal.OPEN, 500))
+    hung.door.apply(light_signals.action(Signal.OPEN, 500))
     until(lambda: pulses_ms(hung.shown()))
 
 
 def test_closed_in_mid_pulse_everything_rests(hung: Rig) -> None:
-    hung.door.apply(signals.action(Signal.OPEN, 8000))
+    hung.door.apply(light_signals.action(Signal.OPEN, 8000))
     until(lambda: hung.shown()[-1].relay)
     hung.door.close()
     until(lambda: dark(hung.shown()[-1]), 5)
@@ -283,14 +285,14 @@ def test_closed_in_mid_pulse_everything_rests(hung: Rig) -> None:
 
 def test_a_door_after_another(hung: Rig) -> None:
     """A service that starts again finds a door that works."""
-    hung.door.apply(signals.action(Signal.OPEN, 300))
+    hung.door.apply(light_signals.action(Signal.OPEN, 300))
     until(lambda: hung.shown()[-1].relay)
     hung.door.close()
     hung.again()
     until(lambda: rests(hung.door))
     time.sleep(SAVED_S)
     before = len(pulses_ms(hung.shown()))
-    hung.door.apply(signals.action(Signal.OPEN, 300))
+    hung.door.apply(light_signals.action(Signal.OPEN, 300))
     until(lambda: len(pulses_ms(hung.shown())) > before)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge.adapters.storage import clock_slots
 from edge.adapters.storage.clock_slots import NAMES, SLOT_LEN, Slots, SlotsLost
-from edge.clock.reckoning import Kept, Relation
+from edge.clock.time_interval import Kept, Relation
 
 FIRST = Kept(1_796_000_000, 300, None)
 SECOND = Kept(1_796_000_300, 600, Relation(1000, -5_000_123, 601, 1300))
@@ -116,7 +116,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from edge.adapters.storage.clock_slots import Slots, SlotsLost
-from edge.clock.reckoning import Kept
+from edge.clock.time_interval import Kept
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 try:

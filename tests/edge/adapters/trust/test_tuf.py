@@ -16,8 +16,8 @@ from edge.adapters.trust import sources, tuf_trust
 from edge.adapters.trust.client import Older
 from edge.adapters.trust.sources import Folder, Inbox
 from edge.adapters.trust.tuf_trust import TufTrust
-from edge.clock.reckoning import Interval, Now
-from edge.judge.belief import Bundle
+from edge.clock.time_interval import Interval, Now
+from edge.judge.trust_documents import Bundle
 from edge.wire import repository, trust
 from edge.wire.trust import TrustError
 from tests.conftest import issuers

@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace as replaced
 
 from edge.clock.issuer_floors import Floors
-from edge.clock.reckoning import Interval, Now
-from edge.judge.belief import LISTS_LEN_MAX, Bundle, read
+from edge.clock.time_interval import Interval, Now
 from edge.judge.document_age import Step
+from edge.judge.trust_documents import LISTS_LEN_MAX, Bundle, read
 from edge.judge.verdict import Believed, Genuine, Place, Reason, Refused, Unsure, Verdict, verify
 from edge.wire import code, keys, rules, status
 from edge.wire.code import Code, Colour, Status, Turn

@@ -1,9 +1,9 @@
-"""What a door's inputs say, whichever are wired (`edge/wire/inputs.py` lists them)."""
+"""What a door's inputs say, whichever are wired (`edge/wire/door_inputs.py` lists them)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edge.wire.inputs import Input
+from edge.wire.door_inputs import Input
 
 
 @dataclass(frozen=True, slots=True)

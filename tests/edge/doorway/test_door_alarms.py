@@ -10,13 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.doorway import signals
-from edge.doorway.alarms import EXIT_S, GRACE_S, OPEN_S, REMIND_S, SHUT_S, TOLD_S, Doorway, Said
-from edge.doorway.inputs import Inputs
-from edge.doorway.signals import Signal
+from edge.doorway import light_signals
+from edge.doorway.door_alarms import (
+    EXIT_S,
+    GRACE_S,
+    OPEN_S,
+    REMIND_S,
+    SHUT_S,
+    TOLD_S,
+    Doorway,
+    Said,
+)
+from edge.doorway.input_levels import Inputs
+from edge.doorway.light_signals import Signal
 from edge.parts import DoorLost
 from edge.wire import report
-from edge.wire.inputs import INPUTS
+from edge.wire.door_inputs import INPUTS
 from tests.levels import QUIET, but, says
 from tests.world import HELD_S, TICK_S, UNLOCK_MS, Message, Street, Troubles, Visit, ledger
 
@@ -238,7 +247,7 @@ def test_what_is_not_wired_is_no_alarm() -> None:
 
 
 def test_the_reminder_is_sound_alone() -> None:
-    reminder = signals.action(Signal.SHUT_ME)
+    reminder = light_signals.action(Signal.SHUT_ME)
     assert reminder.unlock_ms == 0
     assert not any(step.green or step.red for step in reminder.steps)
     assert sum(step.buzzer for step in reminder.steps) == 5

@@ -13,10 +13,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.adapters.door import osdp, osdp_panel
-from edge.adapters.door.osdp import LATCHED, REFUSED, OsdpDoor, score
-from edge.doorway import signals
-from edge.doorway.signals import Signal
+from edge.adapters.door import osdp_door, osdp_panel
+from edge.adapters.door.osdp_door import LATCHED, REFUSED, OsdpDoor, score
+from edge.doorway import light_signals
+from edge.doorway.light_signals import Signal
 from edge.parts import DoorLost
 from edge.wire import pair
 from edge.wire.unit import ConfigError, Controlled
@@ -26,7 +26,7 @@ from tests.levels import QUIET, but
 
 pytestmark = pytest.mark.system  # real processes
 
-OPEN = signals.action(Signal.OPEN, 400)
+OPEN = light_signals.action(Signal.OPEN, 400)
 RECONNECTS = 300
 GUARD_S = 1.5  # the relay falls so long after the last frame (firmware/guard.py)
 
@@ -41,7 +41,7 @@ def cable(tmp_path: Path) -> Iterator[Cable]:
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody here waits three seconds for a controller that is not there."""
-    monkeypatch.setattr(osdp, "START_S", 0.5)
+    monkeypatch.setattr(osdp_door, "START_S", 0.5)
 
 
 @contextlib.contextmanager
@@ -103,7 +103,7 @@ def test_a_port_that_another_program_has(cable: Cable) -> None:
 def test_a_silent_controller_is_no_reason_not_to_start(cable: Cable) -> None:
     start_s = time.monotonic()
     with opened(cable) as silent:
-        assert time.monotonic() - start_s < osdp.START_S + 5
+        assert time.monotonic() - start_s < osdp_door.START_S + 5
         assert "does not answer; check its supply" in lost(silent)
         for call in (lambda: silent.apply(OPEN), silent.inputs, silent.resting):
             with pytest.raises(DoorLost, match="does not answer"):
@@ -221,7 +221,7 @@ def test_a_new_key_is_random_and_none_that_is_known() -> None:
 def test_a_cut_cable_ends_the_pulse_and_brings_none_back(cable: Cable) -> None:
     with controlled(cable) as controller, opened(cable) as unit:
         until(lambda: rests(unit))
-        unit.apply(signals.action(Signal.OPEN, 8000))
+        unit.apply(light_signals.action(Signal.OPEN, 8000))
         until(lambda: controller.pins.relay)
         cable.cut = True
         until(controller.pulses_ms)
@@ -421,7 +421,7 @@ def test_a_latched_controller_is_a_fault_until_it_is_rearmed(cable: Cable) -> No
         assert unit.inputs().level("tamper")
         with pytest.raises(DoorLost, match="re-arm"):
             unit.apply(OPEN)
-        unit.apply(signals.action(Signal.NOT_READY))  # it is told at the door all the same
+        unit.apply(light_signals.action(Signal.NOT_READY))  # it is told at the door all the same
         until(lambda: any(pins.red for pins in controller.history))
         controller.level("tamper", False)
         time.sleep(0.5)
@@ -438,9 +438,9 @@ def test_a_refused_pulse_is_a_fault_for_a_while(cable: Cable) -> None:
     """The controller has one pulse to give after its start, and the next two seconds later."""
     with controlled(cable) as controller, opened(cable) as unit:
         until(lambda: rests(unit))
-        unit.apply(signals.action(Signal.OPEN, 100))
+        unit.apply(light_signals.action(Signal.OPEN, 100))
         until(lambda: rests(unit))
-        unit.apply(signals.action(Signal.OPEN, 100))
+        unit.apply(light_signals.action(Signal.OPEN, 100))
         until(lambda: lost(unit) == REFUSED)
         with pytest.raises(DoorLost, match="refused a pulse"):
             unit.apply(OPEN)
@@ -457,7 +457,7 @@ def test_a_refused_pulse_is_a_fault_for_a_while(cable: Cable) -> None:
 @pytest.mark.parametrize("signal", Signal)
 def test_each_command_ends_by_itself(signal: Signal) -> None:
     """A unit that dies in the middle leaves no light and no sound."""
-    action = signals.action(signal)
+    action = light_signals.action(signal)
     for at_ms, command in score(action):
         lasts_ms = 100 * (
             command["on_count"] if osdp_panel.sounds(command) else command["timer_count"]

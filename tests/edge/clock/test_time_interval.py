@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edge import BUILT_S
 from edge.clock.issuer_floors import Floors
-from edge.clock.reckoning import (
+from edge.clock.time_interval import (
     DRIFT_PPM,
     NEVER_S,
     RTC_READ_S,

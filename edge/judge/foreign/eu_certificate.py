@@ -1,7 +1,7 @@
 """The EU digital certificate (`HC1:`): who signed it, and which of our colours its evidence gives.
 
 ES256 or PS256 by a key of the issuer's list; the mapping is the issuer's terms. What it says is
-read in `edge.wire.hcert`. Source: edge/wire/foreign.md, sections 3 to 6.
+read in `edge.wire.eu_certificate`. Source: edge/wire/foreign.md, sections 3 to 6.
 """
 
 import hashlib
@@ -16,17 +16,17 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from edge.judge.foreign import Foreign
 from edge.judge.verdict import Meaning, Reason, Recogniser, Statement, Unread
-from edge.wire import hc1, hcert
+from edge.wire import eu_certificate, eu_documents
 from edge.wire.code import TIME_S_MAX, Colour
-from edge.wire.hc1 import Evidence, Row
-from edge.wire.hcert import Certificate, Fact, Torn
+from edge.wire.eu_certificate import Certificate, Fact, Torn
+from edge.wire.eu_documents import Evidence, Row
 from edge.wire.trust import Issuer, KeyTerms, TrustError, key_terms
 
 log = logging.getLogger("menshen")
 
-FORMAT = hc1.FORMAT
-PREFIX = hcert.PREFIX
-_ALGORITHM = {"ES256": hcert.ES256, "PS256": hcert.PS256}
+FORMAT = eu_documents.FORMAT
+PREFIX = eu_certificate.PREFIX
+_ALGORITHM = {"ES256": eu_certificate.ES256, "PS256": eu_certificate.PS256}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,10 @@ def recogniser(issuers: Sequence[Foreign]) -> Recogniser:
     found: dict[bytes, tuple[TrustedKey, ...]] = {}
     for foreign in issuers:
         try:
-            terms = hc1.read_terms(bytes(foreign.issuer.terms), foreign.issuer.name)
+            terms = eu_documents.read_terms(bytes(foreign.issuer.terms), foreign.issuer.name)
             if foreign.keys is None:
                 continue
-            listed = hc1.read_keys(foreign.keys, foreign.issuer.name).keys
+            listed = eu_documents.read_keys(foreign.keys, foreign.issuer.name).keys
             opened = [_opened(entry, foreign.issuer, terms.rows) for entry in listed]
         except TrustError as error:
             log.warning("%s; none of its codes is recognised", error)
@@ -84,18 +84,18 @@ def recogniser(issuers: Sequence[Foreign]) -> Recogniser:
                     first,
                 )
                 continue
-            kid = hc1.raw(entry.kid)
+            kid = eu_documents.raw(entry.kid)
             found[kid] = (*found.get(kid, ()), key)
     return _Hc1(found)
 
 
-def _opened(entry: hc1.Key, issuer: Issuer, rows: tuple[Row, ...]) -> TrustedKey:
+def _opened(entry: eu_documents.Key, issuer: Issuer, rows: tuple[Row, ...]) -> TrustedKey:
     wrong = TrustError(
         f"keys/{issuer.name}.json: the key {entry.kid} is no {entry.algorithm} key "
         "(P-256 for ES256, RSA of 2048 to 4096 bits for PS256)"
     )
     try:
-        public = serialization.load_der_public_key(hc1.raw(entry.public))
+        public = serialization.load_der_public_key(eu_documents.raw(entry.public))
     except (ValueError, UnsupportedAlgorithm):
         raise wrong from None
     if entry.algorithm == "ES256":
@@ -123,7 +123,7 @@ class _Hc1:
     def read(self, text: bytes) -> Statement | Unread:
         """Read one text that begins with `HC1:`. Never raises, whatever it holds."""
         try:
-            certificate = hcert.decode(text)
+            certificate = eu_certificate.decode(text)
         except Torn:
             return Unread(Reason.MALFORMED, hashlib.sha256(text).digest())
         claimed = certificate.kid + certificate.sub.encode()

@@ -21,11 +21,11 @@ from typing import Any
 
 import gpiozero
 
-from edge.adapters.door import kernel_pins
-from edge.doorway.inputs import Inputs
-from edge.doorway.signals import DoorAction, Step
+from edge.adapters.door import kept_outputs
+from edge.doorway.input_levels import Inputs
+from edge.doorway.light_signals import DoorAction, Step
 from edge.parts import DoorLost
-from edge.wire.inputs import INPUTS, Input
+from edge.wire.door_inputs import INPUTS, Input
 from edge.wire.unit import UNLOCK_MS_MAX, Pins
 
 log = logging.getLogger("menshen")
@@ -48,7 +48,7 @@ class GpioDoor:
         self,
         pins: Pins,
         pin_factory: Any = None,
-        sys: Path = kernel_pins.SYS,
+        sys: Path = kept_outputs.SYS,
     ) -> None:
         """`pin_factory`: gpiozero's; None takes the one that GPIOZERO_PIN_FACTORY names, or lgpio.
         `sys`: where the kernel says whether it keeps outputs.
@@ -390,11 +390,11 @@ def _refuse_kept(factory: Any, sys: Path) -> None:
     """Only of the kernel's own pins: other pins of gpiozero's are none that a kernel keeps."""
     if type(factory).__module__ != "gpiozero.pins.lgpio":
         return
-    kept = kernel_pins.kept(factory.chip, sys)
+    kept = kept_outputs.kept(factory.chip, sys)
     if kept:
         raise DoorLost(
             "this kernel leaves the relay on when the program dies in mid-pulse "
-            f"(persist_gpio_outputs=Y), so it is not driven; {kernel_pins.CURE}"
+            f"(persist_gpio_outputs=Y), so it is not driven; {kept_outputs.CURE}"
         )
     if kept is None:
         log.warning(

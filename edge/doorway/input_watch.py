@@ -2,8 +2,8 @@
 
 import logging
 
-from edge.doorway.alarms import Doorway
-from edge.doorway.inputs import Inputs
+from edge.doorway.door_alarms import Doorway
+from edge.doorway.input_levels import Inputs
 from edge.doorway.ports import Door
 from edge.wire.report import ALARMS, Alarm
 

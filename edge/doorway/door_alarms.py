@@ -7,8 +7,8 @@ somebody's ordinary way in or out. The terms are the field's: *door forced open*
 
 from dataclasses import dataclass
 
-from edge.doorway.inputs import Inputs
-from edge.wire.inputs import INPUTS
+from edge.doorway.input_levels import Inputs
+from edge.wire.door_inputs import INPUTS
 from edge.wire.report import ALARMS, Alarm
 
 GRACE_S = 2.0

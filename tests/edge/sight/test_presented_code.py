@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from edge.sight import presented
-from edge.sight.presented import (
+from edge.sight import presented_code
+from edge.sight.presented_code import (
     AGAIN_S,
     GONE_S,
     HELD_S,
@@ -328,7 +328,7 @@ def test_two_who_cannot_be_read_are_not_answered_in_one_breath() -> None:
     door.watch(1, unread=[square((450, 360))])
     door.watch(4, unread=[square((450, 360)), square((850, 360))])
     assert len(door.told) == 2
-    assert door.told[1] - door.told[0] >= presented.APART_S
+    assert door.told[1] - door.told[0] >= presented_code.APART_S
 
 
 def test_nobody_is_told_after_they_left() -> None:
@@ -442,4 +442,4 @@ def test_corners_of_any_shape_do_no_harm() -> None:
 
 
 def test_the_wall_is_three_times_the_longest_that_anybody_holds_a_phone() -> None:
-    assert presented.WALL_S >= 3 * 20
+    assert presented_code.WALL_S >= 3 * 20

@@ -17,8 +17,8 @@ from typing import NamedTuple
 from edge.sight.frame import Corners, Symbol
 
 GONE_S = 3.0
-"""Not seen for this long it has left, as in `edge.passing.in_view`: frames are missed, so a gap
-means little."""
+"""Not seen for this long it has left, as in `edge.passing.answered_codes`: frames are missed, so
+a gap means little."""
 
 WALL_S = 60.0
 """Seen for so long in one place it is part of the wall. A phone camera takes up to 20 s for a code

@@ -1,8 +1,8 @@
 """What the door shows at the moment: one signal in place of another, and the illuminator."""
 
-from edge.doorway import signals
+from edge.doorway import light_signals
+from edge.doorway.light_signals import DoorAction, Signal
 from edge.doorway.ports import Door
-from edge.doorway.signals import DoorAction, Signal
 
 
 class Display:
@@ -29,8 +29,8 @@ class Display:
 
     def show_not_ready(self, at_s: float) -> None:
         """Flash *not ready* once. Raises DoorLost."""
-        self._not_ready_due_s = at_s + signals.NOT_READY_EVERY_S
-        self.show(signals.action(Signal.NOT_READY), at_s)
+        self._not_ready_due_s = at_s + light_signals.NOT_READY_EVERY_S
+        self.show(light_signals.action(Signal.NOT_READY), at_s)
 
     def illuminate(self, wanted: bool) -> None:
         """Switch the illuminator where it is not so yet. Raises DoorLost."""

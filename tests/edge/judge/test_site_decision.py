@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from edge.clock.reckoning import NEVER_S, Interval, Now
-from edge.doorway.signals import Signal
-from edge.judge.decision import Decision, decide
+from edge.clock.time_interval import NEVER_S, Interval, Now
+from edge.doorway.light_signals import Signal
+from edge.judge.site_decision import Decision, decide
 from edge.judge.verdict import Genuine, Reason, Refused, Unsure, Verdict
 from edge.wire import report, rules
 from edge.wire.code import Code, Colour

@@ -15,12 +15,12 @@ from typing import Any
 
 from edge.adapters import serial_port
 from edge.adapters.door import osdp_panel
-from edge.adapters.door.gpio import REST_S, Lamp
+from edge.adapters.door.gpio_door import REST_S, Lamp
 from edge.adapters.door.osdp_panel import LOCAL, OUTPUTS, Command, Panel
-from edge.doorway.inputs import Inputs
-from edge.doorway.signals import DoorAction
+from edge.doorway.input_levels import Inputs
+from edge.doorway.light_signals import DoorAction
 from edge.parts import DoorLost
-from edge.wire.inputs import INPUTS, LATCHED_PLACE, REPORT_LEN, Input
+from edge.wire.door_inputs import INPUTS, LATCHED_PLACE, REPORT_LEN, Input
 from edge.wire.unit import UNLOCK_MS_MAX, Controlled
 
 log = logging.getLogger("menshen")

@@ -1,8 +1,8 @@
 """The EU digital certificate, from the text of its symbol to what it says.
 
 `HC1:`, Base45, zlib, COSE_Sign1, CWT. It names a person: of its text only what a verdict needs is
-kept, and a name never. Nothing here decides trust; see `edge.judge.foreign.hc1`. The law is
-foreign.md, section 3.
+kept, and a name never. Nothing here decides trust; see `edge.judge.foreign.eu_certificate`. The law
+is foreign.md, section 3.
 """
 
 import base64
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from edge.wire.code import TIME_S_MAX, base45_decode
-from edge.wire.hc1 import Evidence
+from edge.wire.eu_documents import Evidence
 
 PREFIX = b"HC1:"
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
-from edge.clock.reckoning import Now
-from edge.doorway.signals import Signal
+from edge.clock.time_interval import Now
+from edge.doorway.light_signals import Signal
 from edge.judge.verdict import Genuine, Reason, Refused, Verdict
 from edge.wire.code import Colour
 from edge.wire.hours import certainly

@@ -23,14 +23,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.clock.reckoning import NEVER_S, Interval
+from edge.clock.time_interval import NEVER_S, Interval
 from edge.judge import verdict as verdict_file
-from edge.judge.foreign import Foreign, hc1
+from edge.judge.foreign import Foreign, eu_certificate
 from edge.judge.verdict import Genuine, Recogniser, Refused, Unsure, Verdict, judge_foreign
-from edge.wire import hc1 as documents
-from edge.wire import hcert
+from edge.wire import eu_certificate as wire_certificate
+from edge.wire import eu_documents as documents
 from edge.wire.code import Colour, base45_decode, base45_encode
-from edge.wire.hc1 import EVIDENCE, Key, KeyList, Row, Span, Terms, read_keys, read_terms
+from edge.wire.eu_documents import EVIDENCE, Key, KeyList, Row, Span, Terms, read_keys, read_terms
 from provisioning import foreign
 from tests import ROOT, eudcc
 from tests.eudcc import (
@@ -157,7 +157,7 @@ def test_all_the_files_are_there() -> None:
 @pytest.mark.parametrize("file", published(), ids=lambda file: file.name)
 def test_a_published_certificate(file: Published, eu: Recogniser) -> None:
     verdict = None
-    if file.text.startswith(hc1.PREFIX):
+    if file.text.startswith(eu_certificate.PREFIX):
         verdict = judged_by(eu, file.text, at(file.at_s))
     false = [name for name, value in file.expected.items() if not value and name in EXPECTED]
     want = set.intersection(*(EXPECTED[name] for name in false)) if false else GREEN
@@ -182,7 +182,7 @@ def test_published_payloads_as_cbor2_reads_them() -> None:
         if not isinstance(parts, list) or file.name == "common_CBO1":
             continue
         theirs = json.loads(json.dumps(cbor2.loads(parts[2]), default=lambda date: None))
-        ours = json.loads(json.dumps(hcert._cbor(parts[2])))
+        ours = json.loads(json.dumps(wire_certificate._cbor(parts[2])))
         for entry in (ours["-260"]["1"].get("t") or []) if b"\xc0" in parts[2] else []:
             entry["sc"] = theirs["-260"]["1"]["t"][0]["sc"]  # a tagged date: theirs is an object
         assert ours == theirs
@@ -411,7 +411,7 @@ def test_two_issuers_of_one_format_keep_to_their_own_terms() -> None:
     own = KeyList((key(kid=b"othersid", public=eudcc.spki(alone)),))
     wide = Foreign(issuer(name="islands"), foreign.write(own))
     silent = Foreign(issuer(name="far"), None)
-    door = hc1.recogniser([strict, wide, silent])
+    door = eu_certificate.recogniser([strict, wide, silent])
     positive = payload("t", entry(TEST, tr="260373001"))
     ours = wrap(cose(positive))
     theirs = wrap(cose(positive, {1: -7, 4: b"othersid"}, signer=alone))
@@ -455,7 +455,7 @@ def test_a_wrong_key_list_is_one_sentence_and_harms_no_neighbour(
     data: bytes, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     good = Foreign(issuer(name="islands"), foreign.write(KeyList((key(),))))
-    door = hc1.recogniser([Foreign(issuer(), data), good])
+    door = eu_certificate.recogniser([Foreign(issuer(), data), good])
     (line,) = caplog.messages
     assert re.search(told, line)
     assert "eu.json" in line
@@ -491,7 +491,7 @@ def test_wrong_terms_are_one_sentence_and_harm_no_neighbour(
 ) -> None:
     wrong = Foreign(issuer(terms=msgspec.Raw(data)), foreign.write(KeyList((key(),))))
     good = Foreign(issuer(name="islands"), wrong.keys)
-    door = hc1.recogniser([wrong, good])
+    door = eu_certificate.recogniser([wrong, good])
     (line,) = caplog.messages
     assert re.search(told, line)
     assert "'eu'" in line
@@ -600,21 +600,21 @@ def test_no_verdict_and_no_repr_holds_a_name(caplog: pytest.LogCaptureFixture) -
                     assert name.encode().hex() not in everything(verdict)
                     assert name not in repr(verdict)
     assert len(kinds) >= 5
-    assert not any(name in repr(hcert.decode(stored)) for name in PERSONAL)
+    assert not any(name in repr(wire_certificate.decode(stored)) for name in PERSONAL)
     assert caplog.text == ""
 
 
 def test_why_a_text_is_torn_does_not_quote_it() -> None:
     for changed in ({"dt": "Musterfrau"}, {"dn": "Musterfrau"}, {"ci": ""}, {"tg": 1998}):
-        with pytest.raises(hcert.Torn) as error:
-            hcert.decode(text("v", entry(VACCINATION, **changed)))
+        with pytest.raises(wire_certificate.Torn) as error:
+            wire_certificate.decode(text("v", entry(VACCINATION, **changed)))
         assert not any(name in str(error.value) for name in PERSONAL)
 
 
 # -- a hurt one -----------------------------------------------------------------------------------
 
 GENUINE = text("v", VACCINATION)
-WHOLE = hcert.decode(GENUINE)
+WHOLE = wire_certificate.decode(GENUINE)
 RAW = zlib.decompress(base45_decode(GENUINE[4:]) or b"")
 DOOR = recogniser(KeyList((key(), key(kid=bytes(8), evidence=("test",)))))
 ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
@@ -625,7 +625,7 @@ def check(symbol: bytes) -> None:
     verdict = judged_by(DOOR, symbol, at(day("2022-01-02")))
     assert isinstance(verdict, Genuine | Refused | Unsure)
     if isinstance(verdict, Genuine):
-        assert hcert.decode(symbol).message == WHOLE.message
+        assert wire_certificate.decode(symbol).message == WHOLE.message
         assert verdict.subject == f"eu/{WHOLE.sub}".encode()
 
 
@@ -809,7 +809,7 @@ def test_floats_for_times_as_some_write_them() -> None:
 
 
 def test_a_bomb_is_bounded() -> None:
-    room = (hcert.TEXT_LEN_MAX - 4) // 3 * 2
+    room = (wire_certificate.TEXT_LEN_MAX - 4) // 3 * 2
     size = 2_500_000
     bomb = zlib.compress(bytes(size), 9)
     assert len(bomb) < room
@@ -826,22 +826,22 @@ def test_a_bomb_is_bounded() -> None:
 
 @pytest.mark.parametrize("head", [b"\x9b", b"\xbb", b"\x5b", b"\x7b", b"\xdb"])
 def test_a_length_of_2_to_the_64_is_no_work(head: bytes) -> None:
-    with pytest.raises(hcert.Torn):
-        hcert._cbor(head + b"\xff" * 8 + bytes(40))
-    with pytest.raises(hcert.Torn):
-        hcert._cbor(b"\x81" * 5000 + b"\x00")
+    with pytest.raises(wire_certificate.Torn):
+        wire_certificate._cbor(head + b"\xff" * 8 + bytes(40))
+    with pytest.raises(wire_certificate.Torn):
+        wire_certificate._cbor(b"\x81" * 5000 + b"\x00")
 
 
 # -- the page -------------------------------------------------------------------------------------
 
-PAGE = (Path(hcert.__file__).parent / "foreign.md").read_text(encoding="utf-8")
+PAGE = (Path(wire_certificate.__file__).parent / "foreign.md").read_text(encoding="utf-8")
 
 
 def test_the_pages_bounds_are_the_programs() -> None:
-    assert f"at most {hcert.TEXT_LEN_MAX} characters" in PAGE
-    assert f"at most {hcert.COSE_LEN_MAX} bytes unpacked" in PAGE
-    assert f"at most {hcert.DEPTH_MAX} deep" in PAGE
-    assert f"`ci` of 1 to {hcert.CI_LEN_MAX} bytes" in PAGE
+    assert f"at most {wire_certificate.TEXT_LEN_MAX} characters" in PAGE
+    assert f"at most {wire_certificate.COSE_LEN_MAX} bytes unpacked" in PAGE
+    assert f"at most {wire_certificate.DEPTH_MAX} deep" in PAGE
+    assert f"`ci` of 1 to {wire_certificate.CI_LEN_MAX} bytes" in PAGE
     assert f"At most {documents.KEYS_MAX:,} keys" in PAGE
     assert f"at most {documents.ROWS_MAX} rows" in PAGE
     assert f"{len(published())} published test files" in PAGE
@@ -854,7 +854,7 @@ def test_the_pages_key_list() -> None:
     assert shown
     (entry,) = read_keys(shown[1].encode(), "eu").keys
     assert (entry.kid, entry.public) == (key().kid, key().public)
-    hc1.recogniser([Foreign(issuer(), shown[1].encode())])
+    eu_certificate.recogniser([Foreign(issuer(), shown[1].encode())])
 
 
 def test_the_page_names_every_field_of_the_documents() -> None:
@@ -871,7 +871,9 @@ def test_the_page_names_every_verdict() -> None:
     section = PAGE.partition("\n## 6. ")[2].partition("\n## ")[0]
     named = set(re.findall(r"`((?:refused|unsure):[a-z-]+)`", section))
     common = (judge_foreign, *(getattr(verdict_file, name) for name in CHECKS))
-    source = Path(hc1.__file__).read_text("utf-8") + "".join(map(inspect.getsource, common))
+    source = Path(eu_certificate.__file__).read_text("utf-8") + "".join(
+        map(inspect.getsource, common)
+    )
     used = {name.lower().replace("_", "-") for name in re.findall(r"Reason\.([A-Z_]+)", source)}
     of_every_format = {"proof-missing", "trust-old"}  # in edge.judge.verdict
     assert {name.partition(":")[2] for name in named} == used | of_every_format

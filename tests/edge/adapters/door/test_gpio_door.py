@@ -11,13 +11,13 @@ import msgspec
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from edge.adapters.door import gpio, kernel_pins
-from edge.adapters.door.gpio import BOUNCE_S, GpioDoor, Level
-from edge.doorway import signals
-from edge.doorway.inputs import Inputs
-from edge.doorway.signals import Signal
+from edge.adapters.door import gpio_door, kept_outputs
+from edge.adapters.door.gpio_door import BOUNCE_S, GpioDoor, Level
+from edge.doorway import light_signals
+from edge.doorway.input_levels import Inputs
+from edge.doorway.light_signals import Signal
 from edge.parts import DoorLost
-from edge.wire.inputs import INPUTS, Input
+from edge.wire.door_inputs import INPUTS, Input
 from edge.wire.unit import Pins
 from tests.levels import QUIET, but
 
@@ -43,7 +43,7 @@ def wait(condition: Any, most_s: float = 2.0) -> None:
 def test_no_glitch_at_construction_and_low_at_the_end(factory: Any, pins: Pins) -> None:
     door_ = GpioDoor(pins, factory)
     assert [state.state for state in relay(factory).states] == [False]
-    door_.apply(signals.action(Signal.OPEN, 1000))
+    door_.apply(light_signals.action(Signal.OPEN, 1000))
     wait(lambda: relay(factory).state)
     door_.close()
     assert not relay(factory).state
@@ -65,7 +65,7 @@ def test_no_output_glitches_at_construction_nor_at_the_end(factory: Any) -> None
 def test_a_pulse_lasts_as_long_as_it_says(factory: Any, pins: Pins) -> None:
     door_ = GpioDoor(pins, factory)
     start_s = time.monotonic()
-    door_.apply(signals.action(Signal.OPEN, 300))
+    door_.apply(light_signals.action(Signal.OPEN, 300))
     wait(lambda: relay(factory).state)
     wait(lambda: factory.pin(23).state)
     wait(lambda: not relay(factory).state)
@@ -76,9 +76,9 @@ def test_a_pulse_lasts_as_long_as_it_says(factory: Any, pins: Pins) -> None:
 def test_another_signal_does_not_cut_a_pulse_nor_lengthen_it(factory: Any, pins: Pins) -> None:
     door_ = GpioDoor(pins, factory)
     start_s = time.monotonic()
-    door_.apply(signals.action(Signal.OPEN, 300))
+    door_.apply(light_signals.action(Signal.OPEN, 300))
     wait(lambda: relay(factory).state)
-    door_.apply(signals.action(Signal.REFUSED))
+    door_.apply(light_signals.action(Signal.REFUSED))
     wait(lambda: not relay(factory).state)
     assert 0.3 <= time.monotonic() - start_s < 2
     wait(lambda: factory.pin(24).state)
@@ -88,7 +88,7 @@ def test_another_signal_does_not_cut_a_pulse_nor_lengthen_it(factory: Any, pins:
 def test_nothing_but_an_opening_moves_the_relay(factory: Any, pins: Pins) -> None:
     door_ = GpioDoor(pins, factory)
     for signal in Signal:
-        door_.apply(signals.action(signal))
+        door_.apply(light_signals.action(signal))
         time.sleep(0.02)
     assert [state.state for state in relay(factory).states] == [False]
     door_.close()
@@ -96,7 +96,7 @@ def test_nothing_but_an_opening_moves_the_relay(factory: Any, pins: Pins) -> Non
 
 def test_lights_follow_the_action_and_rest(factory: Any, pins: Pins) -> None:
     door_ = GpioDoor(pins, factory)
-    door_.apply(signals.action(Signal.NOT_READY))
+    door_.apply(light_signals.action(Signal.NOT_READY))
     wait(lambda: factory.pin(24).state)
     wait(lambda: not factory.pin(24).state)
     assert not factory.pin(23).state
@@ -104,7 +104,7 @@ def test_lights_follow_the_action_and_rest(factory: Any, pins: Pins) -> None:
 
 
 def test_the_last_word_refuses_an_endless_pulse(factory: Any, pins: Pins) -> None:
-    forged = signals.DoorAction(Signal.OPEN, 10**9, signals.action(Signal.OPEN).steps)
+    forged = light_signals.DoorAction(Signal.OPEN, 10**9, light_signals.action(Signal.OPEN).steps)
     door_ = GpioDoor(pins, factory)
     door_.apply(forged)
     time.sleep(0.05)
@@ -124,7 +124,7 @@ def test_a_light_that_fails_is_told_before_the_next_count_and_cuts_no_pulse(
 
     green._set_state = broken
     start_s = time.monotonic()
-    door_.apply(signals.action(Signal.OPEN, 300))
+    door_.apply(light_signals.action(Signal.OPEN, 300))
     wait(lambda: door_._lost is not None)
     with pytest.raises(DoorLost, match="chip is gone"):
         door_.resting()
@@ -149,7 +149,7 @@ def test_a_relay_that_goes_on_and_fails_is_brought_to_rest(factory: Any, pins: P
 
     pin._set_state = half
     with pytest.raises(DoorLost, match="set, and then gone"):
-        door_.apply(signals.action(Signal.OPEN, 5000))
+        door_.apply(light_signals.action(Signal.OPEN, 5000))
     wait(lambda: not pin.state)
     door_.close()
 
@@ -171,18 +171,20 @@ def test_no_pi_is_one_sentence(pins: Pins, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_no_chip_and_no_rights_are_two_sentences(tmp_path: Path) -> None:
     gone = OSError("can not open gpiochip")
-    assert "run on a Raspberry Pi, or give the unit a controller" in gpio._no_chip(tmp_path, gone)
+    assert "run on a Raspberry Pi, or give the unit a controller" in gpio_door._no_chip(
+        tmp_path, gone
+    )
     chip = tmp_path / "gpiochip0"
     chip.touch()
-    assert "(can not open gpiochip)" in gpio._no_chip(tmp_path, gone)
+    assert "(can not open gpiochip)" in gpio_door._no_chip(tmp_path, gone)
     chip.chmod(0)
     if not os.access(chip, os.R_OK):  # root may always
-        assert "a member of the group gpio" in gpio._no_chip(tmp_path, gone)
+        assert "a member of the group gpio" in gpio_door._no_chip(tmp_path, gone)
 
 
 def test_a_folder_in_which_lgpio_can_make_no_pipe_is_told(tmp_path: Path) -> None:
     (tmp_path / "gpiochip0").touch()
-    said = gpio._no_chip(tmp_path, FileNotFoundError(2, "No such file", ".lgd-nfy-3"))
+    said = gpio_door._no_chip(tmp_path, FileNotFoundError(2, "No such file", ".lgd-nfy-3"))
     assert "start in one that this user may write to, or name one: LG_WD=/tmp" in said
 
 
@@ -191,7 +193,7 @@ def test_a_chip_that_may_not_be_used_is_told(
 ) -> None:
     (tmp_path / "gpiochip0").touch()
     monkeypatch.setattr(os, "access", lambda *_: False)
-    said = gpio._no_chip(tmp_path, OSError("can not open gpiochip"))
+    said = gpio_door._no_chip(tmp_path, OSError("can not open gpiochip"))
     assert f"this user may not use {tmp_path}/gpiochip0; make it a member of the group gpio" in said
 
 
@@ -217,7 +219,7 @@ def test_a_pin_in_use_is_one_sentence(factory: Any, pins: Pins) -> None:
 
 def test_a_pin_that_another_program_has_is_the_same_sentence(factory: Any, pins: Pins) -> None:
     """As lgpio says it of a line that another process holds."""
-    said = gpio._cannot_have("relay", 17, factory, OSError("GPIO busy"))
+    said = gpio_door._cannot_have("relay", 17, factory, OSError("GPIO busy"))
     assert "pin 17, which unit.toml names for relay, is in use by another program" in said
 
 
@@ -303,14 +305,14 @@ def test_the_driver_of_the_chip_is_asked_whether_it_keeps_outputs(
     tmp_path: Path, driver: str, parameters: dict[str, str], kept: bool | None
 ) -> None:
     """One kernel has both drivers, and strict_gpiod cures the board's own alone."""
-    assert kernel_pins.kept(0, kernel(tmp_path, driver, **parameters)) is kept
-    assert kernel_pins.kept(4, tmp_path) is None
+    assert kept_outputs.kept(0, kernel(tmp_path, driver, **parameters)) is kept
+    assert kept_outputs.kept(4, tmp_path) is None
 
 
 def test_the_relay_goes_on_before_apply_returns(factory: Any, pins: Pins) -> None:
     """However late the player is, a counted opening has its pulse."""
     door_ = GpioDoor(pins, factory)
-    door_.apply(signals.action(Signal.OPEN, 100))
+    door_.apply(light_signals.action(Signal.OPEN, 100))
     assert relay(factory).state
     door_.close()
 
@@ -325,7 +327,7 @@ def test_a_relay_that_fails_is_told_at_once(factory: Any, pins: Pins) -> None:
 
     pin._set_state = broken
     with pytest.raises(DoorLost, match="chip is gone"):
-        door_.apply(signals.action(Signal.OPEN, 300))
+        door_.apply(light_signals.action(Signal.OPEN, 300))
     pin._set_state = set_state
     assert not pin.state
     door_.close()
@@ -334,14 +336,14 @@ def test_a_relay_that_fails_is_told_at_once(factory: Any, pins: Pins) -> None:
 def test_two_openings_are_two_pulses(factory: Any, pins: Pins) -> None:
     door_ = GpioDoor(pins, factory)
     assert door_.resting()
-    door_.apply(signals.action(Signal.OPEN, 200))
+    door_.apply(light_signals.action(Signal.OPEN, 200))
     assert not door_.resting()
     wait(lambda: relay(factory).state)
-    door_.apply(signals.action(Signal.OPEN, 5000))
+    door_.apply(light_signals.action(Signal.OPEN, 5000))
     wait(lambda: not relay(factory).state)
     assert not door_.resting(), "the one-shot needs a low before the next edge"
     wait(door_.resting)
-    door_.apply(signals.action(Signal.OPEN, 200))
+    door_.apply(light_signals.action(Signal.OPEN, 200))
     wait(lambda: relay(factory).state)
     assert [state.state for state in relay(factory).states] == [False, True, False, True]
     door_.close()
@@ -359,7 +361,7 @@ def test_the_illuminator_is_lit_as_asked_and_dark_at_the_end(factory: Any, pins:
     for on in (True, True, False, True):
         door_.illuminate(on)
         assert lamp.state == on
-    door_.apply(signals.action(Signal.REFUSED))
+    door_.apply(light_signals.action(Signal.REFUSED))
     wait(lambda: factory.pin(24).state)
     assert lamp.state, "a signal is shown beside it"
     assert [state.state for state in lamp.states] == [False, True, False, True]
