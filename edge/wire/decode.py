@@ -10,7 +10,7 @@ twice in one object, and errors that name line and column.
 
 Not here: the door code (code.py and holder.py by cbor.py, one form for each code), the EU
 certificate (eu_certificate.py, which never builds what it does not need), and TUF metadata:
-repository.py and the unit's client bound the bytes; python-tuf reads them and raises its own errors.
+repository.py and the unit's client bound the bytes; python-tuf reads them, with errors of its own.
 """
 
 import codecs
