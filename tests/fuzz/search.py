@@ -1,4 +1,6 @@
-"""atheris (libFuzzer) over text to verdict, guided by which lines of edge/ a text reaches."""
+"""atheris (libFuzzer), guided by which lines an input reaches: codes to verdicts (target.py), and
+documents to values (documents.py).
+"""
 
 import re
 import subprocess
@@ -15,21 +17,25 @@ _LINE = re.compile(r"#(\d+)\s.*cov: (\d+)")
 _DONE = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
 
 
-def run(seconds: float, console: Console) -> bool:
-    """Search for `seconds`; whether nothing was found. What was found lies in .cache/fuzz."""
-    folder = FOLDER / "corpus"  # what earlier runs have reached stays in it
+def run(seconds: float, console: Console, target: str = "target") -> bool:
+    """Search for `seconds`; whether nothing was found. What was found lies in .cache/fuzz.
+
+    `target`: a module of this package.
+    """
+    # What earlier runs have reached stays in it.
+    folder = FOLDER / ("corpus" if target == "target" else f"corpus-{target}")
     folder.mkdir(parents=True, exist_ok=True)
     command = [
-        sys.executable, "-m", "tests.fuzz.target", str(folder),
-        f"-max_total_time={seconds:.0f}", f"-max_len={LEN_MAX}", "-timeout=10",
+        sys.executable, "-m", f"tests.fuzz.{target}", str(folder),
+        f"-max_total_time={max(seconds, 1):.0f}", f"-max_len={LEN_MAX}", "-timeout=10",
         "-rss_limit_mb=2048", "-print_final_stats=1", f"-artifact_prefix={FOLDER}/found-",
     ]  # fmt: skip
     began_s, said, units, covered = time.monotonic(), [], 0, 0
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
     with Progress(
-        TextColumn("atheris"), BarColumn(), TimeRemainingColumn(),
-        TextColumn("{task.fields[units]} texts, {task.fields[covered]} edges"), console=console,
+        TextColumn(f"atheris, {target}"), BarColumn(), TimeRemainingColumn(),
+        TextColumn("{task.fields[units]} inputs, {task.fields[covered]} edges"), console=console,
     ) as progress:  # fmt: skip
         task = progress.add_task("", total=seconds, units=0, covered=0)
         for line in process.stdout:
@@ -46,8 +52,8 @@ def run(seconds: float, console: Console) -> bool:
         console.print("\n".join(said), style="red", markup=False, highlight=False)
         console.print(f"What was found lies in {FOLDER}/found-*.", style="red", highlight=False)
     console.print(
-        f"atheris: {units} texts in {took_s:.0f} s ({units / took_s:.0f} a second), "
-        f"{covered} edges of edge/ reached, {'nothing' if good else 'SOMETHING'} found.",
+        f"atheris, {target}: {units} inputs in {took_s:.0f} s ({units / took_s:.0f} a second), "
+        f"{covered} edges reached, {'nothing' if good else 'SOMETHING'} found.",
         highlight=False,
     )
     return good

@@ -149,4 +149,6 @@ def test_atheris_runs() -> None:
     pytest.importorskip("atheris", reason="atheris has no wheel for this processor")
     ran = fuzz("--mutants", "0", "--minutes", "0.05")
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "nothing found" in ran.stdout
+    assert "atheris, target: " in ran.stdout
+    assert "atheris, documents: " in ran.stdout
+    assert ran.stdout.count("nothing found") == 2
