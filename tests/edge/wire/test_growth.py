@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from typing import Any, get_type_hints
 
 import msgspec
@@ -196,6 +199,26 @@ def test_any_field_is_kept_or_refused_and_never_changed(leaf: str, fields: dict[
     except report.ReportError:
         return
     assert json.dumps(message.unknown) == json.dumps(new)
+
+
+@pytest.mark.system
+def test_a_program_that_has_read_messages_ends_in_order() -> None:
+    """Under an allocator that checks each block it frees, so that a fault does not hide."""
+    messages = {leaf: wire(fields | NEW).decode() for leaf, fields in PRESENT.items()}
+    program = f"""
+from edge.wire import report
+for leaf, data in {messages}.items():
+    getattr(report, "decode_" + leaf)(data.encode())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONMALLOC": "debug"},
+        capture_output=True,
+        text=True,
+        errors="replace",  # what a crash prints holds bytes of memory
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 # What this version writes stays within the bounds: so the version before could have kept it.
