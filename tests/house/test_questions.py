@@ -20,7 +20,7 @@ ANSWERS = {
     7: ("edge/sight/presented_code.py",),
     8: ("edge/doorway/light_signals.py",),
     9: ("edge/doorway/door_alarms.py",),
-    10: ("edge/doorway/input_levels.py",),
+    10: ("edge/wire/door_inputs.py",),
     11: ("edge/judge/verdict.py",),
     12: ("edge/judge/site_decision.py",),
     13: ("edge/judge/foreign/eu_certificate.py",),
