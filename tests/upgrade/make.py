@@ -373,6 +373,9 @@ def schemas() -> dict[str, Any]:
     """What this version's centre and units read: JSON Schema of each message."""
     kinds = (report.State, report.Health, report.Counts, report.Ask, report.Ack, report.Answer)
     found, parts = msgspec.json.schema_components(kinds, ref_template="{name}")
+    for part in parts.values():  # on the wire a field that is unknown stands beside the others
+        if part["properties"].pop("unknown", None) is not None:
+            part["additionalProperties"] = True
     names = [schema["$ref"].lower() for schema in found]
     return {"kinds": dict(zip(names, found, strict=True)), "parts": parts}
 

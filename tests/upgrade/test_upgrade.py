@@ -37,6 +37,7 @@ from tests.upgrade.make import (
     post,
     read_screen,
     running,
+    schemas,
     wait,
 )
 
@@ -202,12 +203,23 @@ def wrong_in(value: Any, schema: dict[str, Any], parts: dict[str, Any]) -> list[
     if isinstance(value, dict):
         named = schema["properties"]
         wrong += [f"{name} is missing" for name in schema["required"] if name not in value]
-        wrong += [f"{name} is unknown" for name in value.keys() - named.keys()]
+        if not schema.get("additionalProperties", False):
+            wrong += [f"{name} is unknown" for name in value.keys() - named.keys()]
         for name in value.keys() & named.keys():
             wrong += wrong_in(value[name], named[name], parts)
     if isinstance(value, list):
         wrong += [line for item in value for line in wrong_in(item, schema["items"], parts)]
     return wrong
+
+
+def test_a_version_whose_reports_can_grow_takes_a_new_field_and_one_that_signs_does_not() -> None:
+    today = schemas()
+    for leaf, message in (
+        ("ask", {"session": 1, "nonce": "0" * 32}),
+        ("ack", {"unit": "campus/north", "installation": "0" * 16, "upto": 1, "digest": "0" * 64}),
+    ):
+        closed = wrong_in({**message, "new": 1}, today["kinds"][leaf], today["parts"])
+        assert ("new is unknown" in closed) == (leaf == "ack")
 
 
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int}
