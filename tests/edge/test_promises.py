@@ -267,11 +267,11 @@ def test_7_a_dead_program_leaves_the_relay_to_the_one_shot(tmp_path: Path) -> No
         "import sys, time, gpiozero\n"
         "from tests.keeper.pins import KeptFactory\n"
         "from edge.adapters.door.gpio_door import GpioDoor\n"
-        "from edge.doorway import signals\n"
+        "from edge.doorway import light_signals\n"
         "from edge.wire.unit import Pins\n"
         "pins = Pins(green=23, red=24, buzzer=25, relay=17)\n"
         f"made = GpioDoor(pins, KeptFactory({str(tmp_path / 'pins')!r}))\n"
-        "made.apply(signals.action(signals.Signal.OPEN, 10_000))\n"
+        "made.apply(light_signals.action(light_signals.Signal.OPEN, 10_000))\n"
         "print('open', flush=True)\n"
         "time.sleep(60)\n"
     )
