@@ -18,7 +18,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib import request
 
 import msgspec
@@ -436,9 +436,14 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as work:
                 make(Path(folder), Path(work))
         case [folder]:
-            sys.exit(f"{folder} is there already and was kept; name a new folder")
+            refuse(f"{folder} is there already and was kept; name a new folder")
         case _:
-            sys.exit("usage: make.py FOLDER, as tests/upgrade/0.1.0")
+            refuse("name one new folder for what is made, as tests/upgrade/0.2.0")
+
+
+def refuse(sentence: str) -> NoReturn:
+    print(sentence, file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":
