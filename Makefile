@@ -13,7 +13,8 @@ DEMOS ?= 20
 CAMERA ?=
 PHOTOS ?=
 PUBLISH ?=
-WORKERS ?= $(shell nproc)
+# One more than cores: half of a test's time is waiting, for a relay, a broker, a cable.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 
 # A file's tests stay together, for some go on where the one before ended; tests/conftest.py puts
 # the longest files first.
