@@ -67,6 +67,7 @@ def test_rough_street_loses_and_doubles_nothing(seed: int, tmp_path: Path) -> No
     assert opened == len(street.pulses) <= found.by_category["green"]
 
 
+@pytest.mark.slow
 def test_everything_arrives_once_the_broker_is_back(tmp_path: Path) -> None:
     street = Street(7, tmp_path, per_hour=600, troubles=Troubles(lost_acks=0.5, repeats=0.5))
     street.centre.down_until_s = street.monotonic_s + 3 * HOUR_S + 10
@@ -88,6 +89,7 @@ def test_door_without_a_broker_decides_just_the_same(tmp_path: Path) -> None:
     assert ledger(alone).balanced
 
 
+@pytest.mark.slow
 def test_cells_are_contiguous_and_hold_k_different_codes(tmp_path: Path) -> None:
     street = Street(11, tmp_path, per_hour=900).run(3 * HOUR_S)
     cells = [street.centre.cells[key] for key in sorted(street.centre.cells)]
@@ -101,6 +103,7 @@ def test_cells_are_contiguous_and_hold_k_different_codes(tmp_path: Path) -> None
         ended[cell.category] = cell.until_s
 
 
+@pytest.mark.slow
 def test_newer_rules_of_counting_hold_without_a_restart(tmp_path: Path) -> None:
     """A larger k holds for all that is told from then on, a smaller one for new cells."""
     street = Street(13, tmp_path, per_hour=900, troubles=Troubles(lost_acks=0, repeats=0))
@@ -142,6 +145,7 @@ def test_a_restart_without_rtc_and_network_goes_on_knowing_the_time(tmp_path: Pa
     assert {category for _, category, _ in street.decisions[begun:]} == {"unsure-time"}
 
 
+@pytest.mark.slow
 def test_one_person_again_and_again_is_never_told(tmp_path: Path) -> None:
     """k counts codes: a hundred visits of three people stay on the unit."""
     street = Street(5, tmp_path, per_hour=3000, kinds={"green": (1, "green")})

@@ -42,6 +42,7 @@ def test_thousands_of_mutants() -> None:
     assert set(tally.wounds) == all_wounds
 
 
+@pytest.mark.slow
 @given(st.randoms(use_true_random=False))
 @settings(max_examples=1500)
 def test_a_mutant_is_never_believed(rng: random.Random) -> None:

@@ -291,6 +291,7 @@ def documented(tmp_path: Path) -> Documented:
     return Documented(tmp_path)
 
 
+@pytest.mark.slow
 def test_an_update_withheld_for_a_year(documented: Documented) -> None:
     """A company's key is stolen; who took it keeps every newer document from the door."""
     door, thief = documented, documented.company

@@ -292,6 +292,7 @@ def test_ordinary_passages_move_nothing_in_health_or_log(
     assert len(seen[0][0]) == 2, "before the first sync, and after it"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(40, 43))
 def test_a_rough_doorway_tells_each_forced_door_at_once(seed: int, tmp_path: Path) -> None:
     """And no other: `tests/world.py` holds every alarm to its cause, at each message."""

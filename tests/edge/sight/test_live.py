@@ -363,6 +363,7 @@ def test_each_decoder_reads_a_stream_and_only_those_it_may(decoder: str) -> None
     assert any("zbar" in name for name in names) == (decoder != "zxing-cpp")
 
 
+@pytest.mark.slow
 def test_memory_stays_flat() -> None:
     clock = Clock()
     tried = Tried("a", clock, 0.001)

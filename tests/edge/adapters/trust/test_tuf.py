@@ -365,6 +365,7 @@ def test_a_role_signs_its_own_paths_alone(place: Place) -> None:
     assert taken(unit).documents == {**first.documents, "status/city/0.cwt": b"own"}
 
 
+@pytest.mark.slow
 def test_every_altered_cut_or_missing_file_is_refused_or_not_needed(place: Place) -> None:
     """The outcome is the whole new publication or the old one, whatever is done to a file."""
     place.realm.status("city", b"a list", NOW_S + 50)
