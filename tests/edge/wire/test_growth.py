@@ -182,6 +182,7 @@ def test_depth_in_an_unknown_field_is_an_error_of_ours(leaf: str, deep: bytes) -
         DECODE[leaf](deep)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leaf", PRESENT)
 @given(
     fields=st.dictionaries(
