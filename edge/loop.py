@@ -204,7 +204,7 @@ class Loop:
         self._watch.read(now.monotonic_s)
 
     def _follow_turns(self, now: Now) -> None:
-        """Who has turned, whom nobody saw go, and whether the next of a party may."""
+        """Turns since the last tick: who passed, who did not, and whether the next of a party may."""
         if not self._settings.sensors.turn:
             if "door" in self._failures:  # not ready is shown for no longer than it is so
                 self._is_relay_resting()
@@ -245,8 +245,8 @@ class Loop:
             self._display.show(light_signals.action(Signal.UNREADABLE), now.monotonic_s)
 
     def _answer(self, text: bytes, now: Now) -> int | None:
-        """Judge one text and answer it. Returns for how many ms the lights tell the answer; None:
-        it gets none now, since it is no door code, was answered already, or must wait.
+        """Judge one text and answer it. Returns for how many ms the lights show the answer; None:
+        no answer now, because it is no door code, was answered already, or must wait.
         """
         verdict = verify(text, self._believed, self._place, now, self._floors)
         if verdict is None:  # a poster, a ticket: none of our business
@@ -266,7 +266,7 @@ class Loop:
 
     def _act(self, verdict: Verdict, decision: Decision, now: Now) -> int:
         """Remember, count durably, then move: a crash between is an opening with its passage
-        unknown, and the code that had it is used. Returns for how many ms the lights tell it.
+        unknown, and the code that had it is used. Returns for how many ms the lights show it.
         """
         opening = None
         if decision.opens and not isinstance(verdict, Refused):

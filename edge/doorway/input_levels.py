@@ -10,7 +10,7 @@ from edge.wire.door_inputs import Input
 class Inputs:
     """What a door says now. Each level has held for 20 ms at least.
 
-    A press that began and ended since the last call is told once.
+    A press that began and ended since the last call is reported once.
     """
 
     levels: Mapping[Input, bool] = field(default_factory=dict)  # of those that are wired

@@ -1,4 +1,4 @@
-"""What the door shows at the moment: one signal in place of another, and the illuminator."""
+"""Plays one signal at a time on lights and buzzer, and switches the illuminator."""
 
 from edge.doorway import light_signals
 from edge.doorway.light_signals import DoorAction, Signal

@@ -1,4 +1,4 @@
-"""The ledger of failed parts: what does not work now, since when, and what the log has been told.
+"""The ledger of failed parts: what does not work now, since when, and what was logged.
 
 A part that fails is logged once, and once more when it works again. Store and door fail while
 somebody passes, so their lines wait for a probe: the log must not show when someone passed.

@@ -1,9 +1,9 @@
 """A camera's frames, read: what has changed goes to the decoder's process, its finds to the loop.
 
 A thread takes the newest frame, asks whether it is to be decoded (`edge/sight/frame_pacing.py`),
-and has it read (`decoder_supervisor.py`). Frames that come meanwhile are the camera's to drop.
-While nothing moves, what was read is reported again with each frame, because it is still there.
-Nothing in this process decodes: no picture can crash the unit.
+and has it read (`decoder_supervisor.py`). The camera drops the frames that come in the meantime.
+While nothing moves, the last reading is reported again with each frame, because the code is still
+there. Nothing in this process decodes: no picture can crash the unit.
 """
 
 import threading

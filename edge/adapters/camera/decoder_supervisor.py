@@ -1,8 +1,8 @@
 """The decoder's supervisor: it starts the process, reads frames through it, and replaces it.
 
-A decoder that dies, hangs, grows or raises again and again is started anew, later each time; one
-that dies twice within a minute goes on without rescues. Nothing is logged of a decoder that died in
-the moment it died, since that is somebody's moment, but at fixed times.
+A decoder that dies, hangs, grows or raises again and again is restarted, after a longer wait each
+time; one that dies twice within a minute runs without rescues. A death is logged at fixed times and
+not when it happens, because someone stood at the door then.
 """
 
 import hashlib
@@ -34,8 +34,8 @@ hangs on a wall and kills a rescue does not blind the door."""
 CAREFUL_S = 300.0  # without a death, and it has its rescues again
 DEATHS_MAX = 5  # in a row, with no frame read: nobody is served, and the loop must know
 STARTS_MAX = 2  # in a row, that failed
-FAILURES_MAX = 10  # exceptions in a row: a process that raises at everything is made anew
-LETHAL_MAX = 16  # frames that are known again
+FAILURES_MAX = 10  # exceptions in a row: a process that raises at everything is replaced
+LETHAL_MAX = 16  # frames that are recognised
 
 GROWN_LEN = 32 * 1024 * 1024
 """Bytes that the decoder may hold over what it held at first; zbar leaks (its issue 258)."""
@@ -84,7 +84,7 @@ class DecoderSupervisor:
             self._start()
 
     def use_quiet_moment(self) -> None:
-        """Nobody needs it now: make it anew where it has grown or may have its rescues again."""
+        """Nobody needs it now: restart it if it has grown or may have its rescues back."""
         calmed = self._careful and time.monotonic() - self._deaths[-1] >= CAREFUL_S
         if self._decoder.grown_len > GROWN_LEN or calmed:
             self._start()
@@ -94,8 +94,7 @@ class DecoderSupervisor:
         return bool(self._lethal) and _mark(small) in self._lethal
 
     def read(self, frame: Frame, small: Luma) -> Sighting | int:
-        """What it makes of `frame`; a number: it died of it, and how often
-        it has died lately."""
+        """What it makes of `frame`; a number: it died of it, its n-th death lately."""
         begun_s = time.monotonic()
         try:
             answer = self._decoder.read(frame.luma, frame.seen_s)
@@ -188,5 +187,5 @@ class DecoderSupervisor:
 
 
 def _mark(small: Luma) -> bytes:
-    """By which a frame is known again, and nothing else."""
+    """A hash that recognises a frame and shows nothing of it."""
     return hashlib.blake2b(small.tobytes(), digest_size=16).digest()
