@@ -204,7 +204,7 @@ class Loop:
         self._watch.read(now.monotonic_s)
 
     def _follow_turns(self, now: Now) -> None:
-        """Turns since the last tick: who passed, who did not, and whether the next of a party may."""
+        """Turns since the last tick: who passed, who did not, whether the next of a party may."""
         if not self._settings.sensors.turn:
             if "door" in self._failures:  # not ready is shown for no longer than it is so
                 self._is_relay_resting()
