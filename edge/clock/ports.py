@@ -12,4 +12,4 @@ class Clock(Protocol):
         """One reading; the loop takes one a tick."""
 
     def synced(self, sync: Sync) -> None:
-        """Take an authenticated sync; what it contradicts is told in the log."""
+        """Take an authenticated sync; what it contradicts is logged."""

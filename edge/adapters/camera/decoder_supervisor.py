@@ -139,7 +139,7 @@ class DecoderSupervisor:
         self._deaths.append(now_s)
         self._deaths_row += 1
         if self._deaths_row >= DEATHS_MAX:
-            self.lost = f"the decoder dies at every frame ({lost}); install this program anew"
+            self.lost = f"the decoder dies at every frame ({lost}); reinstall this program"
         lately = self._deaths_lately(now_s)
         self._start_s = now_s + WAITS_S[min(lately, len(WAITS_S)) - 1]
         self._lethal.append(_mark(small))
@@ -159,8 +159,8 @@ class DecoderSupervisor:
             self._start_s = time.monotonic() + WAITS_S[min(self._starts_row, len(WAITS_S) - 1)]
             if self._starts_row >= STARTS_MAX:
                 self.lost = (
-                    f"the decoder cannot be started: {lost}; if that names nothing to do, install "
-                    "this program anew"
+                    f"the decoder cannot be started: {lost}; if that names nothing to do, "
+                    "reinstall this program"
                 )
             return
         self._starts_row = 0

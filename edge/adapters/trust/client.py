@@ -118,7 +118,7 @@ class Client(Updater):
         for role in ("timestamp", "snapshot", "targets"):
             self._needs(role)
         # An issuer that forgets its list must not keep its neighbours from news: the age of a
-        # status list is written in the list itself and judged by whoever reads it.
+        # status list is written in the list itself and judged by its reader.
         self._at(0)
         for issuer in trust.document(self._documents[repository.ISSUERS]).issuers:
             if not issuer.sites or site in issuer.sites:
