@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Queue
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cryptography import x509
@@ -26,7 +26,7 @@ from edge.adapters.rtc import SysfsRtc
 from edge.adapters.storage.clock_slots import Slots
 from edge.adapters.storage.ram import SYNC, RamFile
 from edge.adapters.system_clock import SystemClock
-from edge.clock.time_interval import NEVER_S, Interval, Kept, Relation, Sync
+from edge.clock.time_interval import NEVER_S, Interval, Kept, Relation, RtcReading, Sync
 from edge.wire import unit
 from edge.wire.code import Code, Colour, encode
 from tests.campus import BatteryClock, Campus, Door, end, symbol
@@ -253,6 +253,34 @@ def test_a_missing_or_silent_rtc_is_none(tmp_path: Path) -> None:
     reading = SysfsRtc(tmp_path / "rtc").read()
     assert reading is not None
     assert reading.rtc_s == 946684900
+
+
+def test_a_slow_read_of_the_rtc_is_repeated_but_not_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edge.adapters import rtc
+
+    class SlowFile:
+        """A device whose reads take `reads_s`, on a clock of the test's own."""
+
+        def __init__(self, *reads_s: float) -> None:
+            self.now_s = 100.0
+            self.reads_s = list(reads_s)
+
+        def read_bytes(self) -> bytes:
+            self.now_s += self.reads_s.pop(0)
+            return b"946684900\n"
+
+    def reading(file: SlowFile) -> RtcReading | None:
+        monkeypatch.setattr(rtc, "_now_s", lambda: file.now_s)
+        return SysfsRtc(cast(Path, file)).read()
+
+    assert reading(SlowFile(0.05)) == RtcReading(946684900, 100.05)
+    assert reading(SlowFile(0.15, 0.15, 0.05)) == RtcReading(946684900, pytest.approx(100.35))
+    assert reading(SlowFile(*[0.15] * 5)) is None
+    stuck = SlowFile(0.6, 0.6, 0.05)
+    assert reading(stuck) is None
+    assert stuck.reads_s == [0.05]
 
 
 def test_writes_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

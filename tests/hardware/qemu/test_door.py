@@ -189,7 +189,7 @@ def test_a_green_code_pulses_the_relay_and_a_refused_one_does_not(
         dark = pins.wait(wired["red"], False, red.at_s, SOON_S)
         assert dark, strict.story()
         assert 1.8 < dark.at_s - red.at_s < UNLOCK_MS_MAX / 1000
-        assert pins.edges(wired["green"], shown_s) == []
+        assert pins.edges(wired["green"], shown_s) == [], strict.story()
     assert pins.edges(wired["relay"], started_s) == []
 
     shown_s = strict.show(strict.card.picture())
@@ -201,7 +201,7 @@ def test_a_green_code_pulses_the_relay_and_a_refused_one_does_not(
     assert off, strict.story()
     assert UNLOCK_MS / 1000 - 0.2 < off.at_s - on.at_s < UNLOCK_MS_MAX / 1000
     assert pins.wait(wired["green"], False, on.at_s, SOON_S)
-    assert pins.edges(wired["red"], shown_s) == []
+    assert pins.edges(wired["red"], shown_s) == [], strict.story()
     print(f"picture to relay {on.at_s - shown_s:.2f} s, pulse {off.at_s - on.at_s:.3f} s")
     said = re.findall(r"^[\w-]+: (opens|stays shut)", strict.said(), re.MULTILINE)
     assert said == ["stays shut", "stays shut", "opens"], strict.story()
