@@ -17,18 +17,18 @@ import typer
 from edge import assembly, extras
 from edge.adapters import board, systemd
 from edge.adapters.trust import tuf_trust
-from edge.clock.issuer_floors import Floors
+from edge.clock.issuer_floors import IssuerFloors
 from edge.clock.time_interval import Now, interval
 from edge.judge.site_decision import Decision, decide
-from edge.judge.verdict import Believed, Genuine, Place, Verdict, verify
-from edge.loop import Loop, World
+from edge.judge.verdict import Genuine, Place, TrustState, Verdict, verify
+from edge.loop import Loop, Ports
 from edge.parts import CameraLost, DoorLost, WorldFailure
 from edge.sight.frame import Symbol
 from edge.wire import trust as trust_file
 from edge.wire import unit as unit_file
 from edge.wire.code import TIME_S_MAX
 from edge.wire.trust import Trust, TrustError
-from edge.wire.unit import ConfigError, Unit
+from edge.wire.unit import ConfigError, UnitConfig
 
 app = typer.Typer(
     help="The unit at a door: it reads a QR code, checks it offline, and opens or says why not.",
@@ -79,10 +79,10 @@ def run(
 
 
 def serve(
-    unit: Unit,
+    unit: UnitConfig,
     on_decision: Callable[[Verdict, Decision], None] | None = None,
     seconds: float | None = None,
-    around: Callable[[World], World] = lambda world: world,
+    around: Callable[[Ports], Ports] = lambda world: world,
 ) -> None:
     """Run the door of `unit` until it is stopped; `around` may put ports of its own before them."""
     if board.bind(Path(unit.state), unit.board, board.serial()):
@@ -121,7 +121,7 @@ def look(
     """
     from edge.adapters.camera.pictures import to_jpeg
     from edge.look import command
-    from edge.look.tee import Tee
+    from edge.look.frame_tap import Tee
 
     unit = unit_file.read(unit_toml)
     if unit.camera.kind == "imager":
@@ -135,7 +135,7 @@ def look(
             "first, and start it again afterwards"
         )
     tee = Tee(assembly.open_camera(unit.camera))
-    eyes = assembly.open_eyes(unit, tee)
+    eyes = assembly.open_scanner(unit, tee)
     try:
         command.look(tee, eyes, to_jpeg, seconds, page, as_json)
     finally:
@@ -229,10 +229,10 @@ def check(
         sys.exit(2)
 
 
-def _judge(unit: Unit | None, now: Now) -> Callable[[Symbol], dict[str, Any]]:
+def _judge(unit: UnitConfig | None, now: Now) -> Callable[[Symbol], dict[str, Any]]:
     """What `check` says of a symbol; without a unit nobody's signature is known."""
     if unit is None:
-        believed = Believed(Trust(trust_file.Issuers(version=1, signed_s=0, issuers=[])))
+        believed = TrustState(Trust(trust_file.Issuers(version=1, signed_s=0, issuers=[])))
         place = Place(frozenset())
     else:
         believed = tuf_trust.load(
@@ -241,7 +241,7 @@ def _judge(unit: Unit | None, now: Now) -> Callable[[Symbol], dict[str, Any]]:
         place = assembly.place_of(unit)
 
     def judge(symbol: Symbol) -> dict[str, Any]:
-        verdict = verify(symbol.data, believed, place, now, Floors())
+        verdict = verify(symbol.data, believed, place, now, IssuerFloors())
         said: dict[str, Any] = {"corners": symbol.corners}
         if verdict is None:
             return said | {"verdict": "not a door code", "opens": False, "signal": "none"}
@@ -261,7 +261,7 @@ def _judge(unit: Unit | None, now: Now) -> Callable[[Symbol], dict[str, Any]]:
     return judge
 
 
-def _print_checked(found: list[dict[str, Any]], unit: Unit | None) -> None:
+def _print_checked(found: list[dict[str, Any]], unit: UnitConfig | None) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
@@ -309,7 +309,7 @@ def _show(verdict: Verdict, decision: Decision) -> None:
     print(f"{decision.category}: {does}, {decision.why}", flush=True)
 
 
-def _until_stopped(loop: Loop, world: World, tick_s: float, seconds: float | None) -> None:
+def _until_stopped(loop: Loop, world: Ports, tick_s: float, seconds: float | None) -> None:
     """Tick when something was seen, and at the camera's pace; SIGTERM and SIGINT end between two
     ticks.
     """

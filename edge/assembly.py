@@ -14,44 +14,44 @@ from edge.adapters.storage.clock_slots import Slots
 from edge.adapters.system_clock import SystemClock
 from edge.adapters.trust.tuf_trust import TufTrust
 from edge.clock.time_interval import NEVER_S
-from edge.doorway.light_signals import Signal, action
+from edge.doorway.door_signals import Signal, action
 from edge.doorway.ports import Door
 from edge.judge import trust_documents
 from edge.judge.trust_documents import Bundle
-from edge.judge.verdict import Believed, Place
-from edge.loop import Settings, World
+from edge.judge.verdict import Place, TrustState
+from edge.loop import Ports, UnitSettings
 from edge.parts import DoorLost, WorldFailure
 from edge.passing.lane import Sensors
-from edge.passing.ports import Memory
+from edge.passing.ports import RestartMemory
 from edge.report.ports import Uplink
-from edge.sight.ports import Camera, Eyes
-from edge.wire import keys, pair
+from edge.sight.ports import FrameSource, Scanner
+from edge.wire import keys, pair_key
 from edge.wire import unit as unit_file
 from edge.wire.trust import TrustError
-from edge.wire.unit import Unit
+from edge.wire.unit import UnitConfig
 
 
-def accept(unit: Unit) -> Callable[[Bundle], Believed]:
+def accept(unit: UnitConfig) -> Callable[[Bundle], TrustState]:
     """How this unit understands what it is brought."""
     return lambda bundle: trust_documents.read(bundle, unit.site, frozenset(unit.groups))
 
 
-def _open_trust(unit: Unit, clock: SystemClock) -> TufTrust[Believed]:
+def _open_trust(unit: UnitConfig, clock: SystemClock) -> TufTrust[TrustState]:
     stick = Path(unit.trust_stick) if unit.trust_stick else None
     folders = Path(unit.trust), Path(unit.state)
     return TufTrust(*folders, unit.site, accept(unit), clock.glance, stick)
 
 
-def place_of(unit: Unit) -> Place:
+def place_of(unit: UnitConfig) -> Place:
     """Where this door is."""
     return Place(frozenset(unit.groups), unit.site, unit.name)
 
 
-def settings_of(unit: Unit) -> Settings:
+def settings_of(unit: UnitConfig) -> UnitSettings:
     """What the loop needs of unit.toml."""
     collector = unit.broker.collector_key if unit.broker else ""
     time_key = unit.broker.time_key if unit.broker else ""
-    return Settings(
+    return UnitSettings(
         unlock_ms=unit.door.unlock_ms,
         report_s=unit.counts.report_s,
         held_s=unit.door.held_s,
@@ -64,23 +64,25 @@ def settings_of(unit: Unit) -> Settings:
 
 
 @contextmanager
-def open_world(unit: Unit) -> Iterator[tuple[World, Believed]]:
+def open_world(unit: UnitConfig) -> Iterator[tuple[Ports, TrustState]]:
     """The adapters of `unit`, and what it believes at its start.
 
     All given back whatever happens, the door before everything else.
     """
-    from edge.adapters.storage.counts import DiskStore
+    from edge.adapters.storage.counts import DiskCountStore
 
     with ExitStack() as opened:
         door = open_door(unit.door)
         opened.callback(door.close)
         try:
-            store = DiskStore(Path(unit.state), f"{unit.site}/{unit.name}", random.SystemRandom())
+            store = DiskCountStore(
+                Path(unit.state), f"{unit.site}/{unit.name}", random.SystemRandom()
+            )
             opened.callback(store.close)
             clock = _open_clock(unit, _open_memory(ram.SYNC))
             opened.callback(clock.close)
             memory = _open_memory(ram.PASSED)
-            eyes = open_eyes(unit)
+            eyes = open_scanner(unit)
             opened.callback(eyes.close)
             trust = _open_trust(unit, clock)
             opened.callback(trust.close)
@@ -110,15 +112,15 @@ def open_world(unit: Unit) -> Iterator[tuple[World, Believed]]:
         trust.start()
         opened.callback(door.close)  # the first to go; a second call does nothing
         yield (
-            World(clock, eyes, door, store, uplink, memory, trust),
+            Ports(clock, eyes, door, store, uplink, memory, trust),
             believed,
         )
 
 
-def open_door(door: unit_file.Door) -> Door:
+def open_door(door: unit_file.DoorConfig) -> Door:
     """The door that unit.toml names, opened. Raises DoorLost."""
-    if isinstance(door, unit_file.Controlled):
-        key = pair.read(Path(door.key))
+    if isinstance(door, unit_file.ControllerDoor):
+        key = pair_key.read(Path(door.key))
         from edge.adapters.door.osdp_door import OsdpDoor
 
         return OsdpDoor(door, key)
@@ -127,19 +129,19 @@ def open_door(door: unit_file.Door) -> Door:
     return GpioDoor(door.pins)
 
 
-def has_illuminator(door: unit_file.Door) -> bool:
+def has_illuminator(door: unit_file.DoorConfig) -> bool:
     """Whether a pin is named for an illuminator."""
-    pins = door.pins if isinstance(door, unit_file.Direct) else door
+    pins = door.pins if isinstance(door, unit_file.DirectDoor) else door
     return pins.illuminator is not None
 
 
-def _open_memory(file: str) -> Memory:
+def _open_memory(file: str) -> RestartMemory:
     """A file in the folder in RAM that systemd made; started by hand, a restart forgets."""
     folders = os.environ.get("RUNTIME_DIRECTORY", "")
     return ram.RamFile(Path(folders.split(":")[0]), file=file) if folders else ram.ProcessMemory()
 
 
-def _open_clock(unit: Unit, memory: Memory) -> SystemClock:
+def _open_clock(unit: UnitConfig, memory: RestartMemory) -> SystemClock:
     said = unit.clock
     clock = SystemClock(
         Slots(Path(unit.state)), SysfsRtc(Path(said.rtc)), said.rtc_ppm, said.system, memory
@@ -152,29 +154,29 @@ def _open_clock(unit: Unit, memory: Memory) -> SystemClock:
     return clock
 
 
-def open_eyes(unit: Unit, camera: Camera | None = None) -> Eyes:
+def open_scanner(unit: UnitConfig, camera: FrameSource | None = None) -> Scanner:
     """The eyes of `unit`; through `camera` where one is given."""
     if unit.camera.kind == "imager":
         from edge.adapters.camera.imager import Imager
 
         return Imager(unit.camera)
-    from edge.adapters.camera.camera_eyes import CameraEyes
+    from edge.adapters.camera.camera_scanner import CameraScanner
 
-    return CameraEyes(camera or open_camera(unit.camera), unit.decoder)
+    return CameraScanner(camera or open_camera(unit.camera), unit.decoder)
 
 
-def open_camera(camera: unit_file.Camera) -> Camera:
+def open_camera(camera: unit_file.CameraConfig) -> FrameSource:
     """The camera that unit.toml names, opened. Raises CameraLost."""
     if camera.kind == "pictures":
         from edge.adapters.camera.pictures import PictureFolder
 
         return PictureFolder(Path(camera.source))
-    from edge.adapters.camera.stall_recovery import Newest
+    from edge.adapters.camera.stall_recovery import StallRecovery
 
     if camera.kind == "webcam":
         from edge.adapters.camera.webcam import Webcam
 
-        return Newest(Webcam(camera))
+        return StallRecovery(Webcam(camera))
     from edge.adapters.camera.picamera import PiCamera
 
-    return Newest(PiCamera(camera))
+    return StallRecovery(PiCamera(camera))

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from edge.doorway import light_signals
-from edge.doorway.light_signals import DoorAction, Signal, Step
+from edge.doorway import door_signals
+from edge.doorway.door_signals import DoorAction, LightStep, Signal
 from edge.doorway.ports import Door
 from edge.wire.door_inputs import Input
 
@@ -18,13 +18,13 @@ TICK_S = 0.05
 SHOWN_S = 2.0  # each light and sound
 
 _LIGHTS = (
-    ("green light", Step(0, True, False, False)),
-    ("red light", Step(0, False, True, False)),
-    ("buzzer", Step(0, False, False, True)),
+    ("green light", LightStep(0, True, False, False)),
+    ("red light", LightStep(0, False, True, False)),
+    ("buzzer", LightStep(0, False, False, True)),
 )
 
 
-class Words(NamedTuple):
+class InputSentences(NamedTuple):
     """An input in plain words."""
 
     name: str
@@ -33,14 +33,14 @@ class Words(NamedTuple):
     do: str
 
 
-WORDS: dict[Input, Words] = {
-    "contact": Words("door contact", "open", "shut", "open the door and shut it"),
-    "exit_button": Words("exit button", "pressed", "not pressed", "press it"),
-    "fire": Words("fire contact", "ALARM", "at rest", "have the fire panel open its loop"),
-    "help_button": Words("help button", "pressed", "not pressed", "press it"),
-    "tamper": Words("lid switch", "lid open", "lid shut", "open the lid and shut it"),
-    "turn": Words("turn sensor, in", "turned", "still", "walk in"),
-    "turn_out": Words("turn sensor, out", "turned", "still", "walk out"),
+WORDS: dict[Input, InputSentences] = {
+    "contact": InputSentences("door contact", "open", "shut", "open the door and shut it"),
+    "exit_button": InputSentences("exit button", "pressed", "not pressed", "press it"),
+    "fire": InputSentences("fire contact", "ALARM", "at rest", "have the fire panel open its loop"),
+    "help_button": InputSentences("help button", "pressed", "not pressed", "press it"),
+    "tamper": InputSentences("lid switch", "lid open", "lid shut", "open the lid and shut it"),
+    "turn": InputSentences("turn sensor, in", "turned", "still", "walk in"),
+    "turn_out": InputSentences("turn sensor, out", "turned", "still", "walk out"),
 }
 
 
@@ -82,7 +82,7 @@ class Trial:
         for name, step in _LIGHTS:
             self._say(f"  {name}")
             self._door.apply(
-                DoorAction(Signal.UNREADABLE, 0, (step, Step(rest_ms, False, False, False)))
+                DoorAction(Signal.UNREADABLE, 0, (step, LightStep(rest_ms, False, False, False)))
             )
             self._for(SHOWN_S + 0.3)
         if illuminator:
@@ -93,18 +93,18 @@ class Trial:
 
     def relay(self, unlock_ms: int) -> None:
         """One pulse."""
-        if self._door.inputs().latched:
+        if self._door.read_inputs().latched:
             self._say("The controller is latched and will not pulse; re-arm it from inside.")
         until_s = time.monotonic() + 2
-        while not self._door.resting() and time.monotonic() < until_s:
+        while not self._door.settle() and time.monotonic() < until_s:
             time.sleep(TICK_S)
         self._say(f"Relay: on for {unlock_ms / 1000:g} s. Open the door, and shut it again.")
-        self._door.apply(light_signals.action(Signal.OPEN, unlock_ms))
+        self._door.apply(door_signals.action(Signal.OPEN, unlock_ms))
         self._for(unlock_ms / 1000)
         until_s = time.monotonic() + 2
-        while not self._door.resting() and time.monotonic() < until_s:
+        while not self._door.settle() and time.monotonic() < until_s:
             time.sleep(TICK_S)
-        self._say("Relay: off." if self._door.resting() else "Relay: IT HAS NOT COME TO REST.")
+        self._say("Relay: off." if self._door.settle() else "Relay: IT HAS NOT COME TO REST.")
 
     def _for(self, seconds: float) -> None:
         until_s = time.monotonic() + seconds
@@ -113,8 +113,8 @@ class Trial:
             self._look()
 
     def _look(self, first: bool = False) -> None:
-        said = self._door.inputs()
-        turns = dict(zip(("turn", "turn_out"), self._door.turned(), strict=True))
+        said = self._door.read_inputs()
+        turns = dict(zip(("turn", "turn_out"), self._door.take_turns(), strict=True))
         for name in self._wired:
             words = WORDS[name]
             if name in turns:

@@ -9,30 +9,30 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from edge.clock.issuer_floors import Floors
+from edge.clock.issuer_floors import IssuerFloors
 from edge.clock.ports import Clock
 from edge.clock.time_interval import Now
-from edge.doorway import light_signals
+from edge.doorway import door_signals
+from edge.doorway.door_signals import Signal
 from edge.doorway.input_watch import DoorWatch
-from edge.doorway.light_signals import Signal
 from edge.doorway.ports import Door
 from edge.doorway.signal_player import Display
 from edge.judge import selftest
 from edge.judge.ports import TrustSource
 from edge.judge.site_decision import Decision, decide
-from edge.judge.verdict import Believed, Place, Refused, Verdict, verify
+from edge.judge.verdict import Place, Refused, TrustState, Verdict, verify
 from edge.parts import DoorLost, Part, StoreLost, Trouble, VerifierWrong, WorldFailure
-from edge.passing.answered_codes import InView
-from edge.passing.anti_passback import Limits
+from edge.passing.answered_codes import AnsweredCodes
+from edge.passing.anti_passback import PassbackLimits
 from edge.passing.lane import Lane, Sensors
-from edge.passing.phone_clock import Phones
-from edge.passing.ports import Memory
+from edge.passing.phone_clock import PhoneClocks
+from edge.passing.ports import RestartMemory
 from edge.report.failures import Failures, Notice
-from edge.report.ports import Store, Uplink
-from edge.report.reporter import Identity, Reporter, Status
+from edge.report.ports import CountStore, Uplink
+from edge.report.reporter import Identity, Reporter, UnitStatus
 from edge.report.tally import Tally, first_cells
-from edge.sight.ports import Eyes
-from edge.sight.presented_code import Presented
+from edge.sight.ports import Scanner
+from edge.sight.presented_code import PresentedCodes
 
 PROBE_S = 60.0  # how often disk and pins are tried, whoever comes by
 BLIND_S = 1.0  # longer between two looks, and what was in view is given that time
@@ -56,7 +56,7 @@ _SEES_WELL = "the camera sees well again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class UnitSettings:
     """What the loop needs of the unit's own configuration; the rest is in the site's rules."""
 
     unlock_ms: int
@@ -70,15 +70,15 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Ports:
     """The ports, together."""
 
     clock: Clock
-    eyes: Eyes
+    eyes: Scanner
     door: Door
-    store: Store
+    store: CountStore
     uplink: Uplink | None
-    memory: Memory
+    memory: RestartMemory
     trust: TrustSource | None = None
 
 
@@ -87,13 +87,13 @@ class Loop:
 
     def __init__(
         self,
-        world: World,
-        believed: Believed,
+        world: Ports,
+        believed: TrustState,
         place: Place,
-        settings: Settings,
+        settings: UnitSettings,
         rng: random.Random,
         on_decision: Callable[[Verdict, Decision], None] | None = None,
-        known_answers: Callable[[], str | None] = selftest.wrong,
+        known_answers: Callable[[], str | None] = selftest.failure_sentence,
     ) -> None:
         """`on_decision` is called for each decision: for a screen at the door, never for a file.
         `known_answers` says in one sentence what the verifier judges wrongly.
@@ -109,10 +109,10 @@ class Loop:
         self._examined_s = float("-inf")
         now = world.clock.read()
 
-        self._floors = Floors()
-        self._in_view = InView(rng.randbytes(32))
-        self._phones = Phones(rng.randbytes(32))
-        self._presented = Presented(rng.randbytes(32))
+        self._floors = IssuerFloors()
+        self._in_view = AnsweredCodes(rng.randbytes(32))
+        self._phones = PhoneClocks(rng.randbytes(32))
+        self._presented = PresentedCodes(rng.randbytes(32))
         self._lane = Lane(rng.randbytes(32), now, settings.sensors, world.memory.load())
         self._unlock_ms = settings.unlock_ms  # of the last opening: a party's pulses are alike
         self._looked_s = now.monotonic_s
@@ -173,11 +173,11 @@ class Loop:
             self._display.show_not_ready(at_s)
         elif self._watch.remind and not self._display.is_busy(at_s):
             self._watch.note_reminded(at_s)
-            self._display.show(light_signals.action(Signal.SHUT_ME), at_s)
+            self._display.show(door_signals.action(Signal.SHUT_ME), at_s)
 
     def _is_relay_resting(self) -> bool:
         """Whether the relay may be pulsed. It works if its inputs do: `_read_door` came before."""
-        resting = self._world.door.resting()
+        resting = self._world.door.settle()
         if self._watch.readable:
             self._failures.clear("door")
         return resting
@@ -210,12 +210,12 @@ class Loop:
                 self._is_relay_resting()
             return
         resting = self._is_relay_resting()
-        moved = self._lane.tick(self._world.door.turned(), resting, self._limits, now)
+        moved = self._lane.tick(self._world.door.take_turns(), resting, self._limits, now)
         if moved.changed:
-            self._world.memory.save(self._lane.saved())
+            self._world.memory.save(self._lane.to_save())
         if moved.pulse and "verifier" not in self._failures and not self._watch.latched:
             self._watch.note_released(now.monotonic_s + self._unlock_ms / 1000)
-            self._display.show(light_signals.action(Signal.OPEN, self._unlock_ms), now.monotonic_s)
+            self._display.show(door_signals.action(Signal.OPEN, self._unlock_ms), now.monotonic_s)
 
     def _look(self, now: Now) -> None:
         if "verifier" in self._failures:
@@ -226,7 +226,7 @@ class Loop:
         self._failures.clear("camera")
         unseen_s = now.monotonic_s - self._looked_s
         if unseen_s > BLIND_S:
-            self._in_view.excuse(unseen_s)
+            self._in_view.skip_time(unseen_s)
         self._looked_s = now.monotonic_s
         self._trouble = sighting.trouble
         self._display.illuminate(sighting.dim)
@@ -238,11 +238,11 @@ class Loop:
         for symbol in presented:
             answered_ms = self._answer(symbol.data, now)
             if answered_ms is not None:
-                self._presented.answered(sighting.seen_s + answered_ms / 1000)
+                self._presented.note_answered(sighting.seen_s + answered_ms / 1000)
                 return  # what else is in view has its turn in the next frame
-        busy = self._lane.busy or not self._world.door.resting()
-        if not busy and self._presented.unreadable(sighting.seen_s):
-            self._display.show(light_signals.action(Signal.UNREADABLE), now.monotonic_s)
+        busy = self._lane.is_busy or not self._world.door.settle()
+        if not busy and self._presented.take_unreadable(sighting.seen_s):
+            self._display.show(door_signals.action(Signal.UNREADABLE), now.monotonic_s)
 
     def _answer(self, text: bytes, now: Now) -> int | None:
         """Judge one text and answer it. Returns for how many ms the lights show the answer; None:
@@ -252,14 +252,14 @@ class Loop:
         if verdict is None:  # a poster, a ticket: none of our business
             return None
         if verdict.dated is not None:
-            self._floors.raised(*verdict.dated, now)
+            self._floors.raise_to(*verdict.dated, now)
         verdict = self._phones.judge(self._lane.judge(verdict, self._limits, now), now)
         decision = decide(verdict, self._believed.rules, now, self._lane.inside)
-        if self._in_view.still(verdict.subject, decision.why, now.monotonic_s):
+        if self._in_view.keep_in_view(verdict.subject, decision.why, now.monotonic_s):
             return None
-        if not self._world.door.resting():  # one after the other
+        if not self._world.door.settle():  # one after the other
             return None
-        if decision.opens and self._lane.busy:
+        if decision.opens and self._lane.is_busy:
             return None
         self._failures.clear("door")
         return self._act(verdict, decision, now)
@@ -270,20 +270,20 @@ class Loop:
         """
         opening = None
         if decision.opens and not isinstance(verdict, Refused):
-            opening = self._lane.opening(verdict, decision.people, self._limits, now)
-            self._world.memory.save(self._lane.saved(opening))
+            opening = self._lane.plan_opening(verdict, decision.people, self._limits, now)
+            self._world.memory.save(self._lane.to_save(opening))
         cell = self._tally.count(decision.category, verdict.subject, now)
         self._world.store.count(cell)
         self._failures.clear("store")
         self._tally.keep(cell)
         if opening is None:
-            self._in_view.answered(verdict.subject, decision.why, now.monotonic_s)
-            action = light_signals.action(decision.signal)
+            self._in_view.note_answered(verdict.subject, decision.why, now.monotonic_s)
+            action = door_signals.action(decision.signal)
         else:
-            self._in_view.opened(verdict.subject, decision.why, now.monotonic_s)
-            self._lane.keep(opening)
+            self._in_view.note_opened(verdict.subject, decision.why, now.monotonic_s)
+            self._lane.commit(opening)
             self._unlock_ms = max(self._settings.unlock_ms, decision.at_least_ms)
-            action = light_signals.action(decision.signal, self._unlock_ms)
+            action = door_signals.action(decision.signal, self._unlock_ms)
             self._watch.note_released(now.monotonic_s + self._unlock_ms / 1000)
         self._display.show(action, now.monotonic_s)
         if self._on_decision is not None:
@@ -305,7 +305,7 @@ class Loop:
         self._probe_due_s += PROBE_S * ((now.monotonic_s - self._probe_due_s) // PROBE_S + 1)
         try:
             self._lane.forget(self._limits, now)
-            self._world.memory.save(self._lane.saved())
+            self._world.memory.save(self._lane.to_save())
             self._world.store.probe()
             self._failures.clear("store")
         except StoreLost as failure:
@@ -328,20 +328,20 @@ class Loop:
     def _report(self, now: Now) -> None:
         if self._reporter is None:
             return
-        status = Status(
+        status = UnitStatus(
             self._failures.probed, self._trouble_probed, self._watch.alarms, self._believed
         )
         self._reporter.tick(status, now)
 
     def _note_sync(self) -> None:
-        self._floors.synced(self._world.clock.read())
+        self._floors.note_sync(self._world.clock.read())
 
     @property
-    def _limits(self) -> Limits:
-        return Limits(self._believed.rules.passback_s, self._believed.rules.holder)
+    def _limits(self) -> PassbackLimits:
+        return PassbackLimits(self._believed.rules.passback_s, self._believed.rules.holder)
 
 
-def _identity(settings: Settings) -> Identity:
+def _identity(settings: UnitSettings) -> Identity:
     return Identity(
         site=settings.site,
         unit=settings.unit,

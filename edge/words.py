@@ -18,7 +18,7 @@ from pathlib import Path
 Language = str
 """A column of the table: `en`."""
 
-Entry = dict[Language, str]
+Translations = dict[Language, str]
 
 COMMON = "common"  # the section that is part of every other one
 SLOT = re.compile(r"\{(\w+)\}")  # where a value goes
@@ -32,7 +32,9 @@ _END = re.compile(r"[.@;]")  # of the language in zh_CN.UTF-8 and in zh-CN;q=0.9
 class Words:
     """The texts of one section and of `common`."""
 
-    def __init__(self, entries: Mapping[str, Entry], languages: tuple[Language, ...]) -> None:
+    def __init__(
+        self, entries: Mapping[str, Translations], languages: tuple[Language, ...]
+    ) -> None:
         """`languages`: the first is the one that stands in for a text that is missing."""
         self.languages = languages
         self.keys = frozenset(entries)
@@ -69,7 +71,7 @@ class Words:
 
 
 @cache
-def table(path: Path = TABLE) -> dict[str, dict[str, Entry]]:
+def table(path: Path = TABLE) -> dict[str, dict[str, Translations]]:
     """Sections, entries, languages; read once."""
     with path.open("rb") as file:
         return tomllib.load(file)

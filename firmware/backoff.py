@@ -12,7 +12,7 @@ WAIT_MS_MAX = 60_000  # 2, 4, 8, 16, 32, 60, 60 ...
 QUIET_MS = 600_000  # without a failure, and the next wait is the shortest again
 
 
-class Backoff:
+class FailureBackoff:
     """A wrong MAC or a wrong cryptogram is a failure; the third within 10 s makes us wait."""
 
     def __init__(self, now_ms):
@@ -22,7 +22,7 @@ class Backoff:
         self._wait_ms = WAIT_MS_MIN  # the next one
         self._waiting_ms = 0  # the one that runs; 0: none
 
-    def failed(self, now_ms):
+    def note_failure(self, now_ms):
         self.turn(now_ms)
         if self._count == 0:
             self._first_ms = now_ms
@@ -33,7 +33,7 @@ class Backoff:
             self._waiting_ms = self._wait_ms
             self._wait_ms = min(self._wait_ms * 2, WAIT_MS_MAX)
 
-    def waiting(self, now_ms):
+    def is_waiting(self, now_ms):
         """Whether no handshake is listened to now."""
         self.turn(now_ms)
         return self._waiting_ms > 0

@@ -52,7 +52,7 @@ def crc16(data):
     return crc
 
 
-class Frame:
+class OsdpFrame:
     """A whole frame with the right CRC, from a panel; UNTRUSTED."""
 
     def __init__(self, raw):
@@ -116,7 +116,7 @@ class Stream:
                 if raw[4] & _CRC and crc16(raw[:-2]) == raw[-2] | raw[-1] << 8:
                     self._held = self._held[length:]
                     if _whole(raw):
-                        yield Frame(raw)
+                        yield OsdpFrame(raw)
                     continue
                 wrong += 1
                 if wrong > WRONG_MAX:  # the time for one piece of the stream is bounded

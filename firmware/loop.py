@@ -13,7 +13,7 @@ import selftest
 from controller import Controller
 from guard import ticks_diff
 from pairing import Pairing
-from store import Settings, Store, Torn
+from store import Settings, Store, TornSettings
 from version import VERSION
 
 BLINK_MS = 250  # pairing: green and red in turn; failed: red
@@ -109,7 +109,7 @@ def stored(store: Store) -> Settings | None:
     """What was paired, None where that was nothing or cannot be read."""
     try:
         settings = store.settings()
-    except (Torn, OSError) as why:
+    except (TornSettings, OSError) as why:
         log.warn(str(why))
         store.keep_fault(str(why))
         return None

@@ -10,7 +10,7 @@ hex: it shows that both ends have the same key and shows nothing of the key. `pa
 after the settings lie on the flash and were read back. No hardware here, so tests run it.
 """
 
-from store import KEY_LEN, Settings, Store, Torn
+from store import KEY_LEN, Settings, Store, TornSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # MicroPython has no typing and reads no annotation
@@ -72,7 +72,7 @@ class Pairing:
         if words[:1] == ["pair"]:
             try:
                 return "paired " + self._pair(words[1:])
-            except Torn as why:
+            except TornSettings as why:
                 return "refused the flash does not keep it: " + str(why)
             except ValueError as why:
                 return "refused " + str(why)
@@ -83,7 +83,7 @@ class Pairing:
     def _who(self) -> str:
         try:
             settings = self._store.settings()
-        except (Torn, OSError):
+        except (TornSettings, OSError):
             settings = None  # `fault?` says why
         check = "none" if settings is None else self._check(settings.key)
         return " ".join((NAME, self._serial, self._version, check))

@@ -10,7 +10,7 @@ The rules, with their sections of the standard, are in osdp.md. What is proven g
 """
 
 import frames
-from backoff import Backoff
+from backoff import FailureBackoff
 from guard import ticks_diff
 from secure import Session, fresh, usable
 
@@ -46,7 +46,7 @@ class Peripheral:
         self._challenges = 0
         self._door = door
         self._stream = frames.Stream(now_ms, ticks_diff)
-        self._backoff = Backoff(now_ms)
+        self._backoff = FailureBackoff(now_ms)
         self._session = None
         self._proven = False  # the panel has the key
         self._valid_ms = now_ms  # when it last showed that; before: when it was challenged
@@ -116,7 +116,7 @@ class Peripheral:
         return frames.NAK, bytes((reason,))
 
     def _challenge(self, frame, now_ms):
-        if self._backoff.waiting(now_ms):
+        if self._backoff.is_waiting(now_ms):
             return  # in silence: libosdp asks again for 9 s (osdp.md)
         self._end(now_ms)
         if self._key is None or frame.block != frames.SCS_11 or frame.selector == 0:
@@ -194,7 +194,7 @@ class Peripheral:
 
     def _failed(self, now_ms):
         self._end(now_ms)
-        self._backoff.failed(now_ms)
+        self._backoff.note_failure(now_ms)
 
     def _end(self, now_ms):
         was = self._proven

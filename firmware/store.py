@@ -21,7 +21,7 @@ KEY_LEN = 16
 DEFAULT_KEY = bytes(range(0x30, 0x40))  # SCBK-D, printed in the standard
 
 
-class Torn(ValueError):
+class TornSettings(ValueError):
     """A stored file is not what was written."""
 
 
@@ -72,7 +72,7 @@ class Store:
                 return Settings(key, stored["address"], stored["baud"], stored["latch"])
         except (ValueError, TypeError, KeyError, AttributeError):
             pass
-        raise Torn(CONFIGURATION + " is damaged")
+        raise TornSettings(CONFIGURATION + " is damaged")
 
     def keep(self, settings: Settings) -> None:
         """Store `settings` durably, and read them back. Raises: OSError, Torn."""
@@ -85,13 +85,13 @@ class Store:
         stored["sum"] = _sum(stored)
         self._write(CONFIGURATION, json.dumps(stored))
         if self.settings() != settings:
-            raise Torn("what was stored reads differently")
+            raise TornSettings("what was stored reads differently")
 
     def latched(self) -> bool:
         """Whether it latched itself shut; True also where that cannot be read."""
         try:
             return self._read(LATCHED) is not None
-        except (OSError, Torn):
+        except (OSError, TornSettings):
             return True
 
     def latch(self, latched: bool) -> None:
@@ -116,7 +116,7 @@ class Store:
         """What went wrong last, one line; empty where nothing did."""
         try:
             return self._read(FAULT) or ""
-        except (OSError, Torn):
+        except (OSError, TornSettings):
             return "the file of faults is damaged"
 
     def keep_fault(self, text: str) -> None:
@@ -139,7 +139,7 @@ class Store:
             return str(stored, "utf-8")
         except ValueError:  # UnicodeError is one
             pass
-        raise Torn(name + " is damaged")
+        raise TornSettings(name + " is damaged")
 
     def _write(self, name: str, text: str) -> None:
         """Closing a file makes it durable there (littlefs), renaming one replaces in one step."""
@@ -147,7 +147,7 @@ class Store:
         with open(self._folder + part, "wb") as file:
             file.write(text.encode())
         if self._read(part) != text:
-            raise Torn(name + " could not be written")
+            raise TornSettings(name + " could not be written")
         os.rename(self._folder + part, self._folder + name)
 
 

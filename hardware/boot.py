@@ -60,7 +60,7 @@ def lines(wired: Mapping[str, int], *, uart: bool = False, camera: bool = True) 
     yield "[all]"
 
 
-def _level(pin: pins.Pin) -> str:
+def _level(pin: pins.UnitPin) -> str:
     if pin.direction == "output":
         return "op,dl"
     return "ip,pu" if pin.pull == "up" else "ip,pd"

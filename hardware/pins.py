@@ -50,7 +50,7 @@ PICO = {
 _OUT = "output"
 
 
-class _Pin(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class _PinRow(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     direction: Literal["input", "output"]
     active: Literal["high", "low"]
     role: str
@@ -59,39 +59,39 @@ class _Pin(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     pull: Literal["up", "down"] | None = None
 
 
-class Pin(_Pin, forbid_unknown_fields=True, kw_only=True):
+class UnitPin(_PinRow, forbid_unknown_fields=True, kw_only=True):
     """A pin of the unit, by its Broadcom number."""
 
     bcm: int
 
 
-class ControllerPin(_Pin, forbid_unknown_fields=True, kw_only=True):
+class ControllerPin(_PinRow, forbid_unknown_fields=True, kw_only=True):
     """A pin of the controller, by its GPIO number."""
 
     gp: int
 
 
-class File(msgspec.Struct, forbid_unknown_fields=True):
+class PinsFile(msgspec.Struct, forbid_unknown_fields=True):
     """The whole file."""
 
     sources: dict[str, str]
-    pins: dict[str, Pin]
+    pins: dict[str, UnitPin]
     controller: dict[str, ControllerPin]
 
 
-def read() -> File:
+def read() -> PinsFile:
     """The file as it is shipped."""
     text = resources.files("hardware").joinpath("pins.toml").read_bytes()
-    return decode_toml(text, File)
+    return decode_toml(text, PinsFile)
 
 
-def wrongs(file: File) -> Iterator[str]:
+def wrongs(file: PinsFile) -> Iterator[str]:
     """One sentence for each rule that a pin breaks."""
     yield from _unit_wrongs(file)
     yield from _controller_wrongs(file)
 
 
-def _unit_wrongs(file: File) -> Iterator[str]:
+def _unit_wrongs(file: PinsFile) -> Iterator[str]:
     taken: dict[int, str] = {}
     for name, pin in file.pins.items():
         yield from _used_twice(name, pin.bcm, taken)
@@ -106,7 +106,7 @@ def _unit_wrongs(file: File) -> Iterator[str]:
         yield "relay is no output"
 
 
-def _controller_wrongs(file: File) -> Iterator[str]:
+def _controller_wrongs(file: PinsFile) -> Iterator[str]:
     taken: dict[int, str] = {}
     for name, pin in file.controller.items():
         of = f"the controller's {name}"
@@ -132,7 +132,7 @@ def _used_twice(name: str, number: int, taken: dict[int, str]) -> Iterator[str]:
     taken[number] = name
 
 
-def _said(name: str, pin: _Pin, sources: dict[str, str]) -> Iterator[str]:
+def _said(name: str, pin: _PinRow, sources: dict[str, str]) -> Iterator[str]:
     if pin.direction == _OUT and pin.pull is not None:
         yield f"{name} is an output with a pull"
     if pin.direction != _OUT and pin.pull is None:

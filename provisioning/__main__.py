@@ -10,14 +10,14 @@ from rich.progress import Progress
 
 from edge import extras
 from edge.wire.foreign_formats import FORMATS
-from edge.wire.unit import Camera
+from edge.wire.unit import CameraConfig
 from provisioning import authority as authorities
 from provisioning import batch, inventory, pairing, repository, sites
 from provisioning import foreign as foreign_keys
 from provisioning import issuers as issuer_folders
 from provisioning import rules as rule_files
 from provisioning import units as cards
-from provisioning.files import Folder, ProvisioningError
+from provisioning.files import ProvisioningError, TrackedFolder
 
 out = Console(highlight=False, markup=False, soft_wrap=True)
 app = typer.Typer(
@@ -409,11 +409,11 @@ def rules(
         out.print(f"Note: {note}.")
 
 
-def _camera(kind: str, source: str) -> Camera:
+def _camera(kind: str, source: str) -> CameraConfig:
     return batch.camera({"kind": kind, "source": source})
 
 
-def _tell(folders: list[Folder]) -> None:
+def _tell(folders: list[TrackedFolder]) -> None:
     for folder in folders:
         if folder.made:
             out.print(f"Made in {folder.path}: {', '.join(folder.made)}.")
@@ -423,7 +423,7 @@ def _tell(folders: list[Folder]) -> None:
             out.print(f"Already there, kept, in {folder.path}: {', '.join(folder.kept)}.")
 
 
-def _tell_published(folder: Folder, cards: list[Folder]) -> None:
+def _tell_published(folder: TrackedFolder, cards: list[TrackedFolder]) -> None:
     changed = sorted(n for n in (*folder.made, *folder.renewed) if n.startswith("metadata/"))
     if changed:
         out.print(f"Signed in {folder.path}: {', '.join(changed)}.")
@@ -438,7 +438,7 @@ def _next(sentence: str) -> None:
     out.print(f"Next: {sentence}")
 
 
-def _count(things: list[Folder], noun: str) -> str:
+def _count(things: list[TrackedFolder], noun: str) -> str:
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 

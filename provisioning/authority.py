@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from provisioning import estate as places
 from provisioning import repository
-from provisioning.files import Folder, ProvisioningError
+from provisioning.files import ProvisioningError, TrackedFolder
 
 AUTHORITY_DAYS = 20 * 365  # as long as a door is used
 CERTIFICATE_DAYS = 5 * 365
@@ -30,7 +30,7 @@ COMMON_NAME_LEN_MAX = 64  # RFC 5280, ub-common-name
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 
 
-def authority(estate: Path, hosts: Sequence[str] = ()) -> list[Folder]:
+def authority(estate: Path, hosts: Sequence[str] = ()) -> list[TrackedFolder]:
     """Make authority/, with the holders' folders, and server/.
 
     The broker will answer to `hosts` (none named: HOSTS).
@@ -39,11 +39,11 @@ def authority(estate: Path, hosts: Sequence[str] = ()) -> list[Folder]:
     """
     wanted = _alt_names(hosts or HOSTS)
     with places.changing(estate):
-        own = Folder(places.authority(estate))
+        own = TrackedFolder(places.authority(estate))
         key = _key(own, "ca")
         _certificate(own, "ca", lambda: _self_signed(key), key)
         vouch = Authority(estate)
-        server = Folder(places.server(estate))
+        server = TrackedFolder(places.server(estate))
         broker = vouch.certificate(
             server, "broker", "Menshen broker", ExtendedKeyUsageOID.SERVER_AUTH, wanted
         )
@@ -86,7 +86,7 @@ class Authority:
 
     def certificate(
         self,
-        folder: Folder,
+        folder: TrackedFolder,
         stem: str,
         subject: str,
         usage: x509.ObjectIdentifier,
@@ -215,7 +215,7 @@ def _hosts(certificate: x509.Certificate) -> list[str]:
     return [str(name.value) for name in _alt_names_of(certificate)]
 
 
-def _key(folder: Folder, stem: str) -> ec.EllipticCurvePrivateKey:
+def _key(folder: TrackedFolder, stem: str) -> ec.EllipticCurvePrivateKey:
     folder.not_alone(f"{stem}.pem", f"{stem}.key")
     folder.once(f"{stem}.key", _new_key, private=True)
     return _read_key(folder.path / f"{stem}.key")
@@ -242,7 +242,7 @@ def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
 
 
 def _certificate(
-    folder: Folder,
+    folder: TrackedFolder,
     stem: str,
     make: Callable[[], x509.Certificate],
     key: ec.EllipticCurvePrivateKey,

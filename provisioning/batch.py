@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from edge.wire.decode import DecodeError, read_bytes
-from edge.wire.unit import Camera
+from edge.wire.unit import CameraConfig
 from provisioning import estate as places
 from provisioning.files import ProvisioningError
 from provisioning.units import BROKER_PORT, CONTROLLER_BAUD, Order
@@ -48,10 +48,10 @@ def read(path: Path) -> list[Order]:
         raise ProvisioningError(f"{path}, line {table.reader.line_num}: {error}") from None
 
 
-def camera(settings: Mapping[str, str]) -> Camera:
+def camera(settings: Mapping[str, str]) -> CameraConfig:
     """A unit's camera from its `kind` and `source`. Raises ProvisioningError."""
     try:
-        return msgspec.convert(settings, Camera)
+        return msgspec.convert(settings, CameraConfig)
     except msgspec.ValidationError:
         raise ProvisioningError(
             f"{settings['kind'][:60]!r} is no kind of camera; "

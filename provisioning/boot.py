@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from edge.wire.unit import Controlled, Unit
+from edge.wire.unit import ControllerDoor, UnitConfig
 from hardware import boot
 
 NAME = "config.txt.add"
@@ -17,12 +17,12 @@ _ON_PINS = ("/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0")
 """The Pi's own serial port; any other is on USB and needs no pin."""
 
 
-def addition(unit: Unit) -> bytes:
+def addition(unit: UnitConfig) -> bytes:
     """The lines that `unit` needs, for every model of Pi that hardware/ is for."""
     return "\n".join((*_heading(unit), *_lines(unit), "")).encode()
 
 
-def _heading(unit: Unit) -> Iterator[str]:
+def _heading(unit: UnitConfig) -> Iterator[str]:
     yield f"# Menshen: the boot configuration of unit {unit.name}, site {unit.site}."
     yield "# On the unit, in its configuration's folder, as root (a second time changes nothing):"
     yield f"#   grep -q '^# Menshen' {CONFIG} || cat {NAME} >> {CONFIG}; reboot"
@@ -32,9 +32,9 @@ def _heading(unit: Unit) -> Iterator[str]:
     yield "# Where each line comes from: hardware/boot.py."
 
 
-def _lines(unit: Unit) -> Iterator[str]:
+def _lines(unit: UnitConfig) -> Iterator[str]:
     door = unit.door
-    if isinstance(door, Controlled):
+    if isinstance(door, ControllerDoor):
         wired = {} if door.illuminator is None else {"illuminator": door.illuminator}
     else:
         named = msgspec.structs.asdict(door.pins)
@@ -42,5 +42,5 @@ def _lines(unit: Unit) -> Iterator[str]:
     return boot.lines(wired, uart=_uart(unit), camera=unit.camera.kind == "picamera")
 
 
-def _uart(unit: Unit) -> bool:
-    return isinstance(unit.door, Controlled) and unit.door.port in _ON_PINS
+def _uart(unit: UnitConfig) -> bool:
+    return isinstance(unit.door, ControllerDoor) and unit.door.port in _ON_PINS

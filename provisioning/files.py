@@ -25,7 +25,7 @@ def toml(table: dict[str, Any]) -> bytes:
 
 
 @dataclass
-class Folder:
+class TrackedFolder:
     """A folder of the estate and what one step did in it: the names `made`, `kept`, `renewed`.
 
     To be used within `estate.changing`.

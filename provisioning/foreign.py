@@ -68,7 +68,7 @@ def read(path: Path) -> bytes:
         ) from None
 
 
-def key(der: bytes, illegible: tuple[Evidence, ...] = ()) -> eu_documents.Key:
+def key(der: bytes, illegible: tuple[Evidence, ...] = ()) -> eu_documents.EuKey:
     """The list's entry for one Document Signer Certificate, DER.
 
     It may sign what its extended key usages say and, where they name none of the EU's, everything,
@@ -107,22 +107,22 @@ def key(der: bytes, illegible: tuple[Evidence, ...] = ()) -> eu_documents.Key:
         "evidence": _evidence(certificate, name, illegible),
     }
     try:
-        return msgspec.convert(said, eu_documents.Key)
+        return msgspec.convert(said, eu_documents.EuKey)
     except msgspec.ValidationError as error:
         raise CertificateError(f"certificate {name} gives no key: {error}") from None
 
 
 def key_list(
     certificates: Iterable[bytes], illegible: tuple[Evidence, ...] = ()
-) -> eu_documents.KeyList:
+) -> eu_documents.EuKeyList:
     """One entry a certificate, the same one once. Raises CertificateError."""
     entries = {der: key(der, illegible) for der in certificates}
-    return eu_documents.KeyList(
+    return eu_documents.EuKeyList(
         tuple(sorted(entries.values(), key=lambda entry: (entry.country, entry.kid)))
     )
 
 
-def write(document: eu_documents.KeyList) -> bytes:
+def write(document: eu_documents.EuKeyList) -> bytes:
     """The bytes of keys/<issuer>.json."""
     return msgspec.json.format(msgspec.json.encode(document), indent=1)
 

@@ -87,7 +87,7 @@ def _units(estate: Path, wrong: list[str], title: str) -> Table:
             try:
                 found = wire.read(card / UNIT)
                 signed_s = signed.read((card / "trust" / signed.TIMESTAMP).read_bytes()).signed_s
-            except (wire.ConfigError, signed.Broken, OSError) as error:
+            except (wire.ConfigError, signed.BrokenRepository, OSError) as error:
                 why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
                 wrong.append(f"unit {name!r} of {site!r} cannot be used: {why}")
                 table.add_row(site, name, "", "", "", "cannot be used")
@@ -103,7 +103,7 @@ def _units(estate: Path, wrong: list[str], title: str) -> Table:
     return table
 
 
-def _window(key: issuers.Key) -> str:
+def _window(key: issuers.IssuerKeyDates) -> str:
     now_s = places.now_s()
     if now_s < key.from_s:
         return "not yet"

@@ -16,7 +16,7 @@ from edge.wire.foreign_formats import FORMATS
 from edge.wire.trust import COLOURS, DC1, ColourName, Group, Name, Seconds
 from provisioning import estate as places
 from provisioning import files
-from provisioning.files import Folder, ProvisioningError, toml
+from provisioning.files import ProvisioningError, TrackedFolder, toml
 
 DAY_S = 24 * 3600
 KEY_DAYS = trust.KEY_WINDOW_S_MAX // DAY_S
@@ -29,7 +29,7 @@ KEYS_KEPT = 8  # what older ones signed is long expired
 AHEAD_DAYS_MAX = 90  # a next key is made at most so long before it begins
 
 
-class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class IssuerKeyDates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A code's `iat` lies in [from_s, until_s): Unix seconds UTC."""
 
     stem: Annotated[str, msgspec.Meta(pattern=r"^issuer(-[1-9][0-9]{0,3})?(?!\n)$")]
@@ -38,7 +38,7 @@ class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     offline: bool = False
 
 
-class Issuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class IssuerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """issuer.toml. No `sites`: at every site; no `groups`: at every door."""
 
     name: Name
@@ -48,7 +48,7 @@ class Issuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     colours: tuple[ColourName, ...] = COLOURS
     format: Name = DC1  # of a foreign issuer another; its mapping is in terms.json
     withdrawn: bool = False
-    keys: list[Key] = []
+    keys: list[IssuerKeyDates] = []
 
 
 def issuer(
@@ -62,7 +62,7 @@ def issuer(
     groups: Sequence[str] = (),
     colours: Sequence[str] = (),
     offline: bool = False,
-) -> Folder:
+) -> TrackedFolder:
     """Make an issuer whose key may sign for `days` from `from_s` on (now, unless said).
 
     None stands for the usual value, or for what is there. Raises ProvisioningError.
@@ -82,7 +82,7 @@ def issuer(
         if (path / "issuer.toml").exists():
             _agree(path, read(estate, name), said, days, from_s)
         start_s = places.now_s() if from_s is None else from_s
-        key = Key(
+        key = IssuerKeyDates(
             stem="issuer",
             from_s=start_s,
             until_s=start_s + (days or KEY_DAYS) * DAY_S,
@@ -90,7 +90,7 @@ def issuer(
         )
         wanted = _issuer({"name": name, "longest_life_s": LONGEST_LIFE_S} | said, [key])
         text = _toml(wanted)
-        folder = Folder(path)
+        folder = TrackedFolder(path)
         folder.signing_key("issuer")
         folder.signing_key("status")
         folder.once("issuer.toml", lambda: text)
@@ -103,7 +103,7 @@ def next_key(
     days: int | None = None,
     from_s: int | None = None,
     offline: bool = False,
-) -> Folder:
+) -> TrackedFolder:
     """Make the issuer's next key. It begins where the last one ends, unless `from_s` says when.
 
     Raises ProvisioningError, also while the last key has not begun: a step that is repeated by
@@ -129,14 +129,14 @@ def next_key(
                 f"make it {AHEAD_DAYS_MAX} days before it begins at the earliest"
             )
         stem = f"issuer-{1 + max(int(k.stem.partition('-')[2] or 1) for k in there.keys)}"
-        key = Key(
+        key = IssuerKeyDates(
             stem=stem,
             from_s=start_s,
             until_s=start_s + (days or KEY_DAYS) * DAY_S,
             offline=offline,
         )
         text = _toml(msgspec.structs.replace(there, keys=[*there.keys, key]))
-        folder = Folder(places.issuer(estate, name))
+        folder = TrackedFolder(places.issuer(estate, name))
         folder.signing_key(stem)
         folder.renew("issuer.toml", text)
     return folder
@@ -151,7 +151,7 @@ def foreign(
     *,
     sites: Sequence[str] = (),
     longest_life_s: int = FOREIGN_LIFE_S,
-) -> Folder:
+) -> TrackedFolder:
     """Recognise a foreign issuer: `terms` maps its claims to ours, `key_list` holds its keys.
 
     Both are JSON; repeating the step renews them. What doors would not understand is refused.
@@ -173,7 +173,7 @@ def foreign(
         texts = {"terms.json": _json(terms, dict), "keys.json": _json(key_list, object)}
         _check_foreign(format, texts["terms.json"], texts["keys.json"], name)
         setting = _toml(wanted)
-        folder = Folder(path)
+        folder = TrackedFolder(path)
         folder.signing_key("keys")
         folder.signing_key("status")
         for file, text in texts.items():
@@ -182,17 +182,17 @@ def foreign(
     return folder
 
 
-def withdraw(estate: Path, name: str) -> Folder:
+def withdraw(estate: Path, name: str) -> TrackedFolder:
     """Believe this issuer no more, from the next publication on. Raises ProvisioningError."""
     with places.changing(estate):
         there = read(estate, name)
         text = _toml(msgspec.structs.replace(there, withdrawn=True))
-        folder = Folder(places.issuer(estate, name))
+        folder = TrackedFolder(places.issuer(estate, name))
         folder.renew("issuer.toml", text)
     return folder
 
 
-def read(estate: Path, name: str) -> Issuer:
+def read(estate: Path, name: str) -> IssuerConfig:
     """What issuer.toml says. Raises ProvisioningError."""
     path = places.issuer(estate, name) / "issuer.toml"
     if not path.exists():
@@ -202,7 +202,7 @@ def read(estate: Path, name: str) -> Issuer:
             f"run: menshen-provision issuer {estate} {name}"
         )
     try:
-        found = read_toml(path, Issuer)
+        found = read_toml(path, IssuerConfig)
     except DecodeError as error:
         raise ProvisioningError(f"{path} is not an issuer's description: {error}") from None
     windows = all(k.from_s < k.until_s for k in found.keys)
@@ -213,13 +213,13 @@ def read(estate: Path, name: str) -> Issuer:
     return found
 
 
-def believed(estate: Path) -> list[Issuer]:
+def all_trusted(estate: Path) -> list[IssuerConfig]:
     """Every issuer of the estate that was not withdrawn. Raises ProvisioningError."""
     found = [read(estate, name) for name in places.names(estate / "issuers")]
     return [issuer for issuer in found if not issuer.withdrawn]
 
 
-def trusted(estate: Path, found: Issuer) -> trust.Issuer:
+def trust_entry(estate: Path, found: IssuerConfig) -> trust.IssuerEntry:
     """The issuer as doors will know it. Raises ProvisioningError."""
     folder = places.issuer(estate, found.name)
     held = [
@@ -232,7 +232,7 @@ def trusted(estate: Path, found: Issuer) -> trust.Issuer:
         for key in found.keys[-KEYS_KEPT:]
     ]
     terms = b"{}" if found.format == DC1 else _json(folder / "terms.json", dict)
-    return trust.Issuer(
+    return trust.IssuerEntry(
         found.name,
         held,
         found.longest_life_s,
@@ -244,14 +244,14 @@ def trusted(estate: Path, found: Issuer) -> trust.Issuer:
     )
 
 
-def _issuer(said: dict[str, Any], held: list[Key]) -> Issuer:
+def _issuer(said: dict[str, Any], held: list[IssuerKeyDates]) -> IssuerConfig:
     try:
-        return msgspec.convert(said | {"keys": msgspec.to_builtins(held)}, Issuer)
+        return msgspec.convert(said | {"keys": msgspec.to_builtins(held)}, IssuerConfig)
     except msgspec.ValidationError as error:
         raise ProvisioningError(f"this cannot be an issuer's setting: {error}") from None
 
 
-def _toml(found: Issuer) -> bytes:
+def _toml(found: IssuerConfig) -> bytes:
     return toml(msgspec.to_builtins(found))
 
 
@@ -272,7 +272,7 @@ def _check_foreign(format: str, terms: bytes, key_list: bytes, name: str) -> Non
         listed = readers.keys(key_list, name)
     except trust.TrustError as error:
         raise ProvisioningError(f"{error}; doors would not understand it") from None
-    if not isinstance(listed, eu_documents.KeyList):
+    if not isinstance(listed, eu_documents.EuKeyList):
         return
     for number, key in enumerate(listed.keys, 1):
         try:
@@ -297,7 +297,7 @@ def _check_start(from_s: int | None) -> None:
 
 
 def _agree(
-    path: Path, there: Issuer, said: dict[str, Any], days: int | None, from_s: int | None
+    path: Path, there: IssuerConfig, said: dict[str, Any], days: int | None, from_s: int | None
 ) -> None:
     first = there.keys[0] if there.keys else None
     for name, wanted in said.items():

@@ -17,7 +17,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 
-from edge.wire import pair as pair_keys
+from edge.wire import pair_key as pair_keys
 from edge.wire import unit as wire
 from provisioning.files import ProvisioningError
 from provisioning.units import UNIT
@@ -73,7 +73,7 @@ def pair(card: Path, port: str, latch: str) -> Paired:
         )
     try:
         unit = wire.read(card / UNIT)
-        if not isinstance(unit.door, wire.Controlled):
+        if not isinstance(unit.door, wire.ControllerDoor):
             raise ProvisioningError(
                 f"unit {unit.site}/{unit.name} drives its door itself and has no controller; make "
                 "a unit that has one with: menshen-provision unit … --controller PORT"
@@ -81,7 +81,7 @@ def pair(card: Path, port: str, latch: str) -> Paired:
         key = pair_keys.read(Path(unit.door.key))
     except wire.ConfigError as error:
         raise ProvisioningError(str(error)) from None
-    with _Line(port) as line:
+    with _UsbLine(port) as line:
         found = line.ask("menshen?", _CONTROLLER, _NOBODY)
         wanted = f"{pair_keys.to_text(key)} {unit.door.address} {unit.door.baud} {latch}"
         paired = line.ask(f"pair {wanted}", _PAIRED, _SILENT)
@@ -96,7 +96,7 @@ def pair(card: Path, port: str, latch: str) -> Paired:
     )
 
 
-class _Line:
+class _UsbLine:
     """The controller's serial port over USB. Every method raises ProvisioningError."""
 
     def __init__(self, port: str) -> None:
@@ -116,7 +116,7 @@ class _Line:
             }.get(number or 0, "it is no serial port; name the controller's, as /dev/ttyACM0")
             raise ProvisioningError(f"{port} cannot be opened: {why}") from None
 
-    def __enter__(self) -> "_Line":
+    def __enter__(self) -> "_UsbLine":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -6,27 +6,27 @@ from importlib import resources
 import msgspec
 
 from edge.wire.decode import decode_toml
-from edge.wire.unit import Pins
+from edge.wire.unit import DoorPins
 from provisioning.files import ProvisioningError
 
 ALWAYS = ("green", "red", "buzzer", "relay")
 """What every unit that drives its door has; the others are there where somebody wired them."""
 
 
-class _Pin(msgspec.Struct):
+class _WiredPin(msgspec.Struct):
     bcm: int
 
 
-class _File(msgspec.Struct):
-    pins: dict[str, _Pin]
+class _WiredPins(msgspec.Struct):
+    pins: dict[str, _WiredPin]
 
 
-def wired(extra: Sequence[str] = ()) -> Pins:
+def wired(extra: Sequence[str] = ()) -> DoorPins:
     """The pins of a door with `extra` wired besides ALWAYS. Raises ProvisioningError."""
     text = resources.files("hardware").joinpath("pins.toml").read_bytes()
-    pins = decode_toml(text, _File).pins
+    pins = decode_toml(text, _WiredPins).pins
     for name in extra:
         if name not in pins:
             others = ", ".join(n for n in pins if n not in ALWAYS)
             raise ProvisioningError(f"{name[:60]!r} is nothing to wire; there are: {others}")
-    return Pins(**{name: pins[name].bcm for name in (*ALWAYS, *extra)})
+    return DoorPins(**{name: pins[name].bcm for name in (*ALWAYS, *extra)})

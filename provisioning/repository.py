@@ -16,10 +16,10 @@ from edge.wire import repository as wire
 from edge.wire import rules, status, trust
 from edge.wire.decode import DecodeError, decode_json
 from edge.wire.keys import PrivateKey
-from edge.wire.repository import THRESHOLD, TIMESTAMP, Broken, Online, Role
+from edge.wire.repository import THRESHOLD, TIMESTAMP, BrokenRepository, OnlineKeys, Role
 from provisioning import estate as places
 from provisioning import files, issuers, sites
-from provisioning.files import Folder, ProvisioningError
+from provisioning.files import ProvisioningError, TrackedFolder
 
 HOLDERS = 3
 KINDS = ("root", "targets", "issuers")
@@ -45,25 +45,25 @@ class _Dated(msgspec.Struct):
     signed_s: trust.Seconds
 
 
-def begin(estate: Path) -> list[Folder]:
+def begin(estate: Path) -> list[TrackedFolder]:
     """The holders' folders, the online keys and the first root; within `estate.changing`."""
     first = places.roots(estate) / "1.root.json"
-    server = Folder(places.server(estate))
+    server = TrackedFolder(places.server(estate))
     if not first.exists():
         made = [_holder(estate, number) for number in range(1, HOLDERS + 1)]
         online = [server.signing_key(kind).public for kind in ("snapshot", "timestamp")]
         data = _sign_root(estate, 1, range(1, HOLDERS + 1), online, range(1, HOLDERS + 1))
-        roots = Folder(first.parent)
+        roots = TrackedFolder(first.parent)
         roots.once(first.name, lambda: data)
         return [*made, roots, server]
-    roots = Folder(first.parent)
+    roots = TrackedFolder(first.parent)
     roots.kept.append(first.name)
     _online(estate, _roots(estate)[-1])
     server.kept += ["snapshot.key", "timestamp.key"]
     return [roots, server]
 
 
-def rotate(estate: Path, retire: int | None = None, online: bool = False) -> list[Folder]:
+def rotate(estate: Path, retire: int | None = None, online: bool = False) -> list[TrackedFolder]:
     """Sign the next root: another holder in place of number `retire`, or new `online` keys, or,
     when it runs out within months, the same once more.
 
@@ -72,9 +72,9 @@ def rotate(estate: Path, retire: int | None = None, online: bool = False) -> lis
     with places.changing(estate), _sound(estate):
         chain = _roots(estate)
         if retire is None and not online and not _due(chain[-1]):
-            return [Folder(places.roots(estate), kept=[f"{len(chain)}.root.json"])]
+            return [TrackedFolder(places.roots(estate), kept=[f"{len(chain)}.root.json"])]
         before = _numbers(estate, chain[-1])
-        made: list[Folder] = []
+        made: list[TrackedFolder] = []
         after = before
         if retire is not None:
             if retire not in before:
@@ -85,19 +85,19 @@ def rotate(estate: Path, retire: int | None = None, online: bool = False) -> lis
             ever = {n for root in chain for n in _numbers(estate, root)}
             made.append(_holder(estate, max(ever) + 1))
             after = [*(n for n in before if n != retire), max(ever) + 1]
-        server = Folder(places.server(estate))
+        server = TrackedFolder(places.server(estate))
         known = [_role(chain[-1], kind).keys[0] for kind in ("snapshot", "timestamp")]
         if online:
             known = [_next_online(server, kind, chain) for kind in ("snapshot", "timestamp")]
         data = _sign_root(estate, len(chain) + 1, after, known, [*before, *after])
         if not wire.verified(chain[-1], "root", data):
             raise ProvisioningError(_too_few("root", before))
-        roots = Folder(places.roots(estate))
+        roots = TrackedFolder(places.roots(estate))
         roots.once(f"{len(chain) + 1}.root.json", lambda: data)
     return [*made, *([server] if online else []), roots]
 
 
-def publish(estate: Path) -> list[Folder]:
+def publish(estate: Path) -> list[TrackedFolder]:
     """Bring the repository up to date with the estate, and the cards with it.
 
     Returns the repository and the cards. Raises ProvisioningError.
@@ -118,7 +118,7 @@ def publish(estate: Path) -> list[Folder]:
         return _write(estate, known, signing.known, renew=new_root)
 
 
-def refresh(estate: Path) -> list[Folder]:
+def refresh(estate: Path) -> list[TrackedFolder]:
     """A new timestamp, so that nobody can hold back what is newer. Raises ProvisioningError."""
     with places.changing(estate), _sound(estate):
         known = read(estate)
@@ -157,7 +157,7 @@ def for_cards(estate: Path, site: str) -> Files:
     return _for_cards(estate, site, read(estate))
 
 
-def put(card: Folder, wanted: Mapping[str, bytes]) -> None:
+def put(card: TrackedFolder, wanted: Mapping[str, bytes]) -> None:
     """Renew the folder `trust` of a card; what is not wanted any more goes last."""
     folder = card.path / "trust"
     was_there = (folder / "root.json").exists()
@@ -165,7 +165,7 @@ def put(card: Folder, wanted: Mapping[str, bytes]) -> None:
     for name in sorted(wanted, key=wire.order):
         path = folder / name
         if not path.exists() or path.read_bytes() != wanted[name]:
-            Folder(path.parent).renew(path.name, wanted[name])
+            TrackedFolder(path.parent).renew(path.name, wanted[name])
             changed = True
     for path in [p for p in folder.rglob("*") if p.is_file()]:
         if path.relative_to(folder).as_posix() not in wanted:
@@ -186,7 +186,7 @@ class _Signing:
     def all(self) -> None:
         """Sign what is due. Raises ProvisioningError."""
         estate = self.estate
-        believed = issuers.believed(estate)
+        believed = issuers.all_trusted(estate)
         names = places.names(estate / "sites")
         numbers = _numbers(estate, self.root)
         roles = {"issuers": Role(THRESHOLD, _publics(estate, "issuers", numbers))}
@@ -200,7 +200,7 @@ class _Signing:
             public = files.public_key(places.site(estate, name) / "site.pub")
             roles[f"site/{name}"] = Role(1, (public,))
         self._targets(roles, numbers)
-        self._issuers([issuers.trusted(estate, issuer) for issuer in believed], numbers)
+        self._issuers([issuers.trust_entry(estate, issuer) for issuer in believed], numbers)
         for name in names:
             self._rules(name)
         for issuer in believed:
@@ -219,7 +219,7 @@ class _Signing:
         file = wire.metadata_file("targets", version)
         self.known[file] = wire.sign_targets(version, until_s, roles, signers)
 
-    def _issuers(self, believed: list[trust.Issuer], numbers: Sequence[int]) -> None:
+    def _issuers(self, believed: list[trust.IssuerEntry], numbers: Sequence[int]) -> None:
         before = _document(self.known, "issuers", wire.ISSUERS)
         try:
             same = before is not None and trust.document(before).issuers == believed
@@ -317,16 +317,16 @@ class _Signing:
         self.known |= {wire.metadata_file(role, version): data, **wire.document_files(documents)}
 
 
-def _write(estate: Path, before: Files, known: Files, renew: bool) -> list[Folder]:
+def _write(estate: Path, before: Files, known: Files, renew: bool) -> list[TrackedFolder]:
     """The timestamp last, and only then away with what is of no use any more; then the cards."""
     online = _online(estate, _roots(estate)[-1])
     known |= wire.published(known, online, places.now_s(), renew)
     current = wire.current(known)
-    folder = Folder(places.repository(estate))
+    folder = TrackedFolder(places.repository(estate))
     for name in sorted(current, key=wire.order):
         if before.get(name) != known[name]:
             path = folder.path / name
-            Folder(path.parent).renew(path.name, known[name])
+            TrackedFolder(path.parent).renew(path.name, known[name])
             (folder.renewed if name in before else folder.made).append(name)
     for name in before.keys() - current:
         (folder.path / name).unlink()
@@ -336,7 +336,7 @@ def _write(estate: Path, before: Files, known: Files, renew: bool) -> list[Folde
     for site in places.names(estate / "sites"):
         wanted = _for_cards(estate, site, known)
         for unit in sites.units(estate, site):
-            cards.append(Folder(places.card(estate, site, unit)))
+            cards.append(TrackedFolder(places.card(estate, site, unit)))
             put(cards[-1], wanted)
     return [folder, *cards]
 
@@ -356,7 +356,7 @@ def _for_cards(estate: Path, site: str, known: Files) -> Files:
 def _sound(estate: Path) -> Iterator[None]:
     try:
         yield
-    except (Broken, trust.TrustError, DecodeError, KeyError) as error:
+    except (BrokenRepository, trust.TrustError, DecodeError, KeyError) as error:
         raise ProvisioningError(
             f"{places.repository(estate)}: {error}; bring it back from your backup, or move it "
             f"away and run: {_publish(estate)}"
@@ -386,8 +386,8 @@ def _publish(estate: Path) -> str:
     return f"menshen-provision publish {estate}"
 
 
-def _holder(estate: Path, number: int) -> Folder:
-    folder = Folder(places.holders(estate) / str(number))
+def _holder(estate: Path, number: int) -> TrackedFolder:
+    folder = TrackedFolder(places.holders(estate) / str(number))
     for kind in KINDS:
         folder.signing_key(kind)
     return folder
@@ -484,7 +484,7 @@ def _too_few(kind: str, numbers: Sequence[int]) -> str:
     )
 
 
-def _online(estate: Path, root: bytes) -> Online:
+def _online(estate: Path, root: bytes) -> OnlineKeys:
     """The private keys that the root names. Raises ProvisioningError."""
     found = {}
     for kind in ("snapshot", "timestamp"):
@@ -499,10 +499,10 @@ def _online(estate: Path, root: bytes) -> Online:
                 f"it back from your backup, or sign a root with new ones: "
                 f"menshen-provision root {estate} --online"
             )
-    return Online(found["snapshot"], found["timestamp"])
+    return OnlineKeys(found["snapshot"], found["timestamp"])
 
 
-def _next_online(server: Folder, kind: str, chain: Sequence[bytes]) -> bytes:
+def _next_online(server: TrackedFolder, kind: str, chain: Sequence[bytes]) -> bytes:
     """The public part of a new key, which no root has named yet."""
     ever = {_role(root, kind).keys[0] for root in chain}
     number = 2

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 from rich.table import Table
 
-from edge.wire import hours, rules
+from edge.wire import rules, timetable
 from edge.wire.decode import DecodeError, read_json
-from edge.wire.hours import Timetable
-from edge.wire.rules import DoorRules, Site
+from edge.wire.rules import DoorRules, SiteRules
+from edge.wire.timetable import Timetable
 from edge.wire.trust import TrustError
 from provisioning.files import ProvisioningError
 
@@ -26,7 +26,7 @@ def kinds() -> list[str]:
     return sorted(p.stem for p in EXAMPLES.glob("*.json") if b'"site"' in p.read_bytes())
 
 
-def template(kind: str, site: str) -> Site:
+def template(kind: str, site: str) -> SiteRules:
     """The example `kind` as version 1 of the rules of `site`: its door groups are renamed.
 
     Raises ProvisioningError.
@@ -44,13 +44,13 @@ def template(kind: str, site: str) -> Site:
         door["groups"] = [here(group) for group in door["groups"]]
     try:
         return msgspec.convert(
-            said | {"site": site, "version": 1, "signed_s": int(time.time())}, Site
+            said | {"site": site, "version": 1, "signed_s": int(time.time())}, SiteRules
         )
     except msgspec.ValidationError as error:
         raise ProvisioningError(f"{site!r} cannot be a site: {error}") from None
 
 
-def read(path: Path) -> Site:
+def read(path: Path) -> SiteRules:
     """The rules in a file, of whichever site. Raises ProvisioningError."""
     try:
         said = read_json(path, dict[str, Any], rules.LEN_MAX)
@@ -59,7 +59,7 @@ def read(path: Path) -> Site:
         raise ProvisioningError(f"{path}: {error}") from None
 
 
-def show(site: Site, groups: Sequence[str]) -> tuple[list[Table], list[str]]:
+def show(site: SiteRules, groups: Sequence[str]) -> tuple[list[Table], list[str]]:
     """The week of a door in these groups (none named: of each door that the rules tell apart).
 
     Besides, a sentence for each thing that is allowed but may not be meant.
@@ -71,7 +71,7 @@ def show(site: Site, groups: Sequence[str]) -> tuple[list[Table], list[str]]:
     return [_week(site, door) for door in doors[:DOORS_SHOWN]], notes
 
 
-def _doors(site: Site) -> Iterator[tuple[str, ...]]:
+def _doors(site: SiteRules) -> Iterator[tuple[str, ...]]:
     """The site's own door, and one in each group that is named, with the groups around it."""
     named = {g for entry in site.grants for g in entry.doors}
     named |= {g for door in site.doors for g in door.groups}
@@ -81,13 +81,13 @@ def _doors(site: Site) -> Iterator[tuple[str, ...]]:
         yield tuple(dict.fromkeys([site.site, *around]))
 
 
-def _week(site: Site, groups: tuple[str, ...]) -> Table:
+def _week(site: SiteRules, groups: tuple[str, ...]) -> Table:
     door = rules.for_door(site, groups)
     title = f"A door in {', '.join(groups)}"
     table = Table("who", "signed by", title=title, caption=_about(door))
     table.add_column("when", no_wrap=True)
     table.add_column("closed days", no_wrap=True)
-    alike: dict[tuple[rules.Way, ...], list[str]] = {}
+    alike: dict[tuple[rules.GrantHours, ...], list[str]] = {}
     for grant, ways in door.ways.items():
         alike.setdefault(ways, []).append(grant)
     for ways, grants in alike.items():
@@ -118,14 +118,14 @@ def _hours(table: Timetable) -> tuple[str, str]:
         if days[weekday]:
             lines.append(f"{run:<7}  {days[weekday]}")
         first = weekday + 1
-    when = "always" if table.week == hours.WHOLE_WEEK else "\n".join(lines)
+    when = "always" if table.week == timetable.WHOLE_WEEK else "\n".join(lines)
     return when, "never" if table.closed else "as ever"
 
 
 def _clock(minute: int) -> str:
     """`06:00` also of the next day: an end before its beginning says so by itself."""
-    if minute > hours.DAY_MIN:
-        minute -= hours.DAY_MIN
+    if minute > timetable.DAY_MIN:
+        minute -= timetable.DAY_MIN
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
@@ -146,7 +146,7 @@ def _about(door: DoorRules) -> str:
     return "; ".join(said)
 
 
-def _notes(site: Site) -> Iterator[str]:
+def _notes(site: SiteRules) -> Iterator[str]:
     free = [entry.grants[0] for entry in site.grants if not entry.issuers]
     if free:
         yield f"any issuer may grant {_some(free)}; `issuers` says who may"

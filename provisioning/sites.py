@@ -9,10 +9,10 @@ from edge.wire import rules as wire
 from edge.wire.decode import DecodeError, read_json, read_toml
 from edge.wire.rules import PERIOD_S_MIN
 from edge.wire.trust import Name, TrustError
-from edge.wire.unit import Counts
+from edge.wire.unit import CountsConfig
 from provisioning import estate as places
 from provisioning import rules as examples
-from provisioning.files import Folder, ProvisioningError, toml
+from provisioning.files import ProvisioningError, TrackedFolder, toml
 
 DEMO_PERIOD_S = 5  # a demonstration does not wait a quarter of an hour
 DEMO_REPORT_S = 2
@@ -20,17 +20,17 @@ DEMO_REPORT_S = 2
 RULES = "rules.json"
 
 
-class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SiteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """site.toml. Its rules are in rules.json."""
 
     name: Name
     demo: bool = False
     period_s: Annotated[int, msgspec.Meta(ge=1, le=86400)] = PERIOD_S_MIN
-    report_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = Counts().report_s
+    report_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = CountsConfig().report_s
 
-    def counts(self) -> Counts:
+    def counts(self) -> CountsConfig:
         """What its units' configurations say of counting."""
-        return Counts(report_s=self.report_s)
+        return CountsConfig(report_s=self.report_s)
 
 
 def site(
@@ -40,7 +40,7 @@ def site(
     period_s: int | None = None,
     report_s: int | None = None,
     like: str | None = None,
-) -> Folder:
+) -> TrackedFolder:
     """Make a site with rules to begin with: those of the example `like`, or green may pass.
 
     A demo site may close its cells in seconds; k stays as it is. Raises ProvisioningError.
@@ -50,7 +50,7 @@ def site(
     text = toml(msgspec.to_builtins(wanted))
     with places.changing(estate):
         path = places.site(estate, name)
-        folder = Folder(path)
+        folder = TrackedFolder(path)
         for derived in ("site.pub", "site.toml", RULES):
             folder.not_alone(derived, "site.key")
         if (path / "site.toml").exists() and _read(path) != wanted:
@@ -64,24 +64,24 @@ def site(
     return folder
 
 
-def change_rules(estate: Path, name: str, file: Path) -> Folder:
+def change_rules(estate: Path, name: str, file: Path) -> TrackedFolder:
     """Take the site's rules from `file`; they are signed by the next publication.
 
     Raises ProvisioningError.
     """
     said = _understood(file, name)
     with places.changing(estate):
-        folder = Folder(_existing(estate, name))
+        folder = TrackedFolder(_existing(estate, name))
         folder.renew(RULES, _text(said))
     return folder
 
 
-def read(estate: Path, name: str) -> Site:
+def read(estate: Path, name: str) -> SiteConfig:
     """What site.toml says. Raises ProvisioningError."""
     return _read(_existing(estate, name))
 
 
-def rules(estate: Path, name: str) -> wire.Site:
+def rules(estate: Path, name: str) -> wire.SiteRules:
     """The site's rules as people wrote them. Raises ProvisioningError."""
     return _understood(_existing(estate, name) / RULES, name)
 
@@ -91,33 +91,33 @@ def units(estate: Path, name: str) -> list[str]:
     return places.names(places.site(estate, name) / "units")
 
 
-def _wanted(name: str, demo: bool, period_s: int | None, report_s: int | None) -> Site:
+def _wanted(name: str, demo: bool, period_s: int | None, report_s: int | None) -> SiteConfig:
     places.checked(name, "site")
     period = period_s or (DEMO_PERIOD_S if demo else PERIOD_S_MIN)
-    report = report_s or (DEMO_REPORT_S if demo else Counts().report_s)
+    report = report_s or (DEMO_REPORT_S if demo else CountsConfig().report_s)
     if not demo and period < PERIOD_S_MIN:
         raise ProvisioningError(
             f"cells of {period} s are for a demo site only; others take {PERIOD_S_MIN} s or more"
         )
     try:
         return msgspec.convert(
-            {"name": name, "demo": demo, "period_s": period, "report_s": report}, Site
+            {"name": name, "demo": demo, "period_s": period, "report_s": report}, SiteConfig
         )
     except msgspec.ValidationError as error:
         raise ProvisioningError(f"this cannot be a site's setting: {error}") from None
 
 
-def _template(site: Site, like: str | None) -> wire.Site:
+def _template(site: SiteConfig, like: str | None) -> wire.SiteRules:
     begun = (
         examples.template(like, site.name)
         if like
-        else wire.Site(site=site.name, version=1, signed_s=0)
+        else wire.SiteRules(site=site.name, version=1, signed_s=0)
     )
     counts = msgspec.structs.replace(begun.counts, period_s=site.period_s, demo=site.demo)
     return msgspec.structs.replace(begun, counts=counts)
 
 
-def _understood(path: Path, name: str) -> wire.Site:
+def _understood(path: Path, name: str) -> wire.SiteRules:
     """A file of rules; who signs them gives them their version and date."""
     try:
         said = read_json(path, dict[str, Any], wire.LEN_MAX)
@@ -129,7 +129,7 @@ def _understood(path: Path, name: str) -> wire.Site:
         raise ProvisioningError(f"{path}: {error}") from None
 
 
-def _text(said: wire.Site) -> bytes:
+def _text(said: wire.SiteRules) -> bytes:
     try:
         return wire.encode(said) + b"\n"
     except TrustError as error:
@@ -150,9 +150,9 @@ def _existing(estate: Path, name: str) -> Path:
     return path
 
 
-def _read(site: Path) -> Site:
+def _read(site: Path) -> SiteConfig:
     path = site / "site.toml"
     try:
-        return read_toml(path, Site)
+        return read_toml(path, SiteConfig)
     except DecodeError as error:
         raise ProvisioningError(f"{path} is not a site's description: {error}") from None

@@ -9,20 +9,20 @@ from typing import Any
 import msgspec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from edge.wire import keys, pair
+from edge.wire import keys, pair_key
 from edge.wire import unit as wire
 from edge.wire.decode import DecodeError, decode_toml, read_toml
 from edge.wire.door_inputs import INPUTS
 from edge.wire.trust import Group
-from edge.wire.unit import Broker, Camera, Controlled, Direct, Unit
+from edge.wire.unit import BrokerConfig, CameraConfig, ControllerDoor, DirectDoor, UnitConfig
 from provisioning import authority, boot, files, pins, repository, sites
 from provisioning import estate as places
-from provisioning.files import Folder, ProvisioningError, toml
+from provisioning.files import ProvisioningError, TrackedFolder, toml
 
 BROKER_PORT = 8883  # MQTT over TLS, as IANA registers it
 UNIT = "unit.toml"
 STICK = "/media/menshen"  # where the unit's system mounts a stick that is brought to the door
-PI_CAMERA = Camera()
+PI_CAMERA = CameraConfig()
 CONTROLLER_BAUD = 115200
 CONTROLLER_KEY = "controller.key"
 GROUP_LEN_MAX = 63  # edge.wire.trust.Group
@@ -34,7 +34,7 @@ class Order:
 
     name: str
     groups: Sequence[str] = ()  # none: the site, and site/unit
-    camera: Camera = PI_CAMERA
+    camera: CameraConfig = PI_CAMERA
     wired: Sequence[str] = ()  # beside the lights, the buzzer and the relay
     controller: str = ""  # the serial port of a controller on the safe side; none: a direct door
     controller_baud: int = CONTROLLER_BAUD
@@ -44,7 +44,7 @@ class Order:
     asked_at: str = ""  # the file and line it came from, named where it cannot be made
 
 
-def unit(estate: Path, site: str, order: Order) -> Folder:
+def unit(estate: Path, site: str, order: Order) -> TrackedFolder:
     """Make one unit's card. Raises ProvisioningError if it is there and would differ."""
     return units(estate, site, [order])[0]
 
@@ -53,8 +53,8 @@ def units(
     estate: Path,
     site: str,
     orders: Sequence[Order],
-    told: Callable[[Folder], None] = lambda card: None,
-) -> list[Folder]:
+    told: Callable[[TrackedFolder], None] = lambda card: None,
+) -> list[TrackedFolder]:
     """Make the cards of `orders`, calling `told` after each; none is made unless all can be.
 
     Raises ProvisioningError.
@@ -71,10 +71,10 @@ def units(
     return cards
 
 
-def plan(estate: Path, site: sites.Site, order: Order) -> Unit:
+def plan(estate: Path, site: sites.SiteConfig, order: Order) -> UnitConfig:
     """The configuration that `order` comes to. Raises ProvisioningError if it cannot be made."""
     name = places.checked(order.name, "unit")
-    configuration = Unit(
+    configuration = UnitConfig(
         name=name,
         site=site.name,
         groups=_groups(order) or [site.name, f"{site.name}/{name}"],
@@ -87,12 +87,12 @@ def plan(estate: Path, site: sites.Site, order: Order) -> Unit:
     _readable(configuration)
     card = places.card(estate, site.name, name)
     _agree(card, configuration)
-    if isinstance(configuration.door, Controlled):
+    if isinstance(configuration.door, ControllerDoor):
         _kept(card)
     return configuration
 
 
-def _planned(estate: Path, site: sites.Site, order: Order) -> Unit:
+def _planned(estate: Path, site: sites.SiteConfig, order: Order) -> UnitConfig:
     try:
         return plan(estate, site, order)
     except ProvisioningError as error:
@@ -101,10 +101,10 @@ def _planned(estate: Path, site: sites.Site, order: Order) -> Unit:
         raise
 
 
-def _door(order: Order) -> wire.Door:
+def _door(order: Order) -> wire.DoorConfig:
     wired = pins.wired(order.wired)
     if not order.controller:
-        return Direct(pins=wired)
+        return DirectDoor(pins=wired)
     try:
         return msgspec.convert(
             {
@@ -115,7 +115,7 @@ def _door(order: Order) -> wire.Door:
                 "inputs": [name for name in INPUTS if name in order.wired],
                 "illuminator": wired.illuminator,
             },
-            Controlled,
+            ControllerDoor,
         )
     except msgspec.ValidationError as error:
         raise ProvisioningError(
@@ -135,7 +135,7 @@ def _groups(order: Order) -> list[str]:
     return list(order.groups)
 
 
-def _broker(estate: Path, order: Order) -> Broker:
+def _broker(estate: Path, order: Order) -> BrokerConfig:
     hosts = authority.broker_hosts(estate)
     host = order.broker_host or hosts[0]
     if host not in hosts:
@@ -149,7 +149,7 @@ def _broker(estate: Path, order: Order) -> Broker:
         raise ProvisioningError(
             f"{time} is missing; make it with: menshen-provision authority {estate}"
         )
-    return Broker(
+    return BrokerConfig(
         host=host,
         port=order.broker_port,
         ca="ca.pem",
@@ -161,27 +161,27 @@ def _broker(estate: Path, order: Order) -> Broker:
 
 
 def _write(
-    estate: Path, unit: Unit, believed: Mapping[str, bytes], vouch: authority.Authority | None
-) -> Folder:
-    card = Folder(places.card(estate, unit.site, unit.name))
+    estate: Path, unit: UnitConfig, believed: Mapping[str, bytes], vouch: authority.Authority | None
+) -> TrackedFolder:
+    card = TrackedFolder(places.card(estate, unit.site, unit.name))
     if unit.broker and vouch:
         usage = ExtendedKeyUsageOID.CLIENT_AUTH
         vouch.certificate(card, "unit", _certificate_name(unit), usage)
         card.same("ca.pem", vouch.pem)
     repository.put(card, believed)
     card.once(boot.NAME, lambda: boot.addition(unit))
-    if isinstance(unit.door, Controlled):
-        text = f"{pair.to_text(pair.made())}\n".encode()
+    if isinstance(unit.door, ControllerDoor):
+        text = f"{pair_key.to_text(pair_key.new_key())}\n".encode()
         card.once(CONTROLLER_KEY, lambda: text, private=True)
     card.once(UNIT, lambda: _toml(unit))  # the last: a card that has it is whole
     return card
 
 
-def _certificate_name(unit: Unit) -> str:
+def _certificate_name(unit: UnitConfig) -> str:
     return f"{unit.site}/{unit.name}"
 
 
-def _toml(unit: Unit) -> bytes:
+def _toml(unit: UnitConfig) -> bytes:
     return toml(_without_none(msgspec.to_builtins(unit)))
 
 
@@ -194,7 +194,7 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _readable(unit: Unit) -> None:
+def _readable(unit: UnitConfig) -> None:
     """Let the unit's own reader judge. Raises ProvisioningError."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / UNIT
@@ -206,7 +206,7 @@ def _readable(unit: Unit) -> None:
             raise ProvisioningError(f"unit {unit.name!r} cannot be made so: {why}") from None
 
 
-def _agree(card: Path, wanted: Unit) -> None:
+def _agree(card: Path, wanted: UnitConfig) -> None:
     """Raises ProvisioningError if the card is there and says something else than `wanted`."""
     path = card / UNIT
     if not path.exists():
@@ -231,13 +231,13 @@ def _kept(card: Path) -> None:
     key = card / CONTROLLER_KEY
     try:
         if key.exists():
-            pair.from_text(key.read_text("ascii", "replace").strip())
+            pair_key.from_text(key.read_text("ascii", "replace").strip())
         elif (card / UNIT).exists():
             raise ProvisioningError(
                 f"{card} has {UNIT} but its {CONTROLLER_KEY} is missing: bring it back from your "
                 "backup or from the unit, or move the card away for a new one and a new pair"
             )
-    except pair.PairKeyError as error:
+    except pair_key.PairKeyError as error:
         raise ProvisioningError(
             f"{key} is no controller's key: {error}; bring it back from your backup, or move it "
             "away for a new one and pair the controller again"

@@ -270,7 +270,7 @@ def page(
     page.serve(stores.open_store(store), host, port)
 
 
-def _print_enrolled(made: "records.Enrolled", url: str) -> None:
+def _print_enrolled(made: "records.Enrolment", url: str) -> None:
     print(f"record  {made.record}")
     print(f"secret  {made.secret}")
     print(f"page    {url.rstrip('/')}/#{made.secret}")

@@ -57,10 +57,10 @@ def serve_web(app: Any, what: str, host: str, port: int) -> None:
         timeout_graceful_shutdown=2,
     )
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_Server(config, lambda: ready(what, address)).serve([taken]))
+        asyncio.run(_WebServer(config, lambda: ready(what, address)).serve([taken]))
 
 
-class _Server(uvicorn.Server):
+class _WebServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
         super().__init__(config)
         self._tell = started

@@ -127,11 +127,11 @@ class Report:
     """One counts message of one unit, with at least one cell."""
 
     unit: UnitKey
-    counts: report.Counts
+    counts: report.CountsReport
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredCells:
     """What became of one report: `last` is stored with all before it, `conflict` is not.
 
     `missing`: the first and the last number of what the unit sent earlier and is not here.
@@ -203,7 +203,7 @@ def reason(error: sa.exc.SQLAlchemyError) -> str:
     return (str(said).splitlines() or [type(said).__name__])[0].strip()
 
 
-def add_cells(connection: Connection, reports: Sequence[Report]) -> list[Kept]:
+def add_cells(connection: Connection, reports: Sequence[Report]) -> list[StoredCells]:
     """Store the cells of `reports`, each once; one answer for each report, in their order.
 
     A cell that is stored already changes nothing. The same key with other content is a conflict:
@@ -224,7 +224,7 @@ def add_cells(connection: Connection, reports: Sequence[Report]) -> list[Kept]:
                 known[key] = digest
                 rows.append(_row(said, cell, digest))
             last = cell
-        answers.append(Kept(last, conflict, missing))
+        answers.append(StoredCells(last, conflict, missing))
     if rows:
         connection.execute(cells.insert(), rows)
     return answers
@@ -232,10 +232,10 @@ def add_cells(connection: Connection, reports: Sequence[Report]) -> list[Kept]:
 
 def add_units(
     connection: Connection,
-    states: dict[UnitKey, list[report.State]],
-    healths: dict[UnitKey, report.Health],
+    states: dict[UnitKey, list[report.StateReport]],
+    healths: dict[UnitKey, report.HealthReport],
     now_s: int,
-    counts: Mapping[UnitKey, report.Counts] = MappingProxyType({}),
+    counts: Mapping[UnitKey, report.CountsReport] = MappingProxyType({}),
 ) -> None:
     """Keep what units said of themselves at `now_s`: Unix seconds UTC.
 
@@ -269,7 +269,7 @@ def add_units(
         )
 
 
-def _apply(row: dict[str, Any], state: report.State, now_s: int) -> None:
+def _apply(row: dict[str, Any], state: report.StateReport, now_s: int) -> None:
     same = row["installation"] == state.installation
     older = same and row["session"] is not None and state.session < row["session"]
     foreign_will = not state.online and not same and row["installation"] is not None

@@ -24,7 +24,7 @@ import segno
 import tomli_w
 
 from edge.adapters.storage.clock_slots import Slots
-from edge.clock.time_interval import Kept, Relation
+from edge.clock.time_interval import Relation, StoredClock
 from edge.wire import keys, unit
 from provisioning import authority, issuers, repository, sites, units
 from tests.centre import ISSUER, SITE, Program, free_port
@@ -185,7 +185,7 @@ class Campus:
     def _add(self, name: str, wired: bool) -> None:
         frames = self.frames / name
         frames.mkdir(parents=True)
-        camera = unit.Camera(kind="pictures", source=str(frames), frames_per_s=FAST)
+        camera = unit.CameraConfig(kind="pictures", source=str(frames), frames_per_s=FAST)
         port = {"broker_port": self.broker_port} if wired else {"broker": False}
         order = units.Order(name=name, camera=camera, **port)  # type: ignore[arg-type]
         card = units.unit(self.estate, SITE, order).path
@@ -213,7 +213,7 @@ class BatteryClock(threading.Thread):
         """The RTC of this card's unit, running, related to true time when it was installed."""
         clock = cls(path)
         (card / "state").mkdir()
-        Slots(card / "state").save(Kept(int(time.time()) - 60, 60, clock.relation()))
+        Slots(card / "state").save(StoredClock(int(time.time()) - 60, 60, clock.relation()))
         config = tomllib.loads((card / "unit.toml").read_text())
         config["clock"] = {"rtc": str(clock.path)}
         (card / "unit.toml").write_text(tomli_w.dumps(config))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from edge.adapters.storage.clock_slots import Slots
-from edge.clock.time_interval import Kept, Relation
+from edge.clock.time_interval import Relation, StoredClock
 from edge.wire import keys, trust, unit
 from tests.realm import Realm
 
@@ -70,7 +70,7 @@ def issuers(at_s: int) -> trust.Issuers:
     key = trust.IssuerKey(
         public=keys.public_to_text(CITY.public), from_s=at_s - 86400, until_s=at_s + 86400
     )
-    city = trust.Issuer(name="city", keys=[key], longest_life_s=86400)
+    city = trust.IssuerEntry(name="city", keys=[key], longest_life_s=86400)
     return trust.Issuers(version=1, signed_s=at_s, issuers=[city])
 
 
@@ -105,7 +105,7 @@ def related(unit_toml: Path, at_s: int) -> Path:
     (card / "rtc").write_text("1000\n")
     (card / "state").mkdir()
     Slots(card / "state").save(
-        Kept(at_s - 60, 60, Relation(1000, (at_s - 1000) * 1000, 1000, 1000))
+        StoredClock(at_s - 60, 60, Relation(1000, (at_s - 1000) * 1000, 1000, 1000))
     )
     with unit_toml.open("a") as file:
         file.write('\n[clock]\nrtc = "rtc"\n')
@@ -113,5 +113,5 @@ def related(unit_toml: Path, at_s: int) -> Path:
 
 
 @pytest.fixture
-def pins() -> unit.Pins:
-    return unit.Pins(green=23, red=24, buzzer=25, relay=17)
+def pins() -> unit.DoorPins:
+    return unit.DoorPins(green=23, red=24, buzzer=25, relay=17)

@@ -19,7 +19,7 @@ from edge.adapters.door.osdp_door import OsdpDoor
 from edge.doorway.ports import Door
 from edge.parts import DoorLost
 from edge.wire.door_inputs import INPUTS, Input
-from edge.wire.unit import Controlled, Pins
+from edge.wire.unit import ControllerDoor, DoorPins
 from tests.controller import KEY, Cable, Controller
 
 ROOT = Path(__file__).parent.parent
@@ -68,7 +68,7 @@ class Direct:
     def __init__(self, wired: tuple[Input, ...]) -> None:
         self.lamps = MockFactory(revision="a02082")
         names = ("relay", "green", "red", "buzzer", "illuminator", *wired)
-        self._pins = Pins(**{name: PINS[name][0] for name in names})
+        self._pins = DoorPins(**{name: PINS[name][0] for name in names})
         self._set: dict[int, Any] = {}
         self._wired = wired
         self.again()
@@ -121,7 +121,7 @@ class Safe:
         self.cable = Cable(folder / "controller")
         self.controller = Controller(self.cable, interpreter=interpreter)
         assert not self.controller.pins.relay
-        self._said = Controlled(port=str(self.cable.path), inputs=list(wired), illuminator=LAMP)
+        self._said = ControllerDoor(port=str(self.cable.path), inputs=list(wired), illuminator=LAMP)
         self.again()
 
     def again(self) -> None:
@@ -156,8 +156,8 @@ def rig(
     made = Direct(wired) if kind == "direct" else Safe(folder, wired, interpreter)
     try:
         until(lambda: rests(made.door))
-        made.door.inputs()
-        made.door.turned()
+        made.door.read_inputs()
+        made.door.take_turns()
         yield made
     finally:
         made.close()
@@ -170,14 +170,14 @@ SAVED_S = 2.1
 def rests(door: Door) -> bool:
     """Whether it may be pulsed; not while it is lost."""
     with contextlib.suppress(DoorLost):
-        return door.resting()
+        return door.settle()
     return False
 
 
 def lost(door: Door) -> str:
     """Why it is lost; empty: it is not."""
     try:
-        door.resting()
+        door.settle()
     except DoorLost as why:
         return str(why)
     return ""

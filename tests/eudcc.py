@@ -17,20 +17,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from edge.clock.time_interval import Interval
-from edge.judge.foreign import Foreign, eu_certificate
+from edge.judge.foreign import ForeignIssuer, eu_certificate
 from edge.judge.verdict import Place, Recogniser, Verdict, judge_foreign
 from edge.wire.code import base45_encode
-from edge.wire.eu_documents import EVIDENCE, Evidence, Key, KeyList, Row, Terms
-from edge.wire.trust import Issuer
+from edge.wire.eu_documents import EVIDENCE, EuKey, EuKeyList, EuRow, EuTerms, Evidence
+from edge.wire.trust import IssuerEntry
 from provisioning import foreign
 
 FOLDER = Path(__file__).parent / "vectors" / "eu-dcc"
 COVID = "840539006"
 PLACE = Place(site="campus", unit="north-1", groups=frozenset({"campus/north"}))
 ANYTHING = (
-    Row("vaccination", "green", (COVID,), doses="any"),
-    Row("test", "green", (COVID,), results=("260415000", "260373001")),
-    Row("recovery", "green", (COVID,)),
+    EuRow("vaccination", "green", (COVID,), doses="any"),
+    EuRow("test", "green", (COVID,), results=("260415000", "260373001")),
+    EuRow("recovery", "green", (COVID,)),
 )
 """The widest mapping there is: all that is signed and current is green."""
 
@@ -65,14 +65,14 @@ def published() -> tuple[Published, ...]:
     return tuple(Published.read(path) for path in sorted(FOLDER.glob("*.json")))
 
 
-def issuer(rows: tuple[Row, ...] = ANYTHING, **more: Any) -> Issuer:
-    terms = msgspec.Raw(msgspec.json.encode(Terms(rows)))
+def issuer(rows: tuple[EuRow, ...] = ANYTHING, **more: Any) -> IssuerEntry:
+    terms = msgspec.Raw(msgspec.json.encode(EuTerms(rows)))
     said = {"name": "eu", "keys": [], "longest_life_s": 2**32 - 1, "format": "hc1", "terms": terms}
-    return Issuer(**said | more)
+    return IssuerEntry(**said | more)
 
 
-def recogniser(keys: KeyList, rows: tuple[Row, ...] = ANYTHING, **more: Any) -> Recogniser:
-    return eu_certificate.recogniser([Foreign(issuer(rows, **more), foreign.write(keys))])
+def recogniser(keys: EuKeyList, rows: tuple[EuRow, ...] = ANYTHING, **more: Any) -> Recogniser:
+    return eu_certificate.recogniser([ForeignIssuer(issuer(rows, **more), foreign.write(keys))])
 
 
 def at(at_s: int, error_s: int = 0) -> Interval:
@@ -133,7 +133,7 @@ def spki(private: ec.EllipticCurvePrivateKey) -> str:
     return base64.b64encode(public).decode()
 
 
-def key(evidence: tuple[Evidence, ...] = EVIDENCE, kid: bytes = KID, **more: Any) -> Key:
+def key(evidence: tuple[Evidence, ...] = EVIDENCE, kid: bytes = KID, **more: Any) -> EuKey:
     said = {
         "kid": base64.b64encode(kid).decode(),
         "algorithm": "ES256",
@@ -143,7 +143,7 @@ def key(evidence: tuple[Evidence, ...] = EVIDENCE, kid: bytes = KID, **more: Any
         "until_s": ISSUED_S + 730 * 86400,
         "evidence": evidence,
     }
-    return Key(**said | more)
+    return EuKey(**said | more)
 
 
 def payload(kind: str, entry: dict[str, Any], **claims: Any) -> bytes:
@@ -181,7 +181,7 @@ def text(kind: str, entry: dict[str, Any], **claims: Any) -> bytes:
 
 def judged(symbol: bytes, at_s: int, error_s: int = 0, **more: Any) -> Verdict:
     """The verdict of a recogniser that has our one key and, unless said, takes anything."""
-    keys = KeyList((more.pop("key", key()),))
+    keys = EuKeyList((more.pop("key", key()),))
     return judge_foreign(recogniser(keys, **more).read(symbol), PLACE, at(at_s, error_s))
 
 

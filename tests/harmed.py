@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from edge.sight import __main__ as program
-from edge.sight.cascade import Result
+from edge.sight.cascade import CascadeResult
 from edge.sight.frame import Luma
-from edge.sight.live import Live
+from edge.sight.live_reading import Live
 
 SECRET = "DC1:NOBODY-MAY-READ-THIS"  # noqa: S105 -- stands for what a code says
 
@@ -92,7 +92,7 @@ _luma: Luma = np.zeros((1, 1), np.uint8)
 _look = Live.look
 
 
-def look(live: Live, luma: Luma, seen_s: float) -> Result:
+def look(live: Live, luma: Luma, seen_s: float) -> CascadeResult:
     """The fault that the frame names, then the frame."""
     global _luma
     _luma = luma

@@ -6,8 +6,8 @@ from itertools import count
 import numpy as np
 import zxingcpp
 
-from edge.look.tee import Tee
-from edge.look.watch import View, Watch
+from edge.look.frame_tap import Tee
+from edge.look.watch import LookView, Watch
 from edge.sight.frame import Corners, Exposure, Frame, Luma, Sighting, Symbol
 from tests import scenes
 
@@ -90,7 +90,7 @@ def corners(found: zxingcpp.Barcode) -> Corners:
     return tuple((c.x, c.y) for c in (p.top_left, p.top_right, p.bottom_right, p.bottom_left))
 
 
-def view(*lumas: Luma, exposure: Exposure | None = None, at_s: Sequence[float] = ()) -> View:
+def view(*lumas: Luma, exposure: Exposure | None = None, at_s: Sequence[float] = ()) -> LookView:
     """What is told after all of `lumas`, seen at these seconds."""
     at_s = at_s or [100 + n / RATE for n in range(len(lumas))]
     tee = Tee(Listed(lumas, exposure, at_s))

@@ -15,7 +15,7 @@ from tuf.api.metadata import Metadata, MetaFile, Snapshot, Timestamp
 
 from edge.wire import keys, repository, trust
 from edge.wire.keys import PrivateKey
-from edge.wire.repository import Online, Role
+from edge.wire.repository import OnlineKeys, Role
 
 DAY_S = 86400
 
@@ -59,7 +59,7 @@ class Realm:
         self.files: dict[str, bytes] = {}
         self.root_keys, self.targets_keys = three("root"), three("targets")
         self.issuers_keys = three("issuers")
-        self.online = Online(key("snapshot"), key("timestamp"))
+        self.online = OnlineKeys(key("snapshot"), key("timestamp"))
         self.owners = {f"site/{site}": key(f"site {site}")}
         for issuer in document.issuers:
             self.owners[f"status/{issuer.name}"] = key(f"status {issuer.name}")

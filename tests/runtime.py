@@ -27,7 +27,7 @@ def runtime() -> Iterator[Path]:
     try:
         long_ago = Now(interval(time.time()), monotonic_s() - PLAIN.passback_s)
         memory = Lane(os.urandom(32), long_ago, Sensors(), None)
-        RamFile(folder).save(memory.saved())
+        RamFile(folder).save(memory.to_save())
         yield folder
     finally:
         shutil.rmtree(folder)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import zxingcpp
 
-from edge.adapters.camera.camera_eyes import CameraEyes
+from edge.adapters.camera.camera_scanner import CameraScanner
 from edge.sight.frame import Luma, Sighting
 from edge.sight.tracks import KEPT_S
 from tests.lens import Lens
@@ -56,7 +56,7 @@ class Soaked:
 def soak(frames: int, seed: int) -> Soaked:
     """Show `frames` frames as fast as they are decoded, from `seed`."""
     rng, lens = np.random.default_rng(seed), Lens()
-    eyes = CameraEyes(lens, "both", deadline_s=10)  # it runs beside other work
+    eyes = CameraScanner(lens, "both", deadline_s=10)  # it runs beside other work
     soaked = Soaked()
     pids = set()
     lately: deque[str | None] = deque(maxlen=1 + int(KEPT_S * FRAMES_PER_S))
@@ -109,7 +109,7 @@ def frame(number: int, rng: np.random.Generator) -> tuple[Luma, str | None, bool
     return luma, said, kind != 2
 
 
-def _sighted(eyes: CameraEyes) -> Sighting:
+def _sighted(eyes: CameraScanner) -> Sighting:
     end_s = time.monotonic() + 30
     while (told := eyes.latest()) is None:
         assert time.monotonic() < end_s, "nothing was sighted"

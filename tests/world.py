@@ -14,32 +14,32 @@ from pathlib import Path
 import msgspec
 
 from edge import BUILT_S
-from edge.adapters.storage.counts import DiskStore
+from edge.adapters.storage.counts import DiskCountStore
 from edge.adapters.storage.ram import ProcessMemory
 from edge.adapters.system_clock import SAVE_EVERY_S
 from edge.clock.time_interval import (
-    Kept,
     Now,
     Reckoning,
     Relation,
     RtcReading,
-    Span,
+    StoredClock,
     Sync,
+    TimeSpan,
     interval,
 )
 from edge.doorway.door_alarms import GRACE_S, SHUT_S, TOLD_S
-from edge.doorway.input_levels import Inputs
-from edge.doorway.light_signals import DoorAction, Signal
+from edge.doorway.door_signals import DoorAction, Signal
+from edge.doorway.input_levels import InputLevels
 from edge.judge import selftest
 from edge.judge.ports import TrustSource
 from edge.judge.site_decision import Decision
-from edge.judge.verdict import Believed, Place, Verdict
-from edge.loop import Loop, Settings, World
+from edge.judge.verdict import Place, TrustState, Verdict
+from edge.loop import Loop, Ports, UnitSettings
 from edge.parts import CameraLost, DoorLost
 from edge.passing.lane import Lane, Sensors
 from edge.sight.frame import Sighting, Symbol
 from edge.wire import holder, keys, report, status, trust
-from edge.wire.code import Code, Colour, Status, encode
+from edge.wire.code import Code, Colour, StatusEntry, encode
 from edge.wire.door_inputs import INPUTS
 from edge.wire.rules import PLAIN, DoorRules
 from tests.levels import but
@@ -138,7 +138,7 @@ class People:
             exp_s=iat_s + 3600,
             aud=("harbour",) if kind == "elsewhere" else (),
             scope=self.scopes[who],
-            status=None if bit is None else Status(bit, LIST),
+            status=None if bit is None else StatusEntry(bit, LIST),
         )
         signer = self.stranger if kind == "stranger" else self.city
         if kind == "forged":
@@ -216,7 +216,7 @@ class Street:
         self.pulses: list[tuple[float, int]] = []
         self.actions: list[tuple[float, Signal]] = []
         self.leaf = Leaf(self, exits) if exits is not None else None
-        self.said = Inputs()  # by the door, beside its leaf
+        self.said = InputLevels()  # by the door, beside its leaf
         self.shown_until_s = 0.0  # a signal for a person
         self.centre = Centre(self)
         self.camera_lost = self.door_lost = False
@@ -224,15 +224,15 @@ class Street:
         self.lamp: list[bool] = []  # what was asked of the illuminator
         self.rules: DoorRules = PLAIN
         self.documents: TrustSource | None = None  # None: `newer`
-        self.newer: list[Believed] = []  # what trust documents bring next
+        self.newer: list[TrustState] = []  # what trust documents bring next
         self.misled = False  # whether somebody has turned the RTC since the last sync
         self.boots = 0
-        self.known_answers: Callable[[], str | None] = selftest.wrong
+        self.known_answers: Callable[[], str | None] = selftest.failure_sentence
         document = trust.Issuers(
             version=1,
             signed_s=START_S - 86400,
             issuers=[
-                trust.Issuer(
+                trust.IssuerEntry(
                     name="city",
                     keys=[
                         trust.IssuerKey(
@@ -249,19 +249,19 @@ class Street:
         lister = keys.private_key(b"l" * 32)
         listed = status.write(REVOKED, 2000, LIST, START_S - 3600, lister)
         self.lists = {("city", LIST): status.read(listed, [lister.public], LIST)}
-        self.kept = self._commissioned() if rtc else Kept()
+        self.kept = self._commissioned() if rtc else StoredClock()
         self.memory = ProcessMemory()
-        self.synced_span: Span | None = None
+        self.synced_span: TimeSpan | None = None
         long_ago = Now(interval(self.wall_s), self.monotonic_s - PLAIN.passback_s)
-        self.memory.save(Lane(bytes(32), long_ago, Sensors(), None).saved())
+        self.memory.save(Lane(bytes(32), long_ago, Sensors(), None).to_save())
         self.boot()
 
     def boot(self) -> None:
         """The program starts: the disk is what it was, and so is the file in RAM."""
         self.boots += 1
         rng = random.Random(f"unit {self.seed} {self.boots}")
-        self.store = DiskStore(self.folder, f"{SITE}/{UNIT}", rng)
-        world = World(
+        self.store = DiskCountStore(self.folder, f"{SITE}/{UNIT}", rng)
+        world = Ports(
             Watch(self),
             self,
             self,
@@ -270,7 +270,7 @@ class Street:
             self.memory,
             self.documents or Post(self),
         )
-        settings = Settings(
+        settings = UnitSettings(
             unlock_ms=UNLOCK_MS,
             report_s=60,
             held_s=HELD_S,
@@ -295,8 +295,8 @@ class Street:
         self.rules = rules
         self.newer.append(self._believed())
 
-    def _believed(self) -> Believed:
-        return Believed(
+    def _believed(self) -> TrustState:
+        return TrustState(
             self.trust,
             rules=self.rules,
             lists=self.lists,
@@ -304,11 +304,11 @@ class Street:
             signed_s=START_S - 3600,
         )
 
-    def _commissioned(self) -> Kept:
+    def _commissioned(self) -> StoredClock:
         """What the first start left: somebody was there, and a network."""
         shown_s = int(self.wall_s + self.rtc_ahead_s)
         offset_ms = round(1000 * (self.wall_s - shown_s - 0.5))
-        return Kept(int(self.wall_s) - 60, 0, Relation(shown_s, offset_ms, 1500, shown_s))
+        return StoredClock(int(self.wall_s) - 60, 0, Relation(shown_s, offset_ms, 1500, shown_s))
 
     def rtc(self) -> RtcReading | None:
         """What the unit's RTC shows."""
@@ -441,7 +441,7 @@ class Street:
         if action.unlock_ms:
             self.pulses.append((self.monotonic_s, action.unlock_ms))
 
-    def resting(self) -> bool:
+    def settle(self) -> bool:
         if self.door_lost:
             raise DoorLost("the pins are gone")
         return not self.pulses or self.monotonic_s - self.pulses[-1][0] > UNLOCK_MS / 1000
@@ -451,12 +451,12 @@ class Street:
             raise DoorLost("the pins are gone")
         self.lamp.append(on)
 
-    def inputs(self) -> Inputs:
+    def read_inputs(self) -> InputLevels:
         if self.door_lost:
             raise DoorLost("the pins are gone")
         return self.leaf.says(self.said) if self.leaf else self.said
 
-    def turned(self) -> tuple[int, int]:
+    def take_turns(self) -> tuple[int, int]:
         turns, self.turns = self.turns, 0
         return turns, 0
 
@@ -490,7 +490,7 @@ class Leaf:
         """Open for too long, by one person or by several."""
         return self.street.monotonic_s - self.shut_s > HELD_S
 
-    def says(self, said: Inputs) -> Inputs:
+    def says(self, said: InputLevels) -> InputLevels:
         pressed = self.street.monotonic_s - self.pressed_s < 2 * TICK_S
         return but(said, contact=self.open, exit_button=pressed)
 
@@ -554,23 +554,23 @@ class Watch:
 
     def read(self) -> Now:
         street, known = self.street, self.reckoning
-        known.seen(street.rtc())
+        known.take_rtc(street.rtc())
         at_s = street.monotonic_s
         if known.rtc == "broken" and street.kept.relation is not None:
-            street.kept = known.kept(at_s)
+            street.kept = known.to_store(at_s)
         if at_s >= self.save_due_s:
             self.save_due_s = at_s + SAVE_EVERY_S
-            street.kept = known.kept(at_s)
+            street.kept = known.to_store(at_s)
         now = Now(known.at(at_s), at_s, known.powered_s(at_s), known.rtc)
         true = now.interval.earliest_s <= street.wall_s <= now.interval.latest_s
         assert true or street.misled, f"the true time is {street.wall_s} and not in {now.interval}"
         return now
 
-    def synced(self, sync: Sync) -> None:
-        self.reckoning.synced(sync, self.street.rtc())
+    def note_sync(self, sync: Sync) -> None:
+        self.reckoning.take_sync(sync, self.street.rtc())
         self.street.misled = False
         self.street.synced_span = self.reckoning.sync
-        self.street.kept = self.reckoning.kept(self.street.monotonic_s)
+        self.street.kept = self.reckoning.to_store(self.street.monotonic_s)
 
 
 @dataclass
@@ -579,7 +579,7 @@ class Post:
 
     street: Street
 
-    def latest(self) -> Believed | None:
+    def latest(self) -> TrustState | None:
         newer, self.street.newer = self.street.newer, []
         return newer[-1] if newer else None
 
@@ -619,17 +619,17 @@ class Centre:
             for _ in range(2 if self.rng.random() < self.street.troubles.repeats else 1):
                 self._collect(report.decode_counts(payload))
         if leaf == "ask":
-            answer = report.Answer(
+            answer = report.TimeAnswer(
                 site=SITE,
                 unit=UNIT,
-                nonce=report.decode_ask(payload).nonce,
+                nonce=report.decode_time_request(payload).nonce,
                 time_ms=round(1000 * self.street.wall_s) + 100,
                 error_ms=200,
             )
             due_s = self.street.monotonic_s + 0.2
-            self.answers.append((due_s, report.sign_answer(answer, self.time_key)))
+            self.answers.append((due_s, report.sign_time_answer(answer, self.time_key)))
 
-    def _collect(self, counts: report.Counts) -> None:
+    def _collect(self, counts: report.CountsReport) -> None:
         self.fresh += counts.cells
         for cell in counts.cells:
             key = (counts.installation, cell.number)
@@ -669,7 +669,7 @@ class Line:
         if self.street.centre.up:
             self.street.centre.publish(leaf, payload)
 
-    def received(self) -> list[tuple[report.Leaf, bytes]]:
+    def take_received(self) -> list[tuple[report.Leaf, bytes]]:
         centre, now_s = self.street.centre, self.street.monotonic_s
         come: list[tuple[report.Leaf, bytes]] = [
             ("ack", payload) for at_s, payload in centre.acks if at_s <= now_s

@@ -24,7 +24,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.clock.time_interval import Interval
 from edge.wire import report, repository
-from edge.wire.unit import Broker, ConfigError, Unit
+from edge.wire.unit import BrokerConfig, ConfigError, UnitConfig
 
 log = logging.getLogger("menshen")
 
@@ -42,8 +42,8 @@ class MqttUplink:
 
     def __init__(
         self,
-        unit: Unit,
-        broker: Broker,
+        unit: UnitConfig,
+        broker: BrokerConfig,
         installation: str,
         session: int,
         time: Callable[[], Interval],
@@ -64,7 +64,7 @@ class MqttUplink:
 
         def state(online: bool) -> bytes:
             return report.encode(
-                report.State(online=online, session=session, installation=installation)
+                report.StateReport(online=online, session=session, installation=installation)
             )
 
         self._birth = state(True)
@@ -91,7 +91,7 @@ class MqttUplink:
         if self._connected:
             self._client.publish(self._topic(leaf), payload, qos=0 if leaf == "ask" else 1)
 
-    def received(self) -> list[tuple[report.DownLeaf, bytes]]:
+    def take_received(self) -> list[tuple[report.DownLeaf, bytes]]:
         """What came down since the last call."""
         return [self._received.popleft() for _ in range(len(self._received))]
 
@@ -254,7 +254,7 @@ def _seconds(certificate: dict[str, Any]) -> tuple[float, float]:
     )
 
 
-def _tls(broker: Broker) -> ssl.SSLContext:
+def _tls(broker: BrokerConfig) -> ssl.SSLContext:
     """TLS 1.2 and later, our authority alone, our own certificate, no question about dates."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.verify_flags |= NO_CHECK_TIME

@@ -14,12 +14,12 @@ FAILURES = (OSError, termios.error, ValueError)
 _GONE = (errno.EIO, errno.ENXIO, errno.ENODEV)
 
 
-def opened(port: str, baud: int, wait_s: float = 0.0) -> serial.Serial:
+def open_port(port: str, baud: int, wait_s: float = 0.0) -> serial.Serial:
     """Open `port`; a read waits for `wait_s` at most. Raises one of FAILURES."""
     return serial.Serial(port, baud, timeout=wait_s, exclusive=True)
 
 
-def trouble(port: str, of: str, error: Exception) -> str:
+def error_sentence(port: str, of: str, error: Exception) -> str:
     """What to do about `error` at the port of `of`, as "the controller"."""
     number = getattr(error, "errno", None)
     if number == errno.ENOENT:

@@ -13,9 +13,9 @@ import msgspec
 from edge.adapters import kernel_clock
 from edge.adapters.rtc import SysfsRtc
 from edge.adapters.storage.clock_slots import Slots, SlotsLost
-from edge.clock.time_interval import Interval, Now, Reckoning, Span, Sync
+from edge.clock.time_interval import Interval, Now, Reckoning, Sync, TimeSpan
 from edge.parts import StoreLost
-from edge.passing.ports import Memory
+from edge.passing.ports import RestartMemory
 from edge.wire.decode import MESSAGE_LEN_MAX, DecodeError, decode_json
 
 log = logging.getLogger("menshen")
@@ -43,7 +43,7 @@ class SystemClock:
         rtc: SysfsRtc,
         rtc_ppm: float,
         system: bool = False,
-        memory: Memory | None = None,
+        memory: RestartMemory | None = None,
     ) -> None:
         """`system`: the system's clock counts, because chrony with NTS keeps it; `memory`: of
         this boot, for the last sync.
@@ -69,7 +69,7 @@ class SystemClock:
         now_s = monotonic_s()
         if now_s >= self._look_due_s:
             self._look_due_s = now_s + LOOK_EVERY_S
-            self._tell(self._reckoning.seen(self._rtc.read()))
+            self._tell(self._reckoning.take_rtc(self._rtc.read()))
             self._ask_system()
             now_s = monotonic_s()
             if self._reckoning.rtc == "broken" and self._stored.relation is not None:
@@ -87,13 +87,13 @@ class SystemClock:
         """The time alone; any thread may ask."""
         return self._reckoning.at(monotonic_s())
 
-    def synced(self, sync: Sync) -> None:
+    def note_sync(self, sync: Sync) -> None:
         """Take a signed answer, and write it down at once if it says much that is new."""
-        told = self._reckoning.synced(sync, self._rtc.read())
+        told = self._reckoning.take_sync(sync, self._rtc.read())
         self._tell(told)
         self._remember()
         now_s = monotonic_s()
-        known = self._reckoning.kept(now_s)
+        known = self._reckoning.to_store(now_s)
         related = known.relation is not None and self._stored.relation is None
         if told or related or known.floor_s - self._stored.floor_s > SAVE_EVERY_S + WORTH_S:
             self._save(now_s)
@@ -101,14 +101,14 @@ class SystemClock:
     def close(self) -> None:
         """Write down what is known, unless that was done just now."""
         now_s = monotonic_s()
-        known = self._reckoning.kept(now_s)
+        known = self._reckoning.to_store(now_s)
         if known.powered_s - self._stored.powered_s > WORTH_S:
             self._save(now_s)
 
     def _ask_system(self) -> None:
         said = kernel_clock.read() if self._system else None
         if said is not None:
-            self._tell(self._reckoning.synced(said, self._rtc.read(), "system"))
+            self._tell(self._reckoning.take_sync(said, self._rtc.read(), "system"))
 
     def _remember(self) -> None:
         """The last sync, over a restart of the program and not over a power cut."""
@@ -122,7 +122,7 @@ class SystemClock:
 
     def _save(self, now_s: float) -> None:
         self._save_due_s = now_s + SAVE_EVERY_S
-        self._stored = self._reckoning.kept(now_s)
+        self._stored = self._reckoning.to_store(now_s)
         try:
             self._slots.save(self._stored)
         except SlotsLost as error:
@@ -135,12 +135,12 @@ class SystemClock:
             log.warning("%s", sentence)
 
 
-def _span(remembered: bytes | None) -> Span | None:
+def _span(remembered: bytes | None) -> TimeSpan | None:
     """What `_remember` wrote; None for what it did not write."""
     if remembered is None:
         return None
     try:
-        span = decode_json(remembered, Span, MESSAGE_LEN_MAX)
+        span = decode_json(remembered, TimeSpan, MESSAGE_LEN_MAX)
     except DecodeError:
         return None
     ends = (span.earliest_s, span.latest_s, span.monotonic_s)

@@ -5,7 +5,7 @@ import math
 from edge.clock.time_interval import DRIFT_PPM, Interval, Now
 
 
-class Floors:
+class IssuerFloors:
     """The newest `iat` that each issuer key has signed: true time is not before it.
 
     A floor counts for codes of its own key alone: a key that signs ahead harms no other issuer.
@@ -15,7 +15,7 @@ class Floors:
     def __init__(self) -> None:
         self._floors: dict[bytes, tuple[float, int, float]] = {}  # key: (iat, cap, monotonic)
 
-    def raised(self, key: bytes, iat_s: int, until_s: int, now: Now) -> None:
+    def raise_to(self, key: bytes, iat_s: int, until_s: int, now: Now) -> None:
         """A code of `key` with this `iat_s` was verified; `until_s` ends the key's window."""
         if iat_s > now.interval.latest_s:
             return
@@ -30,7 +30,7 @@ class Floors:
             return now.interval
         return Interval(math.floor(floor_s), now.interval.latest_s, now.interval.source)
 
-    def synced(self, now: Now) -> None:
+    def note_sync(self, now: Now) -> None:
         """After an authenticated sync: what lies above its latest was wrong."""
         latest_s = now.interval.latest_s
         self._floors = {k: f for k, f in self._floors.items() if self._floor_s(k, now) <= latest_s}

@@ -11,5 +11,5 @@ class Clock(Protocol):
     def read(self) -> Now:
         """One reading; the loop takes one a tick."""
 
-    def synced(self, sync: Sync) -> None:
+    def note_sync(self, sync: Sync) -> None:
         """Take an authenticated sync; what it contradicts is logged."""

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, replace
 
 from edge import BUILT_S
-from edge.wire.report import Rtc, Source
+from edge.wire.report import ClockSource, RtcState
 
 NEVER_S = 2**62
 """An unbounded `latest_s`: this unit cannot say how late it may be."""
@@ -39,7 +39,7 @@ class Interval:
 
     earliest_s: int
     latest_s: int
-    source: Source
+    source: ClockSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Now:
     interval: Interval
     monotonic_s: float  # seconds since any fixed point; goes on where the interval steps
     powered_s: float = 0.0  # seconds that this unit has run, over all starts
-    rtc: Rtc = "none"
+    rtc: RtcState = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +81,16 @@ class Relation:
     error_ms: int
     seen_s: int  # the newest that it showed, and was still believed
 
-    def span(self, reading: RtcReading, ppm: float) -> "Span":
+    def span(self, reading: RtcReading, ppm: float) -> "TimeSpan":
         """The true time when the RTC showed `reading`; it may have drifted by `ppm` meanwhile."""
         middle_s = reading.rtc_s + self.offset_ms / 1000 + 0.5  # within the second it shows
         error_s = self.error_ms / 1000 + 0.5 + RTC_READ_S
         error_s += abs(reading.rtc_s - self.rtc_s) * ppm * 1e-6
-        return Span(middle_s - error_s, middle_s + error_s, reading.monotonic_s)
+        return TimeSpan(middle_s - error_s, middle_s + error_s, reading.monotonic_s)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredClock:
     """What outlives a power cut: nothing in it moves with a passage."""
 
     floor_s: int = 0  # the true time was certainly this or later
@@ -99,27 +99,27 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeSpan:
     """At `monotonic_s` the true time lay in [earliest_s, latest_s]: fractions of seconds."""
 
     earliest_s: float
     latest_s: float  # may be infinite
     monotonic_s: float
 
-    def at(self, monotonic_s: float) -> "Span":
+    def at(self, monotonic_s: float) -> "TimeSpan":
         """The same at another moment: moved on, and wider by the drift."""
         passed_s = monotonic_s - self.monotonic_s
         drift_s = abs(passed_s) * DRIFT_PPM * 1e-6
-        return Span(
+        return TimeSpan(
             self.earliest_s + passed_s - drift_s, self.latest_s + passed_s + drift_s, monotonic_s
         )
 
-    def narrowed(self, other: "Span") -> "Span | None":
+    def narrowed(self, other: "TimeSpan") -> "TimeSpan | None":
         """What both allow, at the moment of `other`; None: they contradict each other."""
         mine = self.at(other.monotonic_s)
         earliest_s = max(mine.earliest_s, other.earliest_s)
         latest_s = min(mine.latest_s, other.latest_s)
-        return Span(earliest_s, latest_s, other.monotonic_s) if earliest_s <= latest_s else None
+        return TimeSpan(earliest_s, latest_s, other.monotonic_s) if earliest_s <= latest_s else None
 
 
 class Reckoning:
@@ -127,25 +127,25 @@ class Reckoning:
 
     def __init__(
         self,
-        kept: Kept,
+        kept: StoredClock,
         rtc: RtcReading | None,
         monotonic_s: float,
         rtc_ppm: float,
-        sync: Span | None = None,
+        sync: TimeSpan | None = None,
     ) -> None:
         """`monotonic_s` and what every method takes as such are seconds since power-on.
 
         `sync`: what a program before this one knew in this boot, when it was last synced.
         """
-        self.rtc: Rtc = "none"
+        self.rtc: RtcState = "none"
         self.told: str | None = None  # what was wrong at the start
         self._kept = kept
         self._ppm = rtc_ppm
         self._start_s = monotonic_s
         self._relation = kept.relation
         self._first: RtcReading | None = rtc  # the RTC is held against monotonic time from here
-        self._source: Source = "floor" if kept.floor_s > BUILT_S else "build"
-        self._span = Span(max(BUILT_S, kept.floor_s), math.inf, monotonic_s)
+        self._source: ClockSource = "floor" if kept.floor_s > BUILT_S else "build"
+        self._span = TimeSpan(max(BUILT_S, kept.floor_s), math.inf, monotonic_s)
         if sync is not None and sync.monotonic_s <= monotonic_s and sync.latest_s >= BUILT_S:
             now = sync.at(monotonic_s)  # a sync wins over a floor
             self._span = now.narrowed(self._span) or now
@@ -161,7 +161,7 @@ class Reckoning:
         return Interval(math.floor(now.earliest_s), latest_s, self._source)
 
     @property
-    def sync(self) -> Span | None:
+    def sync(self) -> TimeSpan | None:
         """What is known since the last authenticated sync, for the next program of this boot."""
         return self._span if self._source == "sync" else None
 
@@ -169,15 +169,15 @@ class Reckoning:
         """Seconds that this unit has run, over all starts."""
         return self._kept.powered_s + monotonic_s - self._start_s
 
-    def kept(self, monotonic_s: float) -> Kept:
+    def to_store(self, monotonic_s: float) -> StoredClock:
         """What to write down now, against a power cut."""
         relation = self._relation
         if relation is not None and monotonic_s < SETTLED_S:
             relation = self._kept.relation
         earliest_s = max(BUILT_S, self.at(monotonic_s).earliest_s)
-        return Kept(earliest_s, int(self.powered_s(monotonic_s)), relation)
+        return StoredClock(earliest_s, int(self.powered_s(monotonic_s)), relation)
 
-    def seen(self, rtc: RtcReading | None) -> str | None:
+    def take_rtc(self, rtc: RtcReading | None) -> str | None:
         """Hold the RTC against the monotonic clock, and let it narrow the interval.
 
         It drifts less: a unit without a network is better off with it after some days.
@@ -196,12 +196,12 @@ class Reckoning:
             self.rtc = "unrelated" if self._relation is None else "ok"
         return self._ask_rtc(rtc)
 
-    def synced(self, sync: Sync, rtc: RtcReading | None, by: Source = "sync") -> str | None:
+    def take_sync(self, sync: Sync, rtc: RtcReading | None, by: ClockSource = "sync") -> str | None:
         """Take an authenticated sync: it wins over all but the build's date.
 
         `by` "system": a system clock that its owner vouches for; it gives way to a signed answer.
         """
-        said = Span(sync.time_s - sync.error_s, sync.time_s + sync.error_s, sync.monotonic_s)
+        said = TimeSpan(sync.time_s - sync.error_s, sync.time_s + sync.error_s, sync.monotonic_s)
         if said.latest_s < BUILT_S:
             return f"a time before this version was made is not believed ({sync.time_s:.0f})"
         both = self._span.narrowed(said)
@@ -213,7 +213,7 @@ class Reckoning:
             told = f"this unit's time was {off_s:.0f} s {'behind' if ahead else 'ahead'}"
             if by == "system" and self._source == "sync":
                 return f"{told} of the system's clock, which is not believed against a signed time"
-            both = Span(max(BUILT_S, said.earliest_s), said.latest_s, said.monotonic_s)
+            both = TimeSpan(max(BUILT_S, said.earliest_s), said.latest_s, said.monotonic_s)
             told = f"{told}; it has been put right"
         self._span = both
         self._source = "sync" if self._source == "sync" else by

@@ -20,12 +20,12 @@ JITTER = 0.1  # of each wait: a city's units do not ask in step
 
 
 @dataclass(frozen=True, slots=True)
-class _Open:
+class _PendingRequest:
     nonce: str
     asked_s: float  # monotonic
 
 
-class Asking:
+class TimeRequester:
     """One unit's questions. `rng` must be the system's: who foresees a nonce can ask before."""
 
     def __init__(
@@ -34,12 +34,12 @@ class Asking:
         self._site, self._unit, self._session = site, unit, session
         self._time_key = time_key
         self._rng = rng
-        self._open: _Open | None = None
+        self._open: _PendingRequest | None = None
         self._was_connected = False
         self._due_s = float("-inf")
         self._backoff = Backoff(AGAIN_S, EVERY_S, JITTER, rng)
 
-    def message(self, connected: bool, now: Now) -> bytes | None:
+    def take_request(self, connected: bool, now: Now) -> bytes | None:
         """What to send as `ask` now, at each connection and about hourly; None: nothing yet."""
         reconnected = connected and not self._was_connected
         self._was_connected = connected
@@ -48,17 +48,17 @@ class Asking:
         waiting = self._open and now.monotonic_s - self._open.asked_s <= ANSWER_S_MAX
         if not connected or waiting or (now.monotonic_s < self._due_s and not reconnected):
             return None
-        self._open = _Open(self._rng.randbytes(16).hex(), now.monotonic_s)
+        self._open = _PendingRequest(self._rng.randbytes(16).hex(), now.monotonic_s)
         self._due_s = now.monotonic_s + self._backoff.take_wait_s()
-        return report.encode(report.Ask(session=self._session, nonce=self._open.nonce))
+        return report.encode(report.TimeRequest(session=self._session, nonce=self._open.nonce))
 
-    def answered(self, payload: bytes, now: Now) -> Sync | None:
+    def take_answer(self, payload: bytes, now: Now) -> Sync | None:
         """The sync that an `answer` is worth; None: it answers no open question.
 
         `now` must be read after `payload` was taken: what arrives in the middle of a tick was
         written after the tick began. Raises ReportError.
         """
-        answer = report.verify_answer(payload, self._time_key)
+        answer = report.verify_time_answer(payload, self._time_key)
         asked = self._open
         if asked is None or (answer.site, answer.unit) != (self._site, self._unit):
             return None

@@ -7,7 +7,7 @@ somebody's ordinary way in or out. The terms are the field's: *door forced open*
 
 from dataclasses import dataclass
 
-from edge.doorway.input_levels import Inputs
+from edge.doorway.input_levels import InputLevels
 from edge.wire.door_inputs import INPUTS
 from edge.wire.report import ALARMS, Alarm
 
@@ -33,20 +33,20 @@ REMIND_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class AlarmChange:
     """What is to be told now."""
 
     alarms: tuple[Alarm, ...] = ()  # in the order of `report.Alarm`
     remind: bool = False  # the buzzer asks to shut the door; true until `reminded` is called
 
 
-class Doorway:
+class DoorAlarms:
     """One door. Its state is a few moments; nothing of it outlives the program."""
 
     def __init__(self, held_s: float) -> None:
         """`held_s`: open for longer than this with nobody let through, it is held."""
         self._held_s = held_s
-        self._leaf = _Leaf()
+        self._leaf = _DoorLeaf()
         self._first = True
         self._excused_until_s = float("-inf")  # till when the leaf may be opened
         self._passed_s = float("-inf")  # when somebody was let through last
@@ -54,12 +54,12 @@ class Doorway:
         self._caused_s: dict[Alarm, float] = {}  # when each cause was there last
         self._remind_s = float("-inf")
 
-    def released(self, until_s: float) -> None:
+    def note_released(self, until_s: float) -> None:
         """The relay lets somebody through until `until_s`, monotonic seconds."""
         self._excused_until_s = max(self._excused_until_s, until_s + GRACE_S)
         self._passed_s = max(self._passed_s, until_s)
 
-    def tick(self, inputs: Inputs | None, at_s: float) -> Said:
+    def tick(self, inputs: InputLevels | None, at_s: float) -> AlarmChange:
         """What the door says at `at_s`, monotonic seconds; None: it cannot be asked.
 
         While it cannot, alarms stay as they are, and what opens at once afterwards was forced by
@@ -69,9 +69,9 @@ class Doorway:
             self._first = False
             self._excused_until_s = max(self._excused_until_s, at_s + EXIT_S)
         if inputs is None:
-            self._leaf = _Leaf()
+            self._leaf = _DoorLeaf()
             self._caused_s = dict.fromkeys(self._told(at_s), at_s)
-            return Said(self._told(at_s))
+            return AlarmChange(self._told(at_s))
         exit_pressed = inputs.level("exit_button")
         if exit_pressed:
             self._excused_until_s = max(self._excused_until_s, at_s + EXIT_S)
@@ -91,9 +91,9 @@ class Doorway:
         }
         causes |= {row.alarm: inputs.level(name) for name, row in INPUTS.items() if row.alarm}
         self._caused_s |= {alarm: at_s for alarm, there in causes.items() if there}
-        return Said(self._told(at_s), held and at_s >= self._remind_s)
+        return AlarmChange(self._told(at_s), held and at_s >= self._remind_s)
 
-    def reminded(self, at_s: float) -> None:
+    def note_reminded(self, at_s: float) -> None:
         """The buzzer has asked, at `at_s`."""
         self._remind_s = at_s + REMIND_S
 
@@ -108,24 +108,24 @@ class Doorway:
 
 
 @dataclass(frozen=True, slots=True)
-class _Leaf:
+class _DoorLeaf:
     """Open or shut, as far as the contact and its bouncing tell."""
 
     opened_s: float | None = None  # when it was opened; None: it is shut, or nobody knows
     closed_s: float | None = None  # since when the contact says shut again
     excused: bool = False  # somebody was let through
 
-    def seen(self, is_open: bool | None, at_s: float, may_open: bool) -> "_Leaf":
+    def seen(self, is_open: bool | None, at_s: float, may_open: bool) -> "_DoorLeaf":
         """What it is, now that the contact says `is_open`; `may_open`: people are let through."""
         if is_open is None or (self.opened_s is None and not is_open):
-            return _Leaf()
+            return _DoorLeaf()
         if self.opened_s is None:
-            return _Leaf(at_s, excused=may_open)
+            return _DoorLeaf(at_s, excused=may_open)
         closed_s = None if is_open else at_s if self.closed_s is None else self.closed_s
         if closed_s is not None and at_s - closed_s >= SHUT_S:
-            return _Leaf()
+            return _DoorLeaf()
         excused = self.excused or (may_open and not self._settled(at_s))
-        return _Leaf(self.opened_s, closed_s, excused)
+        return _DoorLeaf(self.opened_s, closed_s, excused)
 
     def forced(self, at_s: float) -> bool:
         """It stands open, and nobody was let through."""

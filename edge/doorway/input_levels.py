@@ -7,7 +7,7 @@ from edge.wire.door_inputs import Input
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
+class InputLevels:
     """What a door says now. Each level has held for 20 ms at least.
 
     A press that began and ended since the last call is reported once.

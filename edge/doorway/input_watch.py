@@ -2,8 +2,8 @@
 
 import logging
 
-from edge.doorway.door_alarms import Doorway
-from edge.doorway.input_levels import Inputs
+from edge.doorway.door_alarms import DoorAlarms
+from edge.doorway.input_levels import InputLevels
 from edge.doorway.ports import Door
 from edge.wire.report import ALARMS, Alarm
 
@@ -25,8 +25,8 @@ class DoorWatch:
     def __init__(self, door: Door, held_s: float) -> None:
         """`held_s`: seconds that the door may stand open before it is held."""
         self._door = door
-        self._doorway = Doorway(held_s)
-        self._inputs: Inputs | None = None
+        self._doorway = DoorAlarms(held_s)
+        self._inputs: InputLevels | None = None
         self.alarms: tuple[Alarm, ...] = ()
         self.remind = False  # the buzzer asks to shut the door
 
@@ -47,7 +47,7 @@ class DoorWatch:
         """
         self._inputs = None
         try:
-            self._inputs = self._door.inputs()
+            self._inputs = self._door.read_inputs()
         finally:
             state = self._doorway.tick(self._inputs, at_s)
             self.remind = state.remind
@@ -60,8 +60,8 @@ class DoorWatch:
 
     def note_released(self, until_s: float) -> None:
         """The relay lets somebody through until `until_s`, monotonic seconds."""
-        self._doorway.released(until_s)
+        self._doorway.note_released(until_s)
 
     def note_reminded(self, at_s: float) -> None:
         """The buzzer has asked to shut the door."""
-        self._doorway.reminded(at_s)
+        self._doorway.note_reminded(at_s)

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from edge.doorway.input_levels import Inputs
-from edge.doorway.light_signals import DoorAction
+from edge.doorway.door_signals import DoorAction
+from edge.doorway.input_levels import InputLevels
 
 
 class Door(Protocol):
@@ -12,7 +12,7 @@ class Door(Protocol):
     def apply(self, action: DoorAction) -> None:
         """Start `action` and return at once; it ends by itself. Raises DoorLost."""
 
-    def resting(self) -> bool:
+    def settle(self) -> bool:
         """Whether the relay is off and may be pulsed again: two openings are two pulses.
 
         Raises DoorLost while a pin cannot be set; each call tries to bring it to rest.
@@ -21,10 +21,10 @@ class Door(Protocol):
     def illuminate(self, on: bool) -> None:
         """Light what is held before the camera, or cease to. Raises DoorLost."""
 
-    def turned(self) -> tuple[int, int]:
+    def take_turns(self) -> tuple[int, int]:
         """Turns in and turns out since the last call; (0, 0) where no sensor is wired."""
 
-    def inputs(self) -> Inputs:
+    def read_inputs(self) -> InputLevels:
         """What the door says now. Raises DoorLost."""
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """Plays one signal at a time on lights and buzzer, and switches the illuminator."""
 
-from edge.doorway import light_signals
-from edge.doorway.light_signals import DoorAction, Signal
+from edge.doorway import door_signals
+from edge.doorway.door_signals import DoorAction, Signal
 from edge.doorway.ports import Door
 
 
@@ -29,8 +29,8 @@ class Display:
 
     def show_not_ready(self, at_s: float) -> None:
         """Flash *not ready* once. Raises DoorLost."""
-        self._not_ready_due_s = at_s + light_signals.NOT_READY_EVERY_S
-        self.show(light_signals.action(Signal.NOT_READY), at_s)
+        self._not_ready_due_s = at_s + door_signals.NOT_READY_EVERY_S
+        self.show(door_signals.action(Signal.NOT_READY), at_s)
 
     def illuminate(self, wanted: bool) -> None:
         """Switch the illuminator where it is not so yet. Raises DoorLost."""

@@ -8,12 +8,12 @@ has been powered on since it accepted them. The larger counts.
 from enum import IntEnum
 
 from edge.clock.time_interval import Now
-from edge.wire.rules import Ages
+from edge.wire.rules import DocumentAges
 
 HOUR_S = 3600
 
 
-class Step(IntEnum):
+class AgeStep(IntEnum):
     """Each step includes the ones before it."""
 
     FRESH = 0
@@ -27,13 +27,13 @@ def age_s(signed_s: int, accepted_s: float, now: Now) -> int:
     return max(now.interval.earliest_s - signed_s, int(now.powered_s - accepted_s), 0)
 
 
-def step(signed_s: int, until_s: int, accepted_s: float, ages: Ages, now: Now) -> Step:
+def step(signed_s: int, until_s: int, accepted_s: float, ages: DocumentAges, now: Now) -> AgeStep:
     """The step at `now` of documents signed at `signed_s` that expire at `until_s`."""
     if now.interval.earliest_s >= until_s:
-        return Step.EXPIRED
+        return AgeStep.EXPIRED
     old_s = age_s(signed_s, accepted_s, now)
     if old_s >= ages.expired_h * HOUR_S:
-        return Step.EXPIRED
+        return AgeStep.EXPIRED
     if old_s >= ages.old_h * HOUR_S:
-        return Step.OLD
-    return Step.STALE if old_s >= ages.stale_h * HOUR_S else Step.FRESH
+        return AgeStep.OLD
+    return AgeStep.STALE if old_s >= ages.stale_h * HOUR_S else AgeStep.FRESH

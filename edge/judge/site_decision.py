@@ -4,16 +4,16 @@ from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from edge.clock.time_interval import Now
-from edge.doorway.light_signals import Signal
+from edge.doorway.door_signals import Signal
 from edge.judge.verdict import Genuine, Reason, Refused, Verdict
 from edge.wire.code import Colour
-from edge.wire.hours import certainly
 from edge.wire.report import Category
 from edge.wire.rules import SLOW, Choice, DoorRules
-from edge.wire.rules import Unsure as RuleOfUnsure
+from edge.wire.rules import UnsureRules as RuleOfUnsure
+from edge.wire.timetable import certainly
 
 UnsureKind = Literal["time", "status", "trust", "start"]
-"""What a door may not know and a site may decide about (`edge.wire.rules.Unsure`)."""
+"""What a door may not know and a site may decide about (`edge.wire.rules.UnsureRules`)."""
 
 
 @dataclass(frozen=True, slots=True)

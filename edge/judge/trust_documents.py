@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edge.judge.foreign import recognisers
-from edge.judge.verdict import Believed
+from edge.judge.verdict import TrustState
 from edge.wire import rules, status, trust
 from edge.wire.status import StatusList
 from edge.wire.trust import Trust, TrustError
@@ -35,7 +35,7 @@ class Bundle:
     accepted_s: float  # Now.powered_s when this unit accepted it
 
 
-def read(bundle: Bundle, site: str, groups: frozenset[str]) -> Believed:
+def read(bundle: Bundle, site: str, groups: frozenset[str]) -> TrustState:
     """What the door in `groups` of `site` believes.
 
     Raises TrustError with one sentence for a document that is missing or not understood.
@@ -43,7 +43,7 @@ def read(bundle: Bundle, site: str, groups: frozenset[str]) -> Believed:
     issuers = trust.document(_needed(bundle, ISSUERS))
     known = Trust(issuers)
     here = rules.for_door(rules.read(_needed(bundle, f"site/{site}.json"), site), groups)
-    return Believed(
+    return TrustState(
         known,
         rules=here,
         lists=_lists(bundle),

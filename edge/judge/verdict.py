@@ -5,14 +5,14 @@ from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
 from typing import Literal, NamedTuple, Protocol
 
-from edge.clock.issuer_floors import Floors
+from edge.clock.issuer_floors import IssuerFloors
 from edge.clock.time_interval import Interval, Now
 from edge.judge import document_age
-from edge.judge.document_age import HOUR_S, Step
+from edge.judge.document_age import HOUR_S, AgeStep
 from edge.wire import code, holder, keys
-from edge.wire.code import Code, Colour, Malformed, Signed
-from edge.wire.holder import Held
-from edge.wire.rules import PLAIN, Ages, DoorRules, Holder
+from edge.wire.code import Code, Colour, Malformed, SignedCode
+from edge.wire.holder import HolderCode
+from edge.wire.rules import PLAIN, DocumentAges, DoorRules, HolderTerms
 from edge.wire.trust import KeyTerms, Trust, TrustedKey
 
 
@@ -49,7 +49,7 @@ _LIST_AHEAD_S = 60
 """How far an issuer's clock may be ahead when it signs a status list."""
 
 
-class Dated(NamedTuple):
+class IssueDate(NamedTuple):
     """A time that an issuer's key has signed: it may raise that key's floor."""
 
     key: bytes  # 32 bytes
@@ -73,7 +73,7 @@ class Genuine:
     subject: bytes  # (issuer, day handle): to notice a repeat, in memory only
     issuer: str = ""
     proof: Proof | None = None  # of a holder code
-    dated: Dated | None = None
+    dated: IssueDate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Refused:
 
     reason: Reason
     subject: bytes
-    dated: Dated | None = None
+    dated: IssueDate | None = None
     proof: Proof | None = None  # a holder's, verified: a second one tells a clock from a picture
 
 
@@ -92,7 +92,7 @@ class Unsure:
 
     reason: Reason
     subject: bytes
-    dated: Dated | None = None
+    dated: IssueDate | None = None
     otherwise: "Genuine | Unsure | None" = None  # if that were known; None: nobody can say
 
 
@@ -113,7 +113,7 @@ class Place:
         return f"{self.site}/{self.unit}"
 
 
-class Listed(Protocol):
+class RevocationList(Protocol):
     """A status list, verified."""
 
     @property
@@ -149,7 +149,7 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class UnreadStatement:
     """Why a foreign code says nothing: torn, of an unknown issuer, or wrongly signed."""
 
     reason: Literal[Reason.MALFORMED, Reason.UNKNOWN_ISSUER, Reason.BAD_SIGNATURE]
@@ -163,12 +163,12 @@ class Recogniser(Protocol):
     def prefix(self) -> bytes:
         """What its texts begin with."""
 
-    def read(self, text: bytes) -> Statement | Unread:
+    def read(self, text: bytes) -> Statement | UnreadStatement:
         """What `text` says; never raises, whatever it holds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Believed:
+class TrustState:
     """All that a unit believes, understood: made of verified documents by
     `edge.judge.trust_documents`.
     """
@@ -176,20 +176,20 @@ class Believed:
     trust: Trust
     _: KW_ONLY
     rules: DoorRules = PLAIN
-    lists: Mapping[tuple[str, str], Listed] = field(default_factory=dict)  # by issuer, list
+    lists: Mapping[tuple[str, str], RevocationList] = field(default_factory=dict)  # by issuer, list
     foreign: tuple[Recogniser, ...] = ()
     version: int = 0
     signed_s: int = 0  # when it was last said that nothing newer exists
     until_s: int = 2**62  # when the first of the documents expires
     accepted_s: float = 0.0  # powered-on seconds at which this unit took them
 
-    def step(self, now: Now) -> Step:
+    def step(self, now: Now) -> AgeStep:
         """How old it is, in the site's steps."""
         return document_age.step(self.signed_s, self.until_s, self.accepted_s, self.rules.ages, now)
 
 
 def verify(
-    text: bytes, believed: Believed, place: Place, now: Now, floors: Floors
+    text: bytes, believed: TrustState, place: Place, now: Now, floors: IssuerFloors
 ) -> Verdict | None:
     """Judge the bytes of one QR symbol at `now`; None: not a door code, none of our business.
 
@@ -205,7 +205,7 @@ def verify(
     signed = code.read(raw) if held is None else held
     if isinstance(signed, Malformed) or isinstance(held, Malformed):
         return _torn(text)
-    if isinstance(signed, Held):
+    if isinstance(signed, HolderCode):
         signed = signed.inner
     claimed = signed.kid + signed.code.sub.encode()  # the same through a day's renewals
     candidates = believed.trust.keys(signed.kid)
@@ -219,7 +219,7 @@ def verify(
     subject = f"{terms.issuer}/{said.sub}".encode()
     if outside := _in_window(said.iat_s, terms):
         return Refused(outside, subject)
-    dated = Dated(key.public, said.iat_s, terms.until_s)
+    dated = IssueDate(key.public, said.iat_s, terms.until_s)
     proof = None
     if held is not None:
         if said.cnf is None or not keys.verify(said.cnf, held.message, held.signature):
@@ -254,7 +254,7 @@ def _torn(text: bytes) -> Refused:
     return Refused(Reason.MALFORMED, text[: code.TEXT_LEN_MAX])
 
 
-def _foreign(text: bytes, believed: Believed, place: Place, now: Now) -> Verdict | None:
+def _foreign(text: bytes, believed: TrustState, place: Place, now: Now) -> Verdict | None:
     for recogniser in believed.foreign:
         if text.startswith(recogniser.prefix):
             said = judge_foreign(recogniser.read(text), place, now.interval)
@@ -263,16 +263,16 @@ def _foreign(text: bytes, believed: Believed, place: Place, now: Now) -> Verdict
             if believed.rules.holder.required:  # no phone signs one
                 return Refused(Reason.PROOF_MISSING, said.subject)
             step = believed.step(now)
-            if step >= Step.OLD:  # all of them live long
-                why = Reason.TRUST_EXPIRED if step is Step.EXPIRED else Reason.TRUST_OLD
+            if step >= AgeStep.OLD:  # all of them live long
+                why = Reason.TRUST_EXPIRED if step is AgeStep.EXPIRED else Reason.TRUST_OLD
                 return Unsure(why, said.subject, None, said)
             return said
     return None
 
 
-def judge_foreign(said: Statement | Unread, place: Place, time: Interval) -> Verdict:
+def judge_foreign(said: Statement | UnreadStatement, place: Place, time: Interval) -> Verdict:
     """Refused outranks unsure, unsure outranks genuine: so the order of these lines."""
-    if isinstance(said, Unread):
+    if isinstance(said, UnreadStatement):
         if said.reason is Reason.UNKNOWN_ISSUER:
             return Unsure(said.reason, said.subject)
         return Refused(said.reason, said.subject)
@@ -316,7 +316,7 @@ def _meaning(meanings: Iterable[Meaning], time: Interval) -> Meaning | Reason:
     return reason
 
 
-def _signed_by(signed: Signed, candidates: Iterable[TrustedKey]) -> TrustedKey | None:
+def _signed_by(signed: SignedCode, candidates: Iterable[TrustedKey]) -> TrustedKey | None:
     for key in candidates:  # kids may collide
         if keys.verify(key.public, signed.message, signed.signature):
             return key
@@ -358,7 +358,7 @@ def _allowed(said: Code, terms: KeyTerms, place: Place) -> Reason | None:
     return None
 
 
-def _proven(said: Code, held: Held | None, terms: Holder, place: Place) -> Reason | None:
+def _proven(said: Code, held: HolderCode | None, terms: HolderTerms, place: Place) -> Reason | None:
     """Whether the holder's signature is there where it must be, and for this door."""
     if held is None:
         return Reason.PROOF_MISSING if said.cnf is not None or terms.required else None
@@ -373,7 +373,7 @@ def _in_time(starts_s: int, exp_s: int, time: Interval) -> Reason | None:
     return Reason.NOT_YET if starts_s > time.latest_s else None
 
 
-def _fresh(said: Code, proof: Proof, terms: Holder, time: Interval) -> Reason | None:
+def _fresh(said: Code, proof: Proof, terms: HolderTerms, time: Interval) -> Reason | None:
     """Whether the phone signed within the window: no older picture, no clock far ahead.
 
     A phone that signs before its code was issued has a slow clock, not an old picture.
@@ -383,7 +383,7 @@ def _fresh(said: Code, proof: Proof, terms: Holder, time: Interval) -> Reason | 
     return Reason.PROOF_OLD if proof.iat_s < time.earliest_s - terms.back_s else None
 
 
-def _listed(said: Code, terms: KeyTerms, believed: Believed, now: Now) -> Reason | None:
+def _listed(said: Code, terms: KeyTerms, believed: TrustState, now: Now) -> Reason | None:
     """Whether the issuer's status list has it: a set bit counts however old the list is."""
     if said.status is None:
         return None
@@ -404,15 +404,17 @@ def _listed(said: Code, terms: KeyTerms, believed: Believed, now: Now) -> Reason
 # What is not known.
 
 
-def _trusted(said: Code, step: Step, ages: Ages) -> Reason | None:
-    if step < Step.OLD:
+def _trusted(said: Code, step: AgeStep, ages: DocumentAges) -> Reason | None:
+    if step < AgeStep.OLD:
         return None
-    if step is Step.EXPIRED:
+    if step is AgeStep.EXPIRED:
         return Reason.TRUST_EXPIRED
     return Reason.TRUST_OLD if said.exp_s - said.iat_s > ages.long_life_s else None
 
 
-def _time_known(said: Code, proof: Proof | None, terms: Holder, time: Interval) -> Reason | None:
+def _time_known(
+    said: Code, proof: Proof | None, terms: HolderTerms, time: Interval
+) -> Reason | None:
     certain = said.exp_s > time.latest_s and (said.nbf_s is None or said.nbf_s <= time.earliest_s)
     if proof is not None:
         certain = certain and (

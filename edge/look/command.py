@@ -14,11 +14,11 @@ from rich.live import Live
 from rich.text import Text
 
 from edge.look import terminal
+from edge.look.frame_tap import Tee
 from edge.look.page import Jpeg, Page, PageError
-from edge.look.tee import Tee
-from edge.look.watch import View, Watch
+from edge.look.watch import LookView, Watch
 from edge.look.words import WORDS, say
-from edge.sight.ports import Eyes
+from edge.sight.ports import Scanner
 from edge.words import Language
 
 PERIOD_S = 0.2
@@ -30,7 +30,7 @@ LOCALHOST = "127.0.0.1"
 
 
 def look(
-    tee: Tee, eyes: Eyes, jpeg: Jpeg, seconds: float, page_at: str | None, as_json: bool
+    tee: Tee, eyes: Scanner, jpeg: Jpeg, seconds: float, page_at: str | None, as_json: bool
 ) -> None:
     """Look through `eyes`, whose camera is `tee`, for `seconds` or until somebody ends it.
 
@@ -51,7 +51,7 @@ def look(
         _until(time.monotonic() + seconds, watch, eyes, page, teller)
 
 
-def _until(end_s: float, watch: Watch, eyes: Eyes, page: Page | None, teller: "_Teller") -> None:
+def _until(end_s: float, watch: Watch, eyes: Scanner, page: Page | None, teller: "_Teller") -> None:
     due_s = time.monotonic()
     while (now_s := time.monotonic()) < end_s:
         watch.take()
@@ -66,7 +66,7 @@ def _until(end_s: float, watch: Watch, eyes: Eyes, page: Page | None, teller: "_
 
 
 class _Teller(Protocol):
-    def tell(self, view: View | None, left_s: float, now_s: float) -> None:
+    def tell(self, view: LookView | None, left_s: float, now_s: float) -> None:
         """Show `view`; None: no picture yet."""
 
 
@@ -78,7 +78,7 @@ class _Lines:
         self._due_s = 0.0
         self._link = ""
 
-    def tell(self, view: View | None, left_s: float, now_s: float) -> None:
+    def tell(self, view: LookView | None, left_s: float, now_s: float) -> None:
         if self._page is not None and self._page.link != self._link:
             self._link = self._page.link
             print(f"{say(self._language, 'page')} {self._link}", file=sys.stderr, flush=True)
@@ -99,7 +99,7 @@ class _Screen:
     def __init__(self, live: Live, page: Page | None, language: Language) -> None:
         self._live, self._page, self._language = live, page, language
 
-    def tell(self, view: View | None, left_s: float, now_s: float) -> None:
+    def tell(self, view: LookView | None, left_s: float, now_s: float) -> None:
         language, size = self._language, self._live.console.size
         foot = Text(style="dim")
         foot.append(say(language, "ends", time=f"{left_s // 60:.0f}:{left_s % 60:02.0f}"))

@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from edge.look.shrink import shrink
-from edge.look.watch import View
+from edge.look.watch import LookView
 from edge.look.words import WORDS
 from edge.sight.frame import Luma
 from edge.wire.unit import ConfigError
@@ -61,7 +61,7 @@ class PageError(ConfigError):
     """The page cannot be served; one sentence that says why and what to do."""
 
 
-class Answer(NamedTuple):
+class PageResponse(NamedTuple):
     """Of one request."""
 
     status: HTTPStatus
@@ -76,7 +76,7 @@ class Page:
     def __init__(self, host: str, port: int, jpeg: Jpeg) -> None:
         self._jpeg = jpeg
         self._changed = threading.Condition()
-        self._view: View | None = None
+        self._view: LookView | None = None
         self._left_s = 0.0
         self._number = 0
         self._closed = False
@@ -87,7 +87,7 @@ class Page:
         self._host = host
         self._local = _is_local(host)
         try:
-            self._server = _Server(host, port, self)
+            self._server = _PageServer(host, port, self)
         except OSError as error:
             raise PageError(
                 f"the page cannot listen on {host}, port {port} ({error.strerror or error}); "
@@ -106,7 +106,7 @@ class Page:
             name = _own_name()
         return f"http://{name}:{self.port}/?token={self._token}"
 
-    def show(self, view: View, left_s: float) -> None:
+    def show(self, view: LookView, left_s: float) -> None:
         """This is the newest; look ends in `left_s` seconds."""
         with self._changed:
             self._view, self._left_s = view, left_s
@@ -121,12 +121,12 @@ class Page:
         self._server.shutdown()
         self._server.server_close()
 
-    def answer(self, target: str, host: str, cookies: str) -> Answer:
+    def answer(self, target: str, host: str, cookies: str) -> PageResponse:
         """Of a GET for `target` with these headers."""
         asked = urlsplit(target)
         query = parse_qs(asked.query)
         if self._closed:
-            return Answer(HTTPStatus.GONE, "text/plain", b"look has ended\n", {})
+            return PageResponse(HTTPStatus.GONE, "text/plain", b"look has ended\n", {})
         if self._local:
             if _name(host) not in LOCAL_NAMES:  # another site's name that points here
                 return _refused()
@@ -142,16 +142,16 @@ class Page:
         if asked.path == "/now.json":
             after = query.get("after", ["0"])[0]
             return _found("application/json", self._now(int(after) if after.isdecimal() else 0))
-        return Answer(HTTPStatus.NOT_FOUND, "text/plain", b"no such page\n", {})
+        return PageResponse(HTTPStatus.NOT_FOUND, "text/plain", b"no such page\n", {})
 
-    def _admit(self, token: str) -> Answer:
+    def _admit(self, token: str) -> PageResponse:
         with self._changed:
             if not hmac.compare_digest(token.encode(), self._token.encode()):
                 return _refused()
             self._token = secrets.token_urlsafe(12)
         cookie = f"{COOKIE}={self._cookie}; HttpOnly; SameSite=Lax; Path=/"
         more = {"Location": "/", "Set-Cookie": cookie}
-        return Answer(HTTPStatus.SEE_OTHER, "text/plain", b"", more)
+        return PageResponse(HTTPStatus.SEE_OTHER, "text/plain", b"", more)
 
     def _knows(self, cookies: str) -> bool:
         try:
@@ -173,7 +173,7 @@ class Page:
             return self._encoded[1]
 
 
-def _json(number: int, view: View, left_s: float, jpeg: Jpeg) -> bytes:
+def _json(number: int, view: LookView, left_s: float, jpeg: Jpeg) -> bytes:
     height, width = view.luma.shape
     step = -(-width // WIDTH_MAX)
     picture = view.luma
@@ -189,7 +189,7 @@ def _json(number: int, view: View, left_s: float, jpeg: Jpeg) -> bytes:
     return json.dumps(told).encode()
 
 
-def _detail(view: View) -> Luma:
+def _detail(view: LookView) -> Luma:
     """A corner of the symbol, else the middle, pixel by pixel."""
     height, width = view.luma.shape
     left, top, right, bottom = view.figures.measured
@@ -206,12 +206,12 @@ def _data_url(luma: Luma, jpeg: Jpeg) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg(luma)).decode()
 
 
-def _found(kind: str, body: bytes) -> Answer:
-    return Answer(HTTPStatus.OK, kind, body, {})
+def _found(kind: str, body: bytes) -> PageResponse:
+    return PageResponse(HTTPStatus.OK, kind, body, {})
 
 
-def _refused() -> Answer:
-    return Answer(HTTPStatus.FORBIDDEN, "text/plain; charset=utf-8", REFUSED.encode(), {})
+def _refused() -> PageResponse:
+    return PageResponse(HTTPStatus.FORBIDDEN, "text/plain; charset=utf-8", REFUSED.encode(), {})
 
 
 def _name(host: str) -> str:
@@ -237,7 +237,7 @@ def _own_name() -> str:
         return f"{socket.gethostname()}.local"
 
 
-class _Server(ThreadingHTTPServer):
+class _PageServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, host: str, port: int, page: Page) -> None:
@@ -250,7 +250,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+    server: _PageServer
     timeout = IDLE_S
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "look", ""

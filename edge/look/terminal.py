@@ -19,7 +19,7 @@ from rich.text import Text
 
 from edge.look.figures import Figures, Region
 from edge.look.shrink import shrink
-from edge.look.watch import View
+from edge.look.watch import LookView
 from edge.look.words import say, sentence
 from edge.sight.frame import Luma
 from edge.words import Language
@@ -37,7 +37,9 @@ _BAR = 20
 _Palette = npt.NDArray[np.int_]  # rows x columns of colour numbers
 
 
-def screen(view: View, foot: Text, language: Language, columns: int, rows: int) -> RenderableType:
+def screen(
+    view: LookView, foot: Text, language: Language, columns: int, rows: int
+) -> RenderableType:
     """Everything that is told, within `columns` x `rows` of characters."""
     beside = columns >= BESIDE
     told = Group(*_advice(view, language), Text(), *_figures(view, language), Text(), foot)
@@ -50,7 +52,7 @@ def screen(view: View, foot: Text, language: Language, columns: int, rows: int) 
     return both
 
 
-def line(view: View, language: Language) -> str:
+def line(view: LookView, language: Language) -> str:
     """The same in one line, for what is no terminal."""
     figures = view.figures
     told = [
@@ -65,7 +67,7 @@ def line(view: View, language: Language) -> str:
 class Picture:
     """The frame as large as there is room, two pixels to a character, the regions drawn in."""
 
-    def __init__(self, view: View, rows: int) -> None:
+    def __init__(self, view: LookView, rows: int) -> None:
         self._view = view
         self._rows = rows
 
@@ -128,7 +130,7 @@ def _outline(
         palette[rows[shown], columns[shown]] = colour
 
 
-def _figures(view: View, language: Language) -> Iterator[RenderableType]:
+def _figures(view: LookView, language: Language) -> Iterator[RenderableType]:
     figures = view.figures
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
@@ -215,7 +217,7 @@ def _colour(region: Region) -> Color:
     return Color.from_ansi(_COLOURS[region.kind])
 
 
-def _advice(view: View, language: Language) -> Iterator[RenderableType]:
+def _advice(view: LookView, language: Language) -> Iterator[RenderableType]:
     for advice in view.advice[:3]:
         mark, style = _MARKS[advice.level]
         row = Table.grid(padding=(0, 1, 0, 0))

@@ -9,9 +9,9 @@ from edge.look import words
 from edge.look.advice import Advice, advise
 from edge.look.cover import covered
 from edge.look.figures import Figures, is_door_code, measure
-from edge.look.tee import Tee
+from edge.look.frame_tap import Tee
 from edge.sight.frame import Corners, Luma, Sighting
-from edge.sight.ports import Eyes
+from edge.sight.ports import Scanner
 
 MINUTE_S = 60.0
 READINGS = 20  # of sightings, from which is told how often and how fast a code is read
@@ -20,7 +20,7 @@ OLD_S = 5.0  # a picture this old is not what the camera sees
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class LookView:
     """What terminal and page show."""
 
     luma: Luma  # every symbol in it covered
@@ -62,7 +62,7 @@ class View:
 class Watch:
     """Looks through `eyes`, whose camera is `tee`."""
 
-    def __init__(self, tee: Tee, eyes: Eyes) -> None:
+    def __init__(self, tee: Tee, eyes: Scanner) -> None:
         self._tee = tee
         self._eyes = eyes
         self._new: Sighting | None = None
@@ -89,7 +89,7 @@ class Watch:
         else:
             self._read.clear()  # who comes next is told of alone
 
-    def view(self, now_s: float) -> View | None:
+    def view(self, now_s: float) -> LookView | None:
         """Everything told at `now_s` (monotonic seconds); None: no picture yet."""
         if self._new is not None:
             self._measure(self._new)
@@ -100,7 +100,7 @@ class Watch:
         luma, figures = self._last
         best = max((sharp for _, sharp in self._sharp), default=None)
         age_s = max(0.0, now_s - self._seen_s)
-        return View(
+        return LookView(
             luma=luma,
             figures=figures,
             advice=(Advice("old", "hint"),) if age_s > OLD_S else advise(figures, best),

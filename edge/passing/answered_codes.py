@@ -9,7 +9,7 @@ GONE_S = 3.0
 KEPT_MAX = 256
 
 
-class InView:
+class AnsweredCodes:
     """What has been answered and is still being shown."""
 
     def __init__(self, key: bytes) -> None:
@@ -17,11 +17,11 @@ class InView:
         self._key = key
         self._seen: dict[bytes, tuple[float, frozenset[str]]] = {}  # last read, outcomes told
 
-    def excuse(self, unseen_s: float) -> None:
+    def skip_time(self, unseen_s: float) -> None:
         """Nobody looked for `unseen_s` seconds: that time says nothing about who has left."""
         self._seen = {mark: (at_s + unseen_s, told) for mark, (at_s, told) in self._seen.items()}
 
-    def still(self, subject: bytes, outcome: str, at_s: float) -> bool:
+    def keep_in_view(self, subject: bytes, outcome: str, at_s: float) -> bool:
         """Whether this was answered with this outcome and has not left since; keeps it in view.
 
         `outcome`: the decision's `why`.
@@ -33,7 +33,7 @@ class InView:
         self._seen[mark] = (at_s, told)
         return outcome in told
 
-    def answered(self, subject: bytes, outcome: str, at_s: float) -> None:
+    def note_answered(self, subject: bytes, outcome: str, at_s: float) -> None:
         """Remember it. The longest unseen goes when there are too many."""
         mark = mark_of(self._key, b"view", subject)
         self._seen = {m: seen for m, seen in self._seen.items() if at_s - seen[0] <= GONE_S}
@@ -42,7 +42,7 @@ class InView:
         told = self._seen[mark][1] if mark in self._seen else frozenset[str]()
         self._seen[mark] = (at_s, told | {outcome})
 
-    def opened(self, subject: bytes, outcome: str, at_s: float) -> None:
+    def note_opened(self, subject: bytes, outcome: str, at_s: float) -> None:
         """As `answered`. Who still holds up the code that let them in is not told *used*."""
-        self.answered(subject, outcome, at_s)
-        self.answered(subject, Reason.USED.value, at_s)
+        self.note_answered(subject, outcome, at_s)
+        self.note_answered(subject, Reason.USED.value, at_s)

@@ -1,8 +1,9 @@
 """The same code again: still in view, used already, or shown before this unit started (DESIGN 7).
 
-Held in memory only, as keyed hashes that nobody can turn back, and no longer than needed. What
-must outlive a restart of the program leaves as `Saved` for a file in RAM (`adapters/ram.py`); a
-power cut forgets it, and for a while what was issued before the start is `Unsure`.
+Kept in memory only, as keyed hashes that nobody can turn back, and no longer than needed. What
+must outlive a restart of the program is saved as `SavedPasses` in a file in RAM
+(`adapters/storage/ram.py`). A power cut erases it; for a while after it, codes that were issued
+before the start are `Unsure`.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import msgspec
 from edge.clock.time_interval import Now
 from edge.judge.verdict import Genuine, Proof, Reason, Refused, Unsure, Verdict
 from edge.passing.marks import enter, mark_of
-from edge.wire.rules import Holder
+from edge.wire.rules import HolderTerms
 
 PASSES_MAX = 8192
 """Codes remembered after an opening. Only an opening enters one, and a lane lets 30 people a
@@ -31,7 +32,7 @@ MARGIN_S = 30
 Mark = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 
 
-class Pass(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class PassRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What is remembered of a code after an opening."""
 
     at_s: float  # monotonic, the last opening
@@ -39,33 +40,33 @@ class Pass(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     given_back: bool = False  # nobody walked through once: that is forgiven once
 
 
-class Used(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class UsedProof(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """The newest proof of one phone that opened this door."""
 
     iat_s: int  # Unix seconds by the phone's clock
     until_s: float  # monotonic; from then on its age alone refuses it
 
 
-class Saved(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """All that `Passed` knows."""
+class SavedPasses(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """All that `AntiPassback` knows."""
 
     key: Annotated[bytes, msgspec.Meta(min_length=16, max_length=64)]
     started_s: float  # monotonic, the start with an empty memory
-    passes: dict[Mark, Pass]  # the oldest opening first
-    proofs: dict[Mark, Used]
+    passes: dict[Mark, PassRecord]  # the oldest opening first
+    proofs: dict[Mark, UsedProof]
 
 
-def nothing(key: bytes, now: Now) -> Saved:
+def no_passes(key: bytes, now: Now) -> SavedPasses:
     """The empty memory of a unit that starts; `key`: 16 to 64 random bytes."""
-    return Saved(key, now.monotonic_s, {}, {})
+    return SavedPasses(key, now.monotonic_s, {}, {})
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PassbackLimits:
     """What the site's rules say about repeats."""
 
     passback_s: int  # 0: a bearer code opens as often as it is shown
-    holder: Holder  # the window of a proof
+    holder: HolderTerms  # the window of a proof
 
     @property
     def window_s(self) -> int:
@@ -83,25 +84,25 @@ class Limits:
         return max(self.window_s, fresh_s * 1.001 + MARGIN_S)  # .001: clocks drift
 
 
-class Passed:
+class AntiPassback:
     """Who has passed. Before each pulse `opened` or `spent`; then save; then the relay."""
 
-    def __init__(self, saved: Saved) -> None:
+    def __init__(self, saved: SavedPasses) -> None:
         """`saved`: of this boot, or `nothing` after a power cut."""
         self._key = saved.key
         self._started_s = saved.started_s
         self._passes = dict(saved.passes)
         self._proofs = dict(saved.proofs)
 
-    def saved(self) -> Saved:
+    def to_save(self) -> SavedPasses:
         """For the file in RAM."""
-        return Saved(self._key, self._started_s, dict(self._passes), dict(self._proofs))
+        return SavedPasses(self._key, self._started_s, dict(self._passes), dict(self._proofs))
 
     def mark(self, subject: bytes) -> bytes:
         """What stands for `subject` in memory: 16 bytes, worthless without the key."""
         return mark_of(self._key, b"code", subject)
 
-    def judge(self, verdict: Verdict, limits: Limits, now: Now) -> Verdict:
+    def judge(self, verdict: Verdict, limits: PassbackLimits, now: Now) -> Verdict:
         """Refuse what was used; doubt what may have been used before a power cut.
 
         A party that has turns left comes back with as many people. Refused outranks unsure,
@@ -116,8 +117,8 @@ class Passed:
             return Refused(Reason.USED, verdict.subject, verdict.dated, proof)
         return self._doubted(verdict, done.left if done else None, limits, now)
 
-    def opened(
-        self, verdict: Genuine | Unsure, people: int, turns: bool, limits: Limits, now: Now
+    def note_opened(
+        self, verdict: Genuine | Unsure, people: int, turns: bool, limits: PassbackLimits, now: Now
     ) -> None:
         """This door opens now for `people`.
 
@@ -129,16 +130,16 @@ class Passed:
         if genuine and genuine.proof:
             holder = mark_of(self._key, b"proof", genuine.proof.holder)
             until_s = now.monotonic_s + limits.kept_s(genuine.proof, now)
-            used = Used(genuine.proof.iat_s, until_s)
+            used = UsedProof(genuine.proof.iat_s, until_s)
             enter(self._proofs, holder, used, PROOFS_MAX)
         if limits.passback_s:
             mark = self.mark(verdict.subject)
-            before = self._passes.get(mark, Pass(0.0))
+            before = self._passes.get(mark, PassRecord(0.0))
             left = people - 1 if turns else 0
-            done = Pass(now.monotonic_s, left, before.given_back)
+            done = PassRecord(now.monotonic_s, left, before.given_back)
             enter(self._passes, mark, done, PASSES_MAX)
 
-    def spent(self, mark: bytes, now: Now) -> None:
+    def spend_turn(self, mark: bytes, now: Now) -> None:
         """One turn fewer is left: the next of a party is let through, or a late turn came."""
         done = self._passes.get(mark)
         if done and done.left:
@@ -156,19 +157,19 @@ class Passed:
         if done and not done.given_back:
             self._passes[mark] = msgspec.structs.replace(done, left=done.left + 1, given_back=True)
 
-    def forget(self, limits: Limits, now: Now) -> bool:
+    def forget(self, limits: PassbackLimits, now: Now) -> bool:
         """Drop what no longer counts; whether there was any."""
         before = len(self._passes) + len(self._proofs)
         self._passes = {m: p for m, p in self._passes.items() if self._within(m, limits, now)}
         self._proofs = {m: u for m, u in self._proofs.items() if now.monotonic_s < u.until_s}
         return len(self._passes) + len(self._proofs) < before
 
-    def _within(self, mark: bytes, limits: Limits, now: Now) -> Pass | None:
+    def _within(self, mark: bytes, limits: PassbackLimits, now: Now) -> PassRecord | None:
         done = self._passes.get(mark)
         return done if done and now.monotonic_s - done.at_s < limits.passback_s else None
 
     def _doubted(
-        self, verdict: Genuine | Unsure, left: int | None, limits: Limits, now: Now
+        self, verdict: Genuine | Unsure, left: int | None, limits: PassbackLimits, now: Now
     ) -> Genuine | Unsure:
         """`verdict` for the turns that are `left`, with our own doubt below all others."""
         if isinstance(verdict, Unsure):
@@ -185,7 +186,7 @@ class Passed:
         used = self._proofs.get(mark_of(self._key, b"proof", proof.holder))
         return used is not None and now.monotonic_s < used.until_s and proof.iat_s <= used.iat_s
 
-    def _before_start(self, genuine: Genuine, limits: Limits, now: Now) -> bool:
+    def _before_start(self, genuine: Genuine, limits: PassbackLimits, now: Now) -> bool:
         """Whether this code may have opened this door before its memory began.
 
         The latest that the start can have been is reckoned back from now: it becomes known as

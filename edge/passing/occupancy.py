@@ -9,7 +9,7 @@ which keeps the door shut and never overfull.
 INSIDE_MAX = 1_000_000
 
 
-class Inside:
+class Occupancy:
     """The count of one unit."""
 
     def __init__(self, people: int = 0) -> None:
@@ -21,7 +21,7 @@ class Inside:
         """Never below 0: who leaves an empty house was there before the power cut."""
         return self._people
 
-    def moved(self, came: int, left: int) -> bool:
+    def add_turns(self, came: int, left: int) -> bool:
         """Turns in and out since the last call; whether that changed the figure."""
         before = self._people
         self._people = min(max(0, before + came - left), INSIDE_MAX)

@@ -12,7 +12,7 @@ CLOCK_S = 15.0
 PHONES_MAX = 64
 
 
-class Phones:
+class PhoneClocks:
     """A proof that is too old: a picture of a code, or a phone that is alive and late.
 
     Only a phone that makes its codes itself shows a newer one, newer by about the time between.

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 
-class Memory(Protocol):
+class RestartMemory(Protocol):
     """What outlives a restart of the program and not a power cut: marks of who passed."""
 
     def load(self) -> bytes | None:

@@ -29,38 +29,38 @@ TURNLESS_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
+class NextMayPass:
     """The next of a party may pass: one turn is spent, then the relay pulses."""
 
     mark: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Nobody:
+class NobodyPassed:
     """Nobody walked through: the code has its turn again."""
 
     mark: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class TurnSpent:
     """A turn more than pulses: one of the party's, or one that was given back too early."""
 
     mark: bytes
 
 
-Event = Next | Nobody | Spent
+Event = NextMayPass | NobodyPassed | TurnSpent
 
 
-class Saved(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What `Passage` knows of its sensor; a restart of the program must not forgive it."""
+class SavedPassage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What `TurnstilePassage` knows of its sensor; a restart of the program must not forgive it."""
 
     turnless: int = 0  # openings in a row with no turn
     lately: bool = False  # whether it turned at one of the last few openings
 
 
 @dataclass(frozen=True, slots=True)
-class _Open:
+class _OpenPassage:
     """An opening whose turn is awaited."""
 
     mark: bytes
@@ -70,19 +70,19 @@ class _Open:
     rested_s: float | None = None  # since when the relay is at rest
 
 
-class Passage:
-    """One lane with a turn sensor. A lane without one has no `Passage`."""
+class TurnstilePassage:
+    """One lane with a turn sensor; a lane without a sensor has none of these."""
 
-    def __init__(self, saved: Saved) -> None:
-        """`saved`: of this boot, or `Saved()`: then nothing is given back until it has turned."""
+    def __init__(self, saved: SavedPassage) -> None:
+        """`saved`: of this boot, or `SavedPassage()`: nothing is given back until a first turn."""
         self._turnless = saved.turnless
         self._lately = saved.lately
-        self._open: _Open | None = None
+        self._open: _OpenPassage | None = None
         self._given_back: tuple[bytes, float] | None = None  # and when
 
-    def saved(self) -> Saved:
+    def to_save(self) -> SavedPassage:
         """For the file in RAM."""
-        return Saved(self._turnless, self._lately)
+        return SavedPassage(self._turnless, self._lately)
 
     @property
     def fault(self) -> bool:
@@ -95,15 +95,15 @@ class Passage:
         return self._open.more + (not self._open.turned) if self._open else 0
 
     @property
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Somebody is passing; whoever is next waits. A sensor at fault keeps nobody waiting."""
         return self._open is not None and not self.fault
 
-    def opened(self, mark: bytes, people: int, forgiven: bool) -> None:
+    def note_opened(self, mark: bytes, people: int, forgiven: bool) -> None:
         """The relay pulses for the first of `people`. Whose turn was awaited stays unknown."""
         if self._open:
             self._missed()
-        self._open = _Open(mark, people - 1, forgiven)
+        self._open = _OpenPassage(mark, people - 1, forgiven)
         self._given_back = None  # its turn, if it still comes, is this one's
 
     def tick(self, turns: int, resting: bool, at_s: float) -> list[Event]:
@@ -120,16 +120,16 @@ class Passage:
         now = self._open
         if now is None:
             late, self._given_back = self._given_back, None
-            return [Spent(late[0])] if late and at_s - late[1] <= LATE_S else []
+            return [TurnSpent(late[0])] if late and at_s - late[1] <= LATE_S else []
         extra = min(turns - (not now.turned), now.more)
         more = now.more - extra
         self._open = replace(now, more=more, turned=True) if more else None
-        return [Spent(now.mark)] * extra
+        return [TurnSpent(now.mark)] * extra
 
-    def _rested(self, now: _Open, at_s: float) -> list[Event]:
+    def _rested(self, now: _OpenPassage, at_s: float) -> list[Event]:
         if now.turned:
-            self._open = _Open(now.mark, now.more - 1, now.forgiven)
-            return [Next(now.mark)]
+            self._open = _OpenPassage(now.mark, now.more - 1, now.forgiven)
+            return [NextMayPass(now.mark)]
         if now.rested_s is None:
             self._open = replace(now, rested_s=at_s)
             return []
@@ -140,7 +140,7 @@ class Passage:
         if not self._lately or now.forgiven:
             return []
         self._given_back = (now.mark, at_s)
-        return [Nobody(now.mark)]
+        return [NobodyPassed(now.mark)]
 
     def _missed(self) -> None:
         """An opening ended with no turn. A few in a row, and nothing is given back any more."""

@@ -6,18 +6,18 @@ from collections.abc import Container, Sequence
 from importlib.metadata import version
 
 from edge.clock.time_interval import Now
-from edge.judge.document_age import Step, age_s
-from edge.judge.verdict import Believed
+from edge.judge.document_age import AgeStep, age_s
+from edge.judge.verdict import TrustState
 from edge.parts import Part, Trouble
 from edge.wire import report
 
 LATE_S = 3600
 
-_STEPS: dict[Step, report.TrustAge] = {
-    Step.FRESH: "fresh",
-    Step.STALE: "stale",
-    Step.OLD: "old",
-    Step.EXPIRED: "expired",
+_STEPS: dict[AgeStep, report.TrustAge] = {
+    AgeStep.FRESH: "fresh",
+    AgeStep.STALE: "stale",
+    AgeStep.OLD: "old",
+    AgeStep.EXPIRED: "expired",
 }
 
 
@@ -25,12 +25,12 @@ def message(
     failed: Container[Part],
     oldest: report.Cell | None,
     session: int,
-    believed: Believed,
+    believed: TrustState,
     started_s: float,
     now: Now,
     trouble: Trouble | None = None,
     alarms: Sequence[report.Alarm] = (),
-) -> report.Health:
+) -> report.HealthReport:
     """The health message at `now`.
 
     `failed`: the parts that do not work; `oldest`: the first cell not yet acknowledged;
@@ -38,7 +38,7 @@ def message(
     """
     at_s = now.interval.earliest_s
     late = oldest is not None and at_s - oldest.until_s > LATE_S
-    return report.Health(
+    return report.HealthReport(
         session=session,
         version=version("menshen"),
         uptime_h=int((now.monotonic_s - started_s) // 3600),

@@ -2,11 +2,11 @@
 
 from typing import Protocol
 
-from edge.report.tally import Cell, Closed
+from edge.report.tally import ClosedCell, OpenCell
 from edge.wire import report
 
 
-class Store(Protocol):
+class CountStore(Protocol):
     """What must outlive a power cut: integers only. Every change is durable when its call returns.
 
     Each method raises StoreLost.
@@ -15,25 +15,25 @@ class Store(Protocol):
     installation: str
     session: int  # one more at every start
 
-    def cells(self) -> dict[report.Category, Cell]:
+    def cells(self) -> dict[report.Category, OpenCell]:
         """The open cells."""
 
-    def begin(self, cells: list[Cell]) -> None:
+    def begin(self, cells: list[OpenCell]) -> None:
         """Keep those of `cells` whose category has no open cell yet."""
 
     def probe(self) -> None:
         """One small durable change: whether the disk still takes one."""
 
-    def count(self, cell: Cell) -> None:
+    def count(self, cell: OpenCell) -> None:
         """One decision more: keep `cell`, which replaces the open one of its category."""
 
-    def close_cells(self, closed: list[Closed]) -> None:
+    def close_cells(self, closed: list[ClosedCell]) -> None:
         """Number what leaves the open cells and keep it until it is acknowledged."""
 
     def unacknowledged(self, most: int) -> list[report.Cell]:
         """The oldest closed cells, rising by number."""
 
-    def acknowledged(self, ack: report.Ack) -> bool:
+    def acknowledge(self, ack: report.Ack) -> bool:
         """Forget what the collector has stored; False when `ack` does not fit what is kept."""
 
 
@@ -46,7 +46,7 @@ class Uplink(Protocol):
         `ask` is sent at most once: a late one would be answered in vain.
         """
 
-    def received(self) -> list[tuple[report.DownLeaf, bytes]]:
+    def take_received(self) -> list[tuple[report.DownLeaf, bytes]]:
         """What came down since the last call; a bounded queue, the oldest dropped."""
 
     def connected(self) -> bool:

@@ -13,11 +13,11 @@ from typing import assert_never
 
 from edge.clock.ports import Clock
 from edge.clock.time_interval import Now
-from edge.clock.time_request import Asking
-from edge.judge.verdict import Believed
+from edge.clock.time_request import TimeRequester
+from edge.judge.verdict import TrustState
 from edge.parts import Part, Trouble
 from edge.report import health
-from edge.report.ports import Store, Uplink
+from edge.report.ports import CountStore, Uplink
 from edge.wire import report
 
 log = logging.getLogger("menshen")
@@ -38,13 +38,13 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class UnitStatus:
     """What a health message reports of this tick."""
 
     failed: frozenset[Part]  # at the last probe
     trouble: Trouble | None  # at the last probe
     alarms: tuple[report.Alarm, ...]
-    believed: Believed
+    believed: TrustState
 
 
 class Reporter:
@@ -53,7 +53,7 @@ class Reporter:
     def __init__(
         self,
         uplink: Uplink,
-        store: Store,
+        store: CountStore,
         clock: Clock,
         identity: Identity,
         rng: random.Random,
@@ -65,13 +65,15 @@ class Reporter:
         self._identity = identity
         self._rng = rng
         self._on_sync = on_sync
-        self._request = Asking(identity.site, identity.unit, store.session, identity.time_key, rng)
+        self._request = TimeRequester(
+            identity.site, identity.unit, store.session, identity.time_key, rng
+        )
         self._started_s = self._counts_due_s = self._health_due_s = now.monotonic_s
         self._alarms_sent: tuple[report.Alarm, ...] = ()
 
-    def tick(self, status: Status, now: Now) -> None:
+    def tick(self, status: UnitStatus, now: Now) -> None:
         """Take what has come down, and send what is due at `now`. Raises StoreLost."""
-        for leaf, payload in self._uplink.received():
+        for leaf, payload in self._uplink.take_received():
             match leaf:
                 case "ack":
                     self._take_ack(payload)
@@ -80,7 +82,7 @@ class Reporter:
                 case _:
                     assert_never(leaf)
         connected = self._uplink.connected()
-        request = self._request.message(connected, now) if self._identity.time_key else None
+        request = self._request.take_request(connected, now) if self._identity.time_key else None
         if request is not None:
             self._uplink.send("ask", request)
         if not connected:
@@ -88,7 +90,7 @@ class Reporter:
         if now.monotonic_s >= self._counts_due_s:
             self._counts_due_s = _next(self._counts_due_s, self._identity.report_s, now)
             cells = self._store.unacknowledged(report.CELLS_MAX)
-            counts = report.Counts(installation=self._store.installation, cells=cells)
+            counts = report.CountsReport(installation=self._store.installation, cells=cells)
             self._uplink.send("counts", report.encode(counts))
         due = now.monotonic_s >= self._health_due_s
         if due:
@@ -98,7 +100,7 @@ class Reporter:
             self._alarms_sent = status.alarms
             self._uplink.send("health", report.encode(self._health(status, now)))
 
-    def _health(self, status: Status, now: Now) -> report.Health:
+    def _health(self, status: UnitStatus, now: Now) -> report.HealthReport:
         return health.message(
             status.failed,
             next(iter(self._store.unacknowledged(1)), None),
@@ -116,18 +118,18 @@ class Reporter:
         except report.ReportError as error:
             log.warning("%s", error)
             return
-        if not self._store.acknowledged(ack):
+        if not self._store.acknowledge(ack):
             log.warning("an acknowledgement does not fit what this unit keeps; its cells stay")
 
     def _take_answer(self, payload: bytes) -> None:
         try:
             # The answer came in this tick: a reading from before it would not hold its time.
-            sync = self._request.answered(payload, self._clock.read())
+            sync = self._request.take_answer(payload, self._clock.read())
         except report.ReportError as error:
             log.warning("%s", error)
             return
         if sync is not None:
-            self._clock.synced(sync)
+            self._clock.note_sync(sync)
             self._on_sync()
 
 

@@ -16,7 +16,7 @@ DAY_S = 86400
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class OpenCell:
     """An open cell: it stays here and grows until `distinct` has reached `threshold`."""
 
     category: Category
@@ -27,15 +27,15 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class ClosedCell:
     """A cell that may be told; `next` takes its place."""
 
-    cell: Cell
+    cell: OpenCell
     until_s: int  # Unix seconds UTC
-    next: Cell
+    next: OpenCell
 
 
-def first_cells(now: Now, period_s: int, k: int, rng: random.Random) -> list[Cell]:
+def first_cells(now: Now, period_s: int, k: int, rng: random.Random) -> list[OpenCell]:
     """A new unit's cells, all of them and with one beginning: the first red code must not show."""
     return [_fresh(category, _period(now, period_s), k, rng) for category in CATEGORIES]
 
@@ -47,7 +47,7 @@ class Tally:
     """
 
     def __init__(
-        self, cells: dict[Category, Cell], period_s: int, k: int, rng: random.Random
+        self, cells: dict[Category, OpenCell], period_s: int, k: int, rng: random.Random
     ) -> None:
         """`cells`: one for each category."""
         self._cells = {c: _raised(cell, k, rng) for c, cell in cells.items()}
@@ -72,7 +72,7 @@ class Tally:
             self._boundary = _period(now, period_s)
         self._k, self._period_s = k, period_s
 
-    def count(self, category: Category, subject: bytes, now: Now) -> Cell:
+    def count(self, category: Category, subject: bytes, now: Now) -> OpenCell:
         """The cell of `category` as it is after one more decision about `subject`."""
         self._turn_day(now)
         cell = self._cells[category]
@@ -82,12 +82,12 @@ class Tally:
         self._counted = {category: seen}
         return replace(cell, count=cell.count + 1, distinct=max(cell.distinct, len(seen)))
 
-    def keep(self, cell: Cell) -> None:
+    def keep(self, cell: OpenCell) -> None:
         """`cell`, the last one that `count` gave, is durable."""
         self._cells[cell.category] = cell
         self._seen |= self._counted
 
-    def close(self, now: Now) -> list[Closed]:
+    def close(self, now: Now) -> list[ClosedCell]:
         """At a boundary: the cells that hold enough. Between boundaries: none."""
         self._turn_day(now)
         boundary_s = _period(now, self._period_s)
@@ -96,13 +96,13 @@ class Tally:
         if boundary_s == self._boundary:
             return []
         return [
-            Closed(cell, until_s, _fresh(cell.category, until_s, self._k, self._rng))
+            ClosedCell(cell, until_s, _fresh(cell.category, until_s, self._k, self._rng))
             for cell in self._cells.values()
             if min(cell.distinct, cell.count) >= cell.threshold
             for until_s in [max(cell.from_s, boundary_s)]
         ]
 
-    def keep_closed(self, closed: list[Closed], now: Now) -> None:
+    def keep_closed(self, closed: list[ClosedCell], now: Now) -> None:
         """`closed` is durable; the boundary is behind us."""
         self._boundary = _period(now, self._period_s)
         for each in closed:
@@ -128,11 +128,11 @@ def _period(now: Now, period_s: int) -> int:
     return at_s - at_s % period_s
 
 
-def _fresh(category: Category, from_s: int, k: int, rng: random.Random) -> Cell:
-    return Cell(category, from_s, 0, 0, _threshold(k, rng))
+def _fresh(category: Category, from_s: int, k: int, rng: random.Random) -> OpenCell:
+    return OpenCell(category, from_s, 0, 0, _threshold(k, rng))
 
 
-def _raised(cell: Cell, k: int, rng: random.Random) -> Cell:
+def _raised(cell: OpenCell, k: int, rng: random.Random) -> OpenCell:
     """A cell that was begun under a lower k must still reach this one."""
     return cell if cell.threshold >= k else replace(cell, threshold=_threshold(k, rng))
 

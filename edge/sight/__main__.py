@@ -19,9 +19,9 @@ from typing import get_args
 
 import numpy as np
 
-from edge.sight import shared
+from edge.sight import decoder_messages
 from edge.sight.cascade import Decoder
-from edge.sight.live import Live
+from edge.sight.live_reading import Live
 
 DATA_LEN_MAX = 256 * 1024 * 1024  # bytes; who wants more gets a MemoryError
 FILES_MAX = 64
@@ -68,22 +68,24 @@ def serve(unit: socket.socket, decoder: Decoder, budget_s: float) -> None:
     Raises ImportError with a sentence when zbar's library is missing and asked for.
     """
     live = Live(decoder, budget_s)
-    shared.answer(unit, shared.Ready())
+    decoder_messages.send_answer(unit, decoder_messages.DecoderReady())
     memory = None
-    while (asked := shared.asked(unit)) is not None:
+    while (asked := decoder_messages.receive_request(unit)) is not None:
         look, fd = asked
         if fd is not None:
-            memory = shared.mapped(fd)
+            memory = decoder_messages.mapped(fd)
         assert memory is not None  # noqa: S101 -- it comes with the first frame
         luma = np.frombuffer(memory, np.uint8, look.width * look.height)
         try:
             result = live.look(luma.reshape(look.height, look.width), look.seen_s)
         except Exception as error:  # whatever it is, the next frame is another one
-            shared.answer(unit, shared.Failed(_where(error)))
+            decoder_messages.send_answer(unit, decoder_messages.ReadFailed(_where(error)))
             live = Live(decoder, budget_s)  # what it had gathered may be to blame
             continue
         symbols = tuple((symbol.data, symbol.corners) for symbol in result.symbols)
-        shared.answer(unit, shared.Read(symbols, result.unread, result.steps))
+        decoder_messages.send_answer(
+            unit, decoder_messages.ReadResult(symbols, result.unread, result.steps)
+        )
 
 
 def _where(error: Exception) -> str:

@@ -45,7 +45,7 @@ _Kind = Trouble | Literal["ok"]
 _TROUBLES: tuple[Trouble, ...] = get_args(Trouble)
 
 
-class View:
+class ViewHealth:
     """Told of each frame, looks at one a second."""
 
     def __init__(self) -> None:
@@ -62,17 +62,17 @@ class View:
         """Whether the illuminator is wanted."""
         return self._illuminator.wanted
 
-    def saw(self, small: Luma, exposure: Exposure | None, seen_s: float) -> None:
+    def take_frame(self, small: Luma, exposure: Exposure | None, seen_s: float) -> None:
         """Take one frame into account. `small`: uint8, height x width; `seen_s`: monotonic."""
         if seen_s < self._next_s:
             return
         self._next_s = seen_s + SAMPLE_S
         looked = look(small)
-        self._illuminator.lit(looked.mean, exposure, seen_s)
+        self._illuminator.take_light(looked.mean, exposure, seen_s)
         self._count(self._kind(looked))
         self._means.append(looked.mean)
 
-    def _kind(self, looked: "Looked") -> _Kind:
+    def _kind(self, looked: "ViewFigures") -> _Kind:
         flat = looked.structure < FLAT * min(1.0, max(FLAT_IN_THE_DARK, looked.mean / DARK))
         if flat and looked.mean < DARK:
             if not self._black:
@@ -116,7 +116,7 @@ class Illuminator:
         self._own: float | None = None  # light that is its own; None: not known yet
         self._relapses = 0
 
-    def lit(self, mean: float, exposure: Exposure | None, seen_s: float) -> None:
+    def take_light(self, mean: float, exposure: Exposure | None, seen_s: float) -> None:
         """Take the mean luma of one picture into account."""
         light = _light(mean, exposure)
         if not self.wanted:
@@ -146,7 +146,7 @@ class Illuminator:
         self.wanted, self._since_s, self._other_since_s = wanted, seen_s, None
 
 
-class Looked(NamedTuple):
+class ViewFigures(NamedTuple):
     """One picture in numbers, in luma but for `contrast`."""
 
     mean: float
@@ -155,7 +155,7 @@ class Looked(NamedTuple):
     edge: float  # the steepest steps between neighbouring pixels
 
 
-def look(small: Luma) -> Looked:
+def look(small: Luma) -> ViewFigures:
     """The numbers of one picture, uint8, at least 48 x 64. Costs some 100,000 additions."""
     import numpy as np
 
@@ -172,7 +172,7 @@ def look(small: Luma) -> Looked:
     steps = np.abs(np.diff(half, axis=1))
     noise = float(np.median(steps)) / (0.6745 * 2**0.5)  # sigma of a pixel of `half`
     low, high = np.percentile(half, (2, 98))
-    return Looked(
+    return ViewFigures(
         float(half.mean()),
         float((high - low) / max(high + low, 1.0)),
         max(0.0, float(np.percentile(differ, 95)) ** 2 - 4.8 * noise**2 / (down * across)) ** 0.5,

@@ -19,7 +19,7 @@ REGIONS_MAX = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CascadeResult:
     """What was seen in one picture."""
 
     symbols: tuple[Symbol, ...] = ()
@@ -29,7 +29,7 @@ class Result:
 
 def read(
     luma: Luma, decoder: Decoder, budget_s: float, clock: Callable[[], float] = time.perf_counter
-) -> Result:
+) -> CascadeResult:
     """Read `luma` (uint8, height x width), with rescues until all is read or `budget_s` is gone.
 
     A rescue that would likely end after the budget is not begun. Where something was read, only
@@ -41,7 +41,7 @@ def read(
     start = clock()
     symbols: list[Symbol] = []
     steps: list[tuple[str, float]] = []
-    found = zxing.Found()
+    found = zxing.ZxingResult()
     if decoder == "pyzbar":
         high, wide = luma.shape
         attempts = [Attempt(luma, (0, 0, wide, high))]
@@ -67,7 +67,7 @@ def read(
                 attempts = [other for other in attempts if other is not attempt and other.located]
         if tried:
             steps.append((rescue.name, (clock() - begun) * 1e3))
-    return Result(tuple(symbols), _unread(found, symbols), tuple(steps))
+    return CascadeResult(tuple(symbols), _unread(found, symbols), tuple(steps))
 
 
 @lru_cache(maxsize=1)
@@ -82,7 +82,7 @@ def frame_s() -> float:
     return min(times)
 
 
-def regions(luma: Luma, found: zxing.Found) -> list[Attempt]:
+def regions(luma: Luma, found: zxing.ZxingResult) -> list[Attempt]:
     """Where to try rescues: around what zxing-cpp located, then where the picture is patterned.
 
     Where it read something, only around what it located besides.
@@ -137,7 +137,7 @@ def _within(box: Box, other: Box) -> bool:
     return shared(box, other) > 0.7 * area(box)
 
 
-def _unread(found: zxing.Found, symbols: Sequence[Symbol]) -> tuple[Corners, ...]:
+def _unread(found: zxing.ZxingResult, symbols: Sequence[Symbol]) -> tuple[Corners, ...]:
     """What zxing-cpp located where none of `symbols` is."""
     read = [around(symbol.corners) for symbol in symbols]
     return tuple(

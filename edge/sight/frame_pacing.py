@@ -3,8 +3,8 @@
 Frames that moved are decoded, and some after them; a still scene only now and then.
 """
 
+from edge.sight.change_gate import ChangeGate
 from edge.sight.frame import Luma
-from edge.sight.gate import Gate
 
 AGAIN_S = 1.0
 """So often a still scene is decoded all the same: the gate is not asked to be perfect."""
@@ -27,7 +27,7 @@ class FramePacing:
     """The choice of frames to decode; `seen_s` is when a frame was seen, monotonic seconds."""
 
     def __init__(self) -> None:
-        self._gate = Gate()
+        self._gate = ChangeGate()
         self._hold = 0  # frames still to decode after motion
         self._again_s = float("-inf")  # when a still scene is decoded again
 
@@ -36,13 +36,13 @@ class FramePacing:
 
         `small`: uint8, height x width.
         """
-        if self._gate.moved(small):
+        if self._gate.take_frame(small):
             self._hold = AFTER_MOTION
         return bool(self._hold) or seen_s >= self._again_s
 
     def note_decoding(self) -> None:
         """The frame that was taken last goes to the decoder."""
-        self._gate.decoded()
+        self._gate.note_decoded()
         self._hold = max(0, self._hold - 1)
 
     def note_read(self, unread: bool, seen_s: float) -> None:

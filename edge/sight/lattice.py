@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from edge.sight import pixels, symbol
+from edge.sight import pixels, symbol_patterns
 from edge.sight.frame import Luma
 from edge.sight.modules import MARGIN, SAMPLES
 from edge.sight.pixels import Field, Matrix
@@ -113,5 +113,5 @@ def _complex(real: Field, imaginary: Field) -> Waves:
 
 @lru_cache(maxsize=1)
 def _finder() -> Field:
-    _, dark = symbol.known(21)
+    _, dark = symbol_patterns.fixed_modules(21)
     return np.pad(np.where(dark[:7, :7], -1.0, 1.0).astype(np.float32), 1, constant_values=1.0)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edge.sight import pixels, symbol
+from edge.sight import pixels, symbol_patterns
 from edge.sight.pixels import Field
-from edge.sight.symbol import Grid
+from edge.sight.symbol_patterns import Grid
 
 SAMPLES = 2
 """A module, each way, in a flattened symbol."""
@@ -26,7 +26,7 @@ _RIDGE = 0.03  # of one sample's own power; larger is stiffer
 
 def taught(flat: Field, size: int, row: int = MARGIN, column: int = MARGIN) -> Grid:
     """The modules of the symbol whose top left one is at `row`, `column` (modules) of `flat`."""
-    same, dark = symbol.known(size)
+    same, dark = symbol_patterns.fixed_modules(size)
     seen = np.pad(flat, _REACH, mode="edge")
     top, left = SAMPLES * row + 1, SAMPLES * column + 1  # seen's own margin is the filter's reach
     span = SAMPLES * size
@@ -48,7 +48,7 @@ def taught(flat: Field, size: int, row: int = MARGIN, column: int = MARGIN) -> G
 
 def plain(flat: Field, size: int, row: int = MARGIN, column: int = MARGIN) -> Iterator[Grid]:
     """The modules by thresholds: the mean of 5 x 5 modules, of 9 x 9, and none."""
-    same, dark = symbol.known(size)
+    same, dark = symbol_patterns.fixed_modules(size)
     part = flat[SAMPLES * row :, SAMPLES * column :][: SAMPLES * size, : SAMPLES * size]
     seen = pixels.smaller(np.ascontiguousarray(part), (size, size))
     for threshold in (pixels.mean(seen, 5), pixels.mean(seen, 9), 0.0):

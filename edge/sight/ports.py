@@ -5,8 +5,8 @@ from typing import Protocol
 from edge.sight.frame import Frame, Sighting
 
 
-class Camera(Protocol):
-    """A camera; `adapters/camera/camera_eyes.py` reads what it sees."""
+class FrameSource(Protocol):
+    """A camera; `adapters/camera/camera_scanner.py` reads what it sees."""
 
     def latest(self) -> Frame | None:
         """The newest frame not yet taken, older ones dropped; None: nothing new.
@@ -18,7 +18,7 @@ class Camera(Protocol):
         """Give the device back."""
 
 
-class Eyes(Protocol):
+class Scanner(Protocol):
     """What is shown at the door: a camera and its decoder, or an imager."""
 
     def latest(self) -> Sighting | None:

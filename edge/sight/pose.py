@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edge.sight import pixels, symbol
+from edge.sight import pixels, symbol_patterns
 from edge.sight.finders import Triple
 from edge.sight.frame import Luma
 from edge.sight.pixels import Field, Matrix
@@ -42,7 +42,7 @@ def find(luma: Luma, triple: Triple) -> Pose | None:
         seen = -seen
     three = (triple.middles + 0.5) * scale - 0.5
     low, high = triple.size * (1 - _OFF) - 1, triple.size * (1 + _OFF) + 1
-    sizes = [size for size in symbol.SIZES if low <= size <= min(high, _SIZE_MAX)]
+    sizes = [size for size in symbol_patterns.SIZES if low <= size <= min(high, _SIZE_MAX)]
     if not sizes:
         return None
     fit, size, four = max(
@@ -100,7 +100,7 @@ def _fits(seen: Field, fours: Points, size: int, *, finders: bool) -> Field:
 @lru_cache(maxsize=32)
 def _known(size: int, finders: bool) -> tuple[Field, Field, Field]:
     """Places of known modules (3 x n, homogeneous), what is there (weighted), and the weights."""
-    same, dark = symbol.known(size)
+    same, dark = symbol_patterns.fixed_modules(size)
     rows, columns = np.nonzero(same)
     low, high = 8, size - 8
     corner = ((rows < low) & ((columns < low) | (columns >= high))) | (
@@ -132,6 +132,6 @@ def _homographies(fours: Points, size: int) -> Points:
     found[:, :2, 1] = c - a + h[:, None] * c
     found[:, :2, 2] = a
     found[:, 2] = np.stack([g, h, np.ones(len(g))], axis=1)
-    k = 1 / (size - 2 * symbol.FINDER)
-    shift = -symbol.FINDER * k
+    k = 1 / (size - 2 * symbol_patterns.FINDER)
+    shift = -symbol_patterns.FINDER * k
     return np.asarray(found @ np.array([(k, 0, shift), (0, k, shift), (0, 0, 1)]))

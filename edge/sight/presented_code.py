@@ -113,7 +113,7 @@ class _Box(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class _Place:
+class _Sighted:
     """Something in view, from frame to frame."""
 
     mark: bytes | None  # what was read there; None: nothing yet
@@ -134,7 +134,7 @@ class _Place:
         """For how long it is remembered out of view: a visitor no longer than it takes to leave."""
         return min(max(GONE_S, self.still_s * WALL_KEPT_S / WALL_S), WALL_KEPT_S)
 
-    def seen(self, box: _Box, at_s: float, slack_px: float) -> None:
+    def note_seen(self, box: _Box, at_s: float, slack_px: float) -> None:
         """It is at `box` now."""
         unseen_s = max(0.0, at_s - self.last_s)
         if unseen_s > GONE_S:
@@ -150,13 +150,13 @@ class _Place:
         self.sightings += 1
 
 
-class Presented:
+class PresentedCodes:
     """Fed with every sighting, in their order."""
 
     def __init__(self, key: bytes) -> None:
         """`key`: 16 to 64 random bytes."""
         self._key = key
-        self._places: list[_Place] = []
+        self._places: list[_Sighted] = []
         self._size = (0, 0)
         self._looked_s = -inf
         self._read_s = -inf
@@ -178,7 +178,7 @@ class Presented:
         self._excuse(seen_s)
         self._places = [p for p in self._places if seen_s - p.last_s <= p.keeps_s()]
         self._size = size
-        taken: set[_Place] = set()
+        taken: set[_Sighted] = set()
         ranked: list[tuple[float, Symbol]] = []
         boxes: list[_Box] = []
         copies: Counter[bytes] = Counter()
@@ -204,11 +204,11 @@ class Presented:
         ranked.sort(key=lambda pair: pair[0], reverse=True)
         return tuple(symbol for _, symbol in ranked)
 
-    def answered(self, until_s: float) -> None:
+    def note_answered(self, until_s: float) -> None:
         """The door answers a code, with lights until `until_s` (monotonic seconds)."""
         self._busy_until_s = max(self._busy_until_s, until_s)
 
-    def unreadable(self, at_s: float) -> bool:
+    def take_unreadable(self, at_s: float) -> bool:
         """Whether to say now, `at_s`, that what is held up cannot be read.
 
         Once said it is not said again until it has left or AGAIN_S have passed; so ask only when
@@ -223,7 +223,7 @@ class Presented:
             place.told_s = self._told_s = at_s
         return bool(meant)
 
-    def _held_up(self, place: _Place) -> bool:
+    def _held_up(self, place: _Sighted) -> bool:
         """Whether it is in the newest sighting, was not read, and is meant for the door."""
         since_s = max(place.came_s, place.read_s + READ_S)
         held = HELD_S <= place.last_s - since_s <= NEW_S and place.sightings >= HELD_SIGHTINGS
@@ -234,10 +234,10 @@ class Presented:
             and _prominent(place.box, self._size)
         )
 
-    def _place(self, box: _Box, mark: bytes | None, taken: set[_Place], at_s: float) -> _Place:
+    def _place(self, box: _Box, mark: bytes | None, taken: set[_Sighted], at_s: float) -> _Sighted:
         """The place that this is a sighting of, known or new; it joins `taken`."""
         slack_px = STILL_FRAME * max(self._size)
-        near: list[_Place] = []
+        near: list[_Sighted] = []
         for wanted in (None,) if mark is None else (mark, None):  # an unread one only if need be
             near = near or [
                 place
@@ -252,13 +252,13 @@ class Presented:
         else:
             if len(self._places) >= PLACES_MAX:
                 self._places.remove(min(self._places, key=lambda p: (p.wall, p.last_s)))
-            place = _Place(mark, box, box, at_s, at_s)
+            place = _Sighted(mark, box, box, at_s, at_s)
             self._places.append(place)
-        place.seen(box, at_s, slack_px)
+        place.note_seen(box, at_s, slack_px)
         taken.add(place)
         return place
 
-    def _weight(self, corners: Corners, place: _Place, at_s: float) -> float:
+    def _weight(self, corners: Corners, place: _Sighted, at_s: float) -> float:
         """How much a symbol asks to be the first."""
         width, height = self._size
         x, y = place.box.middle
@@ -282,7 +282,7 @@ class Presented:
         return hashlib.blake2b(data, key=self._key, digest_size=16, person=b"shown").digest()
 
 
-def _same(place: _Place, box: _Box, mark: bytes | None, slack_px: float) -> bool:
+def _same(place: _Sighted, box: _Box, mark: bytes | None, slack_px: float) -> bool:
     """Whether `box`, where `mark` or nothing was read, may be a sighting of `place`."""
     if mark is not None and place.mark not in (None, mark):
         return False

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from edge.sight import finders, lattice, modules, pixels, pose, symbol, zxing
+from edge.sight import finders, lattice, modules, pixels, pose, symbol_patterns, zxing
 from edge.sight.boxes import Box
 from edge.sight.frame import Corners, Luma, Symbol
 from edge.sight.pixels import Matrix
@@ -49,7 +49,7 @@ def bent(attempt: Attempt) -> tuple[Symbol, ...]:
             to_pixels = pixels.homography(size, np.array(corners, np.float32))
             laid, row, column = lattice.unbent(attempt.luma, to_pixels, size)
             grid = modules.taught(laid, size, row, column)
-            found = zxing.read(symbol.picture(grid), bare=True).symbols
+            found = zxing.read(symbol_patterns.picture(grid), bare=True).symbols
             read += [Symbol(one.data, corners) for one in found]
     return tuple(read)
 
@@ -63,7 +63,7 @@ def blurred(attempt: Attempt) -> tuple[Symbol, ...]:
             continue
         flat = lattice.flat(part, found.to_pixels, found.size)
         grid = modules.taught(-flat if triple.light else flat, found.size)
-        if read := zxing.read(symbol.picture(grid), bare=True).symbols:
+        if read := zxing.read(symbol_patterns.picture(grid), bare=True).symbols:
             return (Symbol(read[0].data, _outline(found.to_pixels, found.size, attempt.box)),)
     return ()
 

@@ -44,7 +44,7 @@ Marks = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CodeRegion:
     """Where one frame shows something like a symbol."""
 
     box: Box
@@ -57,7 +57,7 @@ class Best:
     """A region as it was in the sharpest of the last frames."""
 
     luma: Luma  # the place's box, in memory of its own
-    place: Place
+    place: CodeRegion
     seen_s: float
     sharpness: float  # as it counts now: it fades
     tried: set[str] = field(default_factory=set)  # rescues
@@ -67,7 +67,7 @@ class Best:
 class Track:
     """One region in view."""
 
-    place: Place
+    place: CodeRegion
     seen_s: float
     anchor: Box  # where it was when it last changed
     marks: Marks  # how it looked there
@@ -81,7 +81,7 @@ class Track:
     cost_s: dict[str, float] = field(default_factory=dict)  # what each took here, the last time
     best: Best | None = None
 
-    def tried(self, rescue: str, took_s: float, *, read: bool) -> None:
+    def note_try(self, rescue: str, took_s: float, *, read: bool) -> None:
         """`rescue` was tried on it in the frame of `seen_s`."""
         self.rounds[rescue] = self.rounds.get(rescue, 0) + 1
         self.cost_s[rescue] = took_s
@@ -93,7 +93,7 @@ class Track:
         if late >= 0:
             self.due_s = self.seen_s + min(WAIT_S * 2.0 ** min(late, 30), WAIT_MAX_S)
 
-    def sharpest(self, luma: Luma) -> None:
+    def keep_sharpest(self, luma: Luma) -> None:
         """Keep the region as it is in `luma` now, if it is about as sharp as it has been."""
         left, top, right, bottom = self.place.box
         seen = luma[top:bottom, left:right]
@@ -113,7 +113,7 @@ class Tracks:
     def __len__(self) -> int:
         return len(self._tracks)
 
-    def follow(self, luma: Luma, places: Sequence[Place], seen_s: float) -> list[Track]:
+    def follow(self, luma: Luma, places: Sequence[CodeRegion], seen_s: float) -> list[Track]:
         """The regions of `luma` (uint8, height x width), one for each of `places`, likeliest first.
 
         `seen_s`: monotonic seconds. What was tried before is known of those seen before.
@@ -129,7 +129,7 @@ class Tracks:
                 self._renew(track, luma, place, seen_s)
             track.weight = 1 / (1 + rank) ** 2
             track.lately *= LATELY
-            track.sharpest(luma)
+            track.keep_sharpest(luma)
             if place.located:
                 track.located_s = seen_s
             seen.append(track)
@@ -137,7 +137,7 @@ class Tracks:
         return self._tracks[: len(seen)]
 
     @staticmethod
-    def _renew(track: Track, luma: Luma, place: Place, seen_s: float) -> None:
+    def _renew(track: Track, luma: Luma, place: CodeRegion, seen_s: float) -> None:
         track.place, track.seen_s = place, seen_s
         if _changed(_marks(luma, track.anchor), track.marks):
             track.anchor, track.marks = place.box, _marks(luma, place.box)
@@ -149,7 +149,7 @@ def due(tracks: Sequence[Track], seen_s: float) -> list[Track]:
     return [track for track in tracks if track.due_s <= seen_s]
 
 
-def turns(tracks: Sequence[Track]) -> list[Track]:
+def in_turn(tracks: Sequence[Track]) -> list[Track]:
     """`tracks`, first what has had the least of its share lately."""
     return sorted(tracks, key=lambda track: (track.lately + 1) / track.weight)
 

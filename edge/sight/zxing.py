@@ -24,7 +24,7 @@ Binarizer = Literal["local", "global", "fixed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ZxingResult:
     """What zxing-cpp saw in one picture."""
 
     symbols: tuple[Symbol, ...] = ()
@@ -34,7 +34,7 @@ class Found:
 
 def read(
     luma: Luma, binarizer: Binarizer = "local", *, bare: bool = False, smaller: bool = True
-) -> Found:
+) -> ZxingResult:
     """Every QR symbol in `luma` (uint8, height x width), also a light one on dark.
 
     `bare`: the picture holds a symbol, upright, and nothing else. `smaller`: look at the picture
@@ -53,7 +53,7 @@ def read(
         if barcode.format == zxingcpp.BarcodeFormat.QRCode
     ]
     unread = [barcode for barcode in barcodes if not barcode.valid and _placed(barcode.position)]
-    return Found(
+    return ZxingResult(
         tuple(Symbol(b.bytes, _corners(b.position)) for b in barcodes if b.valid),
         tuple(_corners(b.position) for b in unread),
         tuple(_size(b) for b in unread),

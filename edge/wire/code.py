@@ -59,14 +59,14 @@ class Colour(IntEnum):
     RED = 3
 
 
-class Turn(NamedTuple):
+class ColourChange(NamedTuple):
     """`colour` from `at_s` on (Unix seconds UTC): an observation that ends by itself."""
 
     colour: Colour
     at_s: int
 
 
-class Status(NamedTuple):
+class StatusEntry(NamedTuple):
     """Where the code's revocation bit is: number `bit` in the issuer's status list `listed`."""
 
     bit: int
@@ -85,13 +85,13 @@ class Code:
     aud: tuple[str, ...] = ()  # door groups; empty: any door that knows the issuer
     scope: str | None = None  # grants, separated by one blank, as "staff:acme slow"
     party: int = 1  # how many people pass, 1 to 9
-    turns: Turn | None = None
-    status: Status | None = None
+    turns: ColourChange | None = None
+    status: StatusEntry | None = None
     cnf: bytes | None = None  # the holder's raw Ed25519 key: never accepted without its proof
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class SignedCode:
     """A decoded code with what its signature covers; nothing has been verified yet."""
 
     code: Code
@@ -107,7 +107,7 @@ class Malformed:
     why: str
 
 
-class Signer(Protocol):
+class CodeSigner(Protocol):
     """What signs a code: PyNaCl's `SigningKey.sign(message).signature` behind one method."""
 
     @property
@@ -118,7 +118,7 @@ class Signer(Protocol):
         """Return the 64-byte Ed25519 signature of `message`."""
 
 
-def decode(text: bytes) -> Signed | Malformed | None:
+def decode(text: bytes) -> SignedCode | Malformed | None:
     """Read the bytes of a QR symbol.
 
     None: not a door code at all (a poster, a ticket). Malformed: it says `DC1:` and is torn.
@@ -138,7 +138,7 @@ def unwrap(text: bytes) -> bytes | Malformed | None:
     return Malformed("its letters are not Base45") if raw is None else raw
 
 
-def read(raw: bytes) -> Signed | Malformed:
+def read(raw: bytes) -> SignedCode | Malformed:
     """Read an issuer's COSE_Sign1. Source: README.md, sections 3 to 5."""
     if (
         not raw.startswith(_HEAD)
@@ -155,10 +155,10 @@ def read(raw: bytes) -> Signed | Malformed:
     if isinstance(code, Malformed):
         return code
     message = b"".join((SIG_STRUCTURE_HEAD, raw[1:13], _NO_EXTERNAL_AAD, body))
-    return Signed(code, raw[7:13], message, raw[-64:])
+    return SignedCode(code, raw[7:13], message, raw[-64:])
 
 
-def encode(code: Code, signer: Signer) -> str:
+def encode(code: Code, signer: CodeSigner) -> str:
     """Sign `code` and return the text of its QR symbol: upper-case alphanumeric, EC level M.
 
     Raises ValueError when a claim is out of its bounds: what is written here can be read here.
@@ -270,12 +270,12 @@ def _code(claims: dict[Any, Any]) -> Code | Malformed:
             return Malformed("its turn is not a colour and a time")
         if not _is_time(turns[1]) or not iat_s < turns[1] < exp_s:
             return Malformed("its turn is not between iat and exp")
-        turns = Turn(_COLOURS[turns[0]], turns[1])
+        turns = ColourChange(_COLOURS[turns[0]], turns[1])
     status = get(STATUS)
     if status is not None:
         if not _is_pair(status) or not _is_time(status[0]) or not _is_name(status[1]):
             return Malformed("its status is not an index and the name of a list")
-        status = Status(status[0], status[1])
+        status = StatusEntry(status[0], status[1])
     cnf = get(CNF)
     if cnf is not None:
         cnf = _holder_key(cnf)

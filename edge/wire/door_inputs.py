@@ -14,7 +14,7 @@ Input = Literal["contact", "exit_button", "fire", "help_button", "turn", "turn_o
 """By the names of hardware/pins.toml and unit.toml."""
 
 
-class Row(NamedTuple):
+class InputRow(NamedTuple):
     """What is so of one input, however the door is driven."""
 
     place: int  # in a controller's input status report (firmware/osdp.md), which is its bit there
@@ -23,14 +23,14 @@ class Row(NamedTuple):
     alarm: Alarm | None = None  # that is raised as long as it says yes
 
 
-INPUTS: dict[Input, Row] = {
-    "contact": Row(0, True),
-    "exit_button": Row(1, False),
-    "fire": Row(2, True, alarm="fire"),
-    "help_button": Row(3, False, alarm="help"),
-    "turn": Row(4, False, turns=True),
-    "turn_out": Row(5, False, turns=True),
-    "tamper": Row(7, True, alarm="tamper"),
+INPUTS: dict[Input, InputRow] = {
+    "contact": InputRow(0, True),
+    "exit_button": InputRow(1, False),
+    "fire": InputRow(2, True, alarm="fire"),
+    "help_button": InputRow(3, False, alarm="help"),
+    "turn": InputRow(4, False, turns=True),
+    "turn_out": InputRow(5, False, turns=True),
+    "tamper": InputRow(7, True, alarm="tamper"),
 }
 LATCHED_PLACE = 6
 """Of the controller's own latch, which is no input, in the same report."""

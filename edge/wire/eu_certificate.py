@@ -36,7 +36,7 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d|[+-]\d\d)")
 
 
-class Torn(ValueError):
+class TornCertificate(ValueError):
     """The text is no certificate; the message is a clause for people, without its content."""
 
 
@@ -76,12 +76,12 @@ class Certificate:
 def decode(text: bytes) -> Certificate:
     """Read the text of a symbol. Raises Torn. Source: foreign.md, section 3."""
     if not text.startswith(PREFIX):
-        raise Torn("it is of another format")
+        raise TornCertificate("it is of another format")
     if len(text) > TEXT_LEN_MAX:
-        raise Torn("it is longer than any symbol")
+        raise TornCertificate("it is longer than any symbol")
     packed = base45_decode(text.removeprefix(PREFIX))
     if packed is None:
-        raise Torn("its letters are not Base45")
+        raise TornCertificate("its letters are not Base45")
     data = _unpacked(packed)
     if data[:2] == bytes((0xD8, _CWT)):  # the CWT tag of RFC 8392 section 6, where written
         data = data[2:]
@@ -89,27 +89,27 @@ def decode(text: bytes) -> Certificate:
         data = data[1:]
     parts = _cbor(data)
     if type(parts) is not list or [type(part) for part in parts] != [bytes, dict, bytes, bytes]:
-        raise Torn("it is no COSE_Sign1")
+        raise TornCertificate("it is no COSE_Sign1")
     protected, unprotected, payload, signature = parts
     header = _cbor(protected) if protected else {}
     if type(header) is not dict or not header.keys() <= {_ALG, _CONTENT_TYPE, _KID}:
-        raise Torn("its protected header has what a certificate does not")
+        raise TornCertificate("its protected header has what a certificate does not")
     if not unprotected.keys() <= {_ALG, _KID}:
-        raise Torn("its unprotected header has what a certificate does not")
+        raise TornCertificate("its unprotected header has what a certificate does not")
     kid = header.get(_KID, unprotected.get(_KID))
     algorithm = header.get(_ALG, unprotected.get(_ALG))
     if type(kid) is not bytes or type(algorithm) is not int:
-        raise Torn("it names no key or no algorithm")
+        raise TornCertificate("it names no key or no algorithm")
     claims = _cbor(payload)
     if type(claims) is not dict:
-        raise Torn("its payload is no map of claims")
+        raise TornCertificate("its payload is no map of claims")
     iat_s, exp_s = _seconds(claims.get(_IAT)), _seconds(claims.get(_EXP))
     if iat_s > exp_s:
-        raise Torn("it ends before it was issued")
+        raise TornCertificate("it ends before it was issued")
     hcert = claims.get(_HCERT)
     statement = hcert.get(1) if type(hcert) is dict else None
     if type(statement) is not dict:
-        raise Torn("it holds no certificate of the EU's first kind")
+        raise TornCertificate("it holds no certificate of the EU's first kind")
     fact, identifier = _fact(statement)
     sub = base64.urlsafe_b64encode(hashlib.sha256(identifier).digest()[:8]).rstrip(b"=").decode()
     message = b"".join(
@@ -124,11 +124,11 @@ def _unpacked(packed: bytes) -> bytes:
     try:
         data = stream.decompress(packed, COSE_LEN_MAX + 1)
     except zlib.error:
-        raise Torn("its compression is broken") from None
+        raise TornCertificate("its compression is broken") from None
     if len(data) > COSE_LEN_MAX:
-        raise Torn("it unpacks to more than a certificate can be")
+        raise TornCertificate("it unpacks to more than a certificate can be")
     if not stream.eof or stream.unused_data:
-        raise Torn("its compressed stream is cut, or something follows it")
+        raise TornCertificate("its compressed stream is cut, or something follows it")
     return data
 
 
@@ -136,11 +136,11 @@ def _fact(statement: dict[Any, Any]) -> tuple[Fact, bytes]:
     """The one entry of a certificate, and its identifier. Schema 1.3.0: exactly one."""
     entries = [(kind, entry) for kind in _KINDS for entry in _list(statement.get(kind))]
     if len(entries) != 1 or type(entries[0][1]) is not dict:
-        raise Torn("it does not hold exactly one vaccination, test or recovery")
+        raise TornCertificate("it does not hold exactly one vaccination, test or recovery")
     kind, entry = entries[0]
     identifier = _text(entry, "ci").encode("utf-8", "surrogatepass")
     if not 0 < len(identifier) <= CI_LEN_MAX:
-        raise Torn("it has no identifier")
+        raise TornCertificate("it has no identifier")
     evidence, disease = _KINDS[kind], _text(entry, "tg")
     if kind == "v":
         doses, series = _small(entry, "dn"), _small(entry, "sd")
@@ -160,21 +160,21 @@ def _list(value: object) -> list[Any]:
     if value is None:  # some write null for what they do not have
         return []
     if type(value) is not list:
-        raise Torn("it holds something else than lists of entries")
+        raise TornCertificate("it holds something else than lists of entries")
     return value
 
 
 def _text(entry: dict[Any, Any], name: str) -> str:
     value = entry.get(name)
     if type(value) is not str:
-        raise Torn(f"its {name} is no text")
+        raise TornCertificate(f"its {name} is no text")
     return value
 
 
 def _small(entry: dict[Any, Any], name: str) -> int:
     value = entry.get(name)
     if type(value) is not int or not 1 <= value <= 99:
-        raise Torn(f"its {name} is no number of doses")
+        raise TornCertificate(f"its {name} is no number of doses")
     return value
 
 
@@ -182,18 +182,18 @@ def _day(entry: dict[Any, Any], name: str) -> int:
     """00:00 UTC of a date; the time of day that some wrote behind it says nothing."""
     day = _text(entry, name)[:10]
     if not _DAY.fullmatch(day):
-        raise Torn(f"its {name} is no date")
+        raise TornCertificate(f"its {name} is no date")
     return _moment(f"{day}T00:00:00Z")
 
 
 def _moment(text: str) -> int:
     """Unix seconds of RFC 3339, fractions cut off."""
     if not _MOMENT.fullmatch(text):
-        raise Torn("its time has no form that is known")
+        raise TornCertificate("its time has no form that is known")
     try:
         at_s = math.floor(datetime.fromisoformat(text).astimezone(UTC).timestamp())
     except (ValueError, OverflowError):
-        raise Torn("its time is none") from None
+        raise TornCertificate("its time is none") from None
     return _seconds(at_s)
 
 
@@ -202,7 +202,7 @@ def _seconds(value: object) -> int:
     if type(value) is float and math.isfinite(value):
         value = math.floor(value)
     if type(value) is not int or not 0 <= value <= TIME_S_MAX:
-        raise Torn("its times (iat, exp) are missing or out of bounds")
+        raise TornCertificate("its times (iat, exp) are missing or out of bounds")
     return value
 
 
@@ -224,9 +224,9 @@ def _cbor(data: bytes) -> Any:
     try:
         value, end = _item(data, 0, DEPTH_MAX)
     except (IndexError, UnicodeDecodeError):
-        raise Torn("its CBOR is torn") from None
+        raise TornCertificate("its CBOR is torn") from None
     if end != len(data):
-        raise Torn("its CBOR is torn, or something follows it")
+        raise TornCertificate("its CBOR is torn, or something follows it")
     return value
 
 
@@ -235,7 +235,7 @@ def _item(data: bytes, at: int, depth: int) -> tuple[Any, int]:
     major, length = data[at] >> 5, data[at] & 31
     at += 1
     if length > 27 or depth == 0:
-        raise Torn("its CBOR has what no certificate has")  # indefinite lengths among it
+        raise TornCertificate("its CBOR has what no certificate has")  # indefinite lengths among it
     if length > 23:
         size = 1 << (length - 24)
         head = data[at : at + size]
@@ -261,20 +261,20 @@ def _item(data: bytes, at: int, depth: int) -> tuple[Any, int]:
         for _ in range(length):
             key, at = _item(data, at, depth - 1)
             if type(key) not in (int, str) or key in pairs:
-                raise Torn("a key of its CBOR occurs twice, or is none")
+                raise TornCertificate("a key of its CBOR occurs twice, or is none")
             pairs[key], at = _item(data, at, depth - 1)
         return pairs, at
     if major == 6:
         value, at = _item(data, at, depth - 1)
         if length != _DATE or type(value) is not str:  # Sweden writes its dates so
-            raise Torn("its CBOR has a tag that no certificate has")
+            raise TornCertificate("its CBOR has a tag that no certificate has")
         return value, at
     if length != 22:
-        raise Torn("its CBOR has a simple value that no certificate has")
+        raise TornCertificate("its CBOR has a simple value that no certificate has")
     return None, at
 
 
 def _simple(head: bytes) -> float:
     if len(head) != 8:
-        raise Torn("its CBOR has a short float or a simple value")
+        raise TornCertificate("its CBOR has a short float or a simple value")
     return float(struct.unpack(">d", head)[0])

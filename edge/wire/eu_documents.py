@@ -1,7 +1,7 @@
 """The two documents behind `HC1:`: the keys that sign EU certificates, and what evidence says.
 
-An EU certificate has evidence and no colour. `Terms` (in `issuers.json`) is the mapping from one
-to the other, `KeyList` (`keys/<issuer>.json`) the trust list. The law is foreign.md, sections 4, 5.
+An EU certificate has evidence and no colour. `EuTerms` (in `issuers.json`) maps one to the other;
+`EuKeyList` (`keys/<issuer>.json`) is the trust list. Specification: foreign.md, sections 4 and 5.
 """
 
 import base64
@@ -25,7 +25,7 @@ Word = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 """A word of the EU's value sets, as `840539006` (the disease) or `EU/1/20/1528` (a vaccine)."""
 
 
-class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class EuKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One Document Signer Certificate, as far as a door needs it."""
 
     kid: str  # base64 of 8 bytes: the start of SHA-256 over the certificate (DER)
@@ -37,14 +37,14 @@ class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     country: Annotated[str, msgspec.Meta(pattern=r"^([A-Z]{2})?(?!\n)$")] = ""  # for people
 
 
-class KeyList(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class EuKeyList(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """`keys/<issuer>.json`: every key whose certificates this issuer's doors recognise."""
 
-    keys: Annotated[tuple[Key, ...], msgspec.Meta(max_length=KEYS_MAX)]
+    keys: Annotated[tuple[EuKey, ...], msgspec.Meta(max_length=KEYS_MAX)]
 
 
-class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A length of time after the evidence: its day or its hour, see `Row`."""
+class EuDuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A length of time after the evidence: its day or its hour, see `EuRow`."""
 
     days: Annotated[int, msgspec.Meta(ge=0, le=36500)] = 0
     hours: Annotated[int, msgspec.Meta(ge=0, le=876000)] = 0
@@ -55,7 +55,7 @@ class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         return self.days * 86400 + self.hours * 3600
 
 
-class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class EuRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Which evidence has which colour, and from when until when.
 
     The time runs from 00:00 UTC of the day of vaccination (`dt`) or of the first positive test
@@ -65,24 +65,24 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     evidence: Evidence
     colour: ColourName
     diseases: tuple[Word, ...]  # `tg`
-    starts: Span = Span()  # the first second
-    ends: Span | None = None  # the first second no longer; None: the certificate's own end
+    starts: EuDuration = EuDuration()  # the first second
+    ends: EuDuration | None = None  # the first second no longer; None: the certificate's own end
     products: tuple[Word, ...] = ()  # vaccination, `mp`
     doses: Literal["any", "complete", "boosted"] = "complete"  # vaccination, of `dn` and `sd`
     kinds: tuple[Word, ...] = ()  # test, `tt`
     results: tuple[Word, ...] = ()  # test, `tr`: at least one for a test
 
 
-class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class EuTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The `terms` of an issuer of format `hc1`; the first row that fits and is current counts."""
 
-    rows: Annotated[tuple[Row, ...], msgspec.Meta(min_length=1, max_length=ROWS_MAX)]
+    rows: Annotated[tuple[EuRow, ...], msgspec.Meta(min_length=1, max_length=ROWS_MAX)]
 
 
-def read_terms(data: bytes, issuer: str) -> Terms:
+def read_terms(data: bytes, issuer: str) -> EuTerms:
     """Raises TrustError, one sentence, when `data` is no mapping."""
     try:
-        terms = decode_json(data, Terms)
+        terms = decode_json(data, EuTerms)
     except DecodeError as error:
         raise TrustError(f"the terms of issuer {issuer!r} are no hc1 mapping: {error}") from None
     for number, row in enumerate(terms.rows, 1):
@@ -92,7 +92,7 @@ def read_terms(data: bytes, issuer: str) -> Terms:
     return terms
 
 
-def _wrong(row: Row) -> str:
+def _wrong(row: EuRow) -> str:
     vaccination, test = row.evidence == "vaccination", row.evidence == "test"
     if not row.diseases:
         return "names no disease"
@@ -107,10 +107,10 @@ def _wrong(row: Row) -> str:
     return ""
 
 
-def read_keys(data: bytes, issuer: str) -> KeyList:
+def read_keys(data: bytes, issuer: str) -> EuKeyList:
     """Raises TrustError, one sentence, when `data` is no key list. The keys are not opened here."""
     try:
-        document = decode_json(data, KeyList)
+        document = decode_json(data, EuKeyList)
     except DecodeError as error:
         raise TrustError(f"keys/{issuer}.json is no hc1 key list: {error}") from None
     seen: set[tuple[str, str]] = set()

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from edge.wire import cbor, code
-from edge.wire.code import AUD, IAT, TIME_S_MAX, Malformed, Signed, Signer
+from edge.wire.code import AUD, IAT, TIME_S_MAX, CodeSigner, Malformed, SignedCode
 
 EXTERNAL_AAD = b"menshen-holder-1"
 
@@ -26,17 +26,17 @@ _DOOR = re.compile(f"{_NAME}/{_NAME}")
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HolderCode:
     """A decoded holder code with what the holder's signature covers; nothing is verified yet."""
 
-    inner: Signed  # the issuer's code; its `cnf` is the holder's key
+    inner: SignedCode  # the issuer's code; its `cnf` is the holder's key
     iat_s: int  # Unix seconds by the phone's clock
     door: str | None  # "<site>/<unit>", where the phone has read the door's label
     message: bytes  # the Sig_structure of RFC 9052 section 4.4
     signature: bytes  # 64 bytes, Ed25519
 
 
-def read(raw: bytes) -> Held | Malformed | None:
+def read(raw: bytes) -> HolderCode | Malformed | None:
     """Read a holder's COSE_Sign1; None: it is not wrapped by a holder.
 
     Never raises, whatever `raw` holds. Source: README.md, section 9.
@@ -61,10 +61,10 @@ def read(raw: bytes) -> Held | Malformed | None:
     if inner.code.cnf is None:
         return Malformed("a holder signed around a code that names no holder")
     message = b"".join((code.SIG_STRUCTURE_HEAD, raw[1:end], _EXTERNAL_AAD, body))
-    return Held(inner, *said, message, raw[-64:])
+    return HolderCode(inner, *said, message, raw[-64:])
 
 
-def encode(bare: str, iat_s: int, door: str | None, holder: Signer) -> str:
+def encode(bare: str, iat_s: int, door: str | None, holder: CodeSigner) -> str:
     """Wrap the issuer's code `bare` as a phone does and return the text of its QR symbol.
 
     Raises ValueError for what `read` would refuse.
@@ -79,7 +79,7 @@ def encode(bare: str, iat_s: int, door: str | None, holder: Signer) -> str:
     signature = holder.sign(b"".join((code.SIG_STRUCTURE_HEAD, head, _EXTERNAL_AAD, body)))
     raw = b"".join((_ARRAY, head, code.UNPROTECTED, body, code.SIGNATURE_HEAD, signature))
     wrong = read(raw)
-    if not isinstance(wrong, Held):
+    if not isinstance(wrong, HolderCode):
         why = wrong.why if wrong else "the code in it is too short"
         raise ValueError(f"this holder code cannot be written: {why}")
     return code.wrap(raw)

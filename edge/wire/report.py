@@ -49,14 +49,14 @@ Leaf = Literal["state", "health", "counts", "ack", "ask", "answer"]
 DownLeaf = Literal["ack", "answer"]
 """What a unit is sent; the others it sends."""
 
-Source = Literal["sync", "system", "rtc", "floor", "build"]
+ClockSource = Literal["sync", "system", "rtc", "floor", "build"]
 """Where a unit's time comes from. With `floor` and `build` it only knows what is certainly past."""
 
-Rtc = Literal["ok", "unrelated", "broken", "none"]
+RtcState = Literal["ok", "unrelated", "broken", "none"]
 """A unit's battery clock. `unrelated`: no sync has told yet how what it shows relates to true time.
 """
 
-Camera = Literal["ok", "lost", "dark", "covered", "dirty", "unfocused"]
+CameraState = Literal["ok", "lost", "dark", "covered", "dirty", "unfocused"]
 """A unit's camera. `lost`: it gives no frames; the rest: it does, and no code could be read in them
 for minutes. `dark`: no light; `covered`: nothing but one surface; `dirty`: a veil over everything;
 `unfocused`: no sharp edge anywhere.
@@ -112,9 +112,9 @@ CATEGORIES: tuple[Category, ...] = get_args(Category)
 
 KNOWN_WORDS: dict[str, tuple[str, ...]] = {
     "trust": get_args(TrustAge),
-    "clock": get_args(Source),
-    "rtc": get_args(Rtc),
-    "camera": get_args(Camera),
+    "clock": get_args(ClockSource),
+    "rtc": get_args(RtcState),
+    "camera": get_args(CameraState),
     "door": get_args(Link),
     "alarms": ALARMS,
     "store": get_args(Disk),
@@ -189,7 +189,7 @@ class _Report(_Message, frozen=True, kw_only=True):
     unknown: Fields = {}
 
 
-class State(_Report, frozen=True, kw_only=True):
+class StateReport(_Report, frozen=True, kw_only=True):
     """Birth (`online` true) and will (false) of one session of a unit's program."""
 
     online: bool
@@ -207,14 +207,14 @@ class Cell(_Report, frozen=True, kw_only=True):
     count: Number
 
 
-class Counts(_Report, frozen=True, kw_only=True):
+class CountsReport(_Report, frozen=True, kw_only=True):
     """The oldest cells not yet acknowledged, rising by number without a gap."""
 
     installation: Installation
     cells: Annotated[list[Cell], msgspec.Meta(max_length=CELLS_MAX)]
 
 
-class Health(_Report, frozen=True, kw_only=True):
+class HealthReport(_Report, frozen=True, kw_only=True):
     """How the unit is. Nothing here moves with one person's passage but `alarms`, which says so."""
 
     session: Number
@@ -223,9 +223,9 @@ class Health(_Report, frozen=True, kw_only=True):
     trust_version: Bounded
     trust_age_d: Bounded
     trust: Open[TrustAge]
-    clock: Open[Source]
-    rtc: Open[Rtc] = "none"
-    camera: Open[Camera]
+    clock: Open[ClockSource]
+    rtc: Open[RtcState] = "none"
+    camera: Open[CameraState]
     door: Open[Link]
     alarms: Annotated[list[Open[Alarm]], msgspec.Meta(max_length=ALARMS_MAX)] = []
     store: Open[Disk]
@@ -244,14 +244,14 @@ class Ack(_Message, frozen=True, kw_only=True):
     digest: str
 
 
-class Ask(_Report, frozen=True, kw_only=True):
+class TimeRequest(_Report, frozen=True, kw_only=True):
     """What time is it? The nonce is new each time and ties the answer to this question."""
 
     session: Number
     nonce: Nonce
 
 
-class Answer(_Message, frozen=True, kw_only=True):
+class TimeAnswer(_Message, frozen=True, kw_only=True):
     """It was `time_ms` (Unix, UTC) ± `error_ms` while the question was here."""
 
     site: Name
@@ -285,11 +285,13 @@ def address(topic: str) -> Address | None:
         return None
 
 
-def content(message: State | Cell | Counts | Health | Ask) -> dict[str, Any]:
+def content(
+    message: StateReport | Cell | CountsReport | HealthReport | TimeRequest,
+) -> dict[str, Any]:
     """The fields of `message` as it has them in JSON, those of a later version last."""
     fields = msgspec.structs.asdict(message)
     del fields["unknown"]
-    if isinstance(message, Counts):
+    if isinstance(message, CountsReport):
         fields["cells"] = [content(cell) for cell in message.cells]
     return fields | message.unknown
 
@@ -299,23 +301,25 @@ def digest(cell: Cell) -> str:
     return hashlib.sha256(msgspec.json.encode(content(cell))).hexdigest()
 
 
-def encode(message: State | Counts | Health | Ask) -> bytes:
+def encode(message: StateReport | CountsReport | HealthReport | TimeRequest) -> bytes:
     """JSON, filled up to the message's one size. Raises ReportError if it does not fit."""
     data = msgspec.json.encode(content(message))
-    size = {Counts: COUNTS_LEN, Health: HEALTH_LEN, Ask: ASK_LEN}.get(type(message), len(data))
+    size = {CountsReport: COUNTS_LEN, HealthReport: HEALTH_LEN, TimeRequest: ASK_LEN}.get(
+        type(message), len(data)
+    )
     if len(data) > size:
         raise ReportError(f"a {type(message).__name__} message of {len(data)} bytes is too long")
     return data.ljust(size)
 
 
-def decode_state(data: bytes) -> State:
+def decode_state(data: bytes) -> StateReport:
     """Raises ReportError."""
-    return _read(data, State)
+    return _read(data, StateReport)
 
 
-def decode_counts(data: bytes) -> Counts:
+def decode_counts(data: bytes) -> CountsReport:
     """Raises ReportError, also for cells whose numbers or times do not rise."""
-    counts = _read(data, Counts)
+    counts = _read(data, CountsReport)
     for before, after in zip(counts.cells, counts.cells[1:], strict=False):
         if after.number != before.number + 1:
             raise ReportError("a counts message has a gap in its cells' numbers")
@@ -324,9 +328,9 @@ def decode_counts(data: bytes) -> Counts:
     return counts
 
 
-def decode_health(data: bytes) -> Health:
+def decode_health(data: bytes) -> HealthReport:
     """Raises ReportError."""
-    return _read(data, Health)
+    return _read(data, HealthReport)
 
 
 def sign_ack(ack: Ack, collector: keys.PrivateKey) -> bytes:
@@ -345,20 +349,20 @@ def verify_ack(data: bytes, collector: bytes) -> Ack:
     return ack
 
 
-def decode_ask(data: bytes) -> Ask:
+def decode_time_request(data: bytes) -> TimeRequest:
     """Raises ReportError."""
-    return _read(data, Ask)
+    return _read(data, TimeRequest)
 
 
-def sign_answer(answer: Answer, time_key: keys.PrivateKey) -> bytes:
+def sign_time_answer(answer: TimeAnswer, time_key: keys.PrivateKey) -> bytes:
     """The time, signed by a key that signs nothing else."""
     return envelope.sign(msgspec.json.encode(answer), ANSWER_KIND, time_key)
 
 
-def verify_answer(data: bytes, time_key: bytes) -> Answer:
+def verify_time_answer(data: bytes, time_key: bytes) -> TimeAnswer:
     """Raises ReportError when it is torn or not signed by `time_key` (32 bytes)."""
     try:
-        return _decode(envelope.verify(data, ANSWER_KIND, time_key), Answer)
+        return _decode(envelope.verify(data, ANSWER_KIND, time_key), TimeAnswer)
     except envelope.EnvelopeError as error:
         raise ReportError(f"a time is not believed: {error}") from None
 
@@ -368,7 +372,7 @@ def _read(data: bytes, kind: type[_R]) -> _R:
     fields = _decode(data, dict[str, Any], kind.__name__)
     try:
         message = msgspec.convert(_fold(fields, kind), kind)
-        for part in (message, *(message.cells if isinstance(message, Counts) else ())):
+        for part in (message, *(message.cells if isinstance(message, CountsReport) else ())):
             _check_texts(part.unknown)
     except msgspec.ValidationError as error:
         raise ReportError(f"a {kind.__name__} message is not of its schema: {error}") from None

@@ -53,7 +53,7 @@ THRESHOLD = 2  # of three: root, targets and issuers
 TOP = ("root", "targets", "snapshot", "timestamp")
 
 
-class Broken(ValueError):
+class BrokenRepository(ValueError):
     """These files are no sound repository; one sentence for people."""
 
 
@@ -66,7 +66,7 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class RepositoryFile:
     """One metadata file, read; whether its signatures hold is `verified`'s to say."""
 
     version: int
@@ -153,29 +153,29 @@ def newest(files: Mapping[str, bytes], role: str) -> bytes | None:
 def _metadata(data: bytes) -> Metadata[Any]:
     """What python-tuf reads; of any depth, it raises its own errors. RepositoryError, Broken."""
     if len(data) > FILE_LEN_MAX:
-        raise Broken(f"a file of metadata is larger than {FILE_LEN_MAX} bytes")
+        raise BrokenRepository(f"a file of metadata is larger than {FILE_LEN_MAX} bytes")
     return Metadata[Any].from_bytes(data)
 
 
-def read(data: bytes) -> Signed:
+def read(data: bytes) -> RepositoryFile:
     """Raises Broken."""
     try:
         signed: Any = _metadata(data).signed
         until_s = int(signed.expires.timestamp())
         if isinstance(signed, Root):
             roles = {name: _role(role, signed.keys) for name, role in signed.roles.items()}
-            return Signed(signed.version, until_s, 0, roles, {})
+            return RepositoryFile(signed.version, until_s, 0, roles, {})
         if isinstance(signed, Targets):
             delegations = signed.delegations
             handed = (delegations.roles if delegations else None) or {}
             known = delegations.keys if delegations else {}
             roles = {name: _role(role, known) for name, role in handed.items()}
             documents = {path: info.hashes["sha256"] for path, info in signed.targets.items()}
-            return Signed(signed.version, until_s, 0, roles, documents)
+            return RepositoryFile(signed.version, until_s, 0, roles, documents)
         signed_s = signed.unrecognized_fields.get(SIGNED_S, 0)
-        return Signed(signed.version, until_s, int(signed_s), {}, {})
+        return RepositoryFile(signed.version, until_s, int(signed_s), {}, {})
     except (RepositoryError, ValueError, KeyError, TypeError, OverflowError) as error:
-        raise Broken(f"this is no trust metadata ({error})") from None
+        raise BrokenRepository(f"this is no trust metadata ({error})") from None
 
 
 def verified(delegator: bytes, role: str, data: bytes) -> bool:
@@ -240,7 +240,7 @@ def document_files(documents: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 @dataclass(frozen=True, slots=True)
-class Online:
+class OnlineKeys:
     """The keys that are on the server. They say which files are current, and nothing more."""
 
     snapshot: PrivateKey
@@ -254,7 +254,7 @@ door by the usual steps of age. An attacker who withholds what is newer has no l
 
 
 def published(
-    files: Mapping[str, bytes], online: Online, now_s: int, renew: bool = False
+    files: Mapping[str, bytes], online: OnlineKeys, now_s: int, renew: bool = False
 ) -> dict[str, bytes]:
     """The files to add so that the newest of each role is current: snapshot and timestamp.
 
@@ -296,12 +296,12 @@ def current(files: Mapping[str, bytes]) -> set[str]:
     """The files that are of use: every root, and what the timestamp leads to. Raises Broken."""
     timestamp = files.get(TIMESTAMP)
     if timestamp is None:
-        raise Broken(f"there is no {TIMESTAMP}; publish the repository first")
+        raise BrokenRepository(f"there is no {TIMESTAMP}; publish the repository first")
     kept = {TIMESTAMP} | {metadata_file("root", v) for v in versions(files).get("root", [])}
     read(timestamp)
     snapshot = metadata_file("snapshot", _metadata(timestamp).signed.snapshot_meta.version)
     if snapshot not in files:
-        raise Broken(f"there is no {snapshot}; publish the repository again")
+        raise BrokenRepository(f"there is no {snapshot}; publish the repository again")
     kept.add(snapshot)
     _, targets = _top(files)
     handed = read(targets).roles
@@ -347,7 +347,9 @@ def _top(files: Mapping[str, bytes]) -> tuple[bytes, bytes]:
     root, targets = newest(files, "root"), newest(files, "targets")
     if root is None or targets is None:
         missing = "root" if root is None else "targets"
-        raise Broken(f"the repository has no metadata of its {missing} role; sign that first")
+        raise BrokenRepository(
+            f"the repository has no metadata of its {missing} role; sign that first"
+        )
     return root, targets
 
 
@@ -356,7 +358,9 @@ def _all_signed(
 ) -> None:
     """Raises Broken: what units would refuse is not for publishing."""
     if not verified(root, "targets", targets):
-        raise Broken("the newest metadata of the targets role is not signed by that role's keys")
+        raise BrokenRepository(
+            "the newest metadata of the targets role is not signed by that role's keys"
+        )
     above: Any = _metadata(targets).signed
     handed = above.delegations.roles if above.delegations else {}
     for role, version in there.items():
@@ -367,16 +371,18 @@ def _all_signed(
             below = _metadata(files[file])
             above.verify_delegate(role, below.signed_bytes, below.signatures)
         except (RepositoryError, ValueError) as error:
-            raise Broken(f"{file} is not signed by the keys of its role ({error})") from None
+            raise BrokenRepository(
+                f"{file} is not signed by the keys of its role ({error})"
+            ) from None
         for path, sha256 in read(files[file]).documents.items():
             document = files.get(document_file(path, sha256))
             if document is None or hashlib.sha256(document).hexdigest() != sha256:
-                raise Broken(f"{file} names {path}, which is not there as it was signed")
+                raise BrokenRepository(f"{file} names {path}, which is not there as it was signed")
 
 
 def _own(root: bytes, role: Literal["snapshot", "timestamp"], data: bytes) -> None:
     if not verified(root, role, data):
-        raise Broken(f"the server's {role} key is not the one that the newest root names")
+        raise BrokenRepository(f"the server's {role} key is not the one that the newest root names")
 
 
 class _Signer(Signer):

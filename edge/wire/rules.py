@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from edge.wire import hours
+from edge.wire import timetable
 from edge.wire.code import Colour
 from edge.wire.decode import DecodeError, decode_json
-from edge.wire.hours import Stretch, Timetable
 from edge.wire.report import Category
+from edge.wire.timetable import Stretch, Timetable
 from edge.wire.trust import Group, Name, Seconds, TrustError
 from edge.wire.unit import UNLOCK_MS_MAX
 
@@ -36,7 +36,7 @@ Grant = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9:._-]{1,32}(?!\n)$")]
 Company = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9._-]{1,32}(?!\n)$")]
 """What stands behind a grant's first colon, or an issuer's name."""
 Zone = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_+/-]{1,64}(?!\n)$")]
-Clock = Annotated[str, msgspec.Meta(max_length=16)]
+ClockTime = Annotated[str, msgspec.Meta(max_length=16)]
 """A time of the day, `00:00` to `24:00`; `_check` says so in words."""
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 ColourName = Literal["green", "yellow", "red"]
@@ -46,16 +46,16 @@ Window = Annotated[int, msgspec.Meta(ge=5, le=3600)]
 PulseMs = Annotated[int, msgspec.Meta(ge=100, le=UNLOCK_MS_MAX)]
 Passback = Annotated[int, msgspec.Meta(ge=0, le=86400)]
 Inside = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
-Closed = Annotated[list[date], msgspec.Meta(max_length=CLOSED_MAX)]
+ClosedDays = Annotated[list[date], msgspec.Meta(max_length=CLOSED_MAX)]
 DAYS: tuple[Day, ...] = get_args(Day)
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 
 
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class _RulesTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table of the document."""
 
 
-class Unsure(_Table, frozen=True, kw_only=True):
+class UnsureRules(_RulesTable, frozen=True, kw_only=True):
     """What an unsure code meets. `open` lets in whom this door would let in if it were sure.
 
     `read` refuses `open` for `issuer`: who signed such a code is not known, so anybody could.
@@ -68,7 +68,7 @@ class Unsure(_Table, frozen=True, kw_only=True):
     start: Choice = "shut"
 
 
-class Holder(_Table, frozen=True, kw_only=True):
+class HolderTerms(_RulesTable, frozen=True, kw_only=True):
     """Codes that a phone signs itself."""
 
     back_s: Window = 90  # how far behind the door's time a proof may be
@@ -77,7 +77,7 @@ class Holder(_Table, frozen=True, kw_only=True):
     door_named: bool = False  # a proof must name this door
 
 
-class Ages(_Table, frozen=True, kw_only=True):
+class DocumentAges(_RulesTable, frozen=True, kw_only=True):
     """From which age on trust documents are stale, old, expired; and what is long-lived."""
 
     stale_h: AgeH = 48
@@ -87,7 +87,7 @@ class Ages(_Table, frozen=True, kw_only=True):
     status_h: AgeH = 48
 
 
-class Counts(_Table, frozen=True, kw_only=True):
+class CountingRules(_RulesTable, frozen=True, kw_only=True):
     """When an anonymous cell may leave a unit; a demo site may have small ones."""
 
     k: Annotated[int, msgspec.Meta(ge=1, le=1000)] = K_MIN
@@ -96,18 +96,18 @@ class Counts(_Table, frozen=True, kw_only=True):
     merged: dict[Category, Category] = {}  # counted as another: rare ones reach k together
 
 
-class Hours(_Table, frozen=True, kw_only=True, rename={"from_": "from"}):
+class OpeningHours(_RulesTable, frozen=True, kw_only=True, rename={"from_": "from"}):
     """A stretch of the day on some weekdays; `until` at or before `from` is the next day's."""
 
-    from_: Clock
-    until: Clock  # 24:00 is the end of the day
+    from_: ClockTime
+    until: ClockTime  # 24:00 is the end of the day
     days: Annotated[tuple[Day, ...], msgspec.Meta(min_length=1, max_length=7)] = DAYS
 
 
-Week = Annotated[list[Hours], msgspec.Meta(max_length=32)]
+Week = Annotated[list[OpeningHours], msgspec.Meta(max_length=32)]
 
 
-class Pass(_Table, frozen=True, kw_only=True):
+class GrantRule(_RulesTable, frozen=True, kw_only=True):
     """Who may pass when, and where: any of these grants, within any of these hours."""
 
     grants: Annotated[list[Grant], msgspec.Meta(min_length=1, max_length=GRANTS_MAX)]
@@ -118,28 +118,29 @@ class Pass(_Table, frozen=True, kw_only=True):
 
 
 Visitors = (
-    Literal["always", "never"] | Annotated[list[Hours], msgspec.Meta(min_length=1, max_length=32)]
+    Literal["always", "never"]
+    | Annotated[list[OpeningHours], msgspec.Meta(min_length=1, max_length=32)]
 )
 
 
-class Door(_Table, frozen=True, kw_only=True):
+class DoorOverrides(_RulesTable, frozen=True, kw_only=True):
     """What is different at the doors of some groups; what is not written stays the site's."""
 
     groups: Annotated[list[Group], msgspec.Meta(min_length=1, max_length=64)]
     opens: tuple[ColourName, ...] | msgspec.UnsetType = msgspec.UNSET
-    unsure: Unsure | msgspec.UnsetType = msgspec.UNSET
+    unsure: UnsureRules | msgspec.UnsetType = msgspec.UNSET
     passback_s: Passback | msgspec.UnsetType = msgspec.UNSET
-    holder: Holder | msgspec.UnsetType = msgspec.UNSET
+    holder: HolderTerms | msgspec.UnsetType = msgspec.UNSET
     inside_max: Inside | msgspec.UnsetType | None = msgspec.UNSET
     slow_ms: PulseMs | msgspec.UnsetType = msgspec.UNSET
     requires: Annotated[list[Grant], msgspec.Meta(max_length=64)] | msgspec.UnsetType = (
         msgspec.UNSET
     )
     visitors: Visitors | msgspec.UnsetType = msgspec.UNSET
-    closed: Closed | msgspec.UnsetType = msgspec.UNSET
+    closed: ClosedDays | msgspec.UnsetType = msgspec.UNSET
 
 
-class Site(_Table, frozen=True, kw_only=True):
+class SiteRules(_RulesTable, frozen=True, kw_only=True):
     """The document; a higher `version` replaces a lower one, never the other way."""
 
     site: Name
@@ -147,22 +148,22 @@ class Site(_Table, frozen=True, kw_only=True):
     signed_s: Seconds
     zone: Zone = "UTC"
     opens: tuple[ColourName, ...] = ("green",)
-    unsure: Unsure = Unsure()
+    unsure: UnsureRules = UnsureRules()
     passback_s: Passback = 300  # 0: off
-    holder: Holder = Holder()
-    ages: Ages = Ages()
-    counts: Counts = Counts()
+    holder: HolderTerms = HolderTerms()
+    ages: DocumentAges = DocumentAges()
+    counts: CountingRules = CountingRules()
     inside_max: Inside | None = None  # people; where one unit sees both directions
     slow_ms: PulseMs = 8000
-    grants: Annotated[list[Pass], msgspec.Meta(max_length=PASSES_MAX)] = []
+    grants: Annotated[list[GrantRule], msgspec.Meta(max_length=PASSES_MAX)] = []
     requires: Annotated[list[Grant], msgspec.Meta(max_length=64)] = []
     visitors: Visitors = "always"
-    closed: Closed = []
+    closed: ClosedDays = []
     suspended: Annotated[list[Company], msgspec.Meta(max_length=GRANTS_MAX)] = []
-    doors: Annotated[list[Door], msgspec.Meta(max_length=DOORS_MAX)] = []
+    doors: Annotated[list[DoorOverrides], msgspec.Meta(max_length=DOORS_MAX)] = []
 
 
-def read(data: bytes, site: str) -> Site:
+def read(data: bytes, site: str) -> SiteRules:
     """Understand the rules of `site`. Raises TrustError with one sentence."""
     document = parse(data)
     if document.site != site:
@@ -170,19 +171,19 @@ def read(data: bytes, site: str) -> Site:
     return document
 
 
-def parse(data: bytes) -> Site:
+def parse(data: bytes) -> SiteRules:
     """`read`, whichever site it says. Raises TrustError."""
     if len(data) > LEN_MAX:
         raise TrustError(f"the site's rules are larger than {LEN_MAX} bytes; nobody needs so many")
     try:
-        document = decode_json(data, Site, LEN_MAX)
+        document = decode_json(data, SiteRules, LEN_MAX)
     except DecodeError as error:
         raise TrustError(f"the site's rules are not understood: {_plain(error)}") from None
     _check(document)
     return document
 
 
-def encode(document: Site) -> bytes:
+def encode(document: SiteRules) -> bytes:
     """The document as people can read it. Raises TrustError for what `parse` would refuse."""
     data = msgspec.json.format(msgspec.json.encode(document), indent=1)
     parse(data)
@@ -194,15 +195,15 @@ class DoorRules:
     """The rules as one door needs them: overrides laid over, hours and grants ready to be asked."""
 
     opens: frozenset[Colour]
-    unsure: Unsure
+    unsure: UnsureRules
     passback_s: int
-    holder: Holder
-    ages: Ages
-    counts: Counts
+    holder: HolderTerms
+    ages: DocumentAges
+    counts: CountingRules
     inside_max: int | None
     slow_ms: int
     suspended: frozenset[str]
-    ways: Mapping[str, tuple["Way", ...]]  # grant -> its hours here
+    ways: Mapping[str, tuple["GrantHours", ...]]  # grant -> its hours here
     visitors: Timetable | None  # a code without such a grant; None: it may not pass
 
     def when(self, scope: str | None, issuer: str) -> tuple[Timetable, ...]:
@@ -234,14 +235,14 @@ class DoorRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class GrantHours:
     """The hours of one grant at this door, and which issuers may grant it (empty: any)."""
 
     issuers: frozenset[str]
     table: Timetable
 
 
-def for_door(site: Site, groups: Collection[str]) -> DoorRules:
+def for_door(site: SiteRules, groups: Collection[str]) -> DoorRules:
     """The rules of the door in these groups.
 
     An entry of `doors` applies if one of its groups is the door's. They are laid over the site's
@@ -254,14 +255,14 @@ def for_door(site: Site, groups: Collection[str]) -> DoorRules:
             said |= {name: value for name, value in fields.items() if value is not msgspec.UNSET}
     here = msgspec.structs.replace(site, **said)
     zone, closed = ZoneInfo(here.zone), frozenset(here.closed)
-    ways: dict[str, tuple[Way, ...]] = {}
+    ways: dict[str, tuple[GrantHours, ...]] = {}
     for each in here.grants:
         if each.doors and set(groups).isdisjoint(each.doors):
             continue
         table = Timetable(
             zone, _week(each.hours), closed if each.closed_days == "shut" else frozenset()
         )
-        way = Way(frozenset(each.issuers), table)
+        way = GrantHours(frozenset(each.issuers), table)
         for grant in dict.fromkeys(each.grants):
             if not here.requires or grant in here.requires:
                 ways[grant] = (*ways.get(grant, ()), way)
@@ -285,12 +286,12 @@ def for_door(site: Site, groups: Collection[str]) -> DoorRules:
     )
 
 
-_OVERRIDDEN = [name for name in Door.__struct_fields__ if name != "groups"]
+_OVERRIDDEN = [name for name in DoorOverrides.__struct_fields__ if name != "groups"]
 
 
-def _week(said: list[Hours]) -> tuple[Stretch, ...]:
+def _week(said: list[OpeningHours]) -> tuple[Stretch, ...]:
     if not said:
-        return hours.WHOLE_WEEK
+        return timetable.WHOLE_WEEK
     return tuple(
         sorted(
             {
@@ -303,9 +304,9 @@ def _week(said: list[Hours]) -> tuple[Stretch, ...]:
     )
 
 
-def _stretch(said: Hours) -> tuple[int, int]:
+def _stretch(said: OpeningHours) -> tuple[int, int]:
     from_min, until_min = _minutes(said.from_), _minutes(said.until)
-    return from_min, until_min if from_min < until_min else until_min + hours.DAY_MIN
+    return from_min, until_min if from_min < until_min else until_min + timetable.DAY_MIN
 
 
 def _minutes(clock: str) -> int:
@@ -313,7 +314,7 @@ def _minutes(clock: str) -> int:
     return 60 * int(hour) + int(minute)
 
 
-def _check(site: Site) -> None:
+def _check(site: SiteRules) -> None:
     """What the types cannot say. Raises TrustError."""
     try:
         ZoneInfo(site.zone)
@@ -335,7 +336,7 @@ def _check(site: Site) -> None:
                 "name another grant"
             )
     named = {grant for entry in site.grants for grant in entry.grants}
-    places: list[tuple[str, Site | Door]] = [("", site)]
+    places: list[tuple[str, SiteRules | DoorOverrides]] = [("", site)]
     places += [(f" at the doors of {door.groups[0]!r}", door) for door in site.doors]
     for where, place in places:
         if place.unsure and place.unsure.issuer == "open":
@@ -353,7 +354,7 @@ def _check(site: Site) -> None:
                 )
 
 
-def _check_counts(counts: Counts) -> None:
+def _check_counts(counts: CountingRules) -> None:
     if not counts.demo and counts.k < K_MIN:
         raise TrustError(
             f"the site's rules have counts.k below {K_MIN}; only a demo site may do that"
@@ -371,7 +372,7 @@ def _check_counts(counts: Counts) -> None:
             )
 
 
-def _check_hours(said: list[Hours], where: str) -> None:
+def _check_hours(said: list[OpeningHours], where: str) -> None:
     for each in said:
         for clock in (each.from_, each.until):
             if not _CLOCK.fullmatch(clock):
@@ -394,5 +395,5 @@ def _plain(error: DecodeError) -> str:
     return str(error)
 
 
-PLAIN = for_door(Site(site="plain", version=1, signed_s=0), ())
+PLAIN = for_door(SiteRules(site="plain", version=1, signed_s=0), ())
 """The rules of a door of which nothing is said: green opens, and nobody unsure."""

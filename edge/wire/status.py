@@ -26,7 +26,7 @@ _CLAIMS = {_SUB, _EXP, _IAT, _LIST, _TTL}
 _TAG = b"\xd2"  # 18, COSE_Sign1: as the draft's examples have it
 
 
-class Signer(Protocol):
+class ListSigner(Protocol):
     """An Ed25519 key and its name."""
 
     @property
@@ -79,7 +79,7 @@ def write(
     count: int,
     name: str,
     iat_s: int,
-    signer: Signer,
+    signer: ListSigner,
     *,
     exp_s: int | None = None,
     ttl_s: int | None = None,

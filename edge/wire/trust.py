@@ -45,7 +45,7 @@ ColourName = Literal["green", "yellow", "red"]
 COLOURS: tuple[ColourName, ...] = ("green", "yellow", "red")
 
 
-class Issuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class IssuerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Who signs codes and what it may say. No `sites`: at every site; no `groups`: every door."""
 
     name: Name
@@ -63,7 +63,7 @@ class Issuers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     version: Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
     signed_s: Seconds
-    issuers: Annotated[list[Issuer], msgspec.Meta(max_length=ISSUERS_MAX)]
+    issuers: Annotated[list[IssuerEntry], msgspec.Meta(max_length=ISSUERS_MAX)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class Trust:
         return self._keys.get(kid, ())
 
 
-def _trusted(issuer: Issuer, key: IssuerKey) -> TrustedKey:
+def _trusted(issuer: IssuerEntry, key: IssuerKey) -> TrustedKey:
     if key.until_s - key.from_s > KEY_WINDOW_S_MAX and not key.offline:
         raise TrustError(
             f"the issuers file lets an online key of {issuer.name!r} sign for "
@@ -141,7 +141,7 @@ def _trusted(issuer: Issuer, key: IssuerKey) -> TrustedKey:
     return TrustedKey(public, key_terms(issuer, key.from_s, key.until_s))
 
 
-def key_terms(issuer: Issuer, from_s: int, until_s: int) -> KeyTerms:
+def key_terms(issuer: IssuerEntry, from_s: int, until_s: int) -> KeyTerms:
     """The terms of a key of `issuer` that was in use from `from_s` until `until_s`."""
     return KeyTerms(
         issuer.name,

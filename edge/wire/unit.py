@@ -47,11 +47,11 @@ Host = Annotated[
 """A host's name or address (RFC 1123)."""
 
 
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class _ConfigTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table of the file."""
 
 
-class Camera(_Table, frozen=True, kw_only=True):
+class CameraConfig(_ConfigTable, frozen=True, kw_only=True):
     """Which eyes. `source`: a folder of pictures, a video device, or the serial port of a barcode
     imager (imagers.md); the Pi's camera needs none.
     """
@@ -79,7 +79,7 @@ class Camera(_Table, frozen=True, kw_only=True):
     """Of an imager's serial line; one on USB does not care."""
 
 
-class Pins(_Table, frozen=True, kw_only=True):
+class DoorPins(_ConfigTable, frozen=True, kw_only=True):
     """Outputs and inputs by Broadcom number; hardware/pins.toml is where they come from."""
 
     green: Bcm
@@ -96,7 +96,7 @@ class Pins(_Table, frozen=True, kw_only=True):
     tamper: Bcm | None = None
 
 
-class _Door(_Table, frozen=True, kw_only=True, tag_field="kind"):
+class _DoorTimes(_ConfigTable, frozen=True, kw_only=True, tag_field="kind"):
     """What both ways of driving a door have. Who may pass is in the site's rules (rules.md)."""
 
     unlock_ms: Annotated[int, msgspec.Meta(ge=100, le=UNLOCK_MS_MAX)] = 3000
@@ -104,10 +104,10 @@ class _Door(_Table, frozen=True, kw_only=True, tag_field="kind"):
     """Open for longer than this, the door is held: the buzzer reminds and the operator is told."""
 
 
-class Direct(_Door, frozen=True, kw_only=True, tag="direct"):
+class DirectDoor(_DoorTimes, frozen=True, kw_only=True, tag="direct"):
     """Relay, lights and inputs on the unit's own pins (hardware/README.md)."""
 
-    pins: Pins
+    pins: DoorPins
 
     @property
     def wired(self) -> frozenset[Input]:
@@ -115,7 +115,7 @@ class Direct(_Door, frozen=True, kw_only=True, tag="direct"):
         return frozenset(name for name in INPUTS if getattr(self.pins, name) is not None)
 
 
-class Controlled(_Door, frozen=True, kw_only=True, tag="osdp"):
+class ControllerDoor(_DoorTimes, frozen=True, kw_only=True, tag="osdp"):
     """Relay, lights and inputs on a controller on the safe side (firmware/README.md)."""
 
     port: FileName  # the serial port towards it
@@ -131,16 +131,16 @@ class Controlled(_Door, frozen=True, kw_only=True, tag="osdp"):
         return frozenset(self.inputs)
 
 
-Door = Direct | Controlled
+DoorConfig = DirectDoor | ControllerDoor
 
 
-class Counts(_Table, frozen=True, kw_only=True):
+class CountsConfig(_ConfigTable, frozen=True, kw_only=True):
     """How often the cells that are closed are told; when they close is in the site's rules."""
 
     report_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
 
 
-class Clock(_Table, frozen=True, kw_only=True):
+class ClockConfig(_ConfigTable, frozen=True, kw_only=True):
     """What the unit may learn the time from, beside its broker's signed answers (time.md)."""
 
     rtc: FileName = "/sys/class/rtc/rtc0/since_epoch"  # not there: no RTC
@@ -149,7 +149,7 @@ class Clock(_Table, frozen=True, kw_only=True):
     system: bool = False  # only where chrony with NTS keeps the system's clock
 
 
-class Broker(_Table, frozen=True, kw_only=True):
+class BrokerConfig(_ConfigTable, frozen=True, kw_only=True):
     """The way to the centre. Without it a unit decides just the same and keeps its counts."""
 
     host: Host
@@ -162,28 +162,28 @@ class Broker(_Table, frozen=True, kw_only=True):
     keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 60
 
 
-class Unit(_Table, frozen=True, kw_only=True):
+class UnitConfig(_ConfigTable, frozen=True, kw_only=True):
     """The whole file."""
 
     name: Name
     site: Name
     groups: Annotated[list[Group], msgspec.Meta(min_length=1, max_length=16)]
-    door: Door
+    door: DoorConfig
     trust: FileName = "trust"  # the folder of the first repository, with root.json (trust.md)
     trust_stick: FileName | None = None  # where a stick with a newer one is looked for
     state: FileName = "state"  # the folder for what must outlive a power cut
     decoder: Literal["zxing-cpp", "pyzbar", "both"] = "both"
     board: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z]{1,32}(?!\n)$")] | None = None
-    camera: Camera = Camera()
-    counts: Counts = Counts()
-    clock: Clock = Clock()
-    broker: Broker | None = None
+    camera: CameraConfig = CameraConfig()
+    counts: CountsConfig = CountsConfig()
+    clock: ClockConfig = ClockConfig()
+    broker: BrokerConfig | None = None
 
 
-def read(path: Path) -> Unit:
+def read(path: Path) -> UnitConfig:
     """Read and check `unit.toml`; its paths come back absolute. Raises ConfigError."""
     try:
-        unit = read_toml(path, Unit)
+        unit = read_toml(path, UnitConfig)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read ({error.strerror}); name the unit.toml of this unit's card"
@@ -194,7 +194,7 @@ def read(path: Path) -> Unit:
     return _absolute(unit, path.resolve().parent)
 
 
-def _check(unit: Unit, path: Path) -> None:
+def _check(unit: UnitConfig, path: Path) -> None:
     pins = _pins(unit.door)
     taken: dict[int, str] = {}
     for use, pin in pins.items():
@@ -215,7 +215,7 @@ def _check(unit: Unit, path: Path) -> None:
     if unit.camera.kind == "imager":
         _check_imager(unit.camera.source, path)
         _check_port(unit.camera.source, "the imager", taken, path)
-    if isinstance(unit.door, Controlled):
+    if isinstance(unit.door, ControllerDoor):
         if not unit.door.port.startswith("/"):
             raise ConfigError(
                 f"{path}: door.port {unit.door.port!r} is no serial port; "
@@ -236,7 +236,7 @@ def _check(unit: Unit, path: Path) -> None:
             raise ConfigError(f"{path}: {error}") from None
 
 
-def _check_outputs(door: Door, path: Path) -> None:
+def _check_outputs(door: DoorConfig, path: Path) -> None:
     """No output on a pin that is high, or moves, before the program holds it."""
     pins = _pins(door)
     for use in ("relay", "green", "red", "buzzer", "illuminator"):
@@ -249,9 +249,9 @@ def _check_outputs(door: Door, path: Path) -> None:
             )
 
 
-def _pins(door: Door) -> dict[str, int]:
+def _pins(door: DoorConfig) -> dict[str, int]:
     """The unit's own pins by what they are used for."""
-    if isinstance(door, Controlled):
+    if isinstance(door, ControllerDoor):
         return {} if door.illuminator is None else {"illuminator": door.illuminator}
     return {k: v for k, v in msgspec.structs.asdict(door.pins).items() if v is not None}
 
@@ -279,7 +279,7 @@ def _check_port(port: str, of: str, taken: dict[int, str], path: Path) -> None:
             )
 
 
-def _absolute(unit: Unit, base: Path) -> Unit:
+def _absolute(unit: UnitConfig, base: Path) -> UnitConfig:
     def full(name: str) -> str:
         return str(base / name)
 
@@ -288,7 +288,7 @@ def _absolute(unit: Unit, base: Path) -> Unit:
     unit = replace(unit, trust=full(unit.trust), state=full(unit.state), clock=clock)
     if unit.trust_stick is not None:
         unit = replace(unit, trust_stick=full(unit.trust_stick))
-    if isinstance(unit.door, Controlled):
+    if isinstance(unit.door, ControllerDoor):
         unit = replace(unit, door=replace(unit.door, key=full(unit.door.key)))
     if unit.camera.kind == "pictures":
         unit = replace(unit, camera=replace(unit.camera, source=full(unit.camera.source)))

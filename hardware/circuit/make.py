@@ -8,7 +8,7 @@ import csv
 import json
 from pathlib import Path
 
-from hardware.circuit.sheet import LIBRARY, Sheet, library
+from hardware.circuit.sheet import LIBRARY, SchematicSheet, library
 
 HERE = Path(__file__).parent
 PROJECT = "board"
@@ -34,7 +34,7 @@ def values() -> dict[str, str]:
         }
 
 
-def relay(s: Sheet) -> None:
+def relay(s: SchematicSheet) -> None:
     """From the pin to the coil."""
     s.section(
         "1  From the pin",
@@ -193,7 +193,7 @@ def relay(s: Sheet) -> None:
         s.rail("GND_DOOR", c["2"])
 
 
-def lock(s: Sheet) -> None:
+def lock(s: SchematicSheet) -> None:
     """The lock's own circuit: no software, no logic, only contacts in series."""
     s.section(
         "The lock",
@@ -261,7 +261,7 @@ def lock(s: Sheet) -> None:
     )
 
 
-def inputs(s: Sheet) -> None:
+def inputs(s: SchematicSheet) -> None:
     """The door's switches, each through an optocoupler."""
     s.text(
         "Each input is a loop from 12 V through the LED, the resistor, the cable and the switch. "
@@ -290,7 +290,7 @@ def inputs(s: Sheet) -> None:
         s.wire(u["3"], (x + 30, y + 4))
 
 
-def outputs(s: Sheet) -> None:
+def outputs(s: SchematicSheet) -> None:
     """Lights, sounder and lamp."""
     s.text(
         "Each output is a lamp or a sounder for 12 V. An open pin lights no LED, so all is dark. "
@@ -324,7 +324,7 @@ def outputs(s: Sheet) -> None:
         s.wire(d["1"], (x + 43, y - 6), j["1"])
 
 
-def supply(s: Sheet) -> None:
+def supply(s: SchematicSheet) -> None:
     """Supplies, the header to the computer, and the cable to the other end."""
     s.section(
         "Supply",
@@ -461,14 +461,14 @@ PAGES = (
 def main(to: Path = HERE) -> None:
     """Write the drawing and its library to the folder `to`."""
     known = values()
-    root = Sheet(PROJECT, PROJECT, "pages", "A4", "/", known)
+    root = SchematicSheet(PROJECT, PROJECT, "pages", "A4", "/", known)
     root._path = f"/{root.id}"
     root.text(
         "The board between a Pi or a Pico and a door. README.md says how it works.", 8, 10, 2.5
     )
     used: set[str] = set()
     for number, (name, title, paper, draw) in enumerate(PAGES):
-        page = Sheet(PROJECT, name, title, paper, "", known)
+        page = SchematicSheet(PROJECT, name, title, paper, "", known)
         page._path = f"/{root.id}/{page.id}"
         draw(page)
         page.write(to)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from hardware.circuit.simulate import Case, Netlist, run, square
+from hardware.circuit.simulate import CircuitCase, Netlist, run, square
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt  # after the choice of what draws
@@ -12,18 +12,18 @@ from matplotlib import pyplot as plt  # after the choice of what draws
 NEVER = 1e9
 
 CASES = (
-    ("A pulse of 3 s: the relay falls with the pin", Case(square(1, 4), 15)),
+    ("A pulse of 3 s: the relay falls with the pin", CircuitCase(square(1, 4), 15)),
     (
         "The pin stays high: the board ends the pulse, and wants 0.25 s of low for another",
-        Case(square(1, 13, 13.25), 15),
+        CircuitCase(square(1, 13, 13.25), 15),
     ),
     (
         "The pin flickers (0.05 s low each second): no new time",
-        Case(square(*(t for i in range(14) for t in (1 + i, 1.95 + i))), 15),
+        CircuitCase(square(*(t for i in range(14) for t in (1 + i, 1.95 + i))), 15),
     ),
     (
         "The pin is high when the supply comes: nothing opens until it has been low",
-        Case(
+        CircuitCase(
             [(0, 3.3), (6, 3.3), (6.001, 0), (6.25, 0), (6.251, 3.3)],
             15,
             [(0, 0), (1, 0), (1.02, 12)],
@@ -31,7 +31,7 @@ CASES = (
     ),
     (
         "The supply dips for 0.1 s in mid-pulse: at rest, and stays so",
-        Case(
+        CircuitCase(
             square(1, 9, 10, 12),
             15,
             [(0, 0), (0.02, 12), (3, 12), (3.01, 4), (3.1, 4), (3.11, 12)],

@@ -7,7 +7,7 @@ import uuid
 from itertools import pairwise
 from pathlib import Path
 
-from hardware.circuit.symbols import SYMBOLS, Point, Symbol, Unit
+from hardware.circuit.symbols import SYMBOLS, CircuitSymbol, Point, SymbolUnit
 
 STEP_MM = 2.54
 _NAMES = uuid.UUID(
@@ -40,7 +40,7 @@ def _stroke(width_mm: float = 0.2, kind: str = "default") -> str:
     return f"(stroke (width {width_mm:g}) (type {kind}))"
 
 
-def _unit(unit: Unit) -> list[str]:
+def _unit(unit: SymbolUnit) -> list[str]:
     out = []
     for (x1, y1), (x2, y2) in unit.boxes:
         out.append(
@@ -71,7 +71,7 @@ def _unit(unit: Unit) -> list[str]:
     return out
 
 
-def symbol(name: str, drawn: Symbol, prefix: str = "") -> str:
+def symbol(name: str, drawn: CircuitSymbol, prefix: str = "") -> str:
     """The S-expression of one symbol, for the library or (with `prefix`) for a sheet."""
     hide_names = "" if drawn.names else " (hide yes)"
     numbers = "" if drawn.numbers else " (pin_numbers (hide yes))"
@@ -101,7 +101,7 @@ def library() -> str:
     return "\n".join(lines) + "\n"
 
 
-class Sheet:
+class SchematicSheet:
     """One page. `path` is where it hangs below the root, for the references of its parts."""
 
     def __init__(
@@ -110,7 +110,7 @@ class Sheet:
         self.name, self.title, self.paper = name, title, paper
         self.id = _id(name)
         self._project, self._path, self._values = project, path, values
-        self._used: dict[str, Symbol] = {}
+        self._used: dict[str, CircuitSymbol] = {}
         self._items: list[str] = []
         self._wires: list[tuple[Point, Point]] = []
         self._ends: list[Point] = []  # where a pin is
@@ -264,7 +264,7 @@ class Sheet:
             self.text(note, x1 + 0.6, y1 + 1.7, 1.3)
 
     def child(
-        self, sheet: "Sheet", page: int, x: float, y: float, width: float, height: float
+        self, sheet: "SchematicSheet", page: int, x: float, y: float, width: float, height: float
     ) -> None:
         """A page below this one."""
         self._items.append(

@@ -67,7 +67,7 @@ def number(value: str) -> float:
 
 
 @dataclass(frozen=True)
-class Case:
+class CircuitCase:
     """One run. Times in seconds; a switch is closed where its wave is 1."""
 
     pin: Wave
@@ -102,7 +102,7 @@ def square(*edges_s: float, volts: float = 3.3) -> Wave:
     return wave
 
 
-def deck(nets: Netlist, case: Case) -> list[str]:
+def deck(nets: Netlist, case: CircuitCase) -> list[str]:
     """The circuit for ngspice, a line each."""
     lines = ["menshen board", f'.include "{HERE / "models.lib"}"', "Rground gnd_pi 0 1meg"]
     for ref in nets.value:
@@ -151,7 +151,7 @@ def deck(nets: Netlist, case: Case) -> list[str]:
     return lines
 
 
-def _outside(nets: Netlist, case: Case) -> list[str]:
+def _outside(nets: Netlist, case: CircuitCase) -> list[str]:
     """What hangs on the screws: supplies, the pin, the fire panel, the buttons, the locks."""
     lock_plus, lock_minus = nets.of("J4", "1"), nets.of("J4", "2")
     lines = [
@@ -198,7 +198,7 @@ COLUMNS = {
 }
 
 
-def run(nets: Netlist, case: Case, step_s: float = 2e-3) -> dict[str, np.ndarray]:
+def run(nets: Netlist, case: CircuitCase, step_s: float = 2e-3) -> dict[str, np.ndarray]:
     """Simulate; columns by name, and `t` in seconds. Raises RuntimeError with what ngspice said."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"

@@ -10,7 +10,7 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Pin:
+class SymbolPin:
     """Where a wire may end. `turn` points from there into the body: 0 right, 90 up, 180, 270."""
 
     number: str
@@ -22,10 +22,10 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class SymbolUnit:
     """One body of a part: a gate, a coil. A part of one body has one unit."""
 
-    pins: tuple[Pin, ...]
+    pins: tuple[SymbolPin, ...]
     lines: tuple[tuple[Point, ...], ...] = ()
     boxes: tuple[tuple[Point, Point], ...] = ()
     circles: tuple[tuple[Point, float], ...] = ()
@@ -34,20 +34,20 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
-class Symbol:
+class CircuitSymbol:
     letter: str  # R, C, U: what a reference begins with
-    units: tuple[Unit, ...]
+    units: tuple[SymbolUnit, ...]
     names: bool = False  # show the pins' names
     numbers: bool = True
     power: bool = False
 
 
-def _two(kind: str = "passive") -> tuple[Pin, Pin]:
-    return Pin("1", "", kind, (0, 2), 270), Pin("2", "", kind, (0, -2), 90)
+def _two(kind: str = "passive") -> tuple[SymbolPin, SymbolPin]:
+    return SymbolPin("1", "", kind, (0, 2), 270), SymbolPin("2", "", kind, (0, -2), 90)
 
 
-def _cathode() -> tuple[Pin, Pin]:
-    return Pin("1", "K", "passive", (-2, 0), 0), Pin("2", "A", "passive", (2, 0), 180)
+def _cathode() -> tuple[SymbolPin, SymbolPin]:
+    return SymbolPin("1", "K", "passive", (-2, 0), 0), SymbolPin("2", "A", "passive", (2, 0), 180)
 
 
 _TRIANGLE = ((1, 1), (1, -1), (-1, 0), (1, 1))  # a diode's, K on the left
@@ -61,20 +61,20 @@ def _box(
     right: tuple[tuple[str, str, str, float], ...] = (),
     top: tuple[tuple[str, str, str, float], ...] = (),
     bottom: tuple[tuple[str, str, str, float], ...] = (),
-) -> Unit:
+) -> SymbolUnit:
     """A box `width` and `height` from its middle; each pin is (number, name, kind, place)."""
-    pins = [Pin(n, name, kind, (-width - 2, y), 0, 2) for n, name, kind, y in left]
-    pins += [Pin(n, name, kind, (width + 2, y), 180, 2) for n, name, kind, y in right]
-    pins += [Pin(n, name, kind, (x, height + 2), 270, 2) for n, name, kind, x in top]
-    pins += [Pin(n, name, kind, (x, -height - 2), 90, 2) for n, name, kind, x in bottom]
-    return Unit(tuple(pins), boxes=(((-width, height), (width, -height)),))
+    pins = [SymbolPin(n, name, kind, (-width - 2, y), 0, 2) for n, name, kind, y in left]
+    pins += [SymbolPin(n, name, kind, (width + 2, y), 180, 2) for n, name, kind, y in right]
+    pins += [SymbolPin(n, name, kind, (x, height + 2), 270, 2) for n, name, kind, x in top]
+    pins += [SymbolPin(n, name, kind, (x, -height - 2), 90, 2) for n, name, kind, x in bottom]
+    return SymbolUnit(tuple(pins), boxes=(((-width, height), (width, -height)),))
 
 
-def _inverter(number_in: str, number_out: str) -> Unit:
-    return Unit(
+def _inverter(number_in: str, number_out: str) -> SymbolUnit:
+    return SymbolUnit(
         (
-            Pin(number_in, "", "input", (-3, 0), 0),
-            Pin(number_out, "", "output", (3, 0), 180),
+            SymbolPin(number_in, "", "input", (-3, 0), 0),
+            SymbolPin(number_out, "", "output", (3, 0), 180),
         ),
         lines=(
             ((-2, 1.6), (-2, -1.6), (1.4, 0), (-2, 1.6)),
@@ -85,13 +85,13 @@ def _inverter(number_in: str, number_out: str) -> Unit:
     )
 
 
-def _nand(a: str, b: str, c: str, out: str) -> Unit:
-    return Unit(
+def _nand(a: str, b: str, c: str, out: str) -> SymbolUnit:
+    return SymbolUnit(
         (
-            Pin(a, "", "input", (-4, 2), 0),
-            Pin(b, "", "input", (-4, 0), 0),
-            Pin(c, "", "input", (-4, -2), 0),
-            Pin(out, "", "output", (4, 0), 180),
+            SymbolPin(a, "", "input", (-4, 2), 0),
+            SymbolPin(b, "", "input", (-4, 0), 0),
+            SymbolPin(c, "", "input", (-4, -2), 0),
+            SymbolPin(out, "", "output", (4, 0), 180),
         ),
         lines=(((0, 2.4), (-3, 2.4), (-3, -2.4), (0, -2.4)),),
         arcs=(((0, 2.4), (2.4, 0), (0, -2.4)),),
@@ -99,7 +99,7 @@ def _nand(a: str, b: str, c: str, out: str) -> Unit:
     )
 
 
-def _supply(vcc: str, gnd: str) -> Unit:
+def _supply(vcc: str, gnd: str) -> SymbolUnit:
     return _box(
         2,
         2,
@@ -108,32 +108,32 @@ def _supply(vcc: str, gnd: str) -> Unit:
     )
 
 
-def _screws(count: int, side: str) -> Symbol:
+def _screws(count: int, side: str) -> CircuitSymbol:
     """A screw terminal; its pins leave to the `side` named."""
-    pins: list[Pin] = []
+    pins: list[SymbolPin] = []
     circles: list[tuple[Point, float]] = []
     for i in range(count):
         along = count - 1 - 2 * i
         if side == "left":
-            pins.append(Pin(str(i + 1), "", "passive", (-3, along), 0, 2))
+            pins.append(SymbolPin(str(i + 1), "", "passive", (-3, along), 0, 2))
             circles.append(((-0.3, along), 0.5))
         elif side == "right":
-            pins.append(Pin(str(i + 1), "", "passive", (3, along), 180, 2))
+            pins.append(SymbolPin(str(i + 1), "", "passive", (3, along), 180, 2))
             circles.append(((0.3, along), 0.5))
         elif side == "up":
-            pins.append(Pin(str(i + 1), "", "passive", (-along, 3), 270, 2))
+            pins.append(SymbolPin(str(i + 1), "", "passive", (-along, 3), 270, 2))
             circles.append(((-along, 0.3), 0.5))
         else:
-            pins.append(Pin(str(i + 1), "", "passive", (-along, -3), 90, 2))
+            pins.append(SymbolPin(str(i + 1), "", "passive", (-along, -3), 90, 2))
             circles.append(((-along, -0.3), 0.5))
     wide, high = (1, count) if side in ("left", "right") else (count, 1)
-    return Symbol(
+    return CircuitSymbol(
         "J",
-        (Unit(tuple(pins), boxes=(((-wide, high), (wide, -high)),), circles=tuple(circles)),),
+        (SymbolUnit(tuple(pins), boxes=(((-wide, high), (wide, -high)),), circles=tuple(circles)),),
     )
 
 
-def _rail(name: str) -> Symbol:
+def _rail(name: str) -> CircuitSymbol:
     """A supply or a ground: wires that end in the same name are one net."""
     if name.startswith("GND"):
         bars = [((-0.8, -0.6), (0.8, -0.6))]
@@ -142,16 +142,16 @@ def _rail(name: str) -> Symbol:
         else:  # another ground, drawn otherwise
             bars += [((-0.8, -0.6), (0, -1.3)), ((0, -1.3), (0.8, -0.6))]
         lines = (((0, 0), (0, -0.6)), *bars)
-        return Symbol(
+        return CircuitSymbol(
             "#PWR",
-            (Unit((Pin("1", name, "power_in", (0, 0), 270, 0),), lines=lines),),
+            (SymbolUnit((SymbolPin("1", name, "power_in", (0, 0), 270, 0),), lines=lines),),
             numbers=False,
             power=True,
         )
     lines = (((0, 0), (0, 0.7)), ((-0.6, 0.7), (0.6, 0.7)))
-    return Symbol(
+    return CircuitSymbol(
         "#PWR",
-        (Unit((Pin("1", name, "power_in", (0, 0), 90, 0),), lines=lines),),
+        (SymbolUnit((SymbolPin("1", name, "power_in", (0, 0), 90, 0),), lines=lines),),
         numbers=False,
         power=True,
     )
@@ -159,28 +159,28 @@ def _rail(name: str) -> Symbol:
 
 RAILS = ("+3V3", "+5V", "+12V", "+12V_LAMPS", "GND", "GND_DOOR")
 
-SYMBOLS: dict[str, Symbol] = {
-    "R": Symbol("R", (Unit(_two(), boxes=(((-0.4, 1), (0.4, -1)),)),), numbers=False),
-    "C": Symbol(
+SYMBOLS: dict[str, CircuitSymbol] = {
+    "R": CircuitSymbol("R", (SymbolUnit(_two(), boxes=(((-0.4, 1), (0.4, -1)),)),), numbers=False),
+    "C": CircuitSymbol(
         "C",
         (
-            Unit(
+            SymbolUnit(
                 (
-                    Pin("1", "", "passive", (0, 2), 270, 1.7),
-                    Pin("2", "", "passive", (0, -2), 90, 1.7),
+                    SymbolPin("1", "", "passive", (0, 2), 270, 1.7),
+                    SymbolPin("2", "", "passive", (0, -2), 90, 1.7),
                 ),
                 lines=(((-0.8, 0.3), (0.8, 0.3)), ((-0.8, -0.3), (0.8, -0.3))),
             ),
         ),
         numbers=False,
     ),
-    "C_POLAR": Symbol(
+    "C_POLAR": CircuitSymbol(
         "C",
         (
-            Unit(
+            SymbolUnit(
                 (
-                    Pin("1", "", "passive", (0, 2), 270, 1.7),
-                    Pin("2", "", "passive", (0, -2), 90, 1.7),
+                    SymbolPin("1", "", "passive", (0, 2), 270, 1.7),
+                    SymbolPin("2", "", "passive", (0, -2), 90, 1.7),
                 ),
                 lines=(
                     ((-0.8, -0.3), (0.8, -0.3)),
@@ -192,16 +192,16 @@ SYMBOLS: dict[str, Symbol] = {
         ),
         numbers=False,
     ),
-    "FUSE": Symbol(
+    "FUSE": CircuitSymbol(
         "F",
-        (Unit(_two(), boxes=(((-0.4, 1), (0.4, -1)),), lines=(((0, 1), (0, -1)),)),),
+        (SymbolUnit(_two(), boxes=(((-0.4, 1), (0.4, -1)),), lines=(((0, 1), (0, -1)),)),),
         numbers=False,
     ),
-    "D": Symbol("D", (Unit(_cathode(), lines=_DIODE),), numbers=False),
-    "D_SCHOTTKY": Symbol(
+    "D": CircuitSymbol("D", (SymbolUnit(_cathode(), lines=_DIODE),), numbers=False),
+    "D_SCHOTTKY": CircuitSymbol(
         "D",
         (
-            Unit(
+            SymbolUnit(
                 _cathode(),
                 lines=(
                     _TRIANGLE,
@@ -212,10 +212,10 @@ SYMBOLS: dict[str, Symbol] = {
         ),
         numbers=False,
     ),
-    "D_TVS": Symbol(
+    "D_TVS": CircuitSymbol(
         "D",
         (
-            Unit(
+            SymbolUnit(
                 _cathode(),
                 lines=(
                     _TRIANGLE,
@@ -226,11 +226,14 @@ SYMBOLS: dict[str, Symbol] = {
         ),
         numbers=False,
     ),
-    "D_TVS_BOTH": Symbol(
+    "D_TVS_BOTH": CircuitSymbol(
         "D",
         (
-            Unit(
-                (Pin("1", "", "passive", (-2, 0), 0), Pin("2", "", "passive", (2, 0), 180)),
+            SymbolUnit(
+                (
+                    SymbolPin("1", "", "passive", (-2, 0), 0),
+                    SymbolPin("2", "", "passive", (2, 0), 180),
+                ),
                 lines=(
                     ((-1, 0.9), (-1, -0.9), (0, 0), (-1, 0.9)),
                     ((1, 0.9), (1, -0.9), (0, 0), (1, 0.9)),
@@ -240,10 +243,10 @@ SYMBOLS: dict[str, Symbol] = {
         ),
         numbers=False,
     ),
-    "LED": Symbol(
+    "LED": CircuitSymbol(
         "D",
         (
-            Unit(
+            SymbolUnit(
                 _cathode(),
                 lines=(*_DIODE, ((-0.2, 1.2), (-0.9, 1.9)), ((0.5, 1.2), (-0.2, 1.9))),
                 texts=(),
@@ -251,15 +254,15 @@ SYMBOLS: dict[str, Symbol] = {
         ),
         numbers=False,
     ),
-    "OPTO": Symbol(
+    "OPTO": CircuitSymbol(
         "U",
         (
-            Unit(
+            SymbolUnit(
                 (
-                    Pin("1", "", "passive", (-3, 1), 0),
-                    Pin("2", "", "passive", (-3, -1), 0),
-                    Pin("4", "", "passive", (3, 1), 180),
-                    Pin("3", "", "passive", (3, -1), 180),
+                    SymbolPin("1", "", "passive", (-3, 1), 0),
+                    SymbolPin("2", "", "passive", (-3, -1), 0),
+                    SymbolPin("4", "", "passive", (3, 1), 180),
+                    SymbolPin("3", "", "passive", (3, -1), 180),
                 ),
                 boxes=(((-2, 2), (2, -2)),),
                 lines=(
@@ -278,14 +281,14 @@ SYMBOLS: dict[str, Symbol] = {
             ),
         ),
     ),
-    "NMOS": Symbol(
+    "NMOS": CircuitSymbol(
         "Q",
         (
-            Unit(
+            SymbolUnit(
                 (
-                    Pin("1", "G", "input", (-3, 0), 0, 2),
-                    Pin("3", "D", "passive", (1, 2), 270),
-                    Pin("2", "S", "passive", (1, -2), 90),
+                    SymbolPin("1", "G", "input", (-3, 0), 0, 2),
+                    SymbolPin("3", "D", "passive", (1, 2), 270),
+                    SymbolPin("2", "S", "passive", (1, -2), 90),
                 ),
                 lines=(
                     ((-1, 1), (-1, -1)),
@@ -301,19 +304,22 @@ SYMBOLS: dict[str, Symbol] = {
         ),
         numbers=False,
     ),
-    "RELAY": Symbol(
+    "RELAY": CircuitSymbol(
         "K",
         (
-            Unit(
-                (Pin("2", "", "passive", (0, 2), 270), Pin("5", "", "passive", (0, -2), 90)),
+            SymbolUnit(
+                (
+                    SymbolPin("2", "", "passive", (0, 2), 270),
+                    SymbolPin("5", "", "passive", (0, -2), 90),
+                ),
                 boxes=(((-1.2, 1), (1.2, -1)),),
                 lines=(((-1.2, -0.7), (1.2, 0.7)),),
             ),
-            Unit(
+            SymbolUnit(
                 (
-                    Pin("1", "COM", "passive", (-4, 0), 0, 2),
-                    Pin("3", "NO", "passive", (4, 2), 180, 2),
-                    Pin("4", "NC", "passive", (4, -2), 180, 2),
+                    SymbolPin("1", "COM", "passive", (-4, 0), 0, 2),
+                    SymbolPin("3", "NO", "passive", (4, 2), 180, 2),
+                    SymbolPin("4", "NC", "passive", (4, -2), 180, 2),
                 ),
                 lines=(
                     ((-2, 0), (2.2, -1.4)),
@@ -324,7 +330,7 @@ SYMBOLS: dict[str, Symbol] = {
             ),
         ),
     ),
-    "74HC14": Symbol(
+    "74HC14": CircuitSymbol(
         "U",
         (
             _inverter("1", "2"),
@@ -336,7 +342,7 @@ SYMBOLS: dict[str, Symbol] = {
             _supply("14", "7"),
         ),
     ),
-    "74HC10": Symbol(
+    "74HC10": CircuitSymbol(
         "U",
         (
             _nand("1", "2", "13", "12"),
@@ -345,7 +351,7 @@ SYMBOLS: dict[str, Symbol] = {
             _supply("14", "7"),
         ),
     ),
-    "LTC6994-1": Symbol(
+    "LTC6994-1": CircuitSymbol(
         "U",
         (
             _box(
@@ -359,7 +365,7 @@ SYMBOLS: dict[str, Symbol] = {
         ),
         names=True,
     ),
-    "MAX809": Symbol(
+    "MAX809": CircuitSymbol(
         "U",
         (
             _box(
@@ -372,7 +378,7 @@ SYMBOLS: dict[str, Symbol] = {
         ),
         names=True,
     ),
-    "78L05": Symbol(
+    "78L05": CircuitSymbol(
         "U",
         (
             _box(
@@ -385,7 +391,7 @@ SYMBOLS: dict[str, Symbol] = {
         ),
         names=True,
     ),
-    "RS485": Symbol(
+    "RS485": CircuitSymbol(
         "U",
         (
             _box(
@@ -404,7 +410,7 @@ SYMBOLS: dict[str, Symbol] = {
         ),
         names=True,
     ),
-    "SM712": Symbol(
+    "SM712": CircuitSymbol(
         "D",
         (
             _box(
@@ -416,10 +422,10 @@ SYMBOLS: dict[str, Symbol] = {
         ),
         names=True,
     ),
-    "JUMPER": Symbol(
+    "JUMPER": CircuitSymbol(
         "JP",
         (
-            Unit(
+            SymbolUnit(
                 _two(),
                 circles=(((0, 0.7), 0.3), ((0, -0.7), 0.3)),
                 lines=(((0.7, 0.7), (0.7, -0.7)),),
@@ -427,7 +433,7 @@ SYMBOLS: dict[str, Symbol] = {
         ),
         numbers=False,
     ),
-    "HEADER20": Symbol(
+    "HEADER20": CircuitSymbol(
         "J",
         (
             _box(
@@ -442,11 +448,11 @@ SYMBOLS: dict[str, Symbol] = {
     "SCREWS2U": _screws(2, "up"),
     "SCREWS2D": _screws(2, "down"),
     "SCREWS3": _screws(3, "left"),
-    "PWR_FLAG": Symbol(
+    "PWR_FLAG": CircuitSymbol(
         "#FLG",
         (
-            Unit(
-                (Pin("1", "pwr", "power_out", (0, 0), 90, 0),),
+            SymbolUnit(
+                (SymbolPin("1", "pwr", "power_out", (0, 0), 90, 0),),
                 lines=(((0, 0), (0, 0.5), (-0.4, 0.8), (0, 1.1), (0.4, 0.8), (0, 0.5)),),
             ),
         ),

@@ -6,7 +6,7 @@ Terminals are those of the board (hardware/circuit/, page "Lock, fire contact, e
 from collections.abc import Callable
 from typing import NamedTuple
 
-from hardware.drawings.svg import Sheet
+from hardware.drawings.svg import SvgSheet
 
 RED, GREEN, GREY = "#b00020", "#1b6e3c", "#666666"
 _TOP, _BOTTOM = 240.0, 430.0
@@ -100,8 +100,8 @@ def fail_secure() -> str:
 DRAWINGS: dict[str, Callable[[], str]] = {"fail-safe": fail_safe, "fail-secure": fail_secure}
 
 
-def _sheet(lock: _Lock) -> Sheet:
-    sheet = Sheet(1180, 510 + 30 * len(lock.then) + 60, lock.title)
+def _sheet(lock: _Lock) -> SvgSheet:
+    sheet = SvgSheet(1180, 510 + 30 * len(lock.then) + 60, lock.title)
     sheet.text(30, 42, lock.title, 24, bold=True)
     sheet.text(30, 72, lock.says, 15)
     y = 500.0
@@ -122,7 +122,7 @@ def _sheet(lock: _Lock) -> Sheet:
     return sheet
 
 
-def _feed(sheet: Sheet) -> float:
+def _feed(sheet: SvgSheet) -> float:
     """From the supply through fuse and fire contact; the x where it goes on."""
     sheet.box(30, _TOP - 35, 130, _BOTTOM - _TOP + 70, thick=2)
     sheet.text(95, _TOP + 85, "Supply of\nthe lock,\nbattery\nincluded", 14, "middle")
@@ -140,13 +140,13 @@ def _feed(sheet: Sheet) -> float:
     )
 
 
-def _run(sheet: Sheet, x: float, length: float) -> float:
+def _run(sheet: SvgSheet, x: float, length: float) -> float:
     sheet.line((x, _TOP), (x + length, _TOP))
     return x + length
 
 
 def _contact(
-    sheet: Sheet, x: float, where: str, said: str, colour: str, closed: bool, y: float = _TOP
+    sheet: SvgSheet, x: float, where: str, said: str, colour: str, closed: bool, y: float = _TOP
 ) -> float:
     """A contact of 60 from `x`; the x behind it."""
     sheet.line((x - 35, y), (x + 8, y)) if closed else sheet.line((x, y), (x + 8, y))
@@ -163,7 +163,7 @@ def _contact(
     return x + 70
 
 
-def _load(sheet: Sheet, x: float, where: str) -> None:
+def _load(sheet: SvgSheet, x: float, where: str) -> None:
     """The lock, with what takes its coil's energy, and the way back to the supply."""
     end = 1060.0
     sheet.line((x, _TOP), (end, _TOP), (end, _TOP + 50))

@@ -6,7 +6,7 @@ from math import cos, radians, sin
 import msgspec
 
 from edge.wire.decode import decode_toml
-from hardware.drawings.svg import Sheet
+from hardware.drawings.svg import SvgSheet
 
 MM = 0.36
 """Units of the page for a millimetre at the door."""
@@ -32,7 +32,7 @@ class Number(msgspec.Struct, forbid_unknown_fields=True):
 Group = dict[str, Number]
 
 
-class File(msgspec.Struct, forbid_unknown_fields=True):
+class MountingFile(msgspec.Struct, forbid_unknown_fields=True):
     """The whole of mounting.toml."""
 
     sources: dict[str, str]
@@ -52,16 +52,16 @@ class File(msgspec.Struct, forbid_unknown_fields=True):
         return [number for group in groups for number in group.values()]
 
 
-def read() -> File:
+def read() -> MountingFile:
     """mounting.toml as it is shipped."""
     text = resources.files("hardware").joinpath("mounting.toml").read_bytes()
-    return decode_toml(text, File)
+    return decode_toml(text, MountingFile)
 
 
 def svg() -> str:
     """The drawing."""
     file = read()
-    sheet = Sheet(1790, 1010 + 21 * len(file.sources) + 60, "Where things are at a door")
+    sheet = SvgSheet(1790, 1010 + 21 * len(file.sources) + 60, "Where things are at a door")
     sheet.text(30, 40, "Where things are at a door", 24, bold=True)
     sheet.text(
         30, 66, "Millimetres above the finished floor; to scale. The local authority decides.", 15
@@ -72,7 +72,7 @@ def svg() -> str:
     return sheet.svg()
 
 
-def covered(file: File, at_mm: float) -> tuple[float, float]:
+def covered(file: MountingFile, at_mm: float) -> tuple[float, float]:
     """The lowest and highest point that the lens sees at `at_mm` from the wall, above the floor."""
     height, tilt = file.camera["height"].mm, file.camera["tilt_degrees"].mm
     half = file.camera["view_degrees"].mm / 2
@@ -85,7 +85,7 @@ def _y(mm: float) -> float:
     return _FLOOR - mm * MM
 
 
-def _front(sheet: Sheet, file: File) -> None:
+def _front(sheet: SvgSheet, file: MountingFile) -> None:
     sheet.text(_DOOR_LEFT, 104, "From the front (outside)", 17, bold=True)
     door = file.door["width"].mm * MM
     top = _y(file.door["height"].mm)
@@ -132,7 +132,7 @@ def _front(sheet: Sheet, file: File) -> None:
     _band(sheet, 60, 870)
 
 
-def _band(sheet: Sheet, left: float, right: float) -> None:
+def _band(sheet: SvgSheet, left: float, right: float) -> None:
     """Where operable parts may be: what ADA and DIN both allow."""
     low, high = 865.0, 1050.0
     sheet.area(
@@ -148,13 +148,13 @@ def _band(sheet: Sheet, left: float, right: float) -> None:
     )
 
 
-def _level(sheet: Sheet, x: float, number: Number, name: str, lift: float = 0) -> None:
+def _level(sheet: SvgSheet, x: float, number: Number, name: str, lift: float = 0) -> None:
     y = _y(number.mm)
     sheet.line((x - 20, y), (x + 40, y - lift), width=0.8, colour=GREY, dash="4 4")
     sheet.text(x + 46, y + 4 - lift, f"{name} {number.mm:g}", 13)
 
 
-def _side(sheet: Sheet, file: File) -> None:
+def _side(sheet: SvgSheet, file: MountingFile) -> None:
     sheet.text(
         _WALL - 40, 104, "From the side: outside to the right, inside to the left", 17, bold=True
     )
@@ -175,7 +175,7 @@ def _side(sheet: Sheet, file: File) -> None:
     )
 
 
-def _camera(sheet: Sheet, file: File) -> None:
+def _camera(sheet: SvgSheet, file: MountingFile) -> None:
     deep = file.camera["depth"].mm * MM
     lens, lights, button = (
         file.camera["height"].mm,
@@ -228,7 +228,7 @@ def _camera(sheet: Sheet, file: File) -> None:
     sheet.text(_WALL + 2, top - 26, f"{depth:g}", 12)
 
 
-def _seated(sheet: Sheet, file: File) -> None:
+def _seated(sheet: SvgSheet, file: MountingFile) -> None:
     """Somebody in a wheelchair on the clear floor, eye at its height."""
     long = file.floor["long"].mm * MM
     start = _WALL + 190
@@ -261,7 +261,7 @@ def _seated(sheet: Sheet, file: File) -> None:
     sheet.text(1730, _y(eye) + 18, f"eye, seated {eye:g}", 13, "end", GREY)
 
 
-def _sources(sheet: Sheet, file: File) -> None:
+def _sources(sheet: SvgSheet, file: MountingFile) -> None:
     y = 1000.0
     sheet.text(30, y, "Sources", 16, bold=True)
     used = {

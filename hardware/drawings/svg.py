@@ -6,7 +6,7 @@ FONT = "DejaVu Sans, sans-serif"
 INK = "#1a1a1a"
 
 
-class Sheet:
+class SvgSheet:
     """One page, `width` x `height` in its own units, x to the right and y downwards."""
 
     def __init__(self, width: float, height: float, title: str) -> None:

@@ -27,11 +27,11 @@ class WiringError(ValueError):
     """The data of a drawing is wrong; one sentence that says where."""
 
 
-class _Table(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class _WiringTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     drawn: list[Drawing] = msgspec.field(default_factory=lambda: list(DRAWINGS), name="in")
 
 
-class _Part(_Table, forbid_unknown_fields=True, kw_only=True):
+class _Part(_WiringTable, forbid_unknown_fields=True, kw_only=True):
     type: str
     subtype: str = ""
     notes: str = ""
@@ -40,14 +40,14 @@ class _Part(_Table, forbid_unknown_fields=True, kw_only=True):
     labels: dict[str, str] = {}  # of the board: what is at a terminal
 
 
-class _Host(_Table, forbid_unknown_fields=True, kw_only=True):
+class _Host(_WiringTable, forbid_unknown_fields=True, kw_only=True):
     """What the board's J1 goes to."""
 
     grounds: list[int]
     supply: int = msgspec.field(name="3V3")
 
 
-class _Cable(_Table, forbid_unknown_fields=True, kw_only=True):
+class _Cable(_WiringTable, forbid_unknown_fields=True, kw_only=True):
     name: str
     type: str
     length_m: float
@@ -59,7 +59,7 @@ class _Board(msgspec.Struct, forbid_unknown_fields=True):
     ribbon: list[str]
 
 
-class File(msgspec.Struct, forbid_unknown_fields=True):
+class WiringFile(msgspec.Struct, forbid_unknown_fields=True):
     """The whole of wiring.toml."""
 
     board: _Board
@@ -74,10 +74,10 @@ class _Wire(msgspec.Struct, frozen=True):
     end: tuple[str, str]
 
 
-def read() -> File:
+def read() -> WiringFile:
     """wiring.toml as it is shipped."""
     text = resources.files("hardware").joinpath("wiring.toml").read_bytes()
-    return decode_toml(text, File)
+    return decode_toml(text, WiringFile)
 
 
 def text(drawing: Drawing) -> str:
@@ -87,7 +87,7 @@ def text(drawing: Drawing) -> str:
     return head + made
 
 
-def harness(drawing: Drawing, file: File) -> dict[str, Any]:
+def harness(drawing: Drawing, file: WiringFile) -> dict[str, Any]:
     """The drawing as WireViz takes it. Raises WiringError."""
     cables = [(c, [_wire(w) for w in c.wires]) for c in file.cables if drawing in c.drawn]
     for host, wiring in file.hosts.items():
@@ -147,7 +147,7 @@ def _numbers(host: str) -> dict[str, int]:
 
 
 def _used(
-    drawing: Drawing, file: File, cables: list[tuple[_Cable, list[_Wire]]]
+    drawing: Drawing, file: WiringFile, cables: list[tuple[_Cable, list[_Wire]]]
 ) -> list[tuple[str, list[str]]]:
     """Each part of the drawing, and its pins that a wire goes to. Raises WiringError."""
     there: dict[str, list[str]] = {n: [] for n, part in file.parts.items() if drawing in part.drawn}
@@ -242,7 +242,7 @@ def _cable(cable: _Cable, wires: list[_Wire]) -> dict[str, Any]:
     }
 
 
-def _steps(file: File, cable: _Cable, wires: list[_Wire]) -> list[list[dict[str, list[Any]]]]:
+def _steps(file: WiringFile, cable: _Cable, wires: list[_Wire]) -> list[list[dict[str, list[Any]]]]:
     """One connection set for each pair of parts that a cable joins."""
     steps: list[list[dict[str, list[Any]]]] = []
     pairs: dict[tuple[str, str], list[tuple[int, _Wire]]] = {}
@@ -259,7 +259,7 @@ def _steps(file: File, cable: _Cable, wires: list[_Wire]) -> list[list[dict[str,
     return steps
 
 
-def _at(file: File, end: tuple[str, str]) -> str | int:
+def _at(file: WiringFile, end: tuple[str, str]) -> str | int:
     name, pin = end
     part = file.parts[name]
     return _number(pin) if part.pins or name == BOARD else _place(name, part, pin)

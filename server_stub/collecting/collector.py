@@ -29,7 +29,7 @@ from edge.wire.rules import K_MIN
 from edge.wire.trust import Name
 from server_stub import serving, store
 from server_stub.collecting import trust_publisher
-from server_stub.collecting.time_answers import ERROR_MS, Answerer
+from server_stub.collecting.time_answers import ERROR_MS, TimeAnswerer
 from server_stub.estate import Estate, EstateError
 
 CLIENT = "collector"  # fixed, so the broker keeps what comes while we are away
@@ -54,7 +54,7 @@ class CollectorError(ValueError):
     """The collector cannot start; one sentence that says what is wrong and what to do."""
 
 
-class Message(NamedTuple):
+class ReceivedMessage(NamedTuple):
     """One message as it came. `connection` counts our connections: `mid` belongs to one of them."""
 
     topic: str
@@ -64,11 +64,11 @@ class Message(NamedTuple):
     connection: int
 
 
-class Foreign(ValueError):
+class RefusedMessage(ValueError):
     """A message that no unit of ours sends; a clause that says why."""
 
 
-class BelowK(Foreign):
+class BelowK(RefusedMessage):
     """Counts that say too much of too few; the unit sends them again until somebody helps it."""
 
     def __init__(self, unit: store.UnitKey, installation: str, number: int, k_min: int) -> None:
@@ -80,13 +80,13 @@ class BelowK(Foreign):
         )
 
 
-class Alarms:
+class AlarmLog:
     """What a person must see to: each told once, though the unit repeats itself."""
 
     def __init__(self) -> None:
         self._told: set[tuple[object, ...]] = set()
 
-    def tell(self, what: tuple[object, ...], sentence: str, *values: object) -> None:
+    def log_once(self, what: tuple[object, ...], sentence: str, *values: object) -> None:
         """Say `sentence`, filled with `values`, unless `what` was told already."""
         if what in self._told:
             return
@@ -101,21 +101,21 @@ class Batch:
     """What one commit stores."""
 
     reports: list[store.Report] = field(default_factory=list)
-    states: dict[store.UnitKey, list[report.State]] = field(default_factory=dict)
-    healths: dict[store.UnitKey, report.Health] = field(default_factory=dict)
-    counts: dict[store.UnitKey, report.Counts] = field(default_factory=dict)  # the last ones
+    states: dict[store.UnitKey, list[report.StateReport]] = field(default_factory=dict)
+    healths: dict[store.UnitKey, report.HealthReport] = field(default_factory=dict)
+    counts: dict[store.UnitKey, report.CountsReport] = field(default_factory=dict)  # the last ones
 
 
 class Sorter:
     """Tells our units' messages from others. One that is not ours is told, counted, left out."""
 
-    def __init__(self, estate: Estate, alarms: Alarms) -> None:
+    def __init__(self, estate: Estate, alarms: AlarmLog) -> None:
         self._estate = estate
         self._alarms = alarms
         self._k_min: dict[str, int] = {}
         self.dropped: Counter[str] = Counter()  # by topic's leaf, or "other"
 
-    def batch(self, messages: list[Message]) -> Batch:
+    def batch(self, messages: list[ReceivedMessage]) -> Batch:
         """Sort `messages` by what they say. Never raises, whatever is in them."""
         batch = Batch()
         for message in messages:
@@ -123,15 +123,15 @@ class Sorter:
                 self._put(batch, message)
             except BelowK as error:
                 self._count(message)
-                self._alarms.tell(("k", *error.place), "%s", error)
+                self._alarms.log_once(("k", *error.place), "%s", error)
             except Exception as error:  # one that ended us would come again at every start
                 self._drop(message, error)
         return batch
 
-    def _put(self, batch: Batch, message: Message) -> None:
+    def _put(self, batch: Batch, message: ReceivedMessage) -> None:
         address = report.address(message.topic)
         if address is None or not _named(address):
-            raise Foreign("its topic names no unit")
+            raise RefusedMessage("its topic names no unit")
         k_min = self._site_k_min(address.site)
         unit = store.UnitKey(address.site, address.unit)
         if address.leaf == "state":
@@ -149,24 +149,24 @@ class Sorter:
             if counts.cells:
                 batch.reports.append(store.Report(unit, counts))
         else:
-            raise Foreign("units send nothing there")
+            raise RefusedMessage("units send nothing there")
 
     def _site_k_min(self, name: str) -> int:
         if name not in self._k_min:
             try:
                 site = self._estate.site(name)
             except EstateError as error:
-                raise Foreign(str(error)) from None
+                raise RefusedMessage(str(error)) from None
             if site is None:
-                raise Foreign("this estate has no such site")
+                raise RefusedMessage("this estate has no such site")
             self._k_min[name] = 1 if site.demo else K_MIN
         return self._k_min[name]
 
-    def _count(self, message: Message) -> None:
+    def _count(self, message: ReceivedMessage) -> None:
         leaf = message.topic.rpartition("/")[2]
         self.dropped[leaf if leaf in LEAVES else "other"] += 1
 
-    def _drop(self, message: Message, error: Exception) -> None:
+    def _drop(self, message: ReceivedMessage, error: Exception) -> None:
         self._count(message)
         _log.warning(
             "dropped a message at %.120r: %.200s (%d dropped so far)",
@@ -193,12 +193,12 @@ class Collector:
         Raises EstateError, CollectorError.
         """
         self._engine = engine
-        self._answerer = Answerer(estate.time_key(), error_ms)
+        self._answerer = TimeAnswerer(estate.time_key(), error_ms)
         self._key: keys.PrivateKey = estate.collector_sign_key()
-        self._alarms = Alarms()
+        self._alarms = AlarmLog()
         self._sorter = Sorter(estate, self._alarms)
         self._trust = publisher or trust_publisher.Publisher(estate)
-        self._queue: queue.Queue[Message] = queue.Queue(QUEUE_LEN_MAX)
+        self._queue: queue.Queue[ReceivedMessage] = queue.Queue(QUEUE_LEN_MAX)
         self._full = 0
         self._connection = 0
         self._stop = threading.Event()
@@ -225,7 +225,7 @@ class Collector:
         """End `run` after the commit it is in."""
         self._stop.set()
 
-    def _take(self) -> list[Message]:
+    def _take(self) -> list[ReceivedMessage]:
         """What has queued up; waits a little for the first."""
         try:
             messages = [self._queue.get(timeout=0.5)]
@@ -238,7 +238,7 @@ class Collector:
                 break
         return messages
 
-    def _keep(self, messages: list[Message]) -> None:
+    def _keep(self, messages: list[ReceivedMessage]) -> None:
         """Store, then acknowledge. While the store fails nothing is acknowledged; tries on."""
         batch = self._sorter.batch(messages)
         backoff = Backoff(RETRY_S, RETRY_S_MAX, RETRY_JITTER, random.SystemRandom())
@@ -267,10 +267,10 @@ class Collector:
             if message.qos and message.connection == self._connection:
                 self._client.ack(message.mid, message.qos)
 
-    def _acknowledge(self, said: store.Report, kept: store.Kept) -> None:
+    def _acknowledge(self, said: store.Report, kept: store.StoredCells) -> None:
         place = (*said.unit, said.counts.installation)
         if kept.missing:
-            self._alarms.tell(
+            self._alarms.log_once(
                 ("missing", *place),
                 "cells %d to %d of unit %s/%s, installation %s, are missing here: was this store "
                 "restored from a copy? What came after them is stored",
@@ -278,7 +278,7 @@ class Collector:
                 *place,
             )
         if kept.conflict:
-            self._alarms.tell(
+            self._alarms.log_once(
                 ("conflict", *place, kept.conflict.number),
                 "unit %s/%s of installation %s sends cell %d again with other content; neither it "
                 "nor what follows is stored: its counts were restored from a copy. %s",
@@ -364,7 +364,7 @@ class Collector:
                 self._answer(message)
                 return
             self._queue.put_nowait(
-                Message(
+                ReceivedMessage(
                     message.topic,
                     bytes(message.payload),
                     message.mid,

@@ -12,7 +12,7 @@ ERROR_MS = 1000
 """Generous for a machine that NTP keeps: chrony stays within some milliseconds of its servers."""
 
 
-class Answerer:
+class TimeAnswerer:
     """Answers questions in the name of one time key."""
 
     def __init__(self, time_key: keys.PrivateKey, error_ms: int = ERROR_MS) -> None:
@@ -21,15 +21,17 @@ class Answerer:
 
     def answer(self, topic: str, payload: bytes) -> tuple[str, bytes]:
         """The topic and payload to send back. Raises ReportError."""
-        asked = report.decode_ask(payload)
+        asked = report.decode_time_request(payload)
         asker = report.address(topic)
         if asker is None or asker.leaf != "ask":
             raise report.ReportError("a question for the time came on a topic that is not a unit's")
-        said = report.Answer(
+        said = report.TimeAnswer(
             site=asker.site,
             unit=asker.unit,
             nonce=asked.nonce,
             time_ms=time.time_ns() // 1_000_000,
             error_ms=self._error_ms,
         )
-        return report.topic(asker.site, asker.unit, "answer"), report.sign_answer(said, self._key)
+        return report.topic(asker.site, asker.unit, "answer"), report.sign_time_answer(
+            said, self._key
+        )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edge import files
 from edge.wire import repository as wire
-from edge.wire.repository import TIMESTAMP, Broken, Online
+from edge.wire.repository import TIMESTAMP, BrokenRepository, OnlineKeys
 from server_stub.estate import Estate, EstateError
 
 RENEW_S = 6 * 3600
@@ -28,7 +28,7 @@ AGAIN_S = 60.0
 _log = logging.getLogger("menshen.trust")
 
 
-class TrustError(ValueError):
+class PublisherError(ValueError):
     """The repository cannot be kept current; one sentence that says what is wrong."""
 
 
@@ -43,7 +43,7 @@ def renew(estate: Estate, now_s: int, every_s: int = RENEW_S, above: int = 0) ->
         with files.locked(estate.root):
             before = read(estate.repository)
             if TIMESTAMP not in before:
-                raise TrustError(
+                raise PublisherError(
                     f"nothing is published in {estate.repository}; run: menshen-provision publish "
                     f"{estate.root}"
                 )
@@ -53,10 +53,10 @@ def renew(estate: Estate, now_s: int, every_s: int = RENEW_S, above: int = 0) ->
             known |= wire.published(known, _online(estate, known), now_s, renew=due)
             current = wire.current(known)
             _write(estate.repository, before, {name: known[name] for name in current})
-    except Broken as error:
-        raise TrustError(f"{estate.repository} cannot be published: {error}") from None
+    except BrokenRepository as error:
+        raise PublisherError(f"{estate.repository} cannot be published: {error}") from None
     except OSError as error:
-        raise TrustError(
+        raise PublisherError(
             f"{error.filename or estate.repository} cannot be used ({error.strerror})"
         ) from None
     return {name: known[name] for name in current}
@@ -126,7 +126,7 @@ class Publisher:
             try:
                 self._look(int(time.time()))
                 self._told = ""
-            except (TrustError, EstateError) as error:
+            except (PublisherError, EstateError) as error:
                 wait_s = max(self._look_s, AGAIN_S)
                 if str(error) != self._told:
                     self._told = str(error)
@@ -186,18 +186,18 @@ def _lists(estate: Estate, known: Mapping[str, bytes], now_s: int) -> dict[str, 
     return added
 
 
-def _online(estate: Estate, known: Mapping[str, bytes]) -> Online:
+def _online(estate: Estate, known: Mapping[str, bytes]) -> OnlineKeys:
     root = wire.newest(known, "root")
     if root is None:
-        raise TrustError(f"{estate.repository} has no root; publish it again")
+        raise PublisherError(f"{estate.repository} has no root; publish it again")
     roles = wire.read(root).roles
     found = []
     for kind, held in zip(("snapshot", "timestamp"), estate.online(), strict=True):
         mine = [key for key in held if key.public in roles[kind].keys]
         if not mine:
-            raise TrustError(f"the newest root names another {kind} key than this server has")
+            raise PublisherError(f"the newest root names another {kind} key than this server has")
         found.append(mine[0])
-    return Online(*found)
+    return OnlineKeys(*found)
 
 
 def _write(folder: Path, before: Mapping[str, bytes], current: Mapping[str, bytes]) -> None:

@@ -1,7 +1,7 @@
 """The issuer: signs codes over HTTP for records that were unlocked, and serves the wallet page.
 
     POST /v1/activate  {"secret": …, "token": …, "key": …}        -> {"token": …}
-    POST /v1/code      Authorization: Bearer TOKEN, {"key": …}    -> a code, see `Answer`
+    POST /v1/code      Authorization: Bearer TOKEN, {"key": …}    -> a code, see `IssuedCode`
                        the same with "party": true                -> one for all it speaks for
 
 The phone makes its token (32 random bytes, base64url) and keeps it before it asks: a secret
@@ -29,12 +29,12 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
 from edge.wire import code, keys
-from edge.wire.code import Code, Status, Turn
+from edge.wire.code import Code, ColourChange, StatusEntry
 from edge.wire.decode import decode_json
 from server_stub import serving, store
 from server_stub.estate import Estate, IssuerFile
 from server_stub.issuing import colour_changes, parties, records, revocation, status_lists
-from server_stub.issuing.records import Holder, Refusal
+from server_stub.issuing.records import HolderRecord, Refusal
 from server_stub.issuing.revocation import RevocationError
 from server_stub.wallet import assets
 from server_stub.wallet.assets import Receive, Scope, Send
@@ -44,7 +44,7 @@ HOLDER_LIFE_S = 12 * 3600
 BODY_LEN_MAX = 1024
 TELL_EVERY_S = 60.0  # how often the log says that the store fails
 
-StatusOf = Callable[[Holder, int], Status | None]
+StatusOf = Callable[[HolderRecord, int], StatusEntry | None]
 """Where the revocation bit is of a code for this holder that expires at that Unix second.
 
 May raise SQLAlchemyError or RevocationError: then nothing is signed.
@@ -55,14 +55,14 @@ class IssuerError(ValueError):
     """The issuer cannot start; one sentence that says what is wrong and what to do."""
 
 
-class Turns(msgspec.Struct):
+class ColourTurn(msgspec.Struct):
     """`colour` from `at_s` on: Unix seconds UTC."""
 
     colour: str
     at_s: int
 
 
-class Answer(msgspec.Struct):
+class IssuedCode(msgspec.Struct):
     """What a phone gets: the code, when it was signed and until when it works."""
 
     text: str
@@ -71,7 +71,7 @@ class Answer(msgspec.Struct):
     colour: str
     again_s: int  # a phone with a network asks again after this long: a colour may have changed
     party: int  # how many people the record's party code is for; 1: it speaks for nobody else
-    turns: Turns | None = None  # what the colour turns to by itself, perhaps after `exp_s`
+    turns: ColourTurn | None = None  # what the colour turns to by itself, perhaps after `exp_s`
 
 
 class Problem(msgspec.Struct):
@@ -87,7 +87,7 @@ class _Activation(msgspec.Struct):
     key: str | None = None
 
 
-class _Wanted(msgspec.Struct):
+class _CodeRequest(msgspec.Struct):
     key: str | None = None
     party: bool = False
 
@@ -168,7 +168,7 @@ class Issuer:
 
     def code(
         self, token: str, now_s: int, key: bytes | None = None, party: bool = False
-    ) -> Answer | Problem:
+    ) -> IssuedCode | Problem:
         """Sign a code for who holds `token`: a holder code if it brings its 32-byte `key`.
 
         `party`: one for the holder and all whom the record speaks for.
@@ -204,7 +204,7 @@ class Issuer:
             cnf=key,
             status=status,
         )
-        return Answer(
+        return IssuedCode(
             code.encode(signed, self._key),
             now_s,
             exp_s,
@@ -214,7 +214,7 @@ class Issuer:
             _turns(course.turn or colour_changes.worst(holder.courses, now_s).turn),
         )
 
-    def _holder(self, token: str, now_s: int) -> Holder | None:
+    def _holder(self, token: str, now_s: int) -> HolderRecord | None:
         known = records.holder(self._reader(), self._said.name, token, now_s)
         if known:
             return known
@@ -222,7 +222,7 @@ class Issuer:
             records.renew_day(connection, self._said.name, token, now_s)
             return records.holder(connection, self._said.name, token, now_s)
 
-    def _together(self, holder: Holder, token: str, now_s: int) -> Holder | None:
+    def _together(self, holder: HolderRecord, token: str, now_s: int) -> HolderRecord | None:
         if holder.party == 1:
             return None
         if holder.party_sub:
@@ -232,7 +232,7 @@ class Issuer:
             known = records.holder(connection, self._said.name, token, now_s)
             return parties.together(connection, known) if known else None
 
-    def _bound(self, token: str, now_s: int, key: bytes) -> Holder | None:
+    def _bound(self, token: str, now_s: int, key: bytes) -> HolderRecord | None:
         with store.writing(self._engine) as connection:  # unlocked before it had a key
             records.bind(connection, self._said.name, token, key)
             return records.holder(connection, self._said.name, token, now_s)
@@ -306,7 +306,7 @@ class _CodeEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            wanted = decode_json(await _body(receive) or b"{}", _Wanted, BODY_LEN_MAX)
+            wanted = decode_json(await _body(receive) or b"{}", _CodeRequest, BODY_LEN_MAX)
             key = _key(wanted.key)
         except ValueError:  # DecodeError, KeyFileError, or a body that is too long
             await _send_problem(send, _KEY_BODY)
@@ -337,8 +337,8 @@ class _ActivateEndpoint:
         await _send_json(send, 200, {"token": token})
 
 
-def _turns(turn: Turn | None) -> Turns | None:
-    return Turns(turn.colour.name.lower(), turn.at_s) if turn else None
+def _turns(turn: ColourChange | None) -> ColourTurn | None:
+    return ColourTurn(turn.colour.name.lower(), turn.at_s) if turn else None
 
 
 def _bearer(scope: Scope) -> str:

@@ -19,7 +19,7 @@ from edge.wire.code import Code, Colour
 from server_stub import store, templates
 from server_stub.estate import IssuerFile
 from server_stub.issuing import colour_changes, records, revocation
-from server_stub.issuing.revocation import Entry
+from server_stub.issuing.revocation import ListPosition
 
 LIFE_S = 24 * 3600
 
@@ -32,16 +32,16 @@ class PaperError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class PaperSheet:
     """A signed code for one sheet."""
 
     issuer: str
     text: str
     exp_s: int  # Unix seconds UTC, exclusive
-    entry: Entry  # what to name when this sheet alone is to be taken back
+    entry: ListPosition  # what to name when this sheet alone is to be taken back
 
 
-class _Line(NamedTuple):
+class _SheetLine(NamedTuple):
     y: str
     size: int
     text: str
@@ -55,7 +55,7 @@ def make(
     life_s: int,
     now_s: int,
     path: Path,
-) -> Sheet:
+) -> PaperSheet:
     """Sign a code for `record` and write its sheet to `path`, which must not be there yet.
 
     All or nothing: without the file the entry is not taken either.
@@ -77,7 +77,7 @@ def make(
     return sheet
 
 
-def svg(sheet: Sheet) -> str:
+def svg(sheet: PaperSheet) -> str:
     """The sheet, 90 mm wide: the symbol at about a millimetre a module, and what to know."""
     symbol = segno.make_qr(sheet.text, error="m", mode="alphanumeric", boost_error=False)
     picture = io.BytesIO()
@@ -93,7 +93,7 @@ def svg(sheet: Sheet) -> str:
     y, lines = 84.0, []
     for size, text in rows:
         y += size * 1.6
-        lines.append(_Line(f"{y:g}", size, text))
+        lines.append(_SheetLine(f"{y:g}", size, text))
     inner = (
         picture.getvalue().decode().replace("<svg", '<svg x="5" y="2" width="80" height="80"', 1)
     )
@@ -108,7 +108,7 @@ def _sheet(
     record: str,
     life_s: int,
     now_s: int,
-) -> Sheet:
+) -> PaperSheet:
     entry = revocation.entry_for_paper(connection, record, life_s, now_s)  # holds the record
     holder = records.on_paper(connection, record, issuer, now_s)
     course = colour_changes.worst(holder.courses, now_s, now_s + life_s)
@@ -127,7 +127,7 @@ def _sheet(
         scope=holder.scope,
         status=entry.status(issuer),
     )
-    return Sheet(issuer, code.encode(signed, key), signed.exp_s, entry)
+    return PaperSheet(issuer, code.encode(signed, key), signed.exp_s, entry)
 
 
 def _write_new(path: Path, text: str) -> None:

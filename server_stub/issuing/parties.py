@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from edge.wire.code import PARTY_MAX
 from edge.wire.rules import SLOW
 from server_stub.issuing import revocation
-from server_stub.issuing.records import Holder, handle
+from server_stub.issuing.records import HolderRecord, handle
 from server_stub.store import parties, records
 
 
@@ -70,7 +70,7 @@ def renew_day(connection: Connection, record: str) -> None:
     )
 
 
-def together(connection: Connection, holder: Holder) -> Holder | None:
+def together(connection: Connection, holder: HolderRecord) -> HolderRecord | None:
     """What the party code says of `holder`, who has a `party_sub`, and those it speaks for.
 
     None: it speaks for nobody else.

@@ -18,9 +18,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from edge.wire import code, keys
-from edge.wire.code import Code, Colour, Turn
+from edge.wire.code import Code, Colour, ColourChange
 from server_stub.issuing import colour_changes, revocation
-from server_stub.issuing.colour_changes import Course
+from server_stub.issuing.colour_changes import ColourCourse
 from server_stub.store import parties, records
 
 DAY_S = 86400
@@ -43,7 +43,7 @@ class Refusal(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Enrolled:
+class Enrolment:
     """A new record. `secret` is here once and nowhere else: only its hash is stored."""
 
     record: str
@@ -51,11 +51,11 @@ class Enrolled:
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class HolderRecord:
     """What a code will say for one token today: its own code, or its party code."""
 
     record: str
-    courses: tuple[Course, ...]  # its own first, then those whom a party code speaks for
+    courses: tuple[ColourCourse, ...]  # its own first, then those whom a party code speaks for
     sub: str  # day handle, 11 characters
     aud: tuple[str, ...]
     scope: str | None
@@ -70,7 +70,7 @@ def enrol(
     colour: Colour,
     aud: tuple[str, ...] = (),
     scope: str | None = None,
-) -> Enrolled:
+) -> Enrolment:
     """Make a record. Raises RecordError when no code could say `aud` or `scope`."""
     trial = Code(colour=colour, sub=handle(), iat_s=0, exp_s=1, aud=aud, scope=scope)
     try:
@@ -89,10 +89,10 @@ def enrol(
             secret_hash=_hash(letters),
         )
     )
-    return Enrolled(record, _in_fours(letters))
+    return Enrolment(record, _in_fours(letters))
 
 
-def replace(connection: Connection, record: str) -> Enrolled:
+def replace(connection: Connection, record: str) -> Enrolment:
     """A new activation secret for a record whose phone is lost. Raises RecordError.
 
     The old phone gets no further code, and its codes of hours are taken back; sheets of paper stay.
@@ -107,18 +107,22 @@ def replace(connection: Connection, record: str) -> Enrolled:
     if not changed.rowcount:
         raise _no_record(record)
     revocation.revoke_phone(connection, record)
-    return Enrolled(record, _in_fours(letters))
+    return Enrolment(record, _in_fours(letters))
 
 
 def recolour(
-    connection: Connection, record: str, colour: Colour, now_s: int, turn: Turn | None = None
+    connection: Connection,
+    record: str,
+    colour: Colour,
+    now_s: int,
+    turn: ColourChange | None = None,
 ) -> None:
     """From its next renewal on the record's code has `colour`, until `turn`. Raises RecordError.
 
     Codes with an entry in a status list that say otherwise are taken back; and where the new course
     is worse than the old one, so are the party codes that speak for this record.
     """
-    c, new = records.c, Course(colour, turn)
+    c, new = records.c, ColourCourse(colour, turn)
     mine = sa.select(c.colour, c.turn_colour, c.turn_s).where(c.record == record)
     known = connection.execute(mine.with_for_update()).first()
     if known is None:
@@ -140,7 +144,7 @@ def recolour(
         revocation.revoke_parties_of(connection, record)
 
 
-def turn(colour: Colour, until: str | None, then: Colour | None, now_s: int) -> Turn | None:
+def turn(colour: Colour, until: str | None, then: Colour | None, now_s: int) -> ColourChange | None:
     """What `colour` turns to, as typed: `until` as 2026-12-01T00:00Z, `then` green if None.
 
     Raises RecordError.
@@ -157,7 +161,7 @@ def turn(colour: Colour, until: str | None, then: Colour | None, now_s: int) -> 
         raise RecordError(
             f"{until[:60]!r} is no moment; write it with its zone, as 2026-12-01T00:00Z"
         )
-    turn = Turn(then or Colour.GREEN, math.ceil(moment.timestamp()))
+    turn = ColourChange(then or Colour.GREEN, math.ceil(moment.timestamp()))
     if not now_s < turn.at_s <= code.TIME_S_MAX:
         raise RecordError(f"{until} is not in the time to come; name a later moment, up to 2106")
     if turn.colour == colour:
@@ -215,7 +219,7 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
-def holder(connection: Connection, issuer: str, token: str, now_s: int) -> Holder | None:
+def holder(connection: Connection, issuer: str, token: str, now_s: int) -> HolderRecord | None:
     """For whom `token` speaks; None: nobody, or nobody with a handle for today (`renew_day`)."""
     row = connection.execute(_BY_TOKEN, {"token": _hash(token), "issuer": issuer}).first()
     if row is None or row.day != now_s // DAY_S:
@@ -235,7 +239,7 @@ def renew_day(connection: Connection, issuer: str, token: str, now_s: int) -> No
     )
 
 
-def on_paper(connection: Connection, record: str, issuer: str, now_s: int) -> Holder:
+def on_paper(connection: Connection, record: str, issuer: str, now_s: int) -> HolderRecord:
     """What a sheet of paper will say, with today's handle; needs no token. Raises RecordError."""
     day = now_s // DAY_S
     c = records.c
@@ -253,8 +257,8 @@ def on_paper(connection: Connection, record: str, issuer: str, now_s: int) -> Ho
     return _holder(row)
 
 
-def _holder(row: sa.Row[Any]) -> Holder:
-    return Holder(
+def _holder(row: sa.Row[Any]) -> HolderRecord:
+    return HolderRecord(
         row.record,
         (revocation.course(row),),
         row.sub,

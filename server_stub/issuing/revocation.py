@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Protocol
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from edge.wire.code import Colour, Status, Turn
+from edge.wire.code import Colour, ColourChange, StatusEntry
 from server_stub import store
-from server_stub.issuing.colour_changes import Course
+from server_stub.issuing.colour_changes import ColourCourse
 from server_stub.store import parties, records, status_bits
 
 COUNT = 2**20  # entries of one list, whether used or not
@@ -30,7 +30,7 @@ class RevocationError(ValueError):
     """Nothing can be taken back, or no entry be given; one sentence that says what is wrong."""
 
 
-class Entry(NamedTuple):
+class ListPosition(NamedTuple):
     """Entry `bit` of list `number`, of the issuer that is meant."""
 
     number: int
@@ -39,9 +39,9 @@ class Entry(NamedTuple):
     def __str__(self) -> str:
         return f"{self.number}/{self.bit}"
 
-    def status(self, issuer: str) -> Status:
+    def status(self, issuer: str) -> StatusEntry:
         """As a code names it."""
-        return Status(self.bit, list_name(issuer, self.number))
+        return StatusEntry(self.bit, list_name(issuer, self.number))
 
 
 def list_name(issuer: str, number: int) -> str:
@@ -51,7 +51,7 @@ def list_name(issuer: str, number: int) -> str:
 
 def known_status(
     connection: Connection, record: str, life_s: int, now_s: int, party: bool = False
-) -> Status | None:
+) -> StatusEntry | None:
     """The entry that a phone's codes of today, or its party codes, name; None: ask `status_for`.
 
     Read the colour that the code will say before, never after: a change of colour sets the entry.
@@ -59,7 +59,7 @@ def known_status(
     day, until_day = now_s // DAY_S, _until_day(now_s // DAY_S, life_s)
     asked = {"record": record, "party": party, "day": day, "until_day": until_day}
     row = connection.execute(_KNOWN, asked).first()
-    return Entry(row.list, row.bit).status(row.issuer) if row else None
+    return ListPosition(row.list, row.bit).status(row.issuer) if row else None
 
 
 _KNOWN = sa.select(status_bits.c.issuer, status_bits.c.list, status_bits.c.bit).where(
@@ -72,8 +72,8 @@ _KNOWN = sa.select(status_bits.c.issuer, status_bits.c.list, status_bits.c.bit).
 
 
 def status_for(
-    connection: Connection, record: str, courses: tuple[Course, ...], life_s: int, now_s: int
-) -> Status:
+    connection: Connection, record: str, courses: tuple[ColourCourse, ...], life_s: int, now_s: int
+) -> StatusEntry:
     """The entry for a phone's code of `life_s` seconds from now, which says what `courses` say.
 
     These are the record's own and, for a party code, those whom it speaks for.
@@ -90,7 +90,7 @@ def status_for(
     return _draw(connection, issuer, record, day, until_day, revoked, party).status(issuer)
 
 
-class Holder(Protocol):
+class CodeHolder(Protocol):
     """For whom a code is signed, read from the store before it is."""
 
     @property
@@ -98,7 +98,7 @@ class Holder(Protocol):
         """The record's name."""
 
     @property
-    def courses(self) -> tuple[Course, ...]:
+    def courses(self) -> tuple[ColourCourse, ...]:
         """What the code's colour comes from: the holder's own first, then a party's others."""
 
 
@@ -109,7 +109,7 @@ class Statuses:
         self._engine = engine
         self._reading: Connection | None = None
 
-    def __call__(self, holder: Holder, exp_s: int) -> Status:
+    def __call__(self, holder: CodeHolder, exp_s: int) -> StatusEntry:
         """The entry for a code that is signed now and expires at `exp_s`, Unix seconds UTC.
 
         Raises SQLAlchemyError when the store fails, RevocationError; and works again after it.
@@ -130,20 +130,20 @@ class Statuses:
             return status_for(connection, holder.record, holder.courses, life_s, now_s)
 
 
-def entry_for_paper(connection: Connection, record: str, life_s: int, now_s: int) -> Entry:
+def entry_for_paper(connection: Connection, record: str, life_s: int, now_s: int) -> ListPosition:
     """An entry for one sheet of paper. To be called in `store.writing`. Raises RevocationError."""
     issuer, _ = _held(connection, record)
     return _draw(connection, issuer, record, None, _until_day(now_s // DAY_S, life_s), False)
 
 
-def entry(number: str) -> Entry:
+def entry(number: str) -> ListPosition:
     """The entry that a sheet of paper shows, as `1/123456`. Raises RevocationError."""
     found = re.fullmatch(r"([1-9]\d{0,3})/(\d{1,9})", number.strip(), re.ASCII)
     if not found:
         raise RevocationError(
             f"{number[:60]!r} is not the number of a sheet; it is printed there, as 1/123456"
         )
-    return Entry(int(found[1]), int(found[2]))
+    return ListPosition(int(found[1]), int(found[2]))
 
 
 def revoke(connection: Connection, record: str) -> int:
@@ -176,7 +176,7 @@ def revoke_parties_of(connection: Connection, member: str) -> int:
     return _set(connection, c.record.in_(speakers) & c.party)
 
 
-def revoke_sheet(connection: Connection, record: str, entry: Entry) -> int:
+def revoke_sheet(connection: Connection, record: str, entry: ListPosition) -> int:
     """Set the entry of one lost sheet. Raises RevocationError when `record` has no such sheet."""
     c = status_bits.c
     mine = (c.record == record) & (c.list == entry.number) & (c.bit == entry.bit)
@@ -213,15 +213,15 @@ def _until_day(day: int, life_s: int) -> int:
     return -(-last_exp_s // DAY_S) + MARGIN_DAYS
 
 
-def course(row: sa.Row[*tuple[Any, ...]]) -> Course:
+def course(row: sa.Row[*tuple[Any, ...]]) -> ColourCourse:
     """The course that a row of `records` says."""
-    turn = None if row.turn_s is None else Turn(Colour(row.turn_colour), row.turn_s)
-    return Course(Colour(row.colour), turn)
+    turn = None if row.turn_s is None else ColourChange(Colour(row.turn_colour), row.turn_s)
+    return ColourCourse(Colour(row.colour), turn)
 
 
 def _held(
     connection: Connection, record: str, party: bool = False
-) -> tuple[str, tuple[Course, ...]]:
+) -> tuple[str, tuple[ColourCourse, ...]]:
     """Issuer and courses of `record`, and of its party's others; all stay so until the end."""
     c = records.c
     wanted = sa.select(c.issuer, c.colour, c.turn_colour, c.turn_s).with_for_update()
@@ -249,7 +249,7 @@ def _draw(
     until_day: int,
     revoked: bool,
     party: bool = False,
-) -> Entry:
+) -> ListPosition:
     """Take a random free entry: of the first list, unless that seems full."""
     for number in range(1, _LISTS_MAX + 1):
         for _ in range(_DRAWS):
@@ -270,5 +270,5 @@ def _draw(
                     )
             except sa.exc.IntegrityError:  # somebody has it
                 continue
-            return Entry(number, bit)
+            return ListPosition(number, bit)
     raise RevocationError("all status lists are full; let codes live shorter")

@@ -30,7 +30,7 @@ class ListsError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class PublishedList:
     """One list as it lies in its file."""
 
     path: Path
@@ -39,7 +39,7 @@ class Written:
     renewed: bool  # or kept, for it says the same and is fresh
 
 
-def publish(estate: Estate, issuer: str, engine: sa.Engine, now_s: int) -> list[Written]:
+def publish(estate: Estate, issuer: str, engine: sa.Engine, now_s: int) -> list[PublishedList]:
     """Bring the files of all lists of `issuer` up to date. Raises EstateError, ListsError."""
     key = estate.status_key(issuer)
     folder = estate.status_folder(issuer)
@@ -93,7 +93,7 @@ class Renewal:
 
 def _renew(
     folder: Path, issuer: str, number: int, entries: list[int], key: keys.PrivateKey, now_s: int
-) -> Written:
+) -> PublishedList:
     path, name = folder / f"{number}.cwt", revocation.list_name(issuer, number)
     data = status.write(entries, revocation.COUNT, name, now_s, key, ttl_s=FRESH_S)
     before = path.read_bytes() if path.exists() else b""
@@ -101,7 +101,7 @@ def _renew(
     if renewed:
         folder.mkdir(parents=True, exist_ok=True)
         files.replace(path, data)
-    return Written(path, len(entries), len(data), renewed)
+    return PublishedList(path, len(entries), len(data), renewed)
 
 
 def _still_good(before: bytes, data: bytes, name: str, key: keys.PrivateKey, now_s: int) -> bool:

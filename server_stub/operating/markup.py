@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from server_stub import templates
-from server_stub.operating.overview import COLOURS, PARTS, Door, Entry, Hours, Why
+from server_stub.operating.overview import COLOURS, PARTS, DoorState, HourCount, HourlyCounts, Why
 from server_stub.operating.words import Language, say, say_unknown, say_word
 
 DOORS_SHOWN = 60  # more than anybody reads; the search finds the others
@@ -27,7 +27,7 @@ class Part(NamedTuple):
     bad: bool
 
 
-class Health(NamedTuple):
+class HealthLine(NamedTuple):
     """What a door reported of itself last."""
 
     parts: list[Part]
@@ -35,13 +35,13 @@ class Health(NamedTuple):
     up: str
 
 
-class Card(NamedTuple):
+class DoorCard(NamedTuple):
     """One door in the list."""
 
-    door: Door
+    door: DoorState
     shape: str
     why: str  # it is not online
-    health: Health | None
+    health: HealthLine | None
     unknown: list[str]  # fields of a later version
 
 
@@ -53,7 +53,7 @@ class Gap(NamedTuple):
     all_doors: bool
 
 
-class Cell(NamedTuple):
+class HourCell(NamedTuple):
     """One cell of the table; `total` is empty where nothing was published."""
 
     total: str
@@ -87,7 +87,7 @@ def news(language: Language, now_s: int) -> str:
     return _render("news.html", language, now_s, time=f"{at:%X}")
 
 
-def tally(doors: Sequence[Door], language: Language) -> str:
+def tally(doors: Sequence[DoorState], language: Language) -> str:
     """How many are online, how many are not, how many need somebody."""
     online = sum(d.status == "online" for d in doors)
     troubled = sum(bool(d.problems) for d in doors)
@@ -99,7 +99,7 @@ def tally(doors: Sequence[Door], language: Language) -> str:
     return _render("tally.html", language, 0, parts=parts)
 
 
-def door_list(doors: Sequence[Door], find: str, language: Language, now_s: int) -> str:
+def door_list(doors: Sequence[DoorState], find: str, language: Language, now_s: int) -> str:
     """A card for each door whose name holds `find`."""
     matching = [d for d in doors if find.strip().lower() in d.name]
     return _render(
@@ -112,10 +112,10 @@ def door_list(doors: Sequence[Door], find: str, language: Language, now_s: int) 
     )
 
 
-def _card(door: Door, language: Language, now_s: int) -> Card:
+def _card(door: DoorState, language: Language, now_s: int) -> DoorCard:
     why = _why_not_online(door, language, now_s)
     unknown = [say_unknown(language, f"{name} {_plain(value)}") for name, value in door.unknown]
-    return Card(door, _SHAPE[door.status], why, _health(door, language), unknown)
+    return DoorCard(door, _SHAPE[door.status], why, _health(door, language), unknown)
 
 
 def _plain(value: object) -> str:
@@ -125,7 +125,7 @@ def _plain(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _why_not_online(door: Door, language: Language, now_s: int) -> str:
+def _why_not_online(door: DoorState, language: Language, now_s: int) -> str:
     if door.status == "online":
         return ""
     if door.status == "offline":
@@ -135,7 +135,7 @@ def _why_not_online(door: Door, language: Language, now_s: int) -> str:
     return say(language, f"why-{door.status}", time=clock(door.heard_s, now_s))
 
 
-def _health(door: Door, language: Language) -> Health | None:
+def _health(door: DoorState, language: Language) -> HealthLine | None:
     health = door.health
     if health is None:
         return None
@@ -154,10 +154,10 @@ def _health(door: Door, language: Language) -> Health | None:
     shown = f"{say_word(language, 'trust', step)}, {age}" if bad else age
     parts.append(Part(say(language, "trust"), shown, bad))
     up = say(language, "up", hours=health["uptime_h"])
-    return Health(parts, str(health["version"])[:40], up)
+    return HealthLine(parts, str(health["version"])[:40], up)
 
 
-def hours_table(table: Hours, doors_n: int, language: Language, now_s: int) -> str:
+def hours_table(table: HourlyCounts, doors_n: int, language: Language, now_s: int) -> str:
     """Rows are hours, columns are what was decided."""
     heads = [Head(c, c if c in COLOURS else "other", _MARK.get(c, "◇")) for c in table.categories]
     rows = [
@@ -170,28 +170,28 @@ def hours_table(table: Hours, doors_n: int, language: Language, now_s: int) -> s
     return _render("hours.html", language, now_s, heads=heads, rows=rows)
 
 
-def _cell(entry: Entry, doors_n: int, language: Language, now_s: int) -> Cell:
+def _cell(entry: HourCount, doors_n: int, language: Language, now_s: int) -> HourCell:
     gaps = []
     for why in Why:
         n = entry.missing.get(why, 0)
         what = say(language, why.value)
         if n == doors_n:
-            return Cell("", "", [Gap(why.value, what, all_doors=True)])
+            return HourCell("", "", [Gap(why.value, what, all_doors=True)])
         if n and why is not Why.BEFORE:
             sentence = say(language, "at-doors", what=what, n=n, all=doors_n)
             gaps.append(Gap(why.value, sentence, all_doors=False))
     if not entry.cells:
-        return Cell("", "", gaps)
-    return Cell(f"{entry.count:,}", span(entry, language, now_s), gaps)
+        return HourCell("", "", gaps)
+    return HourCell(f"{entry.count:,}", span(entry, language, now_s), gaps)
 
 
-def tip(name: str, entry: Entry, language: Language, now_s: int) -> str:
+def tip(name: str, entry: HourCount, language: Language, now_s: int) -> str:
     """What the chart shows of a bar under the pointer."""
     words = span(entry, language, now_s)
     return _render("tip.html", language, now_s, name=name, count=f"{entry.count:,}", span=words)
 
 
-def span(entry: Entry, language: Language, now_s: int) -> str:
+def span(entry: HourCount, language: Language, now_s: int) -> str:
     """`11:07 to 12:15, 2 cells`."""
     word = "span-1" if entry.cells == 1 else "span"
     start, end = clock(entry.from_s, now_s), clock(entry.until_s, now_s)

@@ -25,7 +25,7 @@ Status = Literal["online", "silent", "offline", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class DoorState:
     """One door as it was last heard of. Times are Unix seconds UTC."""
 
     site: str
@@ -56,7 +56,7 @@ class Why(Enum):
 
 
 @dataclass(slots=True)
-class Entry:
+class HourCount:
     """One category in one hour, at one door or summed over several."""
 
     count: int = 0
@@ -67,15 +67,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Hours:
+class HourlyCounts:
     """The table: rows are hours (Unix seconds of their start, newest first)."""
 
     starts_s: tuple[int, ...]
     categories: tuple[str, ...]
-    entries: dict[tuple[int, str], Entry]
+    entries: dict[tuple[int, str], HourCount]
 
 
-def doors(connection: Connection, now_s: int) -> list[Door]:
+def doors(connection: Connection, now_s: int) -> list[DoorState]:
     """Every door ever heard of: those that need somebody first, and those with an alarm before."""
     found = [_door(row._mapping, now_s) for row in connection.execute(sa.select(units))]
     return sorted(
@@ -83,7 +83,9 @@ def doors(connection: Connection, now_s: int) -> list[Door]:
     )
 
 
-def hours(connection: Connection, some: Iterable[Door], now_s: int, offset_s: int) -> Hours:
+def hours(
+    connection: Connection, some: Iterable[DoorState], now_s: int, offset_s: int
+) -> HourlyCounts:
     """The last HOURS hours of the doors in `some`; `offset_s` is local time less UTC."""
     last = (now_s + offset_s) // HOUR_S
     rows = range(last, last - HOURS, -1)
@@ -108,17 +110,17 @@ def hours(connection: Connection, some: Iterable[Door], now_s: int, offset_s: in
     some = list(some)
     seen = {c for d in some for c in published.get((d.site, d.unit), {})}
     categories = (*COLOURS, *sorted(seen - set(COLOURS)))
-    entries: dict[tuple[int, str], Entry] = {}
+    entries: dict[tuple[int, str], HourCount] = {}
     for door in some:
         unit = published.get((door.site, door.unit), {})
         for category in categories:
             for at, start_s in ((at, at * HOUR_S - offset_s) for at in rows):
-                entry = entries.setdefault((start_s, category), Entry())
+                entry = entries.setdefault((start_s, category), HourCount())
                 _add(entry, unit.get(category, {}), at, start_s, door)
-    return Hours(tuple(at * HOUR_S - offset_s for at in rows), categories, entries)
+    return HourlyCounts(tuple(at * HOUR_S - offset_s for at in rows), categories, entries)
 
 
-def _add(entry: Entry, by_hour: dict[int, Any], at: int, start_s: int, door: Door) -> None:
+def _add(entry: HourCount, by_hour: dict[int, Any], at: int, start_s: int, door: DoorState) -> None:
     row = by_hour.get(at)
     if row is None:
         why = _why(by_hour, at, start_s, door)
@@ -130,7 +132,7 @@ def _add(entry: Entry, by_hour: dict[int, Any], at: int, start_s: int, door: Doo
     entry.cells += row.cells
 
 
-def _why(by_hour: dict[int, Any], at: int, start_s: int, door: Door) -> Why:
+def _why(by_hour: dict[int, Any], at: int, start_s: int, door: DoorState) -> Why:
     end_s = start_s + HOUR_S
     if any(later > at and row.from_s < end_s for later, row in by_hour.items()):
         return Why.LATER
@@ -141,7 +143,7 @@ def _why(by_hour: dict[int, Any], at: int, start_s: int, door: Door) -> Why:
     return Why.HELD
 
 
-def _door(row: Any, now_s: int) -> Door:
+def _door(row: Any, now_s: int) -> DoorState:
     heard_s = max(row["first_s"], row["state_s"] or 0, row["health_s"] or 0)
     status: Status
     since_s = row["state_s"]
@@ -153,7 +155,7 @@ def _door(row: Any, now_s: int) -> Door:
         status, since_s = "silent", heard_s
     else:
         status = "online"
-    return Door(
+    return DoorState(
         row["site"],
         row["unit"],
         status,
@@ -196,4 +198,4 @@ PARTS = {
 }
 """What a unit says of its parts, and what it says when all is well."""
 
-_HEALTH = frozenset(report.Health.__struct_fields__) - {"unknown"}
+_HEALTH = frozenset(report.HealthReport.__struct_fields__) - {"unknown"}

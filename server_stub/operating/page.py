@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse
 
 from server_stub import serving, store
 from server_stub.operating import markup, overview
-from server_stub.operating.overview import Door, Hours, Why
+from server_stub.operating.overview import DoorState, HourlyCounts, Why
 from server_stub.operating.words import WORDS, Language, say, say_word
 
 REFRESH_S = 2.0
@@ -42,8 +42,8 @@ class Reading:
     """One look at the store."""
 
     now_s: int
-    doors: list[Door]
-    hours: Hours
+    doors: list[DoorState]
+    hours: HourlyCounts
     shown_n: int  # doors that `hours` is about
 
 
@@ -195,7 +195,7 @@ def chart_options(reading: Reading, language: Language) -> dict[str, Any]:
         name = say_word(language, "category", category)
         data = []
         for start_s in starts:
-            entry = table.entries[start_s, category] if reading.shown_n else overview.Entry()
+            entry = table.entries[start_s, category] if reading.shown_n else overview.HourCount()
             if entry.cells:
                 tip = markup.tip(name, entry, language, reading.now_s)
                 data.append({"value": entry.count, "tooltip": {"formatter": tip}})
@@ -239,7 +239,7 @@ def chart_options(reading: Reading, language: Language) -> dict[str, Any]:
     }
 
 
-def _nothing_published(table: Hours, start_s: int) -> bool:
+def _nothing_published(table: HourlyCounts, start_s: int) -> bool:
     """Whether the hour shows no count though there was a door that might have one."""
     entries = [table.entries[key] for key in table.entries if key[0] == start_s]
     return not any(e.cells for e in entries) and any(

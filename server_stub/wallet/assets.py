@@ -74,11 +74,11 @@ def routes(folder: Path = _HERE, texts: Words | None = None) -> list[BaseRoute]:
     worker = worker.replace(b'"{version}"', json.dumps(version).encode())
     worker = worker.replace(b'["{kept}"]', json.dumps(kept).encode())
     served = [
-        _File("/", page, ".html", _ALWAYS_ASK),
-        _File("/worker.js", worker, ".js", _ALWAYS_ASK),
+        _Asset("/", page, ".html", _ALWAYS_ASK),
+        _Asset("/worker.js", worker, ".js", _ALWAYS_ASK),
     ]
     served += [
-        _File(f"/v/{version}/{name}", body, Path(name).suffix, _FOR_EVER)
+        _Asset(f"/v/{version}/{name}", body, Path(name).suffix, _FOR_EVER)
         for name, body in files.items()
     ]
     return [Route(file.path, file, methods=["GET"]) for file in served]
@@ -90,7 +90,7 @@ def _version(bodies: list[bytes]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class _Asset:
     path: str
     body: bytes
     suffix: str

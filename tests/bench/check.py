@@ -8,9 +8,9 @@ import cwt
 import pyseto
 from nacl.bindings import crypto_sign_open
 
-from edge.clock.issuer_floors import Floors
+from edge.clock.issuer_floors import IssuerFloors
 from edge.clock.time_interval import Now, interval
-from edge.judge.verdict import Believed, Genuine, Place, verify
+from edge.judge.verdict import Genuine, Place, TrustState, verify
 from edge.wire import code, holder, keys
 from edge.wire.code import Code, Colour
 from edge.wire.trust import Trust
@@ -45,10 +45,10 @@ def figures(rounds: int) -> list[Figure]:
     """
     at_s = int(time.time())
     symbol = text(at_s).encode()
-    believed = Believed(Trust(issuers(at_s)), signed_s=at_s)
-    place, now, floors = Place(frozenset({"campus"})), Now(interval(at_s + 10), 0), Floors()
+    believed = TrustState(Trust(issuers(at_s)), signed_s=at_s)
+    place, now, floors = Place(frozenset({"campus"})), Now(interval(at_s + 10), 0), IssuerFloors()
     signed = code.decode(symbol)
-    assert isinstance(signed, code.Signed)
+    assert isinstance(signed, code.SignedCode)
     bare = signed.signature + signed.message
     raw = code.base45_decode(symbol.removeprefix(code.PREFIX))
     assert raw is not None

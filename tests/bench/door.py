@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from edge.adapters.camera.camera_eyes import CameraEyes
+from edge.adapters.camera.camera_scanner import CameraScanner
 from edge.adapters.door.gpio_door import GpioDoor
-from edge.adapters.storage.counts import DiskStore
+from edge.adapters.storage.counts import DiskCountStore
 from edge.adapters.storage.ram import RamFile
 from edge.clock.time_interval import Now, Sync, interval
-from edge.judge.verdict import Believed, Place
-from edge.loop import Loop, Settings, World
+from edge.judge.verdict import Place, TrustState
+from edge.loop import Loop, Ports, UnitSettings
 from edge.wire.trust import Trust
-from edge.wire.unit import Pins
+from edge.wire.unit import DoorPins
 from tests import scenes
 from tests.bench.check import sub, text
 from tests.bench.figure import Figure, median, ratio
@@ -28,7 +28,7 @@ from tests.lens import Lens
 from tests.runtime import runtime
 
 SEED = 5
-PINS = Pins(green=23, red=24, buzzer=25, relay=17)
+PINS = DoorPins(green=23, red=24, buzzer=25, relay=17)
 UNLOCK_MS = 300  # long enough that a busy machine does not sleep through the pulse
 SLOWER = 5  # a Pi's processor beside this one, roughly
 
@@ -56,7 +56,7 @@ class _Clock:
     def passed(self, seconds: float) -> None:
         self.now = Now(self.now.interval, self.now.monotonic_s + seconds)
 
-    def synced(self, sync: Sync) -> None:
+    def note_sync(self, sync: Sync) -> None:
         """Nobody is asked here."""
 
 
@@ -69,16 +69,16 @@ def figures(rounds: int, at_s: int) -> list[Figure]:
     factory = MockFactory(pin_class=_Pin)
     with tempfile.TemporaryDirectory() as folder, runtime() as opened:
         clock, camera = _Clock(at_s + 10), Lens()
-        store = DiskStore(Path(folder) / "state", "campus/bench", random.Random(SEED))
+        store = DiskCountStore(Path(folder) / "state", "campus/bench", random.Random(SEED))
         door = GpioDoor(PINS, factory)
         relay = factory.pin(PINS.relay)
         memory = RamFile(opened)
-        eyes = CameraEyes(camera, "zxing-cpp")
+        eyes = CameraScanner(camera, "zxing-cpp")
         loop = Loop(
-            World(clock, eyes, door, store, None, memory),
-            Believed(Trust(issuers(at_s)), signed_s=at_s),
+            Ports(clock, eyes, door, store, None, memory),
+            TrustState(Trust(issuers(at_s)), signed_s=at_s),
             Place(frozenset({"campus"})),
-            Settings(unlock_ms=UNLOCK_MS, report_s=60),
+            UnitSettings(unlock_ms=UNLOCK_MS, report_s=60),
             random.Random(SEED),
         )
         camera.shows(scenes.empty(rng))
@@ -97,7 +97,7 @@ def figures(rounds: int, at_s: int) -> list[Figure]:
             start = time.perf_counter()
             camera.shows(luma)
             _until(lambda: _ticked(loop, eyes) and relay.rose_s > 0, "it did not open")
-            _until(door.resting, "the relay did not come to rest")
+            _until(door.settle, "the relay did not come to rest")
             ours.append(relay.rose_s - start)
             clock.passed(60)
         base.close()
@@ -114,7 +114,7 @@ def figures(rounds: int, at_s: int) -> list[Figure]:
     ]
 
 
-def _ticked(loop: Loop, eyes: CameraEyes) -> bool:
+def _ticked(loop: Loop, eyes: CameraScanner) -> bool:
     eyes.wait(1.0)
     loop.tick()
     return True

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.adapters.camera.camera_eyes import CameraEyes
+from edge.adapters.camera.camera_scanner import CameraScanner
 from edge.adapters.camera.decoder_supervisor import BUDGET_S
+from edge.sight.change_gate import small_of
 from edge.sight.frame import Luma, Sighting
-from edge.sight.gate import small_of
-from edge.sight.live import Live
+from edge.sight.live_reading import Live
 from tests import scenes
 from tests.bench.check import text
 from tests.bench.figure import Figure, median, ratio
@@ -28,7 +28,7 @@ def figures(rounds: int, frames: int, at_s: int) -> list[Figure]:
     """Wall time of the way; processor time of stillness, both processes together."""
     rng = np.random.default_rng(SEED)
     lens = Lens()
-    eyes, live = CameraEyes(lens, "both"), Live("both", BUDGET_S)
+    eyes, live = CameraScanner(lens, "both"), Live("both", BUDGET_S)
     try:
         lens.shows(scenes.empty(rng))
         _sighting(eyes)
@@ -60,7 +60,7 @@ def _timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _sighting(eyes: CameraEyes) -> Sighting:
+def _sighting(eyes: CameraScanner) -> Sighting:
     end_s = time.monotonic() + 30
     while (told := eyes.latest()) is None:
         assert time.monotonic() < end_s, "nothing was sighted"
@@ -68,14 +68,14 @@ def _sighting(eyes: CameraEyes) -> Sighting:
     return told
 
 
-def _sighting_ends(eyes: CameraEyes) -> None:
+def _sighting_ends(eyes: CameraScanner) -> None:
     """Nothing is under way any more."""
     time.sleep(0.01)
     eyes.latest()
 
 
 def _still(
-    eyes: CameraEyes, lens: Lens, pixels: list[Luma], smalls: list[Luma] | None, frames: int
+    eyes: CameraScanner, lens: Lens, pixels: list[Luma], smalls: list[Luma] | None, frames: int
 ) -> float:
     """Processor time of a frame in which nothing moves, as part of what it costs to take each
     frame as soon as it comes and read it with zxing-cpp, in the same rhythm: a processor that
@@ -117,7 +117,7 @@ class Peer:
                 zxing(frame.luma)
 
 
-def _cpu_s(eyes: CameraEyes) -> float:
+def _cpu_s(eyes: CameraScanner) -> float:
     """Of the thread that feeds the decoder, and of the decoder's process."""
     process = eyes._supervisor._decoder._process
     assert process is not None

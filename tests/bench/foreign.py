@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from edge.judge.verdict import Genuine, judge_foreign
 from edge.wire import eu_certificate, eu_documents
-from edge.wire.eu_documents import KeyList
+from edge.wire.eu_documents import EuKeyList
 from tests import eudcc
 from tests.bench.figure import Figure, median, race, ratio
 
@@ -23,8 +23,8 @@ def figures(rounds: int) -> list[Figure]:
     others = [
         eudcc.key(kid=n.to_bytes(8), public=stranger) for n in range(1, eu_documents.KEYS_MAX)
     ]
-    alone = eudcc.recogniser(KeyList((ours,)))
-    among = eudcc.recogniser(KeyList((*others, ours)))
+    alone = eudcc.recogniser(EuKeyList((ours,)))
+    among = eudcc.recogniser(EuKeyList((*others, ours)))
     now = eudcc.at(eudcc.ISSUED_S + 86400)
 
     assert isinstance(judge_foreign(alone.read(symbol), eudcc.PLACE, now), Genuine)

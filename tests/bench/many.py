@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from itertools import cycle
 
-from edge.clock.issuer_floors import Floors
+from edge.clock.issuer_floors import IssuerFloors
 from edge.clock.time_interval import Now, interval
-from edge.judge.verdict import Believed, Genuine, Place, verify
+from edge.judge.verdict import Genuine, Place, TrustState, verify
 from edge.wire import keys, status, trust
-from edge.wire.code import Status
+from edge.wire.code import StatusEntry
 from tests.bench.check import text
 from tests.bench.figure import Figure, median, race, ratio
 
@@ -45,7 +45,7 @@ def _shown(
 ) -> Callable[[], object]:
     """Judge the next of `codes` (the entry and the issuer of each) at a door that knows all."""
     known = [
-        trust.Issuer(
+        trust.IssuerEntry(
             name=name,
             keys=[trust.IssuerKey(keys.public_to_text(key.public), at_s - 86400, at_s + 86400)],
             longest_life_s=86400,
@@ -55,14 +55,14 @@ def _shown(
     signer = next(iter(signers.values()))
     data = status.write(revoked, ENTRIES, "any/1", at_s, signer)
     listed = status.read(data, [signer.public], "any/1")
-    believed = Believed(
+    believed = TrustState(
         trust.Trust(trust.Issuers(version=1, signed_s=at_s, issuers=known)),
         lists={(name, f"{name}/1"): listed for name in signers},
         signed_s=at_s,
     )
-    place, now, floors = Place(frozenset({"campus"})), Now(interval(at_s + 10), 0), Floors()
+    place, now, floors = Place(frozenset({"campus"})), Now(interval(at_s + 10), 0), IssuerFloors()
     texts = [
-        text(at_s, signers[name], status=Status(bit, f"{name}/1")).encode()
+        text(at_s, signers[name], status=StatusEntry(bit, f"{name}/1")).encode()
         for bit, name in codes.items()
     ]
     assert all(isinstance(verify(t, believed, place, now, floors), Genuine) for t in texts)

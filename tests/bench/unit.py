@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from edge.wire import keys
-from edge.wire.unit import Camera
+from edge.wire.unit import CameraConfig
 from provisioning import authority, files, issuers, repository, sites, units
 from provisioning.estate import now_s
 from tests import scenes
@@ -77,7 +77,7 @@ def _site(folder: Path) -> Iterator[tuple[Path, Path, keys.PrivateKey]]:
     issuers.issuer(estate, ISSUER)
     sites.site(estate, SITE)
     repository.publish(estate)
-    camera = Camera(kind="pictures", source="frames", frames_per_s=FRAMES_PER_S)
+    camera = CameraConfig(kind="pictures", source="frames", frames_per_s=FRAMES_PER_S)
     card = units.unit(estate, SITE, units.Order(name="bench", camera=camera, broker_port=port)).path
     (card / "frames").mkdir()
     clock = BatteryClock.of(card, folder / "rtc")

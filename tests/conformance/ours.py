@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Any
 
-from edge.clock.issuer_floors import Floors
+from edge.clock.issuer_floors import IssuerFloors
 from edge.clock.time_interval import NEVER_S, Interval, Now
 from edge.judge.verdict import verify
 from edge.wire import code, holder, keys
@@ -21,7 +21,7 @@ def reader(asked: dict[str, Any]) -> dict[str, Any]:
     latest_s = NEVER_S if time["latest_s"] is None else time["latest_s"]
     now = Now(Interval(time["earliest_s"], latest_s, "system"), 0.0)
     beliefs = believed(door, documents, asked["keys"])
-    said = verify(text, beliefs, place(door), now, Floors())
+    said = verify(text, beliefs, place(door), now, IssuerFloors())
     verdict, _, more = told(said).partition(":")
     return {"verdict": verdict, "colour" if verdict == "genuine" else "reason": more or None}
 

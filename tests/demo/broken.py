@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from edge.judge.ports import TrustSource
-from edge.judge.verdict import Believed, Listed
-from edge.loop import World
-from edge.report.ports import Store
+from edge.judge.verdict import RevocationList, TrustState
+from edge.loop import Ports
+from edge.report.ports import CountStore
 from tests.demo.door import main
 
 EVERY = 3  # decisions
@@ -22,7 +22,7 @@ EVERY = 3  # decisions
 class BlindList:
     """A status list on which nobody is revoked."""
 
-    def __init__(self, listed: Listed) -> None:
+    def __init__(self, listed: RevocationList) -> None:
         self.iat_s, self.exp_s = listed.iat_s, listed.exp_s
 
     def revoked(self, bit: int) -> bool:
@@ -35,7 +35,7 @@ class BlindTrust:
     def __init__(self, trust: TrustSource) -> None:
         self._trust = trust
 
-    def latest(self) -> Believed | None:
+    def latest(self) -> TrustState | None:
         newer = self._trust.latest()
         if newer is None:
             return None
@@ -45,7 +45,7 @@ class BlindTrust:
 class MiscountingStore:
     """Counts every third decision `times` times."""
 
-    def __init__(self, store: Store, times: int) -> None:
+    def __init__(self, store: CountStore, times: int) -> None:
         self._store, self._times, self._decisions = store, times, 0
 
     def count(self, cell: Any) -> None:
@@ -57,12 +57,12 @@ class MiscountingStore:
         return getattr(self._store, name)
 
 
-def _blind(world: World) -> World:
+def _blind(world: Ports) -> Ports:
     assert world.trust is not None
     return replace(world, trust=BlindTrust(world.trust))
 
 
-FAULTS: dict[str, Callable[[World], World]] = {
+FAULTS: dict[str, Callable[[Ports], Ports]] = {
     "north": _blind,
     "south": lambda world: replace(world, store=MiscountingStore(world.store, 0)),
     "island": lambda world: replace(world, store=MiscountingStore(world.store, 2)),

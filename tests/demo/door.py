@@ -22,10 +22,10 @@ from edge.clock.ports import Clock
 from edge.clock.time_interval import Now, Sync
 from edge.judge.ports import TrustSource
 from edge.judge.site_decision import Decision
-from edge.judge.verdict import Believed, Verdict
-from edge.loop import World
+from edge.judge.verdict import TrustState, Verdict
+from edge.loop import Ports
 from edge.sight.frame import Sighting
-from edge.sight.ports import Eyes
+from edge.sight.ports import Scanner
 from edge.wire import unit
 from tests.demo.judging import mark
 from tests.keeper import KeeperLost
@@ -44,15 +44,15 @@ class HeardClock:
     def read(self) -> Now:
         return self._clock.read()
 
-    def synced(self, sync: Sync) -> None:
-        self._clock.synced(sync)
+    def note_sync(self, sync: Sync) -> None:
+        self._clock.note_sync(sync)
         print_line(synced=True)
 
 
 class HeardEyes:
     """Eyes that keep what was last seen."""
 
-    def __init__(self, eyes: Eyes, key: bytes, looks: bool) -> None:
+    def __init__(self, eyes: Scanner, key: bytes, looks: bool) -> None:
         self._eyes, self._key, self._looks = eyes, key, looks
         self._sighting = Sighting(0.0)
 
@@ -83,7 +83,7 @@ class HeardTrust:
     def __init__(self, trust: TrustSource) -> None:
         self._trust = trust
 
-    def latest(self) -> Believed | None:
+    def latest(self) -> TrustState | None:
         newer = self._trust.latest()
         if newer is not None:
             print_line(version=newer.version)
@@ -94,12 +94,12 @@ def print_line(**fields: object) -> None:
     print(json.dumps(fields), flush=True)
 
 
-def run(unit_toml: Path, looks: bool, change: Callable[[World], World] = lambda w: w) -> None:
+def run(unit_toml: Path, looks: bool, change: Callable[[Ports], Ports] = lambda w: w) -> None:
     """The door of `unit_toml` until it is stopped; `change` alters its ports first."""
     key = bytes.fromhex(os.environ[KEY])
     heard: list[HeardEyes] = []
 
-    def around(world: World) -> World:
+    def around(world: Ports) -> Ports:
         world = change(world)
         heard.append(HeardEyes(world.eyes, key, looks))
         trust = None if world.trust is None else HeardTrust(world.trust)
@@ -116,7 +116,7 @@ def run(unit_toml: Path, looks: bool, change: Callable[[World], World] = lambda 
     serve(unit.read(unit_toml), on_decision, around=around)
 
 
-def main(change: Callable[[World], World] = lambda w: w) -> None:
+def main(change: Callable[[Ports], Ports] = lambda w: w) -> None:
     match sys.argv[1:]:
         case [path, "--", "run", unit_toml, *options] if options in ([], ["--looks"]):
             try:

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.wire import holder, keys
 from edge.wire.code import Code, Colour, encode
-from edge.wire.eu_documents import KeyList
+from edge.wire.eu_documents import EuKeyList
 from provisioning import foreign
 from server_stub import store as stores
 from server_stub.issuing import records
@@ -82,7 +82,7 @@ def eu_keys() -> bytes:
     """The key list that our EU certificates need."""
     now_s = int(time.time())
     signer = eudcc.key(from_s=now_s - 90 * 86400, until_s=now_s + 400 * 86400)
-    return foreign.write(KeyList((signer,)))
+    return foreign.write(EuKeyList((signer,)))
 
 
 @dataclass

@@ -17,10 +17,10 @@ from gpiozero.pins.mock import MockFactory
 from edge import BUILT_S, commissioning
 from edge.adapters.door.gpio_door import GpioDoor
 from edge.commissioning import Trial
-from edge.doorway.input_levels import Inputs
-from edge.doorway.light_signals import DoorAction
+from edge.doorway.door_signals import DoorAction
+from edge.doorway.input_levels import InputLevels
 from edge.wire.door_inputs import INPUTS
-from edge.wire.unit import Pins
+from edge.wire.unit import DoorPins
 from tests.conftest import write_unit
 from tests.edge.look.test_command import one_sentence, systemctl
 from tests.keeper import keeper, ledger
@@ -76,7 +76,7 @@ def hand(factory: Any, *names: str) -> Any:
 
 def tried(factory: Any, *moved: str) -> tuple[Trial, list[str]]:
     lines: list[str] = []
-    door = GpioDoor(Pins(**WIRED), factory)
+    door = GpioDoor(DoorPins(**WIRED), factory)
     it = Trial(door, frozenset(INPUTS), lines.append)
     it.inputs(3 if len(moved) == len(INPUTS) else 1.5, hand(factory, *moved))
     door.close()
@@ -116,7 +116,7 @@ def test_what_nobody_moved_is_named(factory: Any) -> None:
 
 
 def test_each_output_is_shown_by_itself_and_the_relay_rests(factory: Any, quick: None) -> None:
-    door = GpioDoor(Pins(**WIRED), factory)
+    door = GpioDoor(DoorPins(**WIRED), factory)
     it = Trial(door, frozenset(), [].append)
     it.outputs(illuminator=True)
     when: dict[str, list[float]] = {}
@@ -132,13 +132,13 @@ def test_each_output_is_shown_by_itself_and_the_relay_rests(factory: Any, quick:
 class Latched:
     """A controller that holds itself shut and says so."""
 
-    def inputs(self) -> Inputs:
-        return Inputs(latched=True)
+    def read_inputs(self) -> InputLevels:
+        return InputLevels(latched=True)
 
-    def turned(self) -> tuple[int, int]:
+    def take_turns(self) -> tuple[int, int]:
         return 0, 0
 
-    def resting(self) -> bool:
+    def settle(self) -> bool:
         return True
 
     def apply(self, action: DoorAction) -> None:

@@ -16,15 +16,32 @@ import pytest
 from edge import BUILT_S
 from edge.adapters import board
 from edge.adapters.door.osdp_door import OsdpDoor
-from edge.clock.issuer_floors import Floors
-from edge.clock.time_interval import Interval, Kept, Now, Reckoning, RtcReading, Sync, interval
-from edge.doorway import light_signals
-from edge.doorway.light_signals import Signal
-from edge.judge.verdict import Believed, Genuine, Listed, Place, Reason, Refused, Unsure, verify
+from edge.clock.issuer_floors import IssuerFloors
+from edge.clock.time_interval import (
+    Interval,
+    Now,
+    Reckoning,
+    RtcReading,
+    StoredClock,
+    Sync,
+    interval,
+)
+from edge.doorway import door_signals
+from edge.doorway.door_signals import Signal
+from edge.judge.verdict import (
+    Genuine,
+    Place,
+    Reason,
+    Refused,
+    RevocationList,
+    TrustState,
+    Unsure,
+    verify,
+)
 from edge.parts import DoorLost
-from edge.report.tally import Cell
+from edge.report.tally import OpenCell
 from edge.wire import holder, keys, status, trust, unit
-from edge.wire.code import Code, Colour, Status, encode
+from edge.wire.code import Code, Colour, StatusEntry, encode
 from edge.wire.rules import PLAIN
 from tests import ROOT
 from tests.conftest import CITY, issuers
@@ -40,15 +57,17 @@ GREEN = Code(colour=Colour.GREEN, sub="AAAAAAAAAAA", iat_s=NOW_S, exp_s=NOW_S + 
 
 
 def judged(
-    code: Code, now: Interval | None = None, lists: Mapping[tuple[str, str], Listed] | None = None
+    code: Code,
+    now: Interval | None = None,
+    lists: Mapping[tuple[str, str], RevocationList] | None = None,
 ) -> object:
     believed = trust.Trust(issuers(NOW_S))
     return verify(
         encode(code, CITY).encode(),
-        Believed(believed, lists=lists or {}, signed_s=NOW_S),
+        TrustState(believed, lists=lists or {}, signed_s=NOW_S),
         HERE,
         Now(now or interval(NOW_S + 60), 0),
-        Floors(),
+        IssuerFloors(),
     )
 
 
@@ -111,8 +130,12 @@ def test_2_a_revoked_code_is_refused() -> None:
     lister = keys.private_key(bytes(range(32)))
     data = status.write([7], 100, "city/2027", NOW_S, lister)
     lists = {("city", "city/2027"): status.read(data, [lister.public], "city/2027")}
-    assert isinstance(judged(replace(GREEN, status=Status(7, "city/2027")), lists=lists), Refused)
-    assert isinstance(judged(replace(GREEN, status=Status(8, "city/2027")), lists=lists), Genuine)
+    assert isinstance(
+        judged(replace(GREEN, status=StatusEntry(7, "city/2027")), lists=lists), Refused
+    )
+    assert isinstance(
+        judged(replace(GREEN, status=StatusEntry(8, "city/2027")), lists=lists), Genuine
+    )
 
 
 @pytest.mark.parametrize("rtc", [True, False])
@@ -132,9 +155,9 @@ def test_2_a_wound_back_clock_opens_nothing(rtc: bool, tmp_path: Path) -> None:
 
 def test_2_no_rtc_brings_an_old_code_back() -> None:
     """Power cuts, an RTC set back, a battery taken out: the floor and doubt are all they bring."""
-    clock = Reckoning(Kept(), RtcReading(5_000_000, 400.0), 400.0, 10.0)
-    clock.synced(Sync(NOW_S + 7200.0, 0.5, 401.0), RtcReading(5_000_001, 401.0))
-    kept = clock.kept(700.0)
+    clock = Reckoning(StoredClock(), RtcReading(5_000_000, 400.0), 400.0, 10.0)
+    clock.take_sync(Sync(NOW_S + 7200.0, 0.5, 401.0), RtcReading(5_000_001, 401.0))
+    kept = clock.to_store(700.0)
     for shows_s in (None, 0, 4_000_000, 5_000_300 - 7200, 5_000_302):
         rtc = RtcReading(shows_s, 20.0) if shows_s is not None else None
         after = Reckoning(kept, rtc, 20.0, 10.0).at(20.0)
@@ -166,16 +189,16 @@ def test_2_a_cut_cable_opens_nothing(tmp_path: Path) -> None:
     """The controller's relay falls, and what was asked for meanwhile never comes."""
     cable = Cable(tmp_path / "port")
     controller = Controller(cable)
-    made = OsdpDoor(unit.Controlled(port=str(cable.path)), KEY)
+    made = OsdpDoor(unit.ControllerDoor(port=str(cable.path)), KEY)
     try:
         until(lambda: rests(made))
-        made.apply(light_signals.action(Signal.OPEN, 8000))
+        made.apply(door_signals.action(Signal.OPEN, 8000))
         until(lambda: controller.pins.relay)
         cable.cut = True
         until(controller.pulses_ms)
         until(lambda: lost(made))
         with pytest.raises(DoorLost):
-            made.apply(light_signals.action(Signal.OPEN, 8000))
+            made.apply(door_signals.action(Signal.OPEN, 8000))
         cable.cut = False
         until(lambda: rests(made))
         time.sleep(0.5)
@@ -238,7 +261,7 @@ def test_5_nothing_below_k_is_ever_told(tmp_path: Path) -> None:
     street = Street(1, tmp_path, per_hour=400).run(3600)
     assert ledger(street).decided > 200
     assert all(cell.count >= 10 for cell in street.centre.cells.values())
-    assert "sub" not in Cell.__slots__  # no field could hold one
+    assert "sub" not in OpenCell.__slots__  # no field could hold one
 
 
 def test_6_each_opening_is_counted_once(tmp_path: Path) -> None:
@@ -267,11 +290,11 @@ def test_7_a_dead_program_leaves_the_relay_to_the_one_shot(tmp_path: Path) -> No
         "import sys, time, gpiozero\n"
         "from tests.keeper.pins import KeptFactory\n"
         "from edge.adapters.door.gpio_door import GpioDoor\n"
-        "from edge.doorway import light_signals\n"
-        "from edge.wire.unit import Pins\n"
-        "pins = Pins(green=23, red=24, buzzer=25, relay=17)\n"
+        "from edge.doorway import door_signals\n"
+        "from edge.wire.unit import DoorPins\n"
+        "pins = DoorPins(green=23, red=24, buzzer=25, relay=17)\n"
         f"made = GpioDoor(pins, KeptFactory({str(tmp_path / 'pins')!r}))\n"
-        "made.apply(light_signals.action(light_signals.Signal.OPEN, 10_000))\n"
+        "made.apply(door_signals.action(door_signals.Signal.OPEN, 10_000))\n"
         "print('open', flush=True)\n"
         "time.sleep(60)\n"
     )

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from edge.doorway.light_signals import Signal
+from edge.doorway.door_signals import Signal
 from edge.wire import rules
-from edge.wire.rules import DoorRules, Pass, Site
+from edge.wire.rules import DoorRules, GrantRule, SiteRules
 from tests.world import SITE, UNLOCK_MS, Street, ledger
 
 
@@ -21,7 +21,7 @@ def street(folder: Path, here: DoorRules, scope: str) -> Street:
 
 
 def site(**fields: Any) -> DoorRules:
-    return rules.for_door(Site(site=SITE, version=1, signed_s=0, **fields), (SITE,))
+    return rules.for_door(SiteRules(site=SITE, version=1, signed_s=0, **fields), (SITE,))
 
 
 def test_a_suspended_company_is_counted_and_shut_out(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_a_suspended_company_is_counted_and_shut_out(tmp_path: Path) -> None:
 
 
 def test_a_site_that_asks_for_holders_lets_no_bearer_code_in(tmp_path: Path) -> None:
-    strict = street(tmp_path, site(holder=rules.Holder(required=True)), "staff:acme").run(600)
+    strict = street(tmp_path, site(holder=rules.HolderTerms(required=True)), "staff:acme").run(600)
     assert not strict.pulses
     assert ledger(strict).by_category["not-genuine"] == ledger(strict).decided > 10
 
@@ -41,14 +41,14 @@ def test_a_site_chooses_when_documents_are_too_old(tmp_path: Path) -> None:
     """The street's documents are an hour old when it begins."""
     young = street(tmp_path / "young", site(), "staff:acme").run(600)
     assert len(young.pulses) > 10
-    ages = rules.Ages(stale_h=1, old_h=1, expired_h=1)
+    ages = rules.DocumentAges(stale_h=1, old_h=1, expired_h=1)
     old = street(tmp_path / "old", site(ages=ages), "staff:acme").run(600)
     assert not old.pulses
     assert ledger(old).by_category["unsure-trust"] == ledger(old).decided > 10
 
 
 def test_a_grant_that_the_door_asks_for_opens(tmp_path: Path) -> None:
-    asks = site(visitors="never", grants=[Pass(grants=["staff:acme"])])
+    asks = site(visitors="never", grants=[GrantRule(grants=["staff:acme"])])
     let_in = street(tmp_path / "acme", asks, "staff:acme").run(600)
     assert len(let_in.pulses) == ledger(let_in).by_category["green"] > 10
     kept_out = street(tmp_path / "bolt", asks, "staff:bolt").run(600)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from edge import BUILT_S
 from edge.clock.time_interval import NEVER_S, Interval, Now, interval
-from edge.doorway import light_signals
-from edge.doorway.light_signals import Signal
+from edge.doorway import door_signals
+from edge.doorway.door_signals import Signal
 from edge.judge.site_decision import decide
-from edge.judge.verdict import Believed, Genuine, Reason, Refused, Unsure
-from edge.passing.answered_codes import GONE_S, KEPT_MAX, InView
+from edge.judge.verdict import Genuine, Reason, Refused, TrustState, Unsure
+from edge.passing.answered_codes import GONE_S, KEPT_MAX, AnsweredCodes
 from edge.report import health
 from edge.report.tally import DAY_S, Tally, first_cells
 from edge.wire import report
@@ -85,7 +85,7 @@ def test_a_party_passes_as_many_and_nobody_when_shut() -> None:
 
 @pytest.mark.parametrize("signal", Signal)
 def test_every_action_ends_dark_and_silent(signal: Signal) -> None:
-    action = light_signals.action(signal)
+    action = door_signals.action(signal)
     assert action.steps[-1][1:] == (False, False, False)
     assert action.steps[0].at_ms == 0
     assert all(a.at_ms < b.at_ms for a, b in pairwise(action.steps))
@@ -98,14 +98,14 @@ def test_signals_differ_without_their_colours() -> None:
     seen = set()
     for signal in set(Signal) - {Signal.NOT_READY}:
         rhythm = tuple(
-            (s.at_ms, s.green or s.red, s.buzzer) for s in light_signals.action(signal).steps
+            (s.at_ms, s.green or s.red, s.buzzer) for s in door_signals.action(signal).steps
         )
         assert rhythm not in seen
         seen.add(rhythm)
 
 
 def test_green_stays_as_long_as_the_door_is_unlocked() -> None:
-    action = light_signals.action(Signal.OPEN, 5000)
+    action = door_signals.action(Signal.OPEN, 5000)
     assert action.lasts_ms == action.unlock_ms == 5000
     assert all(step.green for step in action.steps[:-1])
 
@@ -113,34 +113,34 @@ def test_green_stays_as_long_as_the_door_is_unlocked() -> None:
 @pytest.mark.parametrize("unlock_ms", [-1, UNLOCK_MS_MAX + 1])
 def test_no_pulse_without_bounds(unlock_ms: int) -> None:
     with pytest.raises(ValueError, match="not within"):
-        light_signals.action(Signal.OPEN, unlock_ms)
+        door_signals.action(Signal.OPEN, unlock_ms)
 
 
 def test_a_code_in_view_is_answered_once_per_outcome() -> None:
-    view = InView(b"k" * 32)
-    assert not view.still(b"a", "green", 0.0)
-    view.answered(b"a", "green", 0.0)
-    assert view.still(b"a", "green", GONE_S)
-    assert view.still(b"a", "green", 2 * GONE_S)  # kept in view by the reading before
-    assert not view.still(b"a", "expired", 2 * GONE_S)
-    assert not view.still(b"b", "green", 2 * GONE_S)
-    assert not view.still(b"a", "green", 3 * GONE_S + 0.1)
+    view = AnsweredCodes(b"k" * 32)
+    assert not view.keep_in_view(b"a", "green", 0.0)
+    view.note_answered(b"a", "green", 0.0)
+    assert view.keep_in_view(b"a", "green", GONE_S)
+    assert view.keep_in_view(b"a", "green", 2 * GONE_S)  # kept in view by the reading before
+    assert not view.keep_in_view(b"a", "expired", 2 * GONE_S)
+    assert not view.keep_in_view(b"b", "green", 2 * GONE_S)
+    assert not view.keep_in_view(b"a", "green", 3 * GONE_S + 0.1)
 
 
 def test_time_in_which_nobody_looked_lets_nobody_leave() -> None:
-    view = InView(b"k" * 32)
-    view.answered(b"a", "green", 0.0)
-    view.excuse(20.0)
-    assert view.still(b"a", "green", 20.5)
-    assert not view.still(b"a", "green", 30.0)
+    view = AnsweredCodes(b"k" * 32)
+    view.note_answered(b"a", "green", 0.0)
+    view.skip_time(20.0)
+    assert view.keep_in_view(b"a", "green", 20.5)
+    assert not view.keep_in_view(b"a", "green", 30.0)
 
 
 def test_memory_of_what_is_in_view_is_bounded_and_holds_no_code() -> None:
-    view = InView(b"k" * 32)
+    view = AnsweredCodes(b"k" * 32)
     for n in range(3 * KEPT_MAX):
-        view.answered(b"subject %d" % n, "green", n / 1000)
+        view.note_answered(b"subject %d" % n, "green", n / 1000)
     assert len(view._seen) <= KEPT_MAX
-    assert view.still(b"subject %d" % (3 * KEPT_MAX - 1), "green", 1.0)
+    assert view.keep_in_view(b"subject %d" % (3 * KEPT_MAX - 1), "green", 1.0)
     assert not any(b"subject" in mark for mark in view._seen)
 
 
@@ -330,7 +330,7 @@ def test_a_clock_before_the_build_is_no_clock() -> None:
 
 def test_health_says_what_failed_and_how_old_the_cells_are() -> None:
     late = report.Cell(number=1, category="green", from_s=0, until_s=900, count=10)
-    believed = Believed(NOBODY, version=7, signed_s=BUILT_S + 10**6)
+    believed = TrustState(NOBODY, version=7, signed_s=BUILT_S + 10**6)
     well = health.message((), None, 3, believed, 0.0, now(7300))
     assert (well.queue, well.camera, well.uptime_h, well.trust_version) == ("ok", "ok", 2, 7)
     ill = health.message({"camera", "store"}, late, 3, believed, 0.0, now(7300))
@@ -347,7 +347,7 @@ def test_health_says_what_failed_and_how_old_the_cells_are() -> None:
 )
 def test_health_says_how_old_the_documents_are(days: int, step: str) -> None:
     """By the date, and by the time that power was on since: the larger."""
-    believed = Believed(NOBODY, signed_s=BUILT_S + 10**6)
+    believed = TrustState(NOBODY, signed_s=BUILT_S + 10**6)
     later = now(0, wall_s=BUILT_S + 10**6 + days * DAY_S + 5)
     said = health.message((), None, 3, believed, 0.0, later)
     assert (said.trust, said.trust_age_d) == (step, days)

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.doorway import light_signals
-from edge.doorway.light_signals import Signal
+from edge.doorway import door_signals
+from edge.doorway.door_signals import Signal
 from edge.loop import PROBE_S
 from edge.parts import StoreLost
 from edge.passing.answered_codes import GONE_S
-from edge.report.tally import Cell
+from edge.report.tally import OpenCell
 from edge.wire import keys, report
 from tests.world import KINDS, Street, Troubles, Visit, ledger
 
@@ -209,7 +209,7 @@ def test_a_slow_disk_answers_a_code_in_view_once(tmp_path: Path) -> None:
     street.visit = Visit("green", text, street.monotonic_s, street.monotonic_s + 15)
     count = street.store.count
 
-    def slow(cell: Cell) -> None:
+    def slow(cell: OpenCell) -> None:
         count(cell)
         street.monotonic_s += 4
         street.wall_s += 4
@@ -363,7 +363,7 @@ def test_not_ready_is_shown_for_no_longer_than_it_is_so(turn: bool, tmp_path: Pa
     street.door_lost = True
     street.run(5)
     street.door_lost = False
-    street.run(light_signals.NOT_READY_EVERY_S + 1)
+    street.run(door_signals.NOT_READY_EVERY_S + 1)
     back_s = street.monotonic_s
     street.actions.clear()
     street.run(30)

@@ -111,8 +111,8 @@ def marks(street: Street) -> set[bytes]:
         if not isinstance(raw, bytes):
             continue
         held = holder.read(raw)
-        signed = held.inner if isinstance(held, holder.Held) else code.read(raw)
-        if not isinstance(signed, code.Signed):
+        signed = held.inner if isinstance(held, holder.HolderCode) else code.read(raw)
+        if not isinstance(signed, code.SignedCode):
             continue
         said = signed.code
         raws = [signed.signature[:16], visit.text[4:40], said.sub.encode()]

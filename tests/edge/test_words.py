@@ -136,7 +136,7 @@ FAMILIES = {
     | {f"why-{status}" for status in the(overview.Status) - {"online", "offline"}}
     | {f"tally-{part}" for part in ("online", "not", "problem")}
     | {why.value for why in overview.Why}
-    | {part for part in overview.PARTS if part != "rtc" or "rtc" in the(report.Source)}
+    | {part for part in overview.PARTS if part != "rtc" or "rtc" in the(report.ClockSource)}
     | {value for part in overview.PARTS for value in report.KNOWN_WORDS[part]} - {"none"}
     | {"login-local", "login-open"},
     "paper": set(),
@@ -329,5 +329,5 @@ def test_a_running_unit_does_not_load_the_table(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     modules = set(re.findall(r"^import time:[^|]*\|[^|]*\| +([\w.]+)$", done.stderr, re.MULTILINE))
-    assert {"edge.loop", "edge.doorway.light_signals"} <= modules
+    assert {"edge.loop", "edge.doorway.door_signals"} <= modules
     assert "edge.words" not in modules

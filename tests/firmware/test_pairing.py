@@ -5,7 +5,7 @@ import unittest
 
 import store
 from pairing import LINE_LEN_MAX, Pairing
-from store import Settings, Store, Torn
+from store import Settings, Store, TornSettings
 
 try:
     from tempfile import mkdtemp
@@ -154,7 +154,7 @@ class StoreTest(Case):
         whole = self.read("controller.json")
         for length in range(len(whole)):
             self.write("controller.json", whole[:length])
-            self.assertRaises(Torn, self.store.settings)
+            self.assertRaises(TornSettings, self.store.settings)
         kept = self.store
         for at in range(len(whole)):
             for bit in (1, 4, 16, 128):
@@ -163,7 +163,7 @@ class StoreTest(Case):
                 self.write("controller.json", hurt)
                 try:
                     settings = kept.settings()
-                except Torn:
+                except TornSettings:
                     continue
                 # A space may become another space, a hex digit its capital: the same settings.
                 self.assertEqual(settings.key.hex(), KEY)
@@ -173,7 +173,7 @@ class StoreTest(Case):
     def test_other_files_of_the_form(self):
         for text in (b"[]", b"{}", b"null", b"7", b'"x"', b'{"key": 7}', b"\xff\xfe", b"{" * 500):
             self.write("controller.json", text)
-            self.assertRaises(Torn, self.store.settings)
+            self.assertRaises(TornSettings, self.store.settings)
             self.assertTrue(self.say(b"menshen?\n").endswith(" none"))
 
     def test_a_write_that_was_cut_leaves_the_old_one(self):

@@ -27,7 +27,7 @@ SIGNED = ORIGINALS | {
     v.data() for v in VECTORS.values() if v.claims or v.expect.startswith("genuine")
 }
 DEPTHS = ("text", "cose", "claims", "held claims", "proof", "wrapper", "hc1", "hc1 claims")
-EU = eudcc.recogniser(eudcc.KeyList((eudcc.key(),)))
+EU = eudcc.recogniser(eudcc.EuKeyList((eudcc.key(),)))
 EU_NOW = eudcc.at(eudcc.ISSUED_S + 86400)
 EU_CLAIMS = {
     kind: eudcc.payload(kind, entry)

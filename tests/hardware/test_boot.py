@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.wire.unit import Camera, Controlled, Direct, Unit
+from edge.wire.unit import CameraConfig, ControllerDoor, DirectDoor, UnitConfig
 from hardware import boot, pins
 from provisioning import boot as cards
 from provisioning.pins import wired
@@ -16,11 +16,11 @@ FILTERS = {"3B": "pi3", "4B": "pi4", "5B": "pi5", "Zero2W": "pi02"}
 EVERYTHING = wired(
     ["illuminator", "turn", "turn_out", "contact", "exit_button", "fire", "help_button", "tamper"]
 )
-CONTROLLED = Controlled(port=boot.PORT, illuminator=13)
+CONTROLLED = ControllerDoor(port=boot.PORT, illuminator=13)
 
 
-def unit(door: Direct | Controlled, **more: Camera) -> Unit:
-    return Unit(name="north-1", site="campus", groups=["campus"], door=door, **more)
+def unit(door: DirectDoor | ControllerDoor, **more: CameraConfig) -> UnitConfig:
+    return UnitConfig(name="north-1", site="campus", groups=["campus"], door=door, **more)
 
 
 def seen(text: bytes, model: str) -> list[str]:
@@ -59,7 +59,7 @@ def levels(settings: list[str]) -> dict[int, str]:
 
 @pytest.mark.parametrize("model", FILTERS)
 def test_every_pin_rests_before_linux_starts(model: str) -> None:
-    settings = seen(cards.addition(unit(Direct(pins=EVERYTHING))), model)
+    settings = seen(cards.addition(unit(DirectDoor(pins=EVERYTHING))), model)
     expected = {}
     for pin in pins.read().pins.values():
         pull = {"up": "ip,pu", "down": "ip,pd", None: "op,dl"}[pin.pull]
@@ -69,9 +69,9 @@ def test_every_pin_rests_before_linux_starts(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", FILTERS)
-@pytest.mark.parametrize("door", [Direct(pins=wired()), CONTROLLED])
+@pytest.mark.parametrize("door", [DirectDoor(pins=wired()), CONTROLLED])
 def test_a_dead_programs_pins_go_back_and_a_hung_kernel_starts_again(
-    door: Direct | Controlled, model: str
+    door: DirectDoor | ControllerDoor, model: str
 ) -> None:
     settings = seen(cards.addition(unit(door)), model)
     assert {"strict_gpiod", "watchdog=on"} <= base_params(settings)
@@ -89,21 +89,22 @@ def test_a_controller_on_the_pins_gets_the_good_uart(model: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "door", [Direct(pins=wired()), Controlled(port="/dev/serial/by-id/usb-FTDI_USB-RS485-if00")]
+    "door",
+    [DirectDoor(pins=wired()), ControllerDoor(port="/dev/serial/by-id/usb-FTDI_USB-RS485-if00")],
 )
-def test_where_no_uart_is_used_none_is_switched_on(door: Direct | Controlled) -> None:
+def test_where_no_uart_is_used_none_is_switched_on(door: DirectDoor | ControllerDoor) -> None:
     text = cards.addition(unit(door))
     assert b"uart" not in text
     assert b"console" not in text
 
 
 def test_what_is_not_wired_is_left_alone() -> None:
-    found = levels(seen(cards.addition(unit(Direct(pins=wired(["fire"])))), "4B"))
+    found = levels(seen(cards.addition(unit(DirectDoor(pins=wired(["fire"])))), "4B"))
     assert set(found) == {22, 27, 12, 17, 5}
 
 
 def test_a_unit_with_other_eyes_needs_no_pi_camera() -> None:
-    usb = Camera(kind="webcam", source="/dev/video0")
+    usb = CameraConfig(kind="webcam", source="/dev/video0")
     assert b"camera_auto_detect" not in cards.addition(unit(CONTROLLED, camera=usb))
     assert b"camera_auto_detect=1" in cards.addition(unit(CONTROLLED))
 
@@ -111,7 +112,7 @@ def test_a_unit_with_other_eyes_needs_no_pi_camera() -> None:
 @pytest.mark.system
 def test_it_can_be_added_twice_and_says_how(tmp_path: Path) -> None:
     """The command on its first lines, run by a shell on a file of ours."""
-    text = cards.addition(unit(Direct(pins=wired())))
+    text = cards.addition(unit(DirectDoor(pins=wired())))
     (tmp_path / cards.NAME).write_bytes(text)
     config = tmp_path / "config.txt"
     config.write_text("dtparam=audio=on\n[cm4]\notg_mode=1\n")

@@ -14,7 +14,7 @@ from edge.adapters.door.gpio_door import REST_S
 from edge.wire.unit import UNLOCK_MS_MAX
 from firmware import guard
 from hardware.circuit import kicad, make, simulate
-from hardware.circuit.simulate import Case, Netlist, Wave, run, square
+from hardware.circuit.simulate import CircuitCase, Netlist, Wave, run, square
 from tests.hardware import trixie
 
 HERE = Path(make.__file__).parent
@@ -192,7 +192,7 @@ def _on(found: dict[str, np.ndarray]) -> list[tuple[float, float]]:
 @pytest.mark.hardware
 @pytest.mark.parametrize("worst", [-1, 1])
 def test_a_pin_that_stays_high_ends_by_itself(nets: Netlist, worst: int) -> None:
-    case = Case(square(0.5), 12.5, timer=1 + worst * TIMER, r6=1 + worst * R6)
+    case = CircuitCase(square(0.5), 12.5, timer=1 + worst * TIMER, r6=1 + worst * R6)
     [(start, end)] = _on(run(nets, case))
     assert start == pytest.approx(0.5, abs=0.01)
     assert UNLOCK_MS_MAX / 1000 + 0.4 < end - start < 11.5
@@ -202,7 +202,7 @@ def test_a_pin_that_stays_high_ends_by_itself(nets: Netlist, worst: int) -> None
 def test_a_pin_that_flickers_gets_no_new_time(nets: Netlist) -> None:
     low_s = 0.05
     edges = [t for i in range(6) for t in (0.5 + 2 * i, 2.5 + 2 * i - low_s)] + [12.5]
-    spans = _on(run(nets, Case(square(*edges), 13)))
+    spans = _on(run(nets, CircuitCase(square(*edges), 13)))
     assert len(spans) == 6
     assert spans[-1][1] - spans[0][0] < 11.5
 
@@ -210,7 +210,7 @@ def test_a_pin_that_flickers_gets_no_new_time(nets: Netlist) -> None:
 @pytest.mark.hardware
 @pytest.mark.parametrize("ctr", [0.4, 4])
 def test_a_pulse_ends_with_the_pin(nets: Netlist, ctr: float) -> None:
-    found = run(nets, Case(square(0.5, 1.5, 1.75, 2.25), 2.5, ctr=ctr))
+    found = run(nets, CircuitCase(square(0.5, 1.5, 1.75, 2.25), 2.5, ctr=ctr))
     first, second = _on(found)
     assert first == pytest.approx((0.5, 1.5), abs=0.01)
     assert second == pytest.approx((1.75, 2.25), abs=0.01)
@@ -225,7 +225,7 @@ def test_a_pulse_ends_with_the_pin(nets: Netlist, ctr: float) -> None:
 def test_the_rest_that_the_program_keeps_is_long_enough(
     nets: Netlist, up: float, down: float, c1: float
 ) -> None:
-    found = run(nets, Case(square(0.5, 0.7), 1.1, up=up, down=down, c1=c1))
+    found = run(nets, CircuitCase(square(0.5, 0.7), 1.1, up=up, down=down, c1=c1))
     after = found["t"] > 0.7
     falls = float(found["t"][after][np.argmax(found["held"][after] < 1)]) - 0.7
     assert 0.05 < falls < 0.19
@@ -243,7 +243,7 @@ POWER_UP: dict[str, Wave] = {
 @pytest.mark.parametrize("supply", POWER_UP.values(), ids=POWER_UP)
 @pytest.mark.parametrize("volts", [0, 3.3], ids=["pin low", "pin high"])
 def test_nothing_opens_when_the_supply_comes(nets: Netlist, supply: Wave, volts: float) -> None:
-    found = run(nets, Case([(0, volts)], 2.5, supply))
+    found = run(nets, CircuitCase([(0, volts)], 2.5, supply))
     assert found["coil_ma"].max() < 0.1
     assert found["power_ok"][-1] > 4.5
 
@@ -251,28 +251,28 @@ def test_nothing_opens_when_the_supply_comes(nets: Netlist, supply: Wave, volts:
 @pytest.mark.hardware
 def test_a_pin_that_was_high_at_power_up_opens_after_it_has_been_low(nets: Netlist) -> None:
     pin = [(0, 3.3), (1, 3.3), (1.001, 0), (1.25, 0), (1.251, 3.3)]
-    [(start, _)] = _on(run(nets, Case(pin, 2)))
+    [(start, _)] = _on(run(nets, CircuitCase(pin, 2)))
     assert start == pytest.approx(1.25, abs=0.01)
 
 
 @pytest.mark.hardware
 def test_after_a_dip_of_the_supply_a_held_pin_stays_at_rest(nets: Netlist) -> None:
     dip = [(0, 0), (0.02, 12), (1, 12), (1.01, 4), (1.1, 4), (1.11, 12)]
-    [(_, end)] = _on(run(nets, Case(square(0.5), 3, dip)))
+    [(_, end)] = _on(run(nets, CircuitCase(square(0.5), 3, dip)))
     assert end < 1.1
 
 
 @pytest.mark.hardware
 def test_a_supply_that_goes_leaves_the_relay_at_rest(nets: Netlist) -> None:
     gone = [(0, 0), (0.02, 12), (1, 12), (1.01, 0)]
-    [(_, end)] = _on(run(nets, Case(square(0.5), 2, gone)))
+    [(_, end)] = _on(run(nets, CircuitCase(square(0.5), 2, gone)))
     assert end < 1.15
 
 
 @pytest.mark.hardware
 @pytest.mark.parametrize("pull_up_ohm", [1e12, 50e3], ids=["floating", "pulled up by the chip"])
 def test_a_pin_that_nobody_drives_opens_nothing(nets: Netlist, pull_up_ohm: float) -> None:
-    found = run(nets, Case([(0, 0)], 1.5, pin_ohm=1e12, pull_up_ohm=pull_up_ohm))
+    found = run(nets, CircuitCase([(0, 0)], 1.5, pin_ohm=1e12, pull_up_ohm=pull_up_ohm))
     assert found["coil_ma"].max() < 0.1
     assert found["led_ma"].max() < 0.01
     assert found["pin"].max() < 0.6
@@ -281,13 +281,13 @@ def test_a_pin_that_nobody_drives_opens_nothing(nets: Netlist, pull_up_ohm: floa
 @pytest.mark.hardware
 @pytest.mark.parametrize("henry", [0.1, 0.5, 2])
 def test_what_the_coil_gives_back_is_caught(nets: Netlist, henry: float) -> None:
-    case = Case(square(0.5, 0.8), 1, henry=henry)
+    case = CircuitCase(square(0.5, 0.8), 1, henry=henry)
     assert run(nets, case)["drain"].max() < 14
 
 
 @pytest.mark.hardware
 def test_without_its_diode_the_coil_would_break_the_transistor_through(nets: Netlist) -> None:
-    case = Case(square(0.5, 0.8), 1, without=frozenset({"D2"}))
+    case = CircuitCase(square(0.5, 0.8), 1, without=frozenset({"D2"}))
     assert run(nets, case)["drain"].max() > 30
 
 
@@ -301,7 +301,7 @@ def test_pin_buttons_and_fire_contact_do_to_each_kind_of_lock_what_they_should(
 ) -> None:
     found = run(
         nets,
-        Case(
+        CircuitCase(
             square(0.5, 1.0, 2.5, 5),
             4,
             exit_closes=[(0, 0), (1.5, 0), (1.501, 1), (2.0, 1), (2.001, 0)],

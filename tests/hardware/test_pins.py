@@ -164,8 +164,8 @@ def test_every_input_reads_its_cut_cable_as_the_file_says(board: MockFactory) ->
 
 
 def test_the_roles_are_those_of_a_units_configuration() -> None:
-    assert set(read().pins) == {field.name for field in msgspec.structs.fields(unit.Pins)}
-    needed = {f.name for f in msgspec.structs.fields(unit.Pins) if f.required}
+    assert set(read().pins) == {field.name for field in msgspec.structs.fields(unit.DoorPins)}
+    needed = {f.name for f in msgspec.structs.fields(unit.DoorPins) if f.required}
     assert needed == set(provisioned.ALWAYS)
 
 

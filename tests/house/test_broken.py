@@ -11,7 +11,7 @@ pytestmark = pytest.mark.system  # each run is a process
 BROKEN = {  # what is broken: the file, a line, what it says then, the test that notices
     "answers a code in view again and again": (
         "edge/loop.py",
-        "if self._in_view.still(verdict.subject, decision.why, now.monotonic_s):",
+        "if self._in_view.keep_in_view(verdict.subject, decision.why, now.monotonic_s):",
         "if False:",
         "edge/test_street.py::test_quiet_street_answers_every_visit_once[0]",
     ),
@@ -30,13 +30,13 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
     ),
     "forgets who has passed": (
         "edge/loop.py",
-        "            self._lane.keep(opening)\n",
+        "            self._lane.commit(opening)\n",
         "            pass\n",
         "edge/test_promises.py::test_2_a_replayed_code_does_not_open_again",
     ),
     "remembers who has passed only as long as the program runs": (
         "edge/loop.py",
-        "self._world.memory.save(self._lane.saved(opening))",
+        "self._world.memory.save(self._lane.to_save(opening))",
         "pass",
         "edge/test_promises.py::test_2_a_replayed_code_does_not_open_again",
     ),
@@ -54,7 +54,7 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
     ),
     "pulses while a pulse runs": (
         "edge/loop.py",
-        "if not self._world.door.resting():",
+        "if not self._world.door.settle():",
         "if False:",
         "edge/test_promises.py::test_5_nothing_below_k_is_ever_told",
     ),
@@ -139,7 +139,7 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
         "edge/judge/test_site_decision.py::test_unsure_is_shut_unless_the_rule_of_its_kind_opens[Reason.TIME_UNKNOWN]",
     ),
     "is sure of the hour when it is not": (
-        "edge/wire/hours.py",
+        "edge/wire/timetable.py",
         "if from_s <= earliest_s and latest_s < until_s:",
         "if from_s <= earliest_s < until_s:",
         "edge/judge/test_site_decision.py::test_hours_that_are_not_certain_are_the_rule_of_time",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.doorway.light_signals import Signal, action
+from edge.doorway.door_signals import Signal, action
 from hardware import pins
 from hardware.drawings import bom, wiring
 from tests import ROOT

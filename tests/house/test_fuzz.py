@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.clock.issuer_floors import Floors
+from edge.clock.issuer_floors import IssuerFloors
 from edge.clock.time_interval import Now
-from edge.judge.verdict import Believed, Genuine, Verdict, verify
+from edge.judge.verdict import Genuine, TrustState, Verdict, verify
 from edge.wire import code, holder, keys
-from edge.wire.rules import PLAIN, Holder
+from edge.wire.rules import PLAIN, HolderTerms
 from tests.fuzz import mutants, wounds
 from tests.fuzz.seeds import SEEDS, Seed
 from tests.vectors.door import BELIEVED, PLACES, TRUST
@@ -74,9 +74,9 @@ def bare(text: bytes) -> Verdict | None:
     """Takes the phone's signature off and is content with the issuer's."""
     raw = code.unwrap(text)
     held = holder.read(raw) if isinstance(raw, bytes) else None
-    if isinstance(held, holder.Held):
+    if isinstance(held, holder.HolderCode):
         said = held.inner
-    elif isinstance(raw, bytes) and isinstance(signed := code.read(raw), code.Signed):
+    elif isinstance(raw, bytes) and isinstance(signed := code.read(raw), code.SignedCode):
         said = signed
     else:
         return OURS(text)
@@ -86,14 +86,14 @@ def bare(text: bytes) -> Verdict | None:
 
 def anywhere(text: bytes) -> Verdict | None:
     """Takes a proof for any door, of any time."""
-    rules = replace(PLAIN, holder=Holder(back_s=10**6, ahead_s=10**6))
+    rules = replace(PLAIN, holder=HolderTerms(back_s=10**6, ahead_s=10**6))
     raw = code.unwrap(text)
     held = holder.read(raw) if isinstance(raw, bytes) else None
     place = PLACES["north-1"]
-    if isinstance(held, holder.Held) and held.door:
+    if isinstance(held, holder.HolderCode) and held.door:
         place = type(place)(place.groups, *held.door.split("/"))
-    believed = Believed(TRUST, rules=rules, signed_s=BELIEVED["north-1"].signed_s)
-    return verify(text, believed, place, Now(mutants.NOW, 0.0), Floors())
+    believed = TrustState(TRUST, rules=rules, signed_s=BELIEVED["north-1"].signed_s)
+    return verify(text, believed, place, Now(mutants.NOW, 0.0), IssuerFloors())
 
 
 def fragile(text: bytes) -> Verdict | None:

@@ -29,7 +29,7 @@ JSON: dict[str, tuple[Reader, type[ValueError], str, int]] = {
     "state": (report.decode_state, report.ReportError, "online", MESSAGE_LEN_MAX),
     "health": (report.decode_health, report.ReportError, "version", MESSAGE_LEN_MAX),
     "counts": (report.decode_counts, report.ReportError, "cells", MESSAGE_LEN_MAX),
-    "ask": (report.decode_ask, report.ReportError, "nonce", MESSAGE_LEN_MAX),
+    "ask": (report.decode_time_request, report.ReportError, "nonce", MESSAGE_LEN_MAX),
     "ack, signed": (
         lambda data: report.verify_ack(
             envelope.sign(data, report.ACK_KIND, KEY), KEY.public
@@ -39,7 +39,7 @@ JSON: dict[str, tuple[Reader, type[ValueError], str, int]] = {
         MESSAGE_LEN_MAX,
     ),
     "answer, signed": (
-        lambda data: report.verify_answer(
+        lambda data: report.verify_time_answer(
             envelope.sign(data, report.ANSWER_KIND, KEY), KEY.public
         ),
         report.ReportError,
@@ -53,7 +53,7 @@ JSON: dict[str, tuple[Reader, type[ValueError], str, int]] = {
         DOCUMENT_LEN_MAX,
     ),
     "answer": (
-        lambda data: report.verify_answer(data, KEY.public),
+        lambda data: report.verify_time_answer(data, KEY.public),
         report.ReportError,
         "payload",
         DOCUMENT_LEN_MAX,
@@ -155,11 +155,11 @@ def test_tuf_metadata() -> None:
     good = repository.sign_documents(1, 2_000_000_000, {}, [KEY])
     assert repository.read(good).version == 1
     for data in (*deep(["signed", "signatures", "not_a_field"]), *torn(["signed", "not_a_field"])):
-        refused(repository.read, data, repository.Broken)
+        refused(repository.read, data, repository.BrokenRepository)
         assert not repository.verified(data, "targets", data)
         assert not repository.verified(good, "targets", data)
     long = good.ljust(repository.FILE_LEN_MAX + 1)
-    refused(repository.read, long, repository.Broken)
+    refused(repository.read, long, repository.BrokenRepository)
     assert repository.read(long[:-1]).version == 1
 
 

@@ -6,11 +6,11 @@ from typing import get_args, get_type_hints
 import pytest
 
 from edge import commissioning
-from edge.doorway.door_alarms import Doorway
-from edge.doorway.input_levels import Inputs
+from edge.doorway.door_alarms import DoorAlarms
+from edge.doorway.input_levels import InputLevels
 from edge.wire import door_inputs, report
-from edge.wire.door_inputs import INPUTS, LATCHED_PLACE, Input, Row
-from edge.wire.unit import Pins
+from edge.wire.door_inputs import INPUTS, LATCHED_PLACE, Input, InputRow
+from edge.wire.unit import DoorPins
 from hardware import pins
 from tests import ROOT
 
@@ -18,7 +18,7 @@ OUTPUTS = {"green", "red", "buzzer", "relay", "illuminator"}
 
 
 def test_each_has_its_pin_in_unit_toml() -> None:
-    assert set(get_type_hints(Pins)) == OUTPUTS | set(INPUTS)
+    assert set(get_type_hints(DoorPins)) == OUTPUTS | set(INPUTS)
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -52,9 +52,9 @@ def test_no_place_is_used_twice_and_each_alarm_is_one() -> None:
 
 def test_a_new_input_with_an_alarm_needs_no_other_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """A button that calls the guard, raised as *help*: a row, and the doorway follows."""
-    monkeypatch.setitem(INPUTS, "call_button", Row(8, False, alarm="help"))  # type: ignore[arg-type]
-    doorway = Doorway(30.0)
-    said = Inputs({"contact": False, "call_button": False})  # type: ignore[dict-item]
+    monkeypatch.setitem(INPUTS, "call_button", InputRow(8, False, alarm="help"))  # type: ignore[arg-type]
+    doorway = DoorAlarms(30.0)
+    said = InputLevels({"contact": False, "call_button": False})  # type: ignore[dict-item]
     assert doorway.tick(said, 0.0).alarms == ()
-    called = Inputs({"contact": False, "call_button": True})  # type: ignore[dict-item]
+    called = InputLevels({"contact": False, "call_button": True})  # type: ignore[dict-item]
     assert doorway.tick(called, 1.0).alarms == ("help",)

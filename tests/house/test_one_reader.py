@@ -34,7 +34,7 @@ EXCEPT = {
     ("edge/wire/repository.py", "tuf.api.metadata.Metadata.from_bytes"):
         "python-tuf reads TUF metadata; `_metadata` bounds the bytes and translates its errors",
     ("edge/words.py", "tomllib.load"): "a table of this package, which a test reads to the end",
-    ("edge/sight/shared.py", "msgspec.msgpack.Decoder"):
+    ("edge/sight/decoder_messages.py", "msgspec.msgpack.Decoder"):
         "between a unit's own two processes: at most ANSWER_LEN_MAX bytes of a declared type",
     ("edge/passing/lane.py", "msgspec.msgpack.decode"):
         "what this program saved in RAM in this boot; RecursionError counts as torn",

@@ -18,7 +18,7 @@ ANSWERS = {
     5: ("edge/sight/camera_health.py",),
     6: ("edge/adapters/camera/decoder_supervisor.py",),
     7: ("edge/sight/presented_code.py",),
-    8: ("edge/doorway/light_signals.py",),
+    8: ("edge/doorway/door_signals.py",),
     9: ("edge/doorway/door_alarms.py",),
     10: ("edge/wire/door_inputs.py",),
     11: ("edge/judge/verdict.py",),

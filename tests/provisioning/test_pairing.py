@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.wire import pair as pair_keys
+from edge.wire import pair_key as pair_keys
 from edge.wire import unit as wire
-from edge.wire.unit import Controlled
+from edge.wire.unit import ControllerDoor
 from provisioning import authority, issuers, pairing, repository, sites, units
 from provisioning.files import ProvisioningError
 from provisioning.units import Order
@@ -53,9 +53,9 @@ def run(*words: str | Path, code: int = 0) -> str:
     return done.stdout if code == 0 else done.stderr
 
 
-def door(card: Path) -> Controlled:
+def door(card: Path) -> ControllerDoor:
     found = wire.read(card / "unit.toml").door
-    assert isinstance(found, Controlled)
+    assert isinstance(found, ControllerDoor)
     return found
 
 
@@ -94,7 +94,7 @@ def test_each_pair_has_its_own_key(campus: Path, tmp_path: Path) -> None:
     assert len({pair_keys.read(cards / f"w-{n}" / "controller.key") for n in range(5)}) == 5
     assert door(cards / "w-3").inputs == ["contact", "fire"]
     assert door(cards / "w-3").baud == 9600
-    assert isinstance(wire.read(cards / "d-1/unit.toml").door, wire.Direct)
+    assert isinstance(wire.read(cards / "d-1/unit.toml").door, wire.DirectDoor)
     assert not (cards / "d-1/controller.key").exists()
 
 
@@ -223,7 +223,7 @@ def test_a_controller_that_belonged_to_another_unit(
     cable: Cable, real: Firmware, card: Path
 ) -> None:
     first = pairing.pair(card, str(cable.path), "none")
-    (card / "controller.key").write_text(pair_keys.to_text(pair_keys.made()))
+    (card / "controller.key").write_text(pair_keys.to_text(pair_keys.new_key()))
     second = pairing.pair(card, str(cable.path), "none")
     assert second.before == first.check
     assert "It had another key, which is gone" in second.sentence

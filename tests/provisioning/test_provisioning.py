@@ -24,12 +24,12 @@ from edge.judge.trust_documents import Bundle
 from edge.wire import keys, report, rules, trust
 from edge.wire import repository as signing
 from edge.wire import unit as wire
-from edge.wire.unit import Camera
+from edge.wire.unit import CameraConfig
 from provisioning import __main__ as command
 from provisioning import authority, batch, files, issuers, repository, sites, units
 from provisioning import estate as places
 from provisioning import rules as examples
-from provisioning.files import Folder, ProvisioningError
+from provisioning.files import ProvisioningError, TrackedFolder
 from provisioning.units import Order
 from tests import ROOT
 
@@ -68,7 +68,7 @@ def test_a_card_comes_back_through_the_units_own_reader(estate: Path) -> None:
     order = Order(
         name="north-1",
         groups=["campus/north"],
-        camera=Camera(kind="pictures", source="frames", frames_per_s=7.5),
+        camera=CameraConfig(kind="pictures", source="frames", frames_per_s=7.5),
         wired=["turn", "tamper"],
         broker_host="127.0.0.1",
         broker_port=18883,
@@ -99,8 +99,8 @@ def test_what_is_left_out_takes_its_usual_value(estate: Path) -> None:
     card = units.unit(estate, "campus", Order(name="north-1")).path
     found = wire.read(card / "unit.toml")
     assert found.groups == ["campus", "campus/north-1"]
-    assert found.counts == wire.Counts()
-    assert found.camera == Camera()
+    assert found.counts == wire.CountsConfig()
+    assert found.camera == CameraConfig()
     assert found.broker is not None
     assert (found.broker.host, found.broker.port) == ("localhost", 8883)
 
@@ -246,7 +246,7 @@ def test_a_repeated_step_changes_nothing(estate: Path, step: str) -> None:
     done = STEPS[step](estate)
     assert contents(estate) == before
     for folder in done if isinstance(done, list) else [done]:
-        assert isinstance(folder, Folder)
+        assert isinstance(folder, TrackedFolder)
         assert folder.kept
         assert not folder.made
         assert not folder.renewed
@@ -427,7 +427,7 @@ def test_a_publication_reaches_every_card_and_the_stick(estate: Path) -> None:
     )
     assert unit.latest()
     repository.refresh(estate)
-    assert unit.refresh(sources.Folder(folder.path, "the stick"))
+    assert unit.refresh(sources.TrustFolder(folder.path, "the stick"))
 
 
 def _now(at_s: float) -> time_interval.Now:
@@ -493,7 +493,7 @@ def test_a_holder_hands_over_and_the_online_keys_are_replaced(estate: Path) -> N
     (estate / "server" / "snapshot.key").unlink()
     folder = repository.publish(estate)[0]
     bundle = unit.latest()
-    assert unit.refresh(sources.Folder(folder.path, "the stick"))
+    assert unit.refresh(sources.TrustFolder(folder.path, "the stick"))
     newer = unit.latest()
     assert bundle is not None
     assert newer is not None
@@ -642,7 +642,10 @@ WRONG_ORDERS = {
     "a way out": (Order(name="../x"), "cannot be the name of this unit"),
     "bad group": (Order(name="a", groups=["North!"]), "cannot be a door group"),
     "too many groups": (Order(name="a", groups=[f"g{n}" for n in range(17)]), "groups"),
-    "a folder left out": (Order(name="a", camera=Camera(kind="pictures")), "needs camera.source"),
+    "a folder left out": (
+        Order(name="a", camera=CameraConfig(kind="pictures")),
+        "needs camera.source",
+    ),
     "nothing to wire": (Order(name="a", wired=["lift"]), "'lift' is nothing to wire"),
     "another broker": (Order(name="a", broker_host="b.example"), "is good for localhost"),
     "no port": (Order(name="a", broker_port=0), "port"),

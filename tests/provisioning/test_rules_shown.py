@@ -17,7 +17,7 @@ from tests import ROOT
 EXAMPLES = ROOT / "provisioning" / "examples" / "sites"
 
 
-def shown(site: wire.Site, *groups: str) -> tuple[str, list[str]]:
+def shown(site: wire.SiteRules, *groups: str) -> tuple[str, list[str]]:
     tables, notes = rules.show(site, groups)
     console = Console(file=io.StringIO(), width=80)
     for table in tables:
@@ -66,11 +66,11 @@ def test_runs_of_days_are_lines() -> None:
 
 
 def test_what_may_not_be_meant_is_noted() -> None:
-    site = wire.Site(
+    site = wire.SiteRules(
         site="park",
         version=1,
         signed_s=0,
-        grants=[wire.Pass(grants=["guard"])],
+        grants=[wire.GrantRule(grants=["guard"])],
         suspended=["acme"],
         closed=[date(2020, 1, 1)],
     )
@@ -81,12 +81,12 @@ def test_what_may_not_be_meant_is_noted() -> None:
 
 
 def test_thousands_of_companies_fit_a_screen() -> None:
-    many = [wire.Pass(grants=[f"staff:c{n}" for n in range(3700)], issuers=["city"])]
-    text, _ = shown(wire.Site(site="park", version=1, signed_s=0, grants=many))
+    many = [wire.GrantRule(grants=[f"staff:c{n}" for n in range(3700)], issuers=["city"])]
+    text, _ = shown(wire.SiteRules(site="park", version=1, signed_s=0, grants=many))
     assert "and 3696 more" in text
     assert len(text) < 2000
-    doors = [wire.Door(groups=[f"park/{n}"], slow_ms=9000) for n in range(40)]
-    text, notes = shown(wire.Site(site="park", version=1, signed_s=0, doors=doors))
+    doors = [wire.DoorOverrides(groups=[f"park/{n}"], slow_ms=9000) for n in range(40)]
+    text, notes = shown(wire.SiteRules(site="park", version=1, signed_s=0, doors=doors))
     assert text.count("A door in") == rules.DOORS_SHOWN
     assert any("29 more doors" in note for note in notes)
 

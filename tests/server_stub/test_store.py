@@ -18,7 +18,7 @@ from server_stub import store
 
 UNIT = store.UnitKey("campus", "north-1")
 INSTALLATION = "00112233445566aa"
-HEALTH = report.Health(
+HEALTH = report.HealthReport(
     session=1,
     version="0.1.0",
     uptime_h=1,
@@ -54,10 +54,10 @@ def cell(number: int, count: int = 12) -> report.Cell:
 
 def counts(*numbers: int, installation: str = INSTALLATION) -> store.Report:
     cells = [cell(n) for n in numbers]
-    return store.Report(UNIT, report.Counts(installation=installation, cells=cells))
+    return store.Report(UNIT, report.CountsReport(installation=installation, cells=cells))
 
 
-def add(engine: sa.Engine, *reports: store.Report) -> list[store.Kept]:
+def add(engine: sa.Engine, *reports: store.Report) -> list[store.StoredCells]:
     with store.writing(engine) as connection:
         return store.add_cells(connection, reports)
 
@@ -121,7 +121,7 @@ def test_a_new_installation_starts_again_at_one(engine: sa.Engine) -> None:
 def test_other_content_under_the_same_key_is_a_conflict(engine: sa.Engine, before: bool) -> None:
     honest = counts(1, 2, 3)
     forged = store.Report(
-        UNIT, report.Counts(installation=INSTALLATION, cells=[cell(2), cell(3, 99), cell(4)])
+        UNIT, report.CountsReport(installation=INSTALLATION, cells=[cell(2), cell(3, 99), cell(4)])
     )
     if before:
         add(engine, honest)
@@ -154,8 +154,8 @@ def test_cells_that_are_missing_before_a_report_are_told(engine: sa.Engine) -> N
     assert (INSTALLATION, 17) in numbers(engine)
 
 
-def state(online: bool, session: int, installation: str = INSTALLATION) -> report.State:
-    return report.State(online=online, session=session, installation=installation)
+def state(online: bool, session: int, installation: str = INSTALLATION) -> report.StateReport:
+    return report.StateReport(online=online, session=session, installation=installation)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def state(online: bool, session: int, installation: str = INSTALLATION) -> repor
 )
 @pytest.mark.parametrize("together", [True, False], ids=["one-batch", "batches"])
 def test_which_state_counts(
-    engine: sa.Engine, said: list[report.State], online: bool, since_s: int, together: bool
+    engine: sa.Engine, said: list[report.StateReport], online: bool, since_s: int, together: bool
 ) -> None:
     for now_s, batch in enumerate([said] if together else [[one] for one in said]):
         with store.writing(engine) as connection:
@@ -189,14 +189,16 @@ def test_health_is_kept_whole(engine: sa.Engine) -> None:
         store.add_units(connection, {}, {UNIT: HEALTH}, 77)
     with engine.connect() as connection:
         row = connection.execute(sa.select(store.units)).one()
-    assert report.Health(**row.health) == HEALTH
+    assert report.HealthReport(**row.health) == HEALTH
     assert (row.health_s, row.first_s, row.online) == (77, 77, None)
 
 
 def test_what_a_later_version_reports_is_kept_while_it_reports_it(engine: sa.Engine) -> None:
     def keep(now_s: int, **fields: report.Value) -> tuple[object, object]:
-        birth = report.State(online=True, session=1, installation=INSTALLATION, unknown=fields)
-        empty = report.Counts(installation=INSTALLATION, cells=[], unknown=fields)
+        birth = report.StateReport(
+            online=True, session=1, installation=INSTALLATION, unknown=fields
+        )
+        empty = report.CountsReport(installation=INSTALLATION, cells=[], unknown=fields)
         health = msgspec.structs.replace(HEALTH, unknown=fields)
         with store.writing(engine) as connection:
             store.add_units(connection, {UNIT: [birth]}, {UNIT: health}, now_s, {UNIT: empty})
@@ -216,7 +218,9 @@ def test_what_a_later_version_reports_is_kept_while_it_reports_it(engine: sa.Eng
 
 
 def test_a_late_will_takes_no_field_away(engine: sa.Engine) -> None:
-    birth = report.State(online=True, session=2, installation=INSTALLATION, unknown={"lamp": "dim"})
+    birth = report.StateReport(
+        online=True, session=2, installation=INSTALLATION, unknown={"lamp": "dim"}
+    )
     with store.writing(engine) as connection:
         store.add_units(connection, {UNIT: [birth, state(False, 1)]}, {}, 1)
         row = connection.execute(sa.select(store.units)).one()
@@ -226,7 +230,7 @@ def test_a_late_will_takes_no_field_away(engine: sa.Engine) -> None:
 def test_a_cell_keeps_its_unknown_fields_and_they_are_part_of_it(engine: sa.Engine) -> None:
     def of(unknown: report.Fields) -> store.Report:
         call = msgspec.structs.replace(cell(1), category=report.Unknown("call"), unknown=unknown)
-        return store.Report(UNIT, report.Counts(installation=INSTALLATION, cells=[call]))
+        return store.Report(UNIT, report.CountsReport(installation=INSTALLATION, cells=[call]))
 
     first = of({"lift": 2})
     assert [k.last for k in add(engine, first, first)] == first.counts.cells * 2

@@ -12,18 +12,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.adapters.trust.client import Older
-from edge.adapters.trust.sources import Folder
+from edge.adapters.trust.client import OlderDocuments
+from edge.adapters.trust.sources import TrustFolder
 from edge.adapters.trust.tuf_trust import TufTrust
-from edge.clock.issuer_floors import Floors
-from edge.clock.time_interval import NEVER_S, Interval, Kept, Now
+from edge.clock.issuer_floors import IssuerFloors
+from edge.clock.time_interval import NEVER_S, Interval, Now, StoredClock
 from edge.judge import trust_documents
-from edge.judge.document_age import Step
+from edge.judge.document_age import AgeStep
 from edge.judge.trust_documents import Bundle
-from edge.judge.verdict import Believed, Genuine, Place, Reason, Refused, Unsure, verify
+from edge.judge.verdict import Genuine, Place, Reason, Refused, TrustState, Unsure, verify
 from edge.wire import code, holder, keys, rules
 from edge.wire.code import Code, Colour
-from edge.wire.trust import Issuer, IssuerKey, Issuers, Trust, TrustError
+from edge.wire.trust import IssuerEntry, IssuerKey, Issuers, Trust, TrustError
 from tests.conftest import write_unit
 from tests.realm import Realm
 from tests.vectors.door import WORLD
@@ -148,7 +148,7 @@ def test_a_code_of_another_site(door: Door) -> None:
     company = keys.private_key(b"company".ljust(32))
     window = (START_S - 86400, START_S + 30 * 86400)
     listed = IssuerKey(keys.public_to_text(company.public), *window)
-    harbour = Issuer("company", [listed], 86400, sites=["harbour"])
+    harbour = IssuerEntry("company", [listed], 86400, sites=["harbour"])
     door.street.trust = Trust(Issuers(version=2, signed_s=START_S, issuers=[harbour]))
     door.street.restart()
     door.street.run(5)
@@ -170,12 +170,12 @@ def test_an_issuer_that_signs_ahead_dates_no_other() -> None:
         version=1,
         signed_s=NOW_S,
         issuers=[
-            Issuer(name, [IssuerKey(keys.public_to_text(key.public), *window)], DAY_S)
+            IssuerEntry(name, [IssuerKey(keys.public_to_text(key.public), *window)], DAY_S)
             for name, key in (("liar", liar), ("honest", honest))
         ],
     )
-    believed = Believed(Trust(document), signed_s=NOW_S)
-    place, floors = Place(frozenset({"campus"})), Floors()
+    believed = TrustState(Trust(document), signed_s=NOW_S)
+    place, floors = Place(frozenset({"campus"})), IssuerFloors()
     unset = Now(Interval(NOW_S, NEVER_S, "build"), 0)
 
     def judged(signer: keys.PrivateKey, iat_s: int, now: Now) -> object:
@@ -184,7 +184,7 @@ def test_an_issuer_that_signs_ahead_dates_no_other() -> None:
         if not isinstance(verdict, Genuine | Refused | Unsure):
             return None
         if verdict.dated is not None:  # as the loop does
-            floors.raised(*verdict.dated, now)
+            floors.raise_to(*verdict.dated, now)
         return Genuine if isinstance(verdict, Genuine) else verdict.reason
 
     assert judged(honest, NOW_S, unset) is Reason.TIME_UNKNOWN
@@ -196,7 +196,7 @@ def test_an_issuer_that_signs_ahead_dates_no_other() -> None:
     assert believed.step(unset) == 0
     # One sync heals it.
     synced = Now(Interval(NOW_S + 9, NOW_S + 11, "sync"), 10)
-    floors.synced(synced)
+    floors.note_sync(synced)
     assert judged(liar, NOW_S, synced) is Genuine
     assert judged(honest, NOW_S, synced) is Genuine
     assert judged(liar, NOW_S + 33 * DAY_S, synced) is Reason.NOT_YET
@@ -238,7 +238,7 @@ class Documented(Door):
         self.company = keys.private_key(b"company".ljust(32))  # its key will be stolen
         self.realm = Realm(START_S, self.issuers("city", "company"), rules=RULES)
         self.realm.write(folder / "card")
-        self.client: TufTrust[Believed] = TufTrust(
+        self.client: TufTrust[TrustState] = TufTrust(
             folder / "card", folder / "state", SITE, self.understood, self.clock
         )
         self.street.documents = self.client
@@ -248,7 +248,7 @@ class Documented(Door):
     def clock(self) -> Now:
         return self.street.loop._world.clock.read()
 
-    def understood(self, bundle: Bundle) -> Believed:
+    def understood(self, bundle: Bundle) -> TrustState:
         return trust_documents.read(bundle, SITE, GROUPS)
 
     def issuers(self, *names: str) -> Issuers:
@@ -259,13 +259,16 @@ class Documented(Door):
             version=self.now_s,
             signed_s=self.now_s,
             issuers=[
-                Issuer(name, [IssuerKey(keys.public_to_text(held[name]), *window, offline=True)],
-                       7 * DAY_S)
+                IssuerEntry(
+                    name,
+                    [IssuerKey(keys.public_to_text(held[name]), *window, offline=True)],
+                    7 * DAY_S,
+                )
                 for name in names
             ],
-        )  # fmt: skip
+        )
 
-    def published(self, *names: str) -> Folder:
+    def published(self, *names: str) -> TrustFolder:
         """The authority signs a newer document; it lies on a stick."""
         self.realm.issuers(self.issuers(*names), self.now_s)
         for role in self.realm.owners:
@@ -273,7 +276,7 @@ class Documented(Door):
                 self.realm.rules(RULES, self.now_s)
         self.realm.targets(self.now_s)
         self.realm.publish(self.now_s)
-        return Folder(self.realm.write(self.folder / f"stick {self.now_s}"), "the stick")
+        return TrustFolder(self.realm.write(self.folder / f"stick {self.now_s}"), "the stick")
 
     def pass_days(self, days: float) -> None:
         """Nothing happens for so long; the unit is on."""
@@ -283,7 +286,7 @@ class Documented(Door):
             self.street.run(1)
 
 
-RULES = rules.encode(rules.Site(site=SITE, version=1, signed_s=START_S))
+RULES = rules.encode(rules.SiteRules(site=SITE, version=1, signed_s=START_S))
 
 
 @pytest.fixture
@@ -320,7 +323,7 @@ def test_an_update_withheld_at_a_door_whose_clock_is_stopped_too(tmp_path: Path)
     """No network and no RTC: the time that power was on still counts."""
     door = Documented(tmp_path)
     door.street.wired = door.street.has_rtc = False
-    door.street.kept = Kept(START_S, 0)
+    door.street.kept = StoredClock(START_S, 0)
     door.street.power_cut()
     thirty = door.street.loop._believed.rules.ages.expired_h // 24
     before = door.street.loop._believed.step(door.clock())
@@ -330,20 +333,20 @@ def test_an_update_withheld_at_a_door_whose_clock_is_stopped_too(tmp_path: Path)
         door.street.run(1)
         door.street.kept = replace(door.street.kept, floor_s=START_S)  # the floor never moves
         door.street.power_cut()
-    assert before is Step.FRESH
-    assert door.street.loop._believed.step(door.clock()) is Step.EXPIRED
+    assert before is AgeStep.FRESH
+    assert door.street.loop._believed.step(door.clock()) is AgeStep.EXPIRED
 
 
 def test_an_old_stick(documented: Documented) -> None:
     """Removed from the list, a company brings the stick on which it was still named."""
     door = documented
     door.street.run(60)
-    old = Folder(door.folder / "card", "the old stick")
+    old = TrustFolder(door.folder / "card", "the old stick")
     theirs = code.encode(door.said(), door.company)
     assert door.client.refresh(door.published("city"))
     door.street.run(1)
     assert door.shows(theirs) == ("unsure-issuer", False)
-    with pytest.raises(Older, match="older than what this unit has"):
+    with pytest.raises(OlderDocuments, match="older than what this unit has"):
         door.client.refresh(old)
     door.street.restart()
     door.street.run(1)
@@ -361,12 +364,12 @@ def test_a_stolen_online_key_tries_to_sign_issuers(documented: Documented) -> No
         door.street.run(60)
         document = door.issuers("city")
         listed = IssuerKey(keys.public_to_text(thief.public), START_S, START_S + 30 * DAY_S)
-        theirs = Issuer("thief", [listed], DAY_S)
+        theirs = IssuerEntry("thief", [listed], DAY_S)
         document = Issuers(document.version, document.signed_s, [*document.issuers, theirs])
         held = signers or [door.realm.issuers_keys[0], online.snapshot]  # and one holder's
         door.realm.issuers(document, door.now_s, held)
         door.realm.publish_unseen(door.now_s)
-        stick = Folder(door.realm.write(door.folder / f"thief {number}"), "the thief's stick")
+        stick = TrustFolder(door.realm.write(door.folder / f"thief {number}"), "the thief's stick")
         with pytest.raises(TrustError, match="not signed by those who may"):
             door.client.refresh(stick)
         door.street.run(1)

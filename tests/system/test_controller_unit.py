@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from edge.wire import pair
+from edge.wire import pair_key
 from edge.wire.code import Code, Colour, encode
 from tests.campus import end, put_frame, symbol
 from tests.conftest import CITY, related, write_unit
@@ -120,7 +120,7 @@ def made_card(card: Path, port: Path, unlock_ms: int = 400, **more: object) -> P
     said = {"kind": "osdp", "port": str(port), "unlock_ms": unlock_ms, **more}
     path = related(write_unit(card, now_s, door=said), now_s)
     put_frame(card / "frames", 1, WALL)
-    (card / "controller.key").write_text(pair.to_text(KEY))
+    (card / "controller.key").write_text(pair_key.to_text(KEY))
     (card / "controller.key").chmod(0o600)
     return path
 
@@ -198,7 +198,7 @@ def test_a_unit_is_killed_in_mid_pulse(slow: Wall) -> None:
 
 @pytest.mark.hardware
 def test_with_another_key_it_runs_says_so_and_opens_nothing(wall: Wall) -> None:
-    (wall.card.parent / "controller.key").write_text(pair.to_text(bytes(range(16))))
+    (wall.card.parent / "controller.key").write_text(pair_key.to_text(bytes(range(16))))
     with wall.unit() as unit:
         unit.hears("has another key than this unit")
         unit.ignores(3)
@@ -241,7 +241,7 @@ def test_an_installer_tries_it(wall: Wall) -> None:
     [
         ("rm controller.key", "cannot be read (No such file or directory)"),
         ("echo 0102 > controller.key", "has not the 32 hexadecimal digits"),
-        (f"echo {pair.DEFAULT.hex()} > controller.key", "default key, which everybody knows"),
+        (f"echo {pair_key.DEFAULT.hex()} > controller.key", "default key, which everybody knows"),
         ("chmod 644 controller.key", "can be read by others than its owner; chmod 600"),
         ("rm ../port", "there is no serial port"),
         ("rm ../port; touch ../port", "cannot be used as a serial port"),

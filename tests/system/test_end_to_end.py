@@ -224,7 +224,7 @@ def phone(town: Town) -> Phone:
 def test_a_phone_with_its_own_key_opens_once_the_list_has_come(town: Town, phone: Phone) -> None:
     north = town.units["north"]
     said = code.decode(phone.text.encode())
-    assert isinstance(said, code.Signed)
+    assert isinstance(said, code.SignedCode)
     assert (said.code.cnf, said.code.status is None) == (phone.key.public, False)
     north.until(phone.proof, "opens")
     assert north.door.closings() == 1
@@ -287,8 +287,10 @@ def test_a_foreign_certificate_is_recognised_when_its_keys_and_mapping_came(town
         time.sleep(0.1)
     assert len(north.said) == told  # nobody has told this door that it is a door code
     signer = eudcc.key(from_s=now_s - 86400, until_s=until_s + 86400)
-    (folder / "eu-keys.json").write_bytes(foreign.write(eu_documents.KeyList((signer,))))
-    (folder / "eu-terms.json").write_bytes(msgspec.json.encode(eu_documents.Terms(eudcc.ANYTHING)))
+    (folder / "eu-keys.json").write_bytes(foreign.write(eu_documents.EuKeyList((signer,))))
+    (folder / "eu-terms.json").write_bytes(
+        msgspec.json.encode(eu_documents.EuTerms(eudcc.ANYTHING))
+    )
     files = ("--terms", folder / "eu-terms.json", "--keys", folder / "eu-keys.json")
     town.provision("recognise", estate, "eu", "--format", "hc1", *files)
     town.provision("publish", estate)
@@ -313,7 +315,7 @@ def test_a_card_made_now_carries_the_lists(town: Town, phone: Phone) -> None:
     (listed,) = (card / "trust" / "targets" / "status" / ISSUER).iterdir()
     said = status.read(listed.read_bytes(), [town.status_key], f"{ISSUER}/1")
     signed = code.decode(phone.text.encode())
-    assert isinstance(signed, code.Signed)
+    assert isinstance(signed, code.SignedCode)
     assert signed.code.status is not None
     assert said.revoked(signed.code.status.bit)
 

@@ -229,9 +229,9 @@ class Maker:
         (self.work / "rules.json").write_text(json.dumps(RULES))
         self.provision("site-rules", estate, SITE, self.work / "rules.json")
         signer = eudcc.key(from_s=now_s - 86400, until_s=now_s + YEARS_S)
-        (self.work / "keys.json").write_bytes(foreign.write(eu_documents.KeyList((signer,))))
+        (self.work / "keys.json").write_bytes(foreign.write(eu_documents.EuKeyList((signer,))))
         (self.work / "terms.json").write_bytes(
-            msgspec.json.encode(eu_documents.Terms(eudcc.ANYTHING))
+            msgspec.json.encode(eu_documents.EuTerms(eudcc.ANYTHING))
         )
         files = ("--terms", self.work / "terms.json", "--keys", self.work / "keys.json")
         life = ("--longest-life-s", YEARS_S + 3600)  # it was signed an hour ago
@@ -371,7 +371,14 @@ def kept_messages(heard: list[tuple[str, str]]) -> list[dict[str, str]]:
 
 def schemas() -> dict[str, Any]:
     """What this version's centre and units read: JSON Schema of each message."""
-    kinds = (report.State, report.Health, report.Counts, report.Ask, report.Ack, report.Answer)
+    kinds = (
+        report.StateReport,
+        report.HealthReport,
+        report.CountsReport,
+        report.TimeRequest,
+        report.Ack,
+        report.TimeAnswer,
+    )
     found, parts = msgspec.json.schema_components(kinds, ref_template="{name}")
     for part in parts.values():  # on the wire a field that is unknown stands beside the others
         if part["properties"].pop("unknown", None) is not None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from edge.clock.issuer_floors import Floors
+from edge.clock.issuer_floors import IssuerFloors
 from edge.clock.time_interval import NEVER_S, Interval, Now
 from edge.judge import trust_documents
 from edge.judge.trust_documents import Bundle
-from edge.judge.verdict import Believed, Genuine, Place, Refused, Unsure, Verdict, verify
+from edge.judge.verdict import Genuine, Place, Refused, TrustState, Unsure, Verdict, verify
 from edge.wire import code
 
 FOLDER = Path(__file__).parent
@@ -70,8 +70,8 @@ def code_of(claims: dict[str, Any]) -> code.Code:
         aud=(aud,) if isinstance(aud, str) else tuple(aud or ()),
         scope=get("scope"),
         party=get("party", 1),
-        turns=code.Turn(code.Colour(turns[0]), turns[1]) if turns else None,
-        status=code.Status(*listed) if listed else None,
+        turns=code.ColourChange(code.Colour(turns[0]), turns[1]) if turns else None,
+        status=code.StatusEntry(*listed) if listed else None,
         cnf=bytes.fromhex(cnf) if cnf else None,
     )
 
@@ -82,7 +82,7 @@ def place(door: dict[str, Any]) -> Place:
 
 def believed(
     door: dict[str, Any], documents: dict[str, Any], signers: dict[str, list[str]]
-) -> Believed:
+) -> TrustState:
     """What a door of these documents believes; `signers` are the keys in base64, by path."""
     bundle = Bundle(
         {path: _bytes(document) for path, document in documents.items()},
@@ -112,7 +112,7 @@ TRUST = BELIEVED[FIRST].trust
 
 def judge(text: bytes, now: Interval, door: str = FIRST) -> Verdict | None:
     """What our verifier says of `text` at a door of world.json that has seen nothing before."""
-    return verify(text, BELIEVED[door], PLACES[door], Now(now, 0.0), Floors())
+    return verify(text, BELIEVED[door], PLACES[door], Now(now, 0.0), IssuerFloors())
 
 
 def told(said: Verdict | None) -> str:

@@ -19,7 +19,7 @@ import msgspec
 
 import edge
 from edge import extras
-from edge.sight import shared
+from edge.sight import decoder_messages
 from edge.sight.frame import Luma
 
 PROGRAM = (sys.executable, "-P", "-B", "-m", "edge.sight")  # no module from the current folder
@@ -52,7 +52,7 @@ class Decoder:
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
-        self._memory: shared.Memory | None = None
+        self._memory: decoder_messages.FrameMemory | None = None
         self._handed = False  # this process has the memory
         self._shown = False  # this process has seen a frame
         self._errors = b""  # the beginning of its standard error
@@ -89,27 +89,29 @@ class Decoder:
         finally:
             its.close()
         self._socket = ours
-        if not isinstance(self._answer(START_S), shared.Ready):
+        if not isinstance(self._answer(START_S), decoder_messages.DecoderReady):
             raise self._lost("answered before it was asked")
 
-    def read(self, luma: Luma, seen_s: float) -> shared.Read | shared.Failed:
+    def read(
+        self, luma: Luma, seen_s: float
+    ) -> decoder_messages.ReadResult | decoder_messages.ReadFailed:
         """What `luma` shows. Raises DecoderLost: the process is gone."""
         assert self._socket is not None  # noqa: S101 -- whoever asks has started it
         if self._memory is None or self._memory.length < luma.size:
             if self._memory is not None:
                 self._memory.close()
-            self._memory, self._handed = shared.Memory(luma.size), False
+            self._memory, self._handed = decoder_messages.FrameMemory(luma.size), False
         self._memory.put(luma)
         height, width = luma.shape
-        look = shared.Look(width, height, seen_s)
+        look = decoder_messages.ReadRequest(width, height, seen_s)
         memory = None if self._handed else self._memory
         self._shown = self._handed = True
         try:
-            shared.ask(self._socket, look, memory)
+            decoder_messages.send_request(self._socket, look, memory)
         except OSError:
             raise self._lost("ended") from None
         answer = self._answer(self._deadline_s)
-        if isinstance(answer, shared.Ready):
+        if isinstance(answer, decoder_messages.DecoderReady):
             raise self._lost("answered out of turn")
         self._reads += 1
         self.complaints_len += self._errors_len
@@ -157,7 +159,7 @@ class Decoder:
         os.set_blocking(process.stderr.fileno(), False)
         return process
 
-    def _answer(self, within_s: float) -> shared.Answer:
+    def _answer(self, within_s: float) -> decoder_messages.Answer:
         """Its next message; meanwhile its complaints are taken, or it would wait for that."""
         assert self._socket is not None and self._process is not None  # noqa: S101
         assert self._process.stderr is not None  # noqa: S101
@@ -172,7 +174,7 @@ class Decoder:
             if self._socket.fileno() not in ready:
                 continue
             try:
-                answer = shared.answered(self._socket)
+                answer = decoder_messages.receive_answer(self._socket)
             except (OSError, msgspec.MsgspecError, RecursionError):
                 raise self._lost("answered nonsense") from None
             if answer is None:

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from edge.adapters.camera.decoder_process import PROGRAM, Decoder, DecoderLost
+from edge.sight.decoder_messages import ReadFailed
 from edge.sight.frame import Frame, Luma, Sighting, Symbol
-from edge.sight.shared import Failed
 
 log = logging.getLogger("menshen")
 
@@ -105,7 +105,7 @@ class DecoderSupervisor:
         self.lost = None
         height, width = frame.luma.shape
         seen = Sighting(frame.seen_s, size=(width, height))
-        if isinstance(answer, Failed):
+        if isinstance(answer, ReadFailed):
             self._note_exception(answer)
             return replace(seen, steps=(("failed", (time.monotonic() - begun_s) * 1e3),))
         self._failures_row = 0
@@ -124,7 +124,7 @@ class DecoderSupervisor:
         self._closed = True
         self._decoder.close()
 
-    def _note_exception(self, answer: Failed) -> None:
+    def _note_exception(self, answer: ReadFailed) -> None:
         self._failed += 1
         self._why = f"it raised {answer.where}"
         self._failures_row += 1

@@ -15,7 +15,7 @@ from edge.adapters.camera.imager_framing import SILENT_S, Framing
 from edge.backoff import Backoff
 from edge.parts import CameraLost
 from edge.sight.frame import Sighting, Symbol
-from edge.wire.unit import Camera
+from edge.wire.unit import CameraConfig
 
 log = logging.getLogger("menshen")
 
@@ -36,7 +36,7 @@ RETRY_S_MAX = 5.0
 class Imager:
     """A thread reads the port and opens it again when it was gone; `latest` never waits."""
 
-    def __init__(self, camera: Camera) -> None:
+    def __init__(self, camera: CameraConfig) -> None:
         """Returns at once: whether the port is there, `latest` tells."""
         self._port, self._baud = camera.source, camera.baud
         self._lock = threading.Lock()
@@ -90,7 +90,7 @@ class Imager:
         backoff = Backoff(RETRY_S, RETRY_S_MAX)
         while not self._closed.is_set():
             try:
-                with serial_port.opened(self._port, self._baud, SILENT_S) as port:
+                with serial_port.open_port(self._port, self._baud, SILENT_S) as port:
                     self._opened()
                     backoff.reset()
                     self._listen(port)
@@ -139,4 +139,4 @@ def _sentence(port: str, error: Exception) -> str:
             "One that types like a keyboard has no port: switch it to USB-COM "
             "(edge/adapters/camera/imagers.md)"
         )
-    return serial_port.trouble(port, "the imager", error)
+    return serial_port.error_sentence(port, "the imager", error)

@@ -17,10 +17,10 @@ import time
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from edge.adapters.camera.stall_recovery import TAKE_S, Lent
+from edge.adapters.camera.stall_recovery import TAKE_S, LentFrame
 from edge.parts import CameraLost
 from edge.sight.frame import Exposure, Frame, Luma
-from edge.wire.unit import Camera
+from edge.wire.unit import CameraConfig
 
 BUFFERS = 6
 """One with whoever looks, one waiting for him, one on its way, and three for the sensor to fill."""
@@ -32,7 +32,7 @@ OLD_S = 5.0
 class PiCamera:
     """A Driver (`newest.py`)."""
 
-    def __init__(self, camera: Camera) -> None:
+    def __init__(self, camera: CameraConfig) -> None:
         """Raises CameraLost when there is no picamera2."""
         try:
             import libcamera
@@ -76,7 +76,7 @@ class PiCamera:
         except Exception as error:  # as above
             raise CameraLost(_failed(error)) from None
 
-    def take(self) -> Lent | None:
+    def take(self) -> LentFrame | None:
         """The next frame. One that is late stays asked for: a request given up would be lost."""
         try:
             if self._job is None:
@@ -101,7 +101,7 @@ class PiCamera:
         del device
         gc.collect()  # its objects point at each other, and hold on to the buffers
 
-    def _lent(self, request: Any) -> Lent:
+    def _lent(self, request: Any) -> LentFrame:
         """The two Y planes of a request, which is held until they are given back."""
         held = ExitStack()
         held.callback(request.release)
@@ -113,7 +113,7 @@ class PiCamera:
             _give_back(held)
             raise CameraLost(_failed(error)) from None
         frame = Frame(luma, _seen_s(told), small, _exposure(told))
-        return Lent(frame, lambda: _give_back(held))
+        return LentFrame(frame, lambda: _give_back(held))
 
     def _luma(self, request: Any, name: str, held: ExitStack) -> Luma:
         """The Y plane of one stream: its rows come first, each padded to the stride."""

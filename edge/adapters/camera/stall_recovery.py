@@ -26,14 +26,14 @@ REOPEN_S = 2.0
 """Between two tries to open a camera that is gone."""
 
 
-class Lent(NamedTuple):
+class LentFrame(NamedTuple):
     """A frame whose memory may be the driver's."""
 
     frame: Frame
     back: Callable[[], None]  # gives that memory back; never raises
 
 
-class Driver(Protocol):
+class CameraDriver(Protocol):
     """A camera by its library. Only one thread calls it at a time; its calls may take a while."""
 
     def open(self) -> None:
@@ -42,19 +42,19 @@ class Driver(Protocol):
     def restart(self) -> None:
         """Stop and start what is open. Raises CameraLost."""
 
-    def take(self) -> Lent | None:
+    def take(self) -> LentFrame | None:
         """The next frame; None: none came within TAKE_S. Raises CameraLost: it is gone."""
 
     def close(self) -> None:
         """Give the device back. Never raises."""
 
 
-class Newest:
+class StallRecovery:
     """The port Camera. Memory of a frame is the driver's until the next one is taken."""
 
     def __init__(
         self,
-        driver: Driver,
+        driver: CameraDriver,
         monotonic_s: Callable[[], float] = time.monotonic,
         threaded: bool = True,
     ) -> None:
@@ -62,8 +62,8 @@ class Newest:
         self._driver = driver
         self._monotonic_s = monotonic_s
         self._lock = threading.Condition()
-        self._waiting: Lent | None = None
-        self._lent: Lent | None = None
+        self._waiting: LentFrame | None = None
+        self._lent: LentFrame | None = None
         self._ended = threading.Event()
         self._why = ""
         self._broken: Exception | None = None
@@ -127,7 +127,7 @@ class Newest:
             self._give_back()
         return 0.0
 
-    def _put(self, lent: Lent) -> None:
+    def _put(self, lent: LentFrame) -> None:
         with self._lock:
             if self._waiting is not None:
                 self.dropped += 1

@@ -15,10 +15,10 @@ import numpy as np
 from linuxpy.video import device as v4l2
 
 from edge.adapters.camera.pictures import PictureError, from_jpeg
-from edge.adapters.camera.stall_recovery import TAKE_S, Lent, thinned
+from edge.adapters.camera.stall_recovery import TAKE_S, LentFrame, thinned
 from edge.parts import CameraLost
 from edge.sight.frame import Exposure, Frame, Luma
-from edge.wire.unit import Camera
+from edge.wire.unit import CameraConfig
 
 logging.getLogger("linuxpy").setLevel(logging.WARNING)  # it tells of every buffer
 
@@ -45,13 +45,13 @@ GAIN_OF_RANGE = 16.0  # what the gain of a USB camera, which has no unit, is tak
 class Webcam:
     """A Driver (`newest.py`)."""
 
-    def __init__(self, camera: Camera) -> None:
+    def __init__(self, camera: CameraConfig) -> None:
         """`camera.source`: a device file."""
         self._camera = camera
         self._device: Any = None
         self._capture: Any = None
         self._format: Any = None
-        self._exposing: Exposing | None = None
+        self._exposing: ExposureControl | None = None
 
     def open(self) -> None:
         """Open, choose a format and start."""
@@ -61,7 +61,7 @@ class Webcam:
             self._device.open()
             self._capture = v4l2.VideoCapture(self._device, size=BUFFERS)
             self._choose()
-            self._exposing = Exposing.of(self._device, self._camera)
+            self._exposing = ExposureControl.of(self._device, self._camera)
             self._capture.open()
         except Exception as error:  # linuxpy's, the kernel's, and what a foreign device answers
             self.close()
@@ -78,7 +78,7 @@ class Webcam:
         except Exception as error:  # as above
             raise CameraLost(_failed(error)) from None
 
-    def take(self) -> Lent | None:
+    def take(self) -> LentFrame | None:
         """The newest frame that is there, or the next; a torn one is passed over."""
         try:
             if not _ready(self._device, TAKE_S):
@@ -96,7 +96,7 @@ class Webcam:
         small = thinned(luma, self._camera.small_width)
         seen_s = _seen_s(taken.timestamp)
         exposure = self._exposing.follow(float(small.mean()), seen_s) if self._exposing else None
-        return Lent(Frame(luma, seen_s, small, exposure), lambda: None)
+        return LentFrame(Frame(luma, seen_s, small, exposure), lambda: None)
 
     def close(self) -> None:
         """Give the camera back."""
@@ -146,10 +146,10 @@ class Webcam:
         return rows[:, first : shape.width * every : every]
 
 
-class Exposing:
+class ExposureControl:
     """Steers shutter and gain of a camera that lets itself be steered."""
 
-    def __init__(self, shutter: Any, gain: Any, camera: Camera) -> None:
+    def __init__(self, shutter: Any, gain: Any, camera: CameraConfig) -> None:
         """`shutter`, `gain`: linuxpy's controls; a camera may have no gain."""
         self._shutter, self._gain = shutter, gain
         self._longest = max(shutter.minimum, camera.shutter_us_max // _UNIT_US)
@@ -159,7 +159,7 @@ class Exposing:
         self._set()
 
     @classmethod
-    def of(cls, device: Any, camera: Camera) -> "Exposing | None":
+    def of(cls, device: Any, camera: CameraConfig) -> "ExposureControl | None":
         """None: the camera exposes as it likes; its shutter is then kept within one frame."""
         controls = device.controls
         try:

@@ -22,11 +22,11 @@ from typing import Any
 import gpiozero
 
 from edge.adapters.door import kept_outputs
-from edge.doorway.input_levels import Inputs
-from edge.doorway.light_signals import DoorAction, Step
+from edge.doorway.door_signals import DoorAction, LightStep
+from edge.doorway.input_levels import InputLevels
 from edge.parts import DoorLost
 from edge.wire.door_inputs import INPUTS, Input
-from edge.wire.unit import UNLOCK_MS_MAX, Pins
+from edge.wire.unit import UNLOCK_MS_MAX, DoorPins
 
 log = logging.getLogger("menshen")
 
@@ -38,7 +38,7 @@ BOUNCE_S = 0.02
 """A level must hold this long to count: contacts bounce for a few milliseconds, and a turnstile
 holds its contact while the arms move, for a tenth of a second and more."""
 
-_REST = Step(0, False, False, False)
+_REST = LightStep(0, False, False, False)
 
 
 class GpioDoor:
@@ -46,7 +46,7 @@ class GpioDoor:
 
     def __init__(
         self,
-        pins: Pins,
+        pins: DoorPins,
         pin_factory: Any = None,
         sys: Path = kept_outputs.SYS,
     ) -> None:
@@ -65,8 +65,8 @@ class GpioDoor:
             self._illuminator = (
                 None if pins.illuminator is None else self._output("illuminator", pins.illuminator)
             )
-            self._turns_in = Turns(self._input("turn", pins.turn))
-            self._turns_out = Turns(self._input("turn_out", pins.turn_out))
+            self._turns_in = TurnCounter(self._input("turn", pins.turn))
+            self._turns_out = TurnCounter(self._input("turn_out", pins.turn_out))
             wired = [(name, getattr(pins, name)) for name, row in INPUTS.items() if not row.turns]
             self._levels = {name: self._level(name, pin) for name, pin in wired if pin is not None}
         except DoorLost:
@@ -92,7 +92,7 @@ class GpioDoor:
             self._action, self._action_start_s = action, time.monotonic()
             self._changed.notify()
 
-    def resting(self) -> bool:
+    def settle(self) -> bool:
         """Whether the relay has been off for REST_S: the one-shot wants a low before each edge.
 
         Raises DoorLost while a pin cannot be set, so the loop learns it before it counts.
@@ -113,15 +113,15 @@ class GpioDoor:
                 self._lost = _pin_lost(error)
                 raise DoorLost(self._lost) from None
 
-    def turned(self) -> tuple[int, int]:
+    def take_turns(self) -> tuple[int, int]:
         """Turns in and out since the last call."""
-        return self._turns_in.taken(), self._turns_out.taken()
+        return self._turns_in.take(), self._turns_out.take()
 
-    def inputs(self) -> Inputs:
+    def read_inputs(self) -> InputLevels:
         """What the door says now. Raises DoorLost."""
         now_s = time.monotonic()
         try:
-            return Inputs({name: level.told(now_s) for name, level in self._levels.items()})
+            return InputLevels({name: level.take(now_s) for name, level in self._levels.items()})
         except Exception as error:  # each backend has classes of its own (lgpio.error)
             raise DoorLost(
                 f"a pin of this door cannot be read any more ({_first_line(error)})"
@@ -220,8 +220,8 @@ class GpioDoor:
         self._inputs.append(device)
         return device
 
-    def _level(self, name: Input, pin: int) -> "Level":
-        return Level(self._input(name, pin), INPUTS[name].rests_closed)
+    def _level(self, name: Input, pin: int) -> "InputPin":
+        return InputPin(self._input(name, pin), INPUTS[name].rests_closed)
 
     def _made(self, use: str, pin: int, make: Callable[[], Any]) -> Any:
         try:
@@ -244,7 +244,7 @@ class GpioDoor:
         self._inputs.clear()
 
 
-class Lamp:
+class IlluminatorPin:
     """The illuminator alone, where a controller drives the door."""
 
     def __init__(self, pin: int, pin_factory: Any = None) -> None:
@@ -271,7 +271,7 @@ class Lamp:
         _quietly(self._pin.close)
 
 
-class Turns:
+class TurnCounter:
     """Counts what one contact does, from gpiozero's thread, until it is asked."""
 
     def __init__(self, device: Any) -> None:
@@ -281,7 +281,7 @@ class Turns:
         if device is not None:
             device.when_activated = self._one_more
 
-    def taken(self) -> int:
+    def take(self) -> int:
         """How many since the last call."""
         with self._lock:
             count, self._count = self._count, 0
@@ -292,7 +292,7 @@ class Turns:
             self._count += 1
 
 
-class Level:
+class InputPin:
     """What one contact says, debounced, from gpiozero's thread and by looking, until it is asked.
 
     The kernel tells edges that held for BOUNCE_S. Looking finds what no edge told of: a level that
@@ -315,7 +315,7 @@ class Level:
         device.when_activated = lambda: self._edge(not yes_is_high)
         device.when_deactivated = lambda: self._edge(yes_is_high)
 
-    def told(self, now_s: float) -> bool:
+    def take(self, now_s: float) -> bool:
         """Whether it says yes, or has said it since the last call.
 
         `now_s`: monotonic seconds. Raises what the device raises.
@@ -346,7 +346,7 @@ class Level:
 _NEVER_S = float("inf")
 
 
-def _step_at(action: DoorAction | None, start_s: float, now_s: float) -> tuple[Step, float]:
+def _step_at(action: DoorAction | None, start_s: float, now_s: float) -> tuple[LightStep, float]:
     """The step that holds at `now_s`, and when the next one starts."""
     if action is None:
         return _REST, _NEVER_S
@@ -390,7 +390,7 @@ def _refuse_kept(factory: Any, sys: Path) -> None:
     """Only of the kernel's own pins: other pins of gpiozero's are none that a kernel keeps."""
     if type(factory).__module__ != "gpiozero.pins.lgpio":
         return
-    kept = kept_outputs.kept(factory.chip, sys)
+    kept = kept_outputs.are_kept(factory.chip, sys)
     if kept:
         raise DoorLost(
             "this kernel leaves the relay on when the program dies in mid-pulse "

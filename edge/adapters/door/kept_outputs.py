@@ -13,7 +13,7 @@ SYS = Path("/sys")
 CURE = "add the line dtparam=strict_gpiod to /boot/firmware/config.txt and start the unit anew"
 
 
-def kept(chip: int, sys: Path = SYS) -> bool | None:
+def are_kept(chip: int, sys: Path = SYS) -> bool | None:
     """Whether outputs of `gpiochip<chip>` outlive their program; None: this kernel does not say."""
     device = (sys / f"bus/gpio/devices/gpiochip{chip}").resolve()
     driver = (device.parent / "driver").resolve().name  # pinctrl-bcm2835; pinctrl-rp1 on a Pi 5

@@ -15,13 +15,13 @@ from typing import Any
 
 from edge.adapters import serial_port
 from edge.adapters.door import osdp_panel
-from edge.adapters.door.gpio_door import REST_S, Lamp
+from edge.adapters.door.gpio_door import REST_S, IlluminatorPin
 from edge.adapters.door.osdp_panel import LOCAL, OUTPUTS, Command, Panel
-from edge.doorway.input_levels import Inputs
-from edge.doorway.light_signals import DoorAction
+from edge.doorway.door_signals import DoorAction
+from edge.doorway.input_levels import InputLevels
 from edge.parts import DoorLost
 from edge.wire.door_inputs import INPUTS, LATCHED_PLACE, REPORT_LEN, Input
-from edge.wire.unit import UNLOCK_MS_MAX, Controlled
+from edge.wire.unit import UNLOCK_MS_MAX, ControllerDoor
 
 log = logging.getLogger("menshen")
 
@@ -61,7 +61,7 @@ class OsdpDoor:
     Whether the controller answers, and has this key, each call tells.
     """
 
-    def __init__(self, door: Controlled, key: bytes, pin_factory: Any = None) -> None:
+    def __init__(self, door: ControllerDoor, key: bytes, pin_factory: Any = None) -> None:
         """`key`: 16 bytes, the pair's own; `pin_factory`: gpiozero's, for the illuminator."""
         self._wired = door.wired
         self._lock = threading.Lock()
@@ -82,12 +82,14 @@ class OsdpDoor:
         self._queries: list[int] = []
         self._pulse: Command | None = None  # what was sent for `_asked`
         self._judged = False  # the next report of the outputs says what came of it
-        self._lamp = None if door.illuminator is None else Lamp(door.illuminator, pin_factory)
+        self._lamp = (
+            None if door.illuminator is None else IlluminatorPin(door.illuminator, pin_factory)
+        )
         try:
             self._panel = Panel(door, key, self._told, self._done)
         except serial_port.FAILURES as error:
             self._dark()
-            raise DoorLost(serial_port.trouble(door.port, "the controller", error)) from None
+            raise DoorLost(serial_port.error_sentence(door.port, "the controller", error)) from None
         self._wrong = self._panel.wrong
         self._settled = threading.Event()
         self._wakes: int | None
@@ -109,7 +111,7 @@ class OsdpDoor:
             self._score = [(now_s + at_ms / 1000, command) for at_ms, command in score(action)]
         self._wake()
 
-    def resting(self) -> bool:
+    def settle(self) -> bool:
         """Whether the relay has been off for REST_S, as the controller tells.
 
         Raises DoorLost while it does not answer, is latched, or has just refused a pulse.
@@ -125,14 +127,14 @@ class OsdpDoor:
         if self._lamp is not None:
             self._lamp.light(on)
 
-    def turned(self) -> tuple[int, int]:
+    def take_turns(self) -> tuple[int, int]:
         """Turns in and out since the last call."""
         with self._lock:
             turns_in, turns_out = self._turns
             self._turns = [0, 0]
             return turns_in, turns_out
 
-    def inputs(self) -> Inputs:
+    def read_inputs(self) -> InputLevels:
         """What the controller told last. Raises DoorLost."""
         with self._lock:
             self._check()
@@ -145,7 +147,7 @@ class OsdpDoor:
         }
         if "tamper" in levels:  # OSDP has a report of its own for it as well
             levels["tamper"] = levels["tamper"] or self._tampered
-        return Inputs(levels, latched=bool(report[LATCHED_PLACE]))
+        return InputLevels(levels, latched=bool(report[LATCHED_PLACE]))
 
     def close(self) -> None:
         """Everything at rest, as far as the controller hears it; it rests without us too."""

@@ -26,7 +26,7 @@ from typing import Any
 import osdp
 
 from edge.adapters import serial_port
-from edge.wire.unit import Controlled
+from edge.wire.unit import ControllerDoor
 
 LINK_S = 1.2
 """A command that is not answered for this long is lost, and with it the link. libosdp sends one
@@ -133,7 +133,7 @@ class Panel:
 
     def __init__(
         self,
-        door: Controlled,
+        door: ControllerDoor,
         key: bytes,
         told: Callable[[int, bytes], None],
         done: Callable[[Command], None],
@@ -146,7 +146,7 @@ class Panel:
         self._door = door
         self._told = told
         self._done = done
-        self._line = _Line(door)
+        self._line = _PanelLine(door)
         self._line.open()
         ctypes.CDLL(None).srand(secrets.randbits(32))
         info = osdp.PDInfo(
@@ -259,7 +259,7 @@ class Panel:
     def _why(self) -> str:
         door = self._door
         if self._line.gone is not None:
-            return serial_port.trouble(door.port, "the controller", self._line.gone)
+            return serial_port.error_sentence(door.port, "the controller", self._line.gone)
         if self._refusals:
             return (
                 f"the controller at {door.port} has another key than this unit: it refuses the "
@@ -292,10 +292,10 @@ class Panel:
         return 0
 
 
-class _Line(osdp.Channel):  # type: ignore[misc]  # libosdp has no types
+class _PanelLine(osdp.Channel):  # type: ignore[misc]  # libosdp has no types
     """The port as libosdp reads and writes it; it never raises, for libosdp could not bear it."""
 
-    def __init__(self, door: Controlled) -> None:
+    def __init__(self, door: ControllerDoor) -> None:
         super().__init__()
         self._name, self._baud = door.port, door.baud
         self._port: serial_port.Port | None = None
@@ -309,7 +309,7 @@ class _Line(osdp.Channel):  # type: ignore[misc]  # libosdp has no types
 
     def open(self) -> None:
         """Raises one of serialport.FAILURES."""
-        self._port = serial_port.opened(self._name, self._baud)
+        self._port = serial_port.open_port(self._name, self._baud)
         self.gone = None
 
     def reopen(self) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 
 from edge import files
-from edge.clock.time_interval import Kept, Relation
+from edge.clock.time_interval import Relation, StoredClock
 from edge.wire.decode import DecodeError, decode_json
 from edge.wire.trust import Seconds
 
@@ -59,16 +59,16 @@ class Slots:
             if slot is None and path.exists()
         ]
 
-    def load(self) -> Kept:
+    def load(self) -> StoredClock:
         """The newest whole slot, as it was at the start; nothing known where there is none."""
         slot = self._newest
         if slot is None:
-            return Kept()
+            return StoredClock()
         said = slot.relation
         relation = Relation(**msgspec.structs.asdict(said)) if said else None
-        return Kept(slot.floor_s, slot.powered_s, relation)
+        return StoredClock(slot.floor_s, slot.powered_s, relation)
 
-    def save(self, kept: Kept) -> None:
+    def save(self, kept: StoredClock) -> None:
         """Durable when this returns. Raises SlotsLost; the newer slot stays what it was."""
         relation = _Relation(**asdict(kept.relation)) if kept.relation else None
         slot = _Slot(self._number + 1, kept.floor_s, kept.powered_s, relation)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from edge.parts import StoreLost
-from edge.report.tally import Cell, Closed
+from edge.report.tally import ClosedCell, OpenCell
 from edge.wire import report
 from edge.wire.report import Category
 
@@ -34,7 +34,7 @@ CREATE TABLE closed_cell (
 """
 
 
-class DiskStore:
+class DiskCountStore:
     """The store of one unit in `folder`. Raises StoreLost, here and in every method."""
 
     def __init__(self, folder: Path, unit: str, rng: random.Random) -> None:
@@ -58,15 +58,15 @@ class DiskStore:
             self._db.close()
             raise
 
-    def cells(self) -> dict[Category, Cell]:
+    def cells(self) -> dict[Category, OpenCell]:
         """The open cells."""
         with self._told():
             rows = self._db.execute(
                 "SELECT category, from_s, count, distinct_codes, threshold FROM open_cell"
             ).fetchall()
-        return {row[0]: Cell(*row) for row in rows}
+        return {row[0]: OpenCell(*row) for row in rows}
 
-    def begin(self, cells: list[Cell]) -> None:
+    def begin(self, cells: list[OpenCell]) -> None:
         """Open the cells that are not there yet."""
         with self._told(), self._durable():
             known = self.cells()
@@ -79,13 +79,13 @@ class DiskStore:
         with self._told(), self._durable():
             self._db.execute("UPDATE unit SET probed = probed + 1")
 
-    def count(self, cell: Cell) -> None:
+    def count(self, cell: OpenCell) -> None:
         """One decision more, durable when this returns."""
         with self._told(), self._durable():
             self._put(cell)
             self._db.execute("UPDATE unit SET decided = decided + 1")
 
-    def close_cells(self, closed: list[Closed]) -> None:
+    def close_cells(self, closed: list[ClosedCell]) -> None:
         """Number the cells and open the next ones, all or none."""
         with self._told(), self._durable():
             for each in closed:
@@ -115,7 +115,7 @@ class DiskStore:
             for number, category, from_s, until_s, count in rows
         ]
 
-    def acknowledged(self, ack: report.Ack) -> bool:
+    def acknowledge(self, ack: report.Ack) -> bool:
         """Forget cells `ack.first` to `ack.last`, if the last one is the one that was stored."""
         if ack.installation != self.installation or ack.first > ack.last:
             return False
@@ -146,7 +146,7 @@ class DiskStore:
         oldest = next(iter(self.unacknowledged(1)), None)
         return number < (oldest.number if oldest else int(row[0]))
 
-    def _put(self, cell: Cell) -> None:
+    def _put(self, cell: OpenCell) -> None:
         self._db.execute(
             "INSERT OR REPLACE INTO open_cell VALUES (?, ?, ?, ?, ?)",
             (cell.category, cell.from_s, cell.count, cell.distinct, cell.threshold),

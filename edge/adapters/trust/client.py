@@ -12,7 +12,7 @@ from tuf.api import exceptions as wrong
 from tuf.api.metadata import TargetFile, Targets
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
-from edge.adapters.trust.sources import Source
+from edge.adapters.trust.sources import DocumentSource
 from edge.judge.trust_documents import Bundle
 from edge.wire import repository, trust
 from edge.wire.repository import FILE_LEN_MAX, LISTS_MAX, TOTAL_LEN_MAX
@@ -30,11 +30,11 @@ CONFIG = UpdaterConfig(
 )
 
 
-class Older(TrustError):
+class OlderDocuments(TrustError):
     """A repository that is older than what the unit has, and changes nothing."""
 
 
-class Incomplete(TrustError):
+class IncompleteDocuments(TrustError):
     """A repository that lacks a file which this unit needs."""
 
 
@@ -42,9 +42,9 @@ def failure(name: str, error: Exception) -> TrustError:
     """What `error`, met while the source `name` was read, is for people: one sentence."""
     sentence = f"{name}: {why(error)}"
     if isinstance(error, wrong.BadVersionNumberError):
-        return Older(sentence)
+        return OlderDocuments(sentence)
     if isinstance(error, wrong.DownloadHTTPError):
-        return Incomplete(sentence)
+        return IncompleteDocuments(sentence)
     return TrustError(sentence)
 
 
@@ -89,7 +89,7 @@ class Client(Updater):
     notices if either has no effect any more.
     """
 
-    def __init__(self, passing: Path, root: bytes, source: Source, earliest_s: int) -> None:
+    def __init__(self, passing: Path, root: bytes, source: DocumentSource, earliest_s: int) -> None:
         folders = str(passing / "metadata"), str(passing / "targets")
         super().__init__(
             folders[0],
@@ -180,7 +180,7 @@ class Client(Updater):
 class _Fetcher(FetcherInterface):
     """Files by their names; what is not there is an HTTP 404 to python-tuf."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: DocumentSource) -> None:
         self._source = source
 
     def _fetch(self, url: str) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 import logging
 
-from edge.adapters.trust.sources import Source
+from edge.adapters.trust.sources import DocumentSource
 
 log = logging.getLogger("menshen")
 
@@ -10,10 +10,10 @@ LOOK_S = 2.0  # how often the ways in are looked at
 RETRY_S = 60.0  # what failed is tried again, unless it has changed before
 
 
-class Watched:
+class SourceSchedule:
     """One source, and what became of what it last had."""
 
-    def __init__(self, source: Source, spoken: bool = False) -> None:
+    def __init__(self, source: DocumentSource, spoken: bool = False) -> None:
         """`spoken`: somebody stands beside it who wants to know that it is old."""
         self.source, self.spoken = source, spoken
         self.seen: object = None
@@ -21,7 +21,7 @@ class Watched:
         self._again_s = 0.0
         self._said = ""
 
-    def due(self, now_s: float) -> bool:
+    def take_due(self, now_s: float) -> bool:
         """Whether there is something new that has stood still since the last look."""
         mark, before = self.source.mark(), self.seen
         self.seen = mark
@@ -31,11 +31,11 @@ class Watched:
             return False
         return mark != self._done or now_s >= self._again_s
 
-    def settled(self) -> None:
+    def note_done(self) -> None:
         """Dealt with until it changes."""
         self._done, self._again_s, self._said = self.seen, float("inf"), ""
 
-    def failed(self, now_s: float, sentence: str) -> None:
+    def note_failure(self, now_s: float, sentence: str) -> None:
         """To be tried again; the same sentence is said once."""
         self._done, self._again_s = self.seen, now_s + RETRY_S
         if sentence and sentence != self._said:

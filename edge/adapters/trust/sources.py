@@ -22,7 +22,7 @@ INBOX_LEN_MAX = 32 * 1024 * 1024  # bytes held from the broker until they are a 
 AGAIN_S, AGAIN_S_MAX = 60.0, 3600.0  # between two times that the broker is asked for everything
 
 
-class Source(Protocol):
+class DocumentSource(Protocol):
     """A way in: files of a repository that nobody has verified."""
 
     name: str  # for people
@@ -34,7 +34,7 @@ class Source(Protocol):
         """The pieces of `file`. Raises FileNotFoundError, OSError."""
 
 
-class Folder:
+class TrustFolder:
     """A repository in a folder: the card's, or a stick's."""
 
     def __init__(self, path: Path, name: str) -> None:
@@ -61,7 +61,7 @@ class Folder:
         return _pieces(handle)
 
 
-class Inbox:
+class TrustInbox:
     """What the broker retains, as it comes in; bounded, and emptied when it was taken.
 
     `put` is called by the network's thread.
@@ -94,7 +94,7 @@ class Inbox:
                 self._len += len(data)
             self._changes += 1
 
-    def empty(self, mark: object) -> None:
+    def clear(self, mark: object) -> None:
         """All of it is in a generation now, unless more came after `mark`; changes come again."""
         with self._lock:
             if mark != self._changes:
@@ -104,7 +104,7 @@ class Inbox:
             self._full = False
             self._backoff.reset()
 
-    def incomplete(self, now_s: float) -> None:
+    def request_again(self, now_s: float) -> None:
         """Something is needed that was not needed before, or was lost on its way: ask for it.
 
         Seldomer each time: a broker that lacks it must not be asked by every unit every minute.

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from edge.adapters.trust import client, generations
-from edge.adapters.trust.client import Client, Incomplete, Older
+from edge.adapters.trust.client import Client, IncompleteDocuments, OlderDocuments
 from edge.adapters.trust.generations import Generations
-from edge.adapters.trust.schedule import LOOK_S, Watched
-from edge.adapters.trust.sources import Folder, Inbox, Source
+from edge.adapters.trust.schedule import LOOK_S, SourceSchedule
+from edge.adapters.trust.sources import DocumentSource, TrustFolder, TrustInbox
 from edge.clock.time_interval import Now
 from edge.judge.trust_documents import Bundle
 from edge.wire import repository
@@ -47,17 +47,19 @@ class TufTrust(Generic[T]):
         `accept` understands a bundle or raises TrustError; `now` is called by this object's own
         thread: only `earliest` of it says what has expired.
         """
-        self.inbox = Inbox()
+        self.inbox = TrustInbox()
         self._site, self._accept, self._now = site, accept, now
         self._root = _root(card)
         self._kept = Generations(state / "trust")
         self._new: deque[T] = deque(maxlen=1)
-        first = Folder(card, f"the card {card}")
+        first = TrustFolder(card, f"the card {card}")
         self._current: Path | None = None
         self._bundle = self._begin(first)
-        self._watched = [Watched(first), Watched(self.inbox)]
+        self._watched = [SourceSchedule(first), SourceSchedule(self.inbox)]
         if stick is not None:
-            self._watched.append(Watched(Folder(stick, f"the stick {stick}"), spoken=True))
+            self._watched.append(
+                SourceSchedule(TrustFolder(stick, f"the stick {stick}"), spoken=True)
+            )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="trust", daemon=True)
 
@@ -77,7 +79,7 @@ class TufTrust(Generic[T]):
         if self._thread.is_alive():
             self._thread.join(timeout=1)
 
-    def refresh(self, source: Source) -> bool:
+    def refresh(self, source: DocumentSource) -> bool:
         """Take what `source` has that is newer; whether it had something.
 
         Raises TrustError with one sentence; then all is as it was.
@@ -108,7 +110,7 @@ class TufTrust(Generic[T]):
         self._bundle = bundle
         self._new.append(understood)
 
-    def _begin(self, card: Folder) -> Bundle:
+    def _begin(self, card: TrustFolder) -> Bundle:
         """The last good generation, or the first from the card."""
         for generation in self._kept.newest_first():
             try:
@@ -141,24 +143,24 @@ class TufTrust(Generic[T]):
     def _watch(self) -> None:
         while not self._stop.wait(LOOK_S):
             for watched in self._watched:
-                if watched.due(time.monotonic()):
+                if watched.take_due(time.monotonic()):
                     self._try(watched)
 
-    def _try(self, watched: "Watched") -> None:
+    def _try(self, watched: "SourceSchedule") -> None:
         source, mark = watched.source, watched.seen
         try:
             taken = self.refresh(source)
         except TrustError as error:
-            told = watched.spoken or not isinstance(error, Older)
-            watched.failed(
+            told = watched.spoken or not isinstance(error, OlderDocuments)
+            watched.note_failure(
                 time.monotonic(), f"{error}; what this unit believes stays as it is" * told
             )
-            if source is self.inbox and isinstance(error, Incomplete):
-                self.inbox.incomplete(time.monotonic())
+            if source is self.inbox and isinstance(error, IncompleteDocuments):
+                self.inbox.request_again(time.monotonic())
             return
-        watched.settled()
+        watched.note_done()
         if source is self.inbox:
-            self.inbox.empty(mark)
+            self.inbox.clear(mark)
         if taken:
             log.info("%s: took version %d of what to believe", source.name, self._bundle.version)
         elif watched.spoken:
@@ -177,7 +179,7 @@ def load(card: Path, state: Path, site: str, accept: Callable[[Bundle], T]) -> T
     try:
         with tempfile.TemporaryDirectory() as passing:
             generations.copy(None, Path(passing))
-            source = Folder(card, f"the card {card}")
+            source = TrustFolder(card, f"the card {card}")
             return accept(Client(Path(passing), root, source, 0).bundle(site, 0.0))
     except Exception as error:
         raise TrustError(f"the card {card} cannot be believed: {client.why(error)}") from None
@@ -191,12 +193,12 @@ def _load(
     """
     with tempfile.TemporaryDirectory() as passing:
         generations.copy(generation, Path(passing))
-        source = Folder(generation, f"trust generation {generation.name}")
+        source = TrustFolder(generation, f"trust generation {generation.name}")
         bundle = Client(Path(passing), root, source, 0).bundle(site, _accepted_s(generation))
         return bundle, accept(bundle)
 
 
-def _is_same(source: Source, generation: Path | None) -> bool:
+def _is_same(source: DocumentSource, generation: Path | None) -> bool:
     """Whether both have the same timestamp, and so the same of everything."""
     if generation is None:
         return False

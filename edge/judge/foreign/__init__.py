@@ -14,16 +14,16 @@ from typing import Protocol
 
 from edge.judge.verdict import Recogniser
 from edge.wire.code import PREFIX as OURS
-from edge.wire.trust import DC1, Issuer
+from edge.wire.trust import DC1, IssuerEntry
 
 log = logging.getLogger("menshen")
 
 
 @dataclass(frozen=True, slots=True)
-class Foreign:
+class ForeignIssuer:
     """An issuer whose codes are not ours, and its verified key list, not yet understood."""
 
-    issuer: Issuer
+    issuer: IssuerEntry
     keys: bytes | None  # keys/<issuer>.json; None: it has not come
 
 
@@ -33,7 +33,7 @@ class Format(Protocol):
     FORMAT: str
     PREFIX: bytes
 
-    def recogniser(self, issuers: Sequence[Foreign]) -> Recogniser:
+    def recogniser(self, issuers: Sequence[ForeignIssuer]) -> Recogniser:
         """Recognise the codes of `issuers`, all of this format.
 
         Who is not understood among them is left out with one line in the log.
@@ -55,7 +55,7 @@ def formats() -> dict[str, Format]:
 
 
 def recognisers(
-    issuers: Iterable[Issuer], documents: Mapping[str, bytes]
+    issuers: Iterable[IssuerEntry], documents: Mapping[str, bytes]
 ) -> tuple[Recogniser, ...]:
     """One recogniser a format that occurs among `issuers`; those of our own format are passed by.
 
@@ -63,7 +63,7 @@ def recognisers(
     is left out with one line in the log: a newer document must not stop an older unit.
     """
     known = formats()
-    wanted: dict[str, list[Foreign]] = {}
+    wanted: dict[str, list[ForeignIssuer]] = {}
     for issuer in issuers:
         if issuer.format == DC1:
             continue
@@ -77,7 +77,7 @@ def recognisers(
         keys = documents.get(f"keys/{issuer.name}.json")
         if keys is None:
             log.warning("issuer %s has no key list: none of its codes is recognised", issuer.name)
-        wanted.setdefault(issuer.format, []).append(Foreign(issuer, keys))
+        wanted.setdefault(issuer.format, []).append(ForeignIssuer(issuer, keys))
     return tuple(known[name].recogniser(these) for name, these in wanted.items())
 
 

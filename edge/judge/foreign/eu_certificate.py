@@ -14,13 +14,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from edge.judge.foreign import Foreign
-from edge.judge.verdict import Meaning, Reason, Recogniser, Statement, Unread
+from edge.judge.foreign import ForeignIssuer
+from edge.judge.verdict import Meaning, Reason, Recogniser, Statement, UnreadStatement
 from edge.wire import eu_certificate, eu_documents
 from edge.wire.code import TIME_S_MAX, Colour
-from edge.wire.eu_certificate import Certificate, Fact, Torn
-from edge.wire.eu_documents import Evidence, Row
-from edge.wire.trust import Issuer, KeyTerms, TrustError, key_terms
+from edge.wire.eu_certificate import Certificate, Fact, TornCertificate
+from edge.wire.eu_documents import EuRow, Evidence
+from edge.wire.trust import IssuerEntry, KeyTerms, TrustError, key_terms
 
 log = logging.getLogger("menshen")
 
@@ -30,11 +30,11 @@ _ALGORITHM = {"ES256": eu_certificate.ES256, "PS256": eu_certificate.PS256}
 
 
 @dataclass(frozen=True, slots=True)
-class TrustedKey:
+class EuTrustedKey:
     """A key of an issuer's list, opened."""
 
     terms: KeyTerms
-    rows: tuple[Row, ...]
+    rows: tuple[EuRow, ...]
     algorithm: int
     public: ec.EllipticCurvePublicKey | rsa.RSAPublicKey
     evidence: frozenset[Evidence]
@@ -56,14 +56,14 @@ class TrustedKey:
         return True
 
 
-def recogniser(issuers: Sequence[Foreign]) -> Recogniser:
+def recogniser(issuers: Sequence[ForeignIssuer]) -> Recogniser:
     """The certificates of `issuers`.
 
     An issuer whose terms or key list are not understood is left out with one line in the log, and
     so is a key that an issuer before it claims: none may keep the others from news.
     """
     owner: dict[tuple[str, str], str] = {}
-    found: dict[bytes, tuple[TrustedKey, ...]] = {}
+    found: dict[bytes, tuple[EuTrustedKey, ...]] = {}
     for foreign in issuers:
         try:
             terms = eu_documents.read_terms(bytes(foreign.issuer.terms), foreign.issuer.name)
@@ -89,7 +89,9 @@ def recogniser(issuers: Sequence[Foreign]) -> Recogniser:
     return _Hc1(found)
 
 
-def _opened(entry: eu_documents.Key, issuer: Issuer, rows: tuple[Row, ...]) -> TrustedKey:
+def _opened(
+    entry: eu_documents.EuKey, issuer: IssuerEntry, rows: tuple[EuRow, ...]
+) -> EuTrustedKey:
     wrong = TrustError(
         f"keys/{issuer.name}.json: the key {entry.kid} is no {entry.algorithm} key "
         "(P-256 for ES256, RSA of 2048 to 4096 bits for PS256)"
@@ -103,7 +105,7 @@ def _opened(entry: eu_documents.Key, issuer: Issuer, rows: tuple[Row, ...]) -> T
             raise wrong
     elif not isinstance(public, rsa.RSAPublicKey) or not 2048 <= public.key_size <= 4096:
         raise wrong
-    return TrustedKey(
+    return EuTrustedKey(
         key_terms(issuer, entry.from_s, entry.until_s),
         rows,
         _ALGORITHM[entry.algorithm],
@@ -117,37 +119,37 @@ class _Hc1:
 
     prefix = PREFIX
 
-    def __init__(self, keys: dict[bytes, tuple[TrustedKey, ...]]) -> None:
+    def __init__(self, keys: dict[bytes, tuple[EuTrustedKey, ...]]) -> None:
         self._keys = keys
 
-    def read(self, text: bytes) -> Statement | Unread:
+    def read(self, text: bytes) -> Statement | UnreadStatement:
         """Read one text that begins with `HC1:`. Never raises, whatever it holds."""
         try:
             certificate = eu_certificate.decode(text)
-        except Torn:
-            return Unread(Reason.MALFORMED, hashlib.sha256(text).digest())
+        except TornCertificate:
+            return UnreadStatement(Reason.MALFORMED, hashlib.sha256(text).digest())
         claimed = certificate.kid + certificate.sub.encode()
         candidates = self._keys.get(certificate.kid, ())
         if not candidates:
-            return Unread(Reason.UNKNOWN_ISSUER, claimed)
+            return UnreadStatement(Reason.UNKNOWN_ISSUER, claimed)
         for key in candidates:  # kids may collide
             if key.algorithm == certificate.algorithm and key.signed(
                 certificate.message, certificate.signature
             ):
                 return _statement(certificate, key)
-        return Unread(Reason.BAD_SIGNATURE, claimed)
+        return UnreadStatement(Reason.BAD_SIGNATURE, claimed)
 
 
-def _statement(certificate: Certificate, key: TrustedKey) -> Statement | Unread:
+def _statement(certificate: Certificate, key: EuTrustedKey) -> Statement | UnreadStatement:
     fact, iat_s, exp_s = certificate.fact, certificate.iat_s, certificate.exp_s
     if fact.evidence not in key.evidence:  # a test laboratory's key signs no vaccination
         subject = f"{key.terms.issuer}/{certificate.sub}".encode()
-        return Unread(Reason.BAD_SIGNATURE, subject)
+        return UnreadStatement(Reason.BAD_SIGNATURE, subject)
     meanings = tuple(_meaning(fact, row) for row in key.rows if _fits(fact, row))
     return Statement(key.terms, certificate.sub, iat_s, exp_s + 1, exp_s - iat_s, meanings)
 
 
-def _meaning(fact: Fact, row: Row) -> Meaning:
+def _meaning(fact: Fact, row: EuRow) -> Meaning:
     ends_s = TIME_S_MAX if row.ends is None else fact.at_s + row.ends.seconds
     return Meaning(
         Colour[row.colour.upper()],
@@ -156,7 +158,7 @@ def _meaning(fact: Fact, row: Row) -> Meaning:
     )
 
 
-def _fits(fact: Fact, row: Row) -> bool:
+def _fits(fact: Fact, row: EuRow) -> bool:
     if fact.evidence != row.evidence or fact.disease not in row.diseases:
         return False
     if fact.evidence == "vaccination":

@@ -14,8 +14,8 @@ import zxingcpp
 from pyzbar import pyzbar
 
 from edge.adapters.camera.decoder_supervisor import BUDGET_S
-from edge.sight import cascade, gate, live
-from edge.sight.camera_health import View
+from edge.sight import cascade, change_gate, live_reading
+from edge.sight.camera_health import ViewHealth
 from edge.sight.frame_pacing import FramePacing
 from tests.scenes import Luma
 
@@ -80,14 +80,14 @@ class Sight:
     def __init__(self, gated: bool) -> None:
         self._gated = gated
         self._pacing = FramePacing()
-        self._view = View()
-        self._live = live.Live("both", BUDGET_S / SLOWER, clock=time.thread_time)
+        self._view = ViewHealth()
+        self._live = live_reading.Live("both", BUDGET_S / SLOWER, clock=time.thread_time)
         self._last: list[bytes] = []
         self.suspected = False  # whether the frame looked at last seemed to hold a symbol
 
     def look(self, luma: Luma, small: Luma | None, seen_s: float) -> list[bytes]:
-        small = gate.small_of(luma) if small is None else small
-        self._view.saw(small, None, seen_s)
+        small = change_gate.small_of(luma) if small is None else small
+        self._view.take_frame(small, None, seen_s)
         if self._pacing.take(small, seen_s) or not self._gated:
             self._pacing.note_decoding()
             found = self._live.look(luma, seen_s)

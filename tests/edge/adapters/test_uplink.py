@@ -46,7 +46,7 @@ def test_birth_reports_and_will(campus: Campus) -> None:
     line = uplink(campus, session=7)
     wait(line.connected)
     assert report.decode_state(centre.next().payload).online
-    line.send("counts", report.encode(report.Counts(installation="0" * 16, cells=[])))
+    line.send("counts", report.encode(report.CountsReport(installation="0" * 16, cells=[])))
     assert len(centre.next().payload) == report.COUNTS_LEN
     line.close()
     gone = report.decode_state(centre.next().payload)
@@ -63,7 +63,7 @@ def test_acknowledgements_come_down(campus: Campus) -> None:
     time.sleep(0.3)  # the unit's subscription is under way
     centre.publish("menshen/1/campus/north/ack", b"signed")
     found: list[tuple[str, bytes]] = []
-    wait(lambda: found.extend(line.received()) or found)
+    wait(lambda: found.extend(line.take_received()) or found)
     assert found == [("ack", b"signed")]
     line.close()
     centre.stop()

@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge import BUILT_S
-from edge.clock.issuer_floors import Floors
+from edge.clock.issuer_floors import IssuerFloors
 from edge.clock.time_interval import (
     DRIFT_PPM,
     NEVER_S,
     RTC_READ_S,
     SETTLED_S,
     Interval,
-    Kept,
     Now,
     Reckoning,
     Relation,
     RtcReading,
-    Span,
+    StoredClock,
     Sync,
+    TimeSpan,
 )
 from tests import ROOT
 
@@ -40,7 +40,7 @@ class Unit:
     true_s: float = BUILT_S + 90 * DAY_S
     rtc: str = "none"  # or "alive", "dead": a dead one begins anew with the power
     rtc_count: float = 0.0
-    kept: Kept = field(default_factory=Kept)
+    kept: StoredClock = field(default_factory=StoredClock)
 
     def __post_init__(self) -> None:
         self.rtc_rate = 1 + self.rng.uniform(-PPM, PPM) * 1e-6
@@ -83,11 +83,11 @@ class Unit:
         self.check()
 
     def looks(self) -> None:
-        self.clock.seen(self.reading())
+        self.clock.take_rtc(self.reading())
         self.check()
 
     def saves(self) -> None:
-        self.kept = self.clock.kept(self.monotonic_s)
+        self.kept = self.clock.to_store(self.monotonic_s)
         assert self.kept.floor_s <= self.true_s
 
     def syncs(self, trip_s: float, error_s: float) -> None:
@@ -97,7 +97,7 @@ class Unit:
         said_s = self.rng.uniform(asked_true_s, self.true_s) + self.rng.uniform(-error_s, error_s)
         trip_s = self.monotonic_s - asked_s
         sync = Sync(said_s + trip_s / 2, error_s + 0.001 + trip_s / 2, self.monotonic_s)
-        assert self.clock.synced(sync, self.reading()) is None  # nothing was wrong before
+        assert self.clock.take_sync(sync, self.reading()) is None  # nothing was wrong before
         assert self.clock.at(self.monotonic_s).source == "sync"
         self.check(synced=True)
 
@@ -151,7 +151,7 @@ def related(seed: int = 1) -> Unit:
 
 
 def test_a_new_unit_knows_the_builds_date_and_no_end() -> None:
-    new = Reckoning(Kept(), None, 20.0, PPM)
+    new = Reckoning(StoredClock(), None, 20.0, PPM)
     assert new.at(20.0) == Interval(BUILT_S, NEVER_S, "build")
     assert new.at(120.0).earliest_s == BUILT_S + 99  # and what has passed, less the drift
     assert new.at(120.0).latest_s == NEVER_S
@@ -223,7 +223,7 @@ def test_a_dead_battery_does_not_pass_for_a_living_one_after_short_lives() -> No
 
 def test_an_rtc_behind_the_floor_is_broken() -> None:
     relation = Relation(1000, 1000 * (BUILT_S + 5000), 600, 1000)
-    clock = Reckoning(Kept(BUILT_S + 9000, 0, relation), RtcReading(2000, 20.0), 20.0, PPM)
+    clock = Reckoning(StoredClock(BUILT_S + 9000, 0, relation), RtcReading(2000, 20.0), 20.0, PPM)
     assert clock.rtc == "broken"
     assert clock.at(20.0) == Interval(BUILT_S + 9000, NEVER_S, "floor")
     assert "contradicts" in (clock.told or "")
@@ -234,7 +234,7 @@ def test_an_rtc_that_jumps_is_not_believed_until_the_next_sync(jump_s: int) -> N
     jumped = related()
     jumped.looks()
     jumped.rtc_count += jump_s
-    told = jumped.clock.seen(jumped.reading())
+    told = jumped.clock.take_rtc(jumped.reading())
     assert "not believed until the next sync" in (told or "")
     assert jumped.clock.rtc == "broken"
     jumped.check()
@@ -255,7 +255,7 @@ def test_a_jump_within_a_wide_interval_is_noticed_against_the_quartz() -> None:
     jumped.loses_power(900 * DAY_S)
     assert width_s(jumped) > 1500  # so wide that the RTC would not contradict it
     jumped.rtc_count += 60
-    assert "it jumped" in (jumped.clock.seen(jumped.reading()) or "")
+    assert "it jumped" in (jumped.clock.take_rtc(jumped.reading()) or "")
     jumped.check()
 
 
@@ -265,9 +265,9 @@ def test_whole_seconds_cost_a_relation_no_truth(
 ) -> None:
     """A perfect sync, a perfect RTC: what is left is the grain of its seconds and slow reading."""
     count, start_s = 10**9 + first, BUILT_S + 5000.0
-    clock = Reckoning(Kept(), None, 400.0, PPM)
-    clock.synced(Sync(start_s, 0.0, 400.0), RtcReading(int(count - late_s), 400.0))
-    relation = clock.kept(400.0).relation
+    clock = Reckoning(StoredClock(), None, 400.0, PPM)
+    clock.take_sync(Sync(start_s, 0.0, 400.0), RtcReading(int(count - late_s), 400.0))
+    relation = clock.to_store(400.0).relation
     assert relation is not None
     passed_s = 50 + then
     span = relation.span(RtcReading(int(count + passed_s - late_then_s), 450.0), 0.0)
@@ -286,7 +286,7 @@ def test_an_rtc_that_walks_away_slowly_is_noticed_too() -> None:
 
 def test_an_rtc_that_is_away_for_a_moment_is_not_broken() -> None:
     glitched = related()
-    glitched.clock.seen(None)
+    glitched.clock.take_rtc(None)
     assert glitched.clock.rtc == "none"
     glitched.looks()
     assert glitched.clock.rtc == "ok"
@@ -295,47 +295,47 @@ def test_an_rtc_that_is_away_for_a_moment_is_not_broken() -> None:
 def test_a_sync_wins_over_a_floor_that_ran_ahead() -> None:
     """However the floor came there: an RTC set ahead, a card edited, a time server that lied."""
     true_s = BUILT_S + 1000.0
-    clock = Reckoning(Kept(BUILT_S + 10**8, 0, None), None, 20.0, PPM)
-    told = clock.synced(Sync(true_s, 0.5, 30.0), None)
+    clock = Reckoning(StoredClock(BUILT_S + 10**8, 0, None), None, 20.0, PPM)
+    told = clock.take_sync(Sync(true_s, 0.5, 30.0), None)
     assert "ahead; it has been put right" in (told or "")
     assert clock.at(30.0) == Interval(BUILT_S + 999, BUILT_S + 1001, "sync")
-    assert clock.kept(30.0).floor_s == BUILT_S + 999  # lowered on the disk as well
+    assert clock.to_store(30.0).floor_s == BUILT_S + 999  # lowered on the disk as well
 
 
 def test_a_sync_from_before_the_build_is_not_believed() -> None:
-    clock = Reckoning(Kept(), None, 20.0, PPM)
-    told = clock.synced(Sync(BUILT_S - 60.0, 1.0, 30.0), None)
+    clock = Reckoning(StoredClock(), None, 20.0, PPM)
+    told = clock.take_sync(Sync(BUILT_S - 60.0, 1.0, 30.0), None)
     assert "is not believed" in (told or "")
     assert clock.at(30.0).latest_s == NEVER_S
 
 
 def test_two_syncs_that_agree_narrow_and_a_later_one_wins() -> None:
-    clock = Reckoning(Kept(), None, 20.0, PPM)
+    clock = Reckoning(StoredClock(), None, 20.0, PPM)
     start_s = BUILT_S + 5000.0
-    assert clock.synced(Sync(start_s, 0.1, 30.0), None) is None
-    assert clock.synced(Sync(start_s + 13, 6.0, 40.0), None) is None  # a slow line
+    assert clock.take_sync(Sync(start_s, 0.1, 30.0), None) is None
+    assert clock.take_sync(Sync(start_s + 13, 6.0, 40.0), None) is None  # a slow line
     assert clock.at(40.0) == Interval(BUILT_S + 5009, BUILT_S + 5011, "sync")
-    told = clock.synced(Sync(start_s + 900, 1.0, 50.0), None)
+    told = clock.take_sync(Sync(start_s + 900, 1.0, 50.0), None)
     assert "behind; it has been put right" in (told or "")
     assert clock.at(50.0) == Interval(BUILT_S + 5899, BUILT_S + 5901, "sync")
 
 
 def test_a_vouched_for_system_clock_counts_but_not_against_a_signed_time() -> None:
-    clock = Reckoning(Kept(), None, 20.0, PPM)
-    assert clock.synced(Sync(BUILT_S + 5000.0, 5.0, 30.0), None, "system") is None
+    clock = Reckoning(StoredClock(), None, 20.0, PPM)
+    assert clock.take_sync(Sync(BUILT_S + 5000.0, 5.0, 30.0), None, "system") is None
     assert clock.at(30.0) == Interval(BUILT_S + 4995, BUILT_S + 5005, "system")
-    assert clock.synced(Sync(BUILT_S + 9000.0, 1.0, 40.0), None) is not None  # it was wrong
-    told = clock.synced(Sync(BUILT_S + 5020.0, 5.0, 50.0), None, "system")
+    assert clock.take_sync(Sync(BUILT_S + 9000.0, 1.0, 40.0), None) is not None  # it was wrong
+    told = clock.take_sync(Sync(BUILT_S + 5020.0, 5.0, 50.0), None, "system")
     assert "not believed against a signed time" in (told or "")
     assert clock.at(50.0) == Interval(BUILT_S + 9008, BUILT_S + 9012, "sync")
 
 
 def test_the_next_program_of_this_boot_knows_what_a_sync_told() -> None:
     true_s = BUILT_S + 5000.0
-    clock = Reckoning(Kept(), None, 20.0, PPM)
+    clock = Reckoning(StoredClock(), None, 20.0, PPM)
     assert clock.sync is None
-    clock.synced(Sync(true_s, 0.5, 30.0), None)
-    again = Reckoning(clock.kept(40.0), None, 4030.0, PPM, clock.sync)
+    clock.take_sync(Sync(true_s, 0.5, 30.0), None)
+    again = Reckoning(clock.to_store(40.0), None, 4030.0, PPM, clock.sync)
     now = again.at(4030.0)
     assert now.source == "sync"
     assert true_s + 3998 <= now.earliest_s <= true_s + 4000 <= now.latest_s <= true_s + 4002
@@ -343,28 +343,30 @@ def test_the_next_program_of_this_boot_knows_what_a_sync_told() -> None:
 
 
 def test_a_vouched_for_system_clock_is_no_sync_to_remember() -> None:
-    clock = Reckoning(Kept(), None, 20.0, PPM)
-    clock.synced(Sync(BUILT_S + 5000.0, 5.0, 30.0), None, "system")
+    clock = Reckoning(StoredClock(), None, 20.0, PPM)
+    clock.take_sync(Sync(BUILT_S + 5000.0, 5.0, 30.0), None, "system")
     assert clock.sync is None
 
 
 def test_a_sync_of_this_boot_is_held_against_floor_and_rtc() -> None:
-    sync = Span(BUILT_S + 5000.0, BUILT_S + 5002.0, 30.0)
-    later = Reckoning(Kept(), None, 20.0, PPM, sync)  # a reading from the future: another boot's
+    sync = TimeSpan(BUILT_S + 5000.0, BUILT_S + 5002.0, 30.0)
+    later = Reckoning(
+        StoredClock(), None, 20.0, PPM, sync
+    )  # a reading from the future: another boot's
     assert later.at(20.0).latest_s == NEVER_S
-    ahead = Reckoning(Kept(BUILT_S + 10**8), None, 40.0, PPM, sync)
+    ahead = Reckoning(StoredClock(BUILT_S + 10**8), None, 40.0, PPM, sync)
     assert ahead.at(40.0) == Interval(BUILT_S + 5009, BUILT_S + 5013, "sync")
     relation = Relation(2000, 1000 * BUILT_S, 500, 2000)
-    wrong = Reckoning(Kept(0, 0, relation), RtcReading(900_000, 40.0), 40.0, PPM, sync)
+    wrong = Reckoning(StoredClock(0, 0, relation), RtcReading(900_000, 40.0), 40.0, PPM, sync)
     assert wrong.rtc == "broken"
     assert wrong.at(40.0).source == "sync"
-    before = Reckoning(Kept(), None, 40.0, PPM, Span(0.0, BUILT_S - 1.0, 30.0))
+    before = Reckoning(StoredClock(), None, 40.0, PPM, TimeSpan(0.0, BUILT_S - 1.0, 30.0))
     assert before.at(40.0) == Interval(BUILT_S, NEVER_S, "build")
 
 
 def test_powered_on_time_adds_up_over_starts() -> None:
-    first = Reckoning(Kept(), None, 20.0, PPM)
-    kept = first.kept(1020.0)
+    first = Reckoning(StoredClock(), None, 20.0, PPM)
+    kept = first.to_store(1020.0)
     assert kept.powered_s == 1000
     assert Reckoning(kept, None, 5.0, PPM).powered_s(65.0) == 1060
 
@@ -397,26 +399,26 @@ def known(at_s: int, monotonic_s: float = 0.0) -> Now:
 
 
 def test_a_code_dates_its_own_issuer_and_goes_on_with_time() -> None:
-    floors = Floors()
-    floors.raised(A, BUILT_S + 7200, UNTIL_S, dark())
+    floors = IssuerFloors()
+    floors.raise_to(A, BUILT_S + 7200, UNTIL_S, dark())
     assert floors.of(A, dark()).earliest_s == BUILT_S + 7200
     assert floors.of(A, dark(1000.0)).earliest_s == BUILT_S + 8199
     assert floors.of(B, dark(1000.0)) == dark().interval
-    floors.raised(A, BUILT_S + 60, UNTIL_S, dark())  # an older code lowers nothing
+    floors.raise_to(A, BUILT_S + 60, UNTIL_S, dark())  # an older code lowers nothing
     assert floors.of(A, dark()).earliest_s == BUILT_S + 7200
 
 
 def test_an_iat_after_latest_moves_nothing() -> None:
-    floors, now = Floors(), known(BUILT_S + 5000)
-    floors.raised(A, BUILT_S + 5002, UNTIL_S, now)
+    floors, now = IssuerFloors(), known(BUILT_S + 5000)
+    floors.raise_to(A, BUILT_S + 5002, UNTIL_S, now)
     assert floors.of(A, now) == now.interval
-    floors.raised(A, BUILT_S + 5001, UNTIL_S, now)
+    floors.raise_to(A, BUILT_S + 5001, UNTIL_S, now)
     assert floors.of(A, now) == Interval(BUILT_S + 5001, BUILT_S + 5001, "sync")
 
 
 def test_a_floor_never_passes_the_keys_window() -> None:
-    floors = Floors()
-    floors.raised(A, UNTIL_S + 90 * 86400, UNTIL_S, dark())
+    floors = IssuerFloors()
+    floors.raise_to(A, UNTIL_S + 90 * 86400, UNTIL_S, dark())
     assert floors.of(A, dark()).earliest_s == UNTIL_S
     assert floors.of(A, dark(10.0**6)).earliest_s == UNTIL_S
 
@@ -424,19 +426,19 @@ def test_a_floor_never_passes_the_keys_window() -> None:
 def test_a_key_that_signs_ninety_days_ahead_moves_nobody_else_and_one_sync_heals_it() -> None:
     """Rogue codes among honest ones, at a door that has lost the time."""
     rng = random.Random(7)
-    floors, true_s, refused, rogue_s = Floors(), BUILT_S + 3600, 0, UNTIL_S + 90 * 86400
+    floors, true_s, refused, rogue_s = IssuerFloors(), BUILT_S + 3600, 0, UNTIL_S + 90 * 86400
     for step in range(400):
         now = dark(float(step * 10))
         if rng.random() < 0.05:
-            floors.raised(B, true_s + 90 * 86400, rogue_s, now)
+            floors.raise_to(B, true_s + 90 * 86400, rogue_s, now)
         iat_s = true_s + step * 10 - 30
         refused += floors.of(A, now).earliest_s >= iat_s + 600
-        floors.raised(A, iat_s, UNTIL_S, now)
+        floors.raise_to(A, iat_s, UNTIL_S, now)
     assert refused == 0
     now = known(true_s + 4000, 4000.0)
     assert floors.of(B, dark(4000.0)).earliest_s > true_s + 80 * 86400
     assert floors.of(B, now) == now.interval  # a floor after latest is certainly wrong
-    floors.synced(now)
+    floors.note_sync(now)
     assert floors.of(B, dark(4000.0)) == dark().interval
     assert floors.of(A, dark(4000.0)).earliest_s > true_s + 3900  # what is possible stays
 
@@ -448,11 +450,11 @@ def test_a_key_that_signs_ninety_days_ahead_moves_nobody_else_and_one_sync_heals
 def test_a_floor_of_true_iats_never_passes_the_true_time(
     codes: list[tuple[bytes, int, float]], start_s: int
 ) -> None:
-    floors, passed_s = Floors(), 0.0
+    floors, passed_s = IssuerFloors(), 0.0
     for key, age_s, later_s in codes:
         passed_s += later_s
         true_s = BUILT_S + 10**7 + start_s + passed_s * (1 + DRIFT_PPM * 1e-6)
         now = dark(passed_s)
-        floors.raised(key, math.floor(true_s) - age_s, NEVER_S, now)
+        floors.raise_to(key, math.floor(true_s) - age_s, NEVER_S, now)
         for each in (A, B):
             assert BUILT_S <= floors.of(each, now).earliest_s <= true_s

@@ -17,9 +17,9 @@ from edge.adapters import system_clock
 from edge.adapters.storage import clock_slots
 from edge.clock import time_interval
 from edge.clock.time_interval import NEVER_S, Interval, Now
-from edge.clock.time_request import AGAIN_S, ANSWER_S_MAX, EVERY_S, JITTER, Asking
+from edge.clock.time_request import AGAIN_S, ANSWER_S_MAX, EVERY_S, JITTER, TimeRequester
 from edge.wire import envelope, keys, report, unit
-from server_stub.collecting.time_answers import Answerer
+from server_stub.collecting.time_answers import TimeAnswerer
 from tests import ROOT
 
 TIME_KEY = keys.private_key(b"time".ljust(32))
@@ -31,17 +31,17 @@ def now(monotonic_s: float) -> Now:
     return Now(Interval(BUILT_S, NEVER_S, "build"), monotonic_s)
 
 
-def asking(seed: int = 1) -> Asking:
-    return Asking("campus", "north-1", 7, TIME_KEY.public, random.Random(seed))
+def asking(seed: int = 1) -> TimeRequester:
+    return TimeRequester("campus", "north-1", 7, TIME_KEY.public, random.Random(seed))
 
 
-def asked(by: Asking, monotonic_s: float = 100.0) -> report.Ask:
-    message = by.message(True, now(monotonic_s))
+def asked(by: TimeRequester, monotonic_s: float = 100.0) -> report.TimeRequest:
+    message = by.take_request(True, now(monotonic_s))
     assert message is not None
-    return report.decode_ask(message)
+    return report.decode_time_request(message)
 
 
-def answer(ask: report.Ask, key: keys.PrivateKey = TIME_KEY, **more: Any) -> bytes:
+def answer(ask: report.TimeRequest, key: keys.PrivateKey = TIME_KEY, **more: Any) -> bytes:
     said = {
         "site": "campus",
         "unit": "north-1",
@@ -49,12 +49,12 @@ def answer(ask: report.Ask, key: keys.PrivateKey = TIME_KEY, **more: Any) -> byt
         "time_ms": T_S * 1000,
         "error_ms": 500,
     }
-    return report.sign_answer(report.Answer(**said | more), key)
+    return report.sign_time_answer(report.TimeAnswer(**said | more), key)
 
 
 def test_an_answer_is_worth_half_its_way_to_either_side() -> None:
     unit = asking()
-    sync = unit.answered(answer(asked(unit)), now(100.4))
+    sync = unit.take_answer(answer(asked(unit)), now(100.4))
     assert sync is not None
     assert sync.time_s == pytest.approx(T_S + 0.2)
     assert sync.error_s == pytest.approx(0.5 + 0.2 + 0.001)
@@ -70,7 +70,7 @@ def test_the_true_time_lies_within_the_sync(
     ask = asked(unit)
     true_s = T_S + ms / 1000 + trip_s  # when it arrives
     time_ms = int((true_s - trip_s * (1 - written) + off_s) * 1000)
-    sync = unit.answered(answer(ask, time_ms=time_ms), now(100.0 + trip_s))
+    sync = unit.take_answer(answer(ask, time_ms=time_ms), now(100.0 + trip_s))
     assert sync is not None
     assert abs(sync.time_s - true_s) <= sync.error_s + 1e-6
 
@@ -78,23 +78,23 @@ def test_the_true_time_lies_within_the_sync(
 def test_an_answer_counts_once() -> None:
     unit = asking()
     given_ = answer(asked(unit))
-    assert unit.answered(given_, now(100.1)) is not None
-    assert unit.answered(given_, now(100.2)) is None
+    assert unit.take_answer(given_, now(100.1)) is not None
+    assert unit.take_answer(given_, now(100.2)) is None
     asked(unit, 100.0 + 2 * EVERY_S)
-    assert unit.answered(given_, now(100.1 + 2 * EVERY_S)) is None  # nor for the next question
+    assert unit.take_answer(given_, now(100.1 + 2 * EVERY_S)) is None  # nor for the next question
 
 
 def test_an_answer_that_was_held_back_is_none() -> None:
     for seconds in (ANSWER_S_MAX + 0.01, 3600.0, 10.0**7, -1.0):
         unit = asking()
         given_ = answer(asked(unit))
-        assert unit.answered(given_, now(100.0 + seconds)) is None
+        assert unit.take_answer(given_, now(100.0 + seconds)) is None
 
 
 def test_a_unit_that_has_not_asked_takes_no_answer() -> None:
     unit = asking()
-    ask = report.Ask(session=7, nonce="0" * 32)
-    assert unit.answered(answer(ask), now(100.0)) is None
+    ask = report.TimeRequest(session=7, nonce="0" * 32)
+    assert unit.take_answer(answer(ask), now(100.0)) is None
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_a_unit_that_has_not_asked_takes_no_answer() -> None:
 def test_an_answer_to_another_is_none(more: dict[str, str]) -> None:
     unit = asking()
     ask = asked(unit)
-    assert unit.answered(answer(ask, **more), now(100.1)) is None
-    assert unit.answered(answer(ask), now(100.2)) is not None  # and the true one still counts
+    assert unit.take_answer(answer(ask, **more), now(100.1)) is None
+    assert unit.take_answer(answer(ask), now(100.2)) is not None  # and the true one still counts
 
 
 def test_an_answer_of_the_next_version_leaves_the_question_open() -> None:
@@ -117,22 +117,22 @@ def test_an_answer_of_the_next_version_leaves_the_question_open() -> None:
     ):
         later = envelope.sign(json.dumps(fields | more).encode(), kind, TIME_KEY)
         with pytest.raises(report.ReportError):
-            unit.answered(later, now(100.1))
-    assert unit.answered(answer(ask), now(100.2)) is not None
+            unit.take_answer(later, now(100.1))
+    assert unit.take_answer(answer(ask), now(100.2)) is not None
 
 
 def test_a_restart_makes_old_answers_worthless() -> None:
     old = answer(asked(asking(1)))
     unit = asking(2)
     asked(unit)
-    assert unit.answered(old, now(100.1)) is None
+    assert unit.take_answer(old, now(100.1)) is None
 
 
 def refused(data: bytes) -> None:
     unit = asking()
     asked(unit)
     with pytest.raises(report.ReportError):
-        unit.answered(data, now(100.1))
+        unit.take_answer(data, now(100.1))
 
 
 def test_only_the_time_key_tells_the_time() -> None:
@@ -173,25 +173,25 @@ def test_a_signed_answer_must_make_sense(more: dict[str, Any]) -> None:
 def test_a_question_has_one_size_and_a_new_nonce() -> None:
     nonces = set()
     for session in (1, 2**53):
-        unit = Asking("campus", "north-1", session, TIME_KEY.public, random.SystemRandom())
+        unit = TimeRequester("campus", "north-1", session, TIME_KEY.public, random.SystemRandom())
         for times in range(20):
-            message = unit.message(True, now(times * 2 * EVERY_S))
+            message = unit.take_request(True, now(times * 2 * EVERY_S))
             assert message is not None
             assert len(message) == report.ASK_LEN
-            nonces.add(report.decode_ask(message).nonce)
+            nonces.add(report.decode_time_request(message).nonce)
     assert len(nonces) == 40
 
 
-def moments(unit: Asking, until_s: float, answered: bool = False) -> list[float]:
+def moments(unit: TimeRequester, until_s: float, answered: bool = False) -> list[float]:
     """When it asks, connected all the time."""
     found = []
     for tick in range(int(until_s)):
-        message = unit.message(True, now(float(tick)))
+        message = unit.take_request(True, now(float(tick)))
         if message is not None:
             found.append(float(tick))
             if answered:
-                ask = report.decode_ask(message)
-                assert unit.answered(answer(ask), now(tick + 0.2)) is not None
+                ask = report.decode_time_request(message)
+                assert unit.take_answer(answer(ask), now(tick + 0.2)) is not None
     return found
 
 
@@ -217,12 +217,12 @@ def test_without_an_answer_it_asks_again_and_more_and_more_seldom() -> None:
 def test_a_line_that_comes_and_goes_makes_no_flood() -> None:
     unit, asks = asking(), 0
     for tick in range(4 * 600):
-        asks += unit.message(tick % 2 == 0, now(tick / 4)) is not None
+        asks += unit.take_request(tick % 2 == 0, now(tick / 4)) is not None
     assert asks <= 600 / ANSWER_S_MAX + 1
 
 
 def test_without_a_connection_it_asks_nobody() -> None:
-    assert asking().message(False, now(0.0)) is None
+    assert asking().take_request(False, now(0.0)) is None
 
 
 # The other end.
@@ -230,21 +230,21 @@ def test_without_a_connection_it_asks_nobody() -> None:
 
 def test_the_answerer_answers_who_asked() -> None:
     unit = asking()
-    message = unit.message(True, now(100.0))
+    message = unit.take_request(True, now(100.0))
     assert message is not None
-    topic, said = Answerer(TIME_KEY, 250).answer("menshen/1/campus/north-1/ask", message)
+    topic, said = TimeAnswerer(TIME_KEY, 250).answer("menshen/1/campus/north-1/ask", message)
     assert topic == "menshen/1/campus/north-1/answer"
-    assert report.verify_answer(said, TIME_KEY.public).error_ms == 250
-    assert unit.answered(said, now(100.1)) is not None
+    assert report.verify_time_answer(said, TIME_KEY.public).error_ms == 250
+    assert unit.take_answer(said, now(100.1)) is not None
 
 
 def test_an_answer_to_a_neighbour_with_my_nonce_is_not_mine() -> None:
     """A unit that overhears a nonce gets an answer with its own name in it."""
     unit = asking()
-    message = unit.message(True, now(100.0))
+    message = unit.take_request(True, now(100.0))
     assert message is not None
-    _, said = Answerer(TIME_KEY).answer("menshen/1/campus/north-2/ask", message)
-    assert unit.answered(said, now(100.1)) is None
+    _, said = TimeAnswerer(TIME_KEY).answer("menshen/1/campus/north-2/ask", message)
+    assert unit.take_answer(said, now(100.1)) is None
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_an_answer_to_a_neighbour_with_my_nonce_is_not_mine() -> None:
 )
 def test_what_is_no_question_gets_no_answer(topic: str, payload: bytes) -> None:
     with pytest.raises(report.ReportError):
-        Answerer(TIME_KEY).answer(topic, payload)
+        TimeAnswerer(TIME_KEY).answer(topic, payload)
 
 
 # edge/wire/time.md is the law.
@@ -274,11 +274,11 @@ def block(info: str) -> bytes:
 
 
 def test_the_pages_messages_are_ours() -> None:
-    assert report.encode(report.decode_ask(block("ask"))).rstrip() == block("ask")
+    assert report.encode(report.decode_time_request(block("ask"))).rstrip() == block("ask")
     signed = envelope.sign(block("answer"), report.ANSWER_KIND, TIME_KEY)
-    said = report.verify_answer(signed, TIME_KEY.public)
-    assert report.sign_answer(said, TIME_KEY) == signed
-    assert said.nonce == report.decode_ask(block("ask")).nonce
+    said = report.verify_time_answer(signed, TIME_KEY.public)
+    assert report.sign_time_answer(said, TIME_KEY) == signed
+    assert said.nonce == report.decode_time_request(block("ask")).nonce
 
 
 def test_the_pages_slot_is_ours(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def test_the_pages_numbers_are_the_programs() -> None:
     assert f"{time_interval.DRIFT_PPM * 86400 / 1e6:.2f} s a day" in said
     assert f"off by {time_interval.DRIFT_PPM * 3600 / 1e6:.2f} s more" in said
     assert f"widens by {2 * time_interval.DRIFT_PPM * 86400 / 1e6:.0f} s a day" in said
-    assert f"`rtc_ppm` is {unit.Clock().rtc_ppm:.0f} by default" in said
+    assert f"`rtc_ppm` is {unit.ClockConfig().rtc_ppm:.0f} by default" in said
     assert f"more than {time_interval.RTC_JUMP_S + time_interval.RTC_READ_S:.1f} s beside" in said
     assert f"{time_interval.RTC_READ_S} s of reading" in said
     assert f"Every {system_clock.LOOK_EVERY_S:.0f} s it is held" in said
@@ -314,5 +314,5 @@ def test_the_pages_numbers_are_the_programs() -> None:
     assert f"within {ANSWER_S_MAX:.0f} s of the question" in said
     assert f"about hourly (± {JITTER:.0%}".replace("%", " %") in said
     assert f"`{report.ANSWER_KIND}`" in said
-    for word in (*get_args(report.Source), *get_args(report.Rtc)):
+    for word in (*get_args(report.ClockSource), *get_args(report.RtcState)):
         assert f"`{word}`" in PAGE.partition("## 7.")[2]

@@ -26,7 +26,7 @@ from edge.adapters.rtc import SysfsRtc
 from edge.adapters.storage.clock_slots import Slots
 from edge.adapters.storage.ram import SYNC, RamFile
 from edge.adapters.system_clock import SystemClock
-from edge.clock.time_interval import NEVER_S, Interval, Kept, Relation, RtcReading, Sync
+from edge.clock.time_interval import NEVER_S, Interval, Relation, RtcReading, StoredClock, Sync
 from edge.wire import unit
 from edge.wire.code import Code, Colour, encode
 from tests.campus import BatteryClock, Campus, Door, end, symbol
@@ -228,7 +228,7 @@ def test_a_unit_brings_its_rtc_through_a_power_cut(campus: Campus, tmp_path: Pat
     battery.start()
     state = tmp_path / "state"
     state.mkdir()
-    Slots(state).save(Kept(int(time.time()) - 900, 4000, battery.relation()))
+    Slots(state).save(StoredClock(int(time.time()) - 900, 4000, battery.relation()))
     clock = SystemClock(Slots(state), SysfsRtc(battery.path), 10.0)
     now = clock.read()
     assert (now.interval.source, now.rtc) == ("rtc", "ok")
@@ -299,7 +299,7 @@ def test_writes_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         moment[0] = 1000.0 + 5 * step
         clock.read()
         if step % 720 == 0:
-            clock.synced(Sync(BUILT_S + 10**6 + 5.0 * step, 0.5, moment[0]))
+            clock.note_sync(Sync(BUILT_S + 10**6 + 5.0 * step, 0.5, moment[0]))
     apart = [b - a for a, b in itertools.pairwise(saved)]
     assert len(saved) <= 86400 / 300 + 2
     assert min(apart) >= 300
@@ -308,7 +308,7 @@ def test_writes_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         moment[0] = 90_000.0 + 4 * start
         again = SystemClock(Slots(tmp_path), SysfsRtc(tmp_path / "none"), 10.0)
         again.read()
-        again.synced(Sync(BUILT_S + 10**6 + moment[0], 0.5, moment[0]))
+        again.note_sync(Sync(BUILT_S + 10**6 + moment[0], 0.5, moment[0]))
         again.close()
     assert len(saved) <= 1
 
@@ -317,7 +317,7 @@ def test_a_sync_through_the_real_clock_is_kept(tmp_path: Path) -> None:
     clock = SystemClock(Slots(tmp_path), SysfsRtc(tmp_path / "none"), 10.0)
     assert clock.interval() == Interval(BUILT_S, NEVER_S, "build")
     now = clock.read()
-    clock.synced(Sync(BUILT_S + 10.0**7, 0.5, now.monotonic_s))
+    clock.note_sync(Sync(BUILT_S + 10.0**7, 0.5, now.monotonic_s))
     assert clock.interval().source == "sync"
     after = SystemClock(Slots(tmp_path), SysfsRtc(tmp_path / "none"), 10.0)
     assert after.interval().source == "floor"
@@ -335,7 +335,7 @@ def test_a_restart_goes_on_knowing_the_time_and_a_power_cut_forgets(tmp_path: Pa
     with runtime() as runtime_folder:
         first = started()
         assert first.interval() == UNKNOWN
-        first.synced(Sync(BUILT_S + 10.0**7, 0.5, first.read().monotonic_s))
+        first.note_sync(Sync(BUILT_S + 10.0**7, 0.5, first.read().monotonic_s))
         again = started().interval()
         assert again.source == "sync"
         assert abs(again.earliest_s - BUILT_S - 10**7) <= 2
@@ -355,7 +355,7 @@ def test_a_runtime_folder_that_is_full_is_told_and_the_time_still_known(
         clock = SystemClock(Slots(tmp_path), SysfsRtc(tmp_path / "none"), 10.0, memory=memory)
         (folder / ".sync.passing").mkdir()
         for _ in range(2):
-            clock.synced(Sync(BUILT_S + 10.0**7, 0.5, clock.read().monotonic_s))
+            clock.note_sync(Sync(BUILT_S + 10.0**7, 0.5, clock.read().monotonic_s))
         assert clock.interval().source == "sync"
         (folder / ".sync.passing").rmdir()
     assert caplog.text.count("a restart of the program will not know the time") == 1
@@ -418,7 +418,9 @@ def test_an_rtc_found_broken_is_not_believed_by_the_next_start(tmp_path: Path) -
     """It jumps ahead, and the power goes before the usual time to write."""
     shown = tmp_path / "rtc"
     shown.write_text("1000\n")
-    Slots(tmp_path).save(Kept(NOW_S - 60, 60, Relation(1000, (NOW_S - 1000) * 1000, 500, 1000)))
+    Slots(tmp_path).save(
+        StoredClock(NOW_S - 60, 60, Relation(1000, (NOW_S - 1000) * 1000, 500, 1000))
+    )
     clock = SystemClock(Slots(tmp_path), SysfsRtc(shown), 10.0)
     assert clock.interval().source == "rtc"
     shown.write_text("90000\n")

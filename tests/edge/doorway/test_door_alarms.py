@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.doorway import light_signals
+from edge.doorway import door_signals
 from edge.doorway.door_alarms import (
     EXIT_S,
     GRACE_S,
@@ -18,11 +18,11 @@ from edge.doorway.door_alarms import (
     REMIND_S,
     SHUT_S,
     TOLD_S,
-    Doorway,
-    Said,
+    AlarmChange,
+    DoorAlarms,
 )
-from edge.doorway.input_levels import Inputs
-from edge.doorway.light_signals import Signal
+from edge.doorway.door_signals import Signal
+from edge.doorway.input_levels import InputLevels
 from edge.parts import DoorLost
 from edge.wire import report
 from edge.wire.door_inputs import INPUTS
@@ -39,8 +39,8 @@ TICK = 0.1
 class Watched:
     """A doorway that is asked every tick."""
 
-    def __init__(self, first: Inputs | None = SHUT, held_s: float = 30) -> None:
-        self.doorway = Doorway(held_s)
+    def __init__(self, first: InputLevels | None = SHUT, held_s: float = 30) -> None:
+        self.doorway = DoorAlarms(held_s)
         self.ticks = 0
         self.alarms: tuple[report.Alarm, ...] = ()
         self.reminders: list[float] = []
@@ -51,23 +51,23 @@ class Watched:
     def at_s(self) -> float:
         return self.ticks * TICK
 
-    def for_s(self, seconds: float, inputs: Inputs | None) -> "Watched":
+    def for_s(self, seconds: float, inputs: InputLevels | None) -> "Watched":
         """Ask for so long; the alarms are those at its end."""
         for _ in range(round(seconds / TICK)):
             self.tick(inputs)
         return self
 
-    def tick(self, inputs: Inputs | None) -> Said:
+    def tick(self, inputs: InputLevels | None) -> AlarmChange:
         self.ticks += 1
         said = self.doorway.tick(inputs, self.at_s)
         self.alarms = said.alarms
         if said.remind:
             self.reminders.append(self.at_s)
-            self.doorway.reminded(self.at_s)
+            self.doorway.note_reminded(self.at_s)
         return said
 
     def pulse(self, seconds: float = 3) -> None:
-        self.doorway.released(self.at_s + seconds)
+        self.doorway.note_released(self.at_s + seconds)
 
 
 def test_a_door_that_nobody_released_is_forced_and_told_for_a_minute() -> None:
@@ -247,7 +247,7 @@ def test_what_is_not_wired_is_no_alarm() -> None:
 
 
 def test_the_reminder_is_sound_alone() -> None:
-    reminder = light_signals.action(Signal.SHUT_ME)
+    reminder = door_signals.action(Signal.SHUT_ME)
     assert reminder.unlock_ms == 0
     assert not any(step.green or step.red for step in reminder.steps)
     assert sum(step.buzzer for step in reminder.steps) == 5
@@ -360,10 +360,10 @@ def test_a_latched_door_and_one_that_cannot_be_asked_judge_and_count_nobody(
     street.run(5)
     if cut:
 
-        def lost() -> Inputs:
+        def lost() -> InputLevels:
             raise DoorLost("the controller does not answer")
 
-        says, street.inputs = street.inputs, lost  # type: ignore[method-assign]
+        says, street.read_inputs = street.read_inputs, lost  # type: ignore[method-assign]
     else:
         street.said = but(street.said, latched=True)
     street.visit = green(street, 20)
@@ -373,7 +373,7 @@ def test_a_latched_door_and_one_that_cannot_be_asked_judge_and_count_nobody(
     assert ledger(street).decided == 0
     assert [signal for _, signal in street.actions] == [Signal.NOT_READY] * 4
     if cut:
-        street.inputs = says  # type: ignore[method-assign]
+        street.read_inputs = says  # type: ignore[method-assign]
     street.said = but(street.said, latched=False)
     street.run(5)
     assert len(street.pulses) == 1, "who still waits is let in once the door serves again"
@@ -389,14 +389,14 @@ def test_inputs_that_cannot_be_read_are_a_lost_door_though_the_relay_rests(
     street = Street(4, tmp_path, exits=0, turnstile=turnstile)
     street.next_visit_s = float("inf")
     street.run(5)
-    says = street.inputs
+    says = street.read_inputs
 
-    def lost() -> Inputs:
+    def lost() -> InputLevels:
         raise DoorLost("the controller does not answer")
 
-    street.inputs = lost  # type: ignore[method-assign]
+    street.read_inputs = lost  # type: ignore[method-assign]
     street.run(200)
-    street.inputs = says  # type: ignore[method-assign]
+    street.read_inputs = says  # type: ignore[method-assign]
     street.run(130)
     told = [report.decode_health(m.payload).door for m in health(street)]
     assert told[0] == "ok"

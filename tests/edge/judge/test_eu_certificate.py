@@ -25,12 +25,21 @@ from hypothesis import strategies as st
 
 from edge.clock.time_interval import NEVER_S, Interval
 from edge.judge import verdict as verdict_file
-from edge.judge.foreign import Foreign, eu_certificate
+from edge.judge.foreign import ForeignIssuer, eu_certificate
 from edge.judge.verdict import Genuine, Recogniser, Refused, Unsure, Verdict, judge_foreign
 from edge.wire import eu_certificate as wire_certificate
 from edge.wire import eu_documents as documents
 from edge.wire.code import Colour, base45_decode, base45_encode
-from edge.wire.eu_documents import EVIDENCE, Key, KeyList, Row, Span, Terms, read_keys, read_terms
+from edge.wire.eu_documents import (
+    EVIDENCE,
+    EuDuration,
+    EuKey,
+    EuKeyList,
+    EuRow,
+    EuTerms,
+    read_keys,
+    read_terms,
+)
 from provisioning import foreign
 from tests import ROOT, eudcc
 from tests.eudcc import (
@@ -121,9 +130,9 @@ TOLD = {
 
 
 @pytest.fixture(scope="module")
-def keys() -> KeyList:
+def keys() -> EuKeyList:
     """The key of every published certificate."""
-    found: dict[bytes, Key] = {}
+    found: dict[bytes, EuKey] = {}
     left_out: set[str] = set()
     for file in published():
         if file.certificate in found:
@@ -134,7 +143,7 @@ def keys() -> KeyList:
             assert "another kind than P-256" in str(error)
             left_out.add(file.name)
     assert left_out == {"ES_401", "ES_402", "ES_403"}
-    return KeyList(tuple(found.values()))
+    return EuKeyList(tuple(found.values()))
 
 
 def judged_by(door: Recogniser, text: bytes, time: Interval) -> Verdict:
@@ -142,7 +151,7 @@ def judged_by(door: Recogniser, text: bytes, time: Interval) -> Verdict:
 
 
 @pytest.fixture(scope="module")
-def eu(keys: KeyList) -> Recogniser:
+def eu(keys: EuKeyList) -> Recogniser:
     return recogniser(keys)
 
 
@@ -190,7 +199,7 @@ def test_published_payloads_as_cbor2_reads_them() -> None:
     assert compared == 182 - 6  # B1, Z1, Z2, CBO1, CBO2 are broken, H3 has no prefix
 
 
-def test_the_shipped_mapping_over_the_published_files(keys: KeyList, eu: Recogniser) -> None:
+def test_the_shipped_mapping_over_the_published_files(keys: EuKeyList, eu: Recogniser) -> None:
     """Its verdicts, against the same rules in other words over what another library reads."""
     shipped = recogniser(keys, EXAMPLE)
     told = Counter[str]()
@@ -291,14 +300,14 @@ def test_the_shipped_mapping(kind: str, fact: dict[str, Any], at_s: int, want: s
 
 
 def test_the_first_row_that_fits_and_is_current_gives_the_colour() -> None:
-    week = Row("test", "yellow", (COVID,), results=("260415000",), ends=Span(days=7))
-    rows = (EXAMPLE[3], week, Row("test", "red", (COVID,), results=("260373001",)))
+    week = EuRow("test", "yellow", (COVID,), results=("260415000",), ends=EuDuration(days=7))
+    rows = (EXAMPLE[3], week, EuRow("test", "red", (COVID,), results=("260373001",)))
     symbol, positive = text("t", TEST), text("t", entry(TEST, tr="260373001"))
     assert said(judged(symbol, TAKEN_S + 71 * HOUR_S, rows=rows)) == "genuine:green"
     assert said(judged(symbol, TAKEN_S + 72 * HOUR_S, rows=rows)) == "genuine:yellow"
     assert said(judged(symbol, TAKEN_S + 7 * DAY_S, rows=rows)) == "refused:expired"
     assert said(judged(positive, TAKEN_S, rows=rows)) == "genuine:red"
-    later = Row("test", "green", (COVID,), results=("260415000",), starts=Span(days=30))
+    later = EuRow("test", "green", (COVID,), results=("260415000",), starts=EuDuration(days=30))
     both = (EXAMPLE[3], later, EXAMPLE[3])
     assert said(judged(symbol, TAKEN_S + 7 * DAY_S, rows=both)) == "refused:not-yet"
 
@@ -319,7 +328,7 @@ def test_where_the_clock_is_unsure_the_verdict_is(
     kind: str, fact: dict[str, Any], ends_s: int
 ) -> None:
     symbol = text(kind, fact)
-    door = recogniser(KeyList((key(),)), EXAMPLE)
+    door = recogniser(EuKeyList((key(),)), EXAMPLE)
 
     def told(earliest_s: int, latest_s: int) -> str:
         return said(judged_by(door, symbol, Interval(earliest_s, latest_s, "system")))
@@ -339,7 +348,7 @@ def test_an_evidence_that_may_not_have_begun_is_unsure() -> None:
 
 def test_what_is_certainly_refused_is_not_unsure() -> None:
     symbol = text("t", entry(TEST, tr="260373001"))
-    door = recogniser(KeyList((key(),)), EXAMPLE)
+    door = recogniser(EuKeyList((key(),)), EXAMPLE)
     unset = Interval(ISSUED_S, NEVER_S, "floor")
     assert said(judged_by(door, symbol, unset)) == "refused:no-evidence"
 
@@ -396,7 +405,7 @@ def test_what_an_issuer_and_its_key_may(more: dict[str, Any], want: str) -> None
 
 def test_kids_collide_and_every_key_is_tried() -> None:
     other = ec.generate_private_key(ec.SECP256R1())
-    two = KeyList((key(public=eudcc.spki(other)), key()))
+    two = EuKeyList((key(public=eudcc.spki(other)), key()))
     symbols = [wrap(cose(payload("v", VACCINATION), signer=s)) for s in (eudcc.SIGNER, other)]
     door = recogniser(two)
     for symbol in symbols:
@@ -407,10 +416,10 @@ def test_kids_collide_and_every_key_is_tried() -> None:
 
 def test_two_issuers_of_one_format_keep_to_their_own_terms() -> None:
     alone = ec.generate_private_key(ec.SECP256R1())
-    strict = Foreign(issuer(EXAMPLE), foreign.write(KeyList((key(),))))
-    own = KeyList((key(kid=b"othersid", public=eudcc.spki(alone)),))
-    wide = Foreign(issuer(name="islands"), foreign.write(own))
-    silent = Foreign(issuer(name="far"), None)
+    strict = ForeignIssuer(issuer(EXAMPLE), foreign.write(EuKeyList((key(),))))
+    own = EuKeyList((key(kid=b"othersid", public=eudcc.spki(alone)),))
+    wide = ForeignIssuer(issuer(name="islands"), foreign.write(own))
+    silent = ForeignIssuer(issuer(name="far"), None)
     door = eu_certificate.recogniser([strict, wide, silent])
     positive = payload("t", entry(TEST, tr="260373001"))
     ours = wrap(cose(positive))
@@ -454,8 +463,8 @@ def listed(**changed: Any) -> bytes:
 def test_a_wrong_key_list_is_one_sentence_and_harms_no_neighbour(
     data: bytes, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    good = Foreign(issuer(name="islands"), foreign.write(KeyList((key(),))))
-    door = eu_certificate.recogniser([Foreign(issuer(), data), good])
+    good = ForeignIssuer(issuer(name="islands"), foreign.write(EuKeyList((key(),))))
+    door = eu_certificate.recogniser([ForeignIssuer(issuer(), data), good])
     (line,) = caplog.messages
     assert re.search(told, line)
     assert "eu.json" in line
@@ -489,8 +498,8 @@ def row(**said: Any) -> bytes:
 def test_wrong_terms_are_one_sentence_and_harm_no_neighbour(
     data: bytes, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    wrong = Foreign(issuer(terms=msgspec.Raw(data)), foreign.write(KeyList((key(),))))
-    good = Foreign(issuer(name="islands"), wrong.keys)
+    wrong = ForeignIssuer(issuer(terms=msgspec.Raw(data)), foreign.write(EuKeyList((key(),))))
+    good = ForeignIssuer(issuer(name="islands"), wrong.keys)
     door = eu_certificate.recogniser([wrong, good])
     (line,) = caplog.messages
     assert re.search(told, line)
@@ -504,9 +513,9 @@ def test_wrong_terms_are_one_sentence_and_harm_no_neighbour(
 
 
 def test_documents_come_back_as_they_were_written() -> None:
-    document = KeyList((key(), key(kid=b"othersid", evidence=("test",))))
+    document = EuKeyList((key(), key(kid=b"othersid", evidence=("test",))))
     assert read_keys(foreign.write(document), "eu") == document
-    assert read_terms(msgspec.json.encode(Terms(EXAMPLE)), "eu").rows == EXAMPLE
+    assert read_terms(msgspec.json.encode(EuTerms(EXAMPLE)), "eu").rows == EXAMPLE
 
 
 def test_a_published_certificate_says_what_its_key_may_sign() -> None:
@@ -606,7 +615,7 @@ def test_no_verdict_and_no_repr_holds_a_name(caplog: pytest.LogCaptureFixture) -
 
 def test_why_a_text_is_torn_does_not_quote_it() -> None:
     for changed in ({"dt": "Musterfrau"}, {"dn": "Musterfrau"}, {"ci": ""}, {"tg": 1998}):
-        with pytest.raises(wire_certificate.Torn) as error:
+        with pytest.raises(wire_certificate.TornCertificate) as error:
             wire_certificate.decode(text("v", entry(VACCINATION, **changed)))
         assert not any(name in str(error.value) for name in PERSONAL)
 
@@ -616,7 +625,7 @@ def test_why_a_text_is_torn_does_not_quote_it() -> None:
 GENUINE = text("v", VACCINATION)
 WHOLE = wire_certificate.decode(GENUINE)
 RAW = zlib.decompress(base45_decode(GENUINE[4:]) or b"")
-DOOR = recogniser(KeyList((key(), key(kid=bytes(8), evidence=("test",)))))
+DOOR = recogniser(EuKeyList((key(), key(kid=bytes(8), evidence=("test",)))))
 ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
 
 
@@ -826,9 +835,9 @@ def test_a_bomb_is_bounded() -> None:
 
 @pytest.mark.parametrize("head", [b"\x9b", b"\xbb", b"\x5b", b"\x7b", b"\xdb"])
 def test_a_length_of_2_to_the_64_is_no_work(head: bytes) -> None:
-    with pytest.raises(wire_certificate.Torn):
+    with pytest.raises(wire_certificate.TornCertificate):
         wire_certificate._cbor(head + b"\xff" * 8 + bytes(40))
-    with pytest.raises(wire_certificate.Torn):
+    with pytest.raises(wire_certificate.TornCertificate):
         wire_certificate._cbor(b"\x81" * 5000 + b"\x00")
 
 
@@ -854,11 +863,11 @@ def test_the_pages_key_list() -> None:
     assert shown
     (entry,) = read_keys(shown[1].encode(), "eu").keys
     assert (entry.kid, entry.public) == (key().kid, key().public)
-    eu_certificate.recogniser([Foreign(issuer(), shown[1].encode())])
+    eu_certificate.recogniser([ForeignIssuer(issuer(), shown[1].encode())])
 
 
 def test_the_page_names_every_field_of_the_documents() -> None:
-    for kind, number in ((Key, 4), (Row, 5)):
+    for kind, number in ((EuKey, 4), (EuRow, 5)):
         section = PAGE.partition(f"\n## {number}. ")[2].partition("\n## ")[0]
         first = "".join(re.findall(r"^\| ([^|]+) \|", section, re.M))
         assert set(re.findall(r"`([a-z_]+)`", first)) == set(kind.__struct_fields__)

@@ -17,13 +17,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.clock.issuer_floors import Floors
+from edge.clock.issuer_floors import IssuerFloors
 from edge.clock.time_interval import NEVER_S, Interval, Now
 from edge.judge.site_decision import Decision, decide
-from edge.judge.verdict import Believed, Place, verify
+from edge.judge.verdict import Place, TrustState, verify
 from edge.wire import code, holder, keys, rules, trust
-from edge.wire.code import Code, Colour, Status
-from edge.wire.hours import certainly
+from edge.wire.code import Code, Colour, StatusEntry
+from edge.wire.timetable import certainly
 from tests import ROOT
 
 EXAMPLES = ROOT / "provisioning" / "examples" / "sites"
@@ -80,7 +80,7 @@ class Told:
         groups = frozenset(self.doors[door])
         here = rules.for_door(self.site, groups)
         issuers = [
-            trust.Issuer(
+            trust.IssuerEntry(
                 name=name,
                 keys=[
                     trust.IssuerKey(
@@ -93,7 +93,7 @@ class Told:
             )
             for name in NAMES
         ]
-        believed = Believed(
+        believed = TrustState(
             trust.Trust(trust.Issuers(version=1, signed_s=at_s, issuers=issuers)),
             rules=here,
             signed_s=at_s - trust_age_s,
@@ -101,7 +101,7 @@ class Told:
         interval = Interval(at_s, at_s if clock else NEVER_S, "system")
         now = Now(interval, 0.0)
         place = Place(groups, self.site.site, door)
-        verdict = verify(self.people[who].shows(at_s), believed, place, now, Floors())
+        verdict = verify(self.people[who].shows(at_s), believed, place, now, IssuerFloors())
         assert verdict is not None
         return decide(verdict, here, now, self.inside[door])
 
@@ -357,7 +357,9 @@ def hospital() -> Told:
             "a visitor of ward 3": Who("visit:ward-3", issuer="hospital"),
             "a mother": Who("visit:intensive slow", issuer="hospital"),
             "somebody ill": Who(colour=Colour.RED),
-            "somebody on paper": Who(claims={"status": Status(7, "city/2027")}, lives_s=86_400),
+            "somebody on paper": Who(
+                claims={"status": StatusEntry(7, "city/2027")}, lives_s=86_400
+            ),
             "a patient with a card": Who("patient", issuer="hospital", lives_s=6 * 86_400),
             "a stranger's code": Who(issuer="nobody"),
         },
@@ -419,7 +421,7 @@ def test_a_patients_card_at_a_hospital_that_has_heard_nothing_for_eight_days() -
     card = told.meets("2027-03-24 10:00", "main", "a patient with a card", trust_age_s=eight_days_s)
     assert (card.opens, card.category) == (True, "unsure-trust")
     assert told.meets("2027-03-24 10:00", "main", "a patient", trust_age_s=eight_days_s).opens
-    unsure = rules.Unsure()
+    unsure = rules.UnsureRules()
     told.site = msgspec.structs.replace(told.site, unsure=unsure)
     card = told.meets("2027-03-24 10:00", "main", "a patient with a card", trust_age_s=eight_days_s)
     assert not card.opens

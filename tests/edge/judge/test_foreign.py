@@ -13,26 +13,26 @@ import msgspec
 import pytest
 
 import edge.judge.foreign
-from edge.clock.issuer_floors import Floors
+from edge.clock.issuer_floors import IssuerFloors
 from edge.clock.time_interval import Interval, Now
 from edge.judge import trust_documents
 from edge.judge.foreign import formats, recognisers
 from edge.judge.site_decision import decide
 from edge.judge.verdict import (
-    Believed,
     Genuine,
     Place,
     Reason,
     Refused,
+    TrustState,
     Unsure,
     verify,
 )
 from edge.wire import eu_documents, keys, trust
 from edge.wire.code import Colour
-from edge.wire.eu_documents import KeyList
+from edge.wire.eu_documents import EuKeyList
 from edge.wire.foreign_formats import FORMATS, Readers
-from edge.wire.rules import Holder, Site, encode
-from edge.wire.trust import Issuer, Issuers, Trust, TrustError
+from edge.wire.rules import HolderTerms, SiteRules, encode
+from edge.wire.trust import IssuerEntry, Issuers, Trust, TrustError
 from provisioning import foreign, issuers
 from provisioning import issuers as issuer_folders
 from provisioning.files import ProvisioningError
@@ -44,7 +44,7 @@ TOY = '''
 import base64
 import json
 
-from edge.judge.verdict import Meaning, Reason, Statement, Unread
+from edge.judge.verdict import Meaning, Reason, Statement, UnreadStatement
 from edge.wire import keys
 from edge.wire.code import TIME_S_MAX, Colour
 from edge.wire.trust import key_terms
@@ -64,7 +64,7 @@ class Toy:
             said = json.loads(text[4:])
             body, signature = said["body"], base64.b64decode(said["signature"])
         except (ValueError, KeyError):
-            return Unread(Reason.MALFORMED, text)
+            return UnreadStatement(Reason.MALFORMED, text)
         for issuer, public in self.known:
             if keys.verify(public, json.dumps(body).encode(), signature):
                 colour = Colour[json.loads(bytes(issuer.terms))[body["badge"]].upper()]
@@ -76,7 +76,7 @@ class Toy:
                     body["until"] - body["since"],
                     (Meaning(colour, body["since"], body["until"]),),
                 )
-        return Unread(Reason.UNKNOWN_ISSUER, body["who"].encode())
+        return UnreadStatement(Reason.UNKNOWN_ISSUER, body["who"].encode())
 
 
 def recogniser(issuers):
@@ -88,7 +88,7 @@ SIGNER = keys.private_key(bytes(range(32)))
 AT_S = eudcc.ISSUED_S + 86400
 PLACE = Place(groups=frozenset({"campus/north"}), site="campus", unit="north-1")
 TERMS = b'{"gold": "green", "tin": "yellow"}'
-TOY_ISSUER = Issuer("club", [], 30 * 86400, format="toy", terms=TERMS)
+TOY_ISSUER = IssuerEntry("club", [], 30 * 86400, format="toy", terms=TERMS)
 
 
 @pytest.fixture
@@ -111,16 +111,16 @@ def toy_text(badge: str = "gold", until: int = AT_S + 60, since: int = AT_S - 86
     )
 
 
-def believed(issuers: list[Issuer], documents: dict[str, bytes]) -> Believed:
+def believed(issuers: list[IssuerEntry], documents: dict[str, bytes]) -> TrustState:
     """As edge.judge.trust_documents puts it together from verified documents."""
     told = Trust(Issuers(1, AT_S - 3600, issuers))
     found = recognisers(told.foreign, documents)
-    return Believed(trust=told, foreign=found, signed_s=AT_S - 3600)
+    return TrustState(trust=told, foreign=found, signed_s=AT_S - 3600)
 
 
-def judge(text: bytes, beliefs: Believed, at_s: int = AT_S) -> object:
+def judge(text: bytes, beliefs: TrustState, at_s: int = AT_S) -> object:
     now = Now(Interval(at_s - 5, at_s + 5, "system"), 0.0)
-    return verify(text, beliefs, PLACE, now, Floors())
+    return verify(text, beliefs, PLACE, now, IssuerFloors())
 
 
 CLUB_KEYS = {"keys/club.json": json.dumps(keys.public_to_text(SIGNER.public)).encode()}
@@ -232,7 +232,7 @@ def test_a_module_without_the_names_is_no_format(
     sys.modules.pop("edge.judge.foreign.parts", None)
 
 
-EU_KEYS = {"keys/eu.json": foreign.write(KeyList((eudcc.key(),)))}
+EU_KEYS = {"keys/eu.json": foreign.write(EuKeyList((eudcc.key(),)))}
 
 
 def test_the_eu_certificate_end_to_end() -> None:
@@ -275,7 +275,7 @@ def test_a_key_of_another_issuer_stays_that_ones(caplog: pytest.LogCaptureFixtur
 
 
 def test_our_own_issuers_are_passed_by(caplog: pytest.LogCaptureFixture) -> None:
-    own = Issuer("city", [], 86400)
+    own = IssuerEntry("city", [], 86400)
     assert own.format == trust.DC1 != eu_documents.FORMAT
     assert recognisers([own], {}) == ()
     assert caplog.text == ""
@@ -302,7 +302,7 @@ def test_time_and_trust_unsure_at_once_are_both_told() -> None:
 
 def test_where_the_site_wants_a_phones_signature_a_certificate_does_not_pass() -> None:
     beliefs = believed([eudcc.issuer()], EU_KEYS)
-    beliefs = replace(beliefs, rules=replace(beliefs.rules, holder=Holder(required=True)))
+    beliefs = replace(beliefs, rules=replace(beliefs.rules, holder=HolderTerms(required=True)))
     verdict = judge(eudcc.text("v", eudcc.VACCINATION), beliefs)
     assert isinstance(verdict, Refused)
     assert verdict.reason is Reason.PROOF_MISSING
@@ -316,7 +316,7 @@ def test_the_shipped_mapping_in_an_issuers_document_opens_a_door() -> None:
     mapping = (EXAMPLES / "eu-mapping.json").read_text(encoding="utf-8")
     issuers = f"""{{"version": 1, "signed_s": {AT_S}, "issuers": [{{"name": "eu", "keys": [],
         "longest_life_s": 63072000, "format": "hc1", "terms": {mapping}}}]}}"""
-    site = Site(site="campus", version=1, signed_s=AT_S)
+    site = SiteRules(site="campus", version=1, signed_s=AT_S)
     documents = {"issuers.json": issuers.encode(), "site/campus.json": encode(site)} | EU_KEYS
     beliefs = trust_documents.read(
         trust_documents.Bundle(documents, {}, 1, AT_S, 2**40, 0), "campus", PLACE.groups
@@ -331,7 +331,7 @@ def test_the_shipped_mapping_in_an_issuers_document_opens_a_door() -> None:
         ("tested last year", "t", eudcc.TEST | {"sc": "2021-12-20T06:00:00Z"}),
         ("recovered", "r", eudcc.RECOVERY),
     ):
-        verdict = verify(eudcc.text(kind, entry), beliefs, PLACE, now, Floors())
+        verdict = verify(eudcc.text(kind, entry), beliefs, PLACE, now, IssuerFloors())
         assert verdict is not None
         decision = decide(verdict, door, now)
         told[name] = (decision.opens, decision.category)
@@ -351,7 +351,7 @@ def test_what_the_command_recognises_opens_a_door(tmp_path: Path) -> None:
     listed.write_bytes(EU_KEYS["keys/eu.json"])
     estate = tmp_path / "estate"
     issuer_folders.foreign(estate, "eu", "hc1", EXAMPLES / "eu-mapping.json", listed)
-    eu = issuer_folders.trusted(estate, issuer_folders.read(estate, "eu"))
+    eu = issuer_folders.trust_entry(estate, issuer_folders.read(estate, "eu"))
     keys = {"keys/eu.json": (estate / "issuers" / "eu" / "keys.json").read_bytes()}
     assert isinstance(judge(eudcc.text("v", eudcc.VACCINATION), believed([eu], keys)), Genuine)
 

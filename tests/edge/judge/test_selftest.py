@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.doorway.light_signals import Signal
+from edge.doorway.door_signals import Signal
 from edge.judge import selftest
 from edge.wire import report
 from tests import ROOT
@@ -27,7 +27,7 @@ BROKEN = {  # what a card with a changed file would do: the file, what it says, 
 
 
 def test_every_answer_is_right_here() -> None:
-    answers = selftest.answers()
+    answers = selftest.run_cases()
     assert [a.case.name for a in answers if not a.right] == []
     kinds = [case.expect.partition(":")[0] for case in selftest.CASES]
     assert kinds.count("genuine") >= 3
@@ -42,7 +42,7 @@ def test_a_broken_verifier_is_noticed(name: str, tmp_path: Path) -> None:
     text = (tmp_path / file).read_text(encoding="utf-8")
     assert text.count(says) == 1, f"{file} does not say {says!r} once"
     (tmp_path / file).write_text(text.replace(says, instead), encoding="utf-8")
-    ask = "from edge.judge import selftest; print(selftest.wrong())"
+    ask = "from edge.judge import selftest; print(selftest.failure_sentence())"
     said = subprocess.run(
         [sys.executable, "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from edge.clock.time_interval import NEVER_S, Interval, Now
-from edge.doorway.light_signals import Signal
+from edge.doorway.door_signals import Signal
 from edge.judge.site_decision import Decision, decide
 from edge.judge.verdict import Genuine, Reason, Refused, Unsure, Verdict
 from edge.wire import report, rules
 from edge.wire.code import Code, Colour
-from edge.wire.rules import PLAIN, DoorRules, Hours, Pass, Site
+from edge.wire.rules import PLAIN, DoorRules, GrantRule, OpeningHours, SiteRules
 
 NINE_S = 1_803_891_600  # 2027-03-01 09:00 UTC, a Monday
 CODE = Code(colour=Colour.GREEN, sub="AAAAAAAAAAA", iat_s=NINE_S - 60, exp_s=NINE_S + 240)
@@ -27,16 +27,16 @@ def at(earliest_s: int = NINE_S, latest_s: int | None = None) -> Now:
 
 
 def site(**fields: Any) -> DoorRules:
-    return rules.for_door(Site(site="park", version=1, signed_s=0, **fields), ("park",))
+    return rules.for_door(SiteRules(site="park", version=1, signed_s=0, **fields), ("park",))
 
 
 def shut(decision: Decision) -> bool:
     return not decision.opens and decision.people == 0 and decision.at_least_ms == 0
 
 
-MORNING = [Hours(from_="08:00", until="09:30")]
-EARLY = [Hours(from_="06:00", until="09:00")]
-STAFF = [Pass(grants=["staff:acme"], hours=MORNING)]
+MORNING = [OpeningHours(from_="08:00", until="09:30")]
+EARLY = [OpeningHours(from_="06:00", until="09:00")]
+STAFF = [GrantRule(grants=["staff:acme"], hours=MORNING)]
 
 LINES = {  # rules.md, section 8: line by line
     "its colour does not open": (genuine(Colour.RED), site(), 0, Signal.REFUSED, "red"),
@@ -59,7 +59,7 @@ LINES = {  # rules.md, section 8: line by line
     ),
     "a visitor's hour, not its own": (
         genuine(scope="staff:acme"),
-        site(grants=[Pass(grants=["staff:acme"], hours=EARLY)]), 0, Signal.REFUSED, "not-now",
+        site(grants=[GrantRule(grants=["staff:acme"], hours=EARLY)]), 0, Signal.REFUSED, "not-now",
     ),
     "full": (genuine(), site(inside_max=30), 30, Signal.FULL, "full"),
     "room for one": (genuine(), site(inside_max=30), 29, Signal.OPEN, "green"),
@@ -106,9 +106,9 @@ REASONS_UNSURE = {
 }
 
 
-def open_all() -> rules.Unsure:
+def open_all() -> rules.UnsureRules:
     """What no document may say of an issuer: not even then does a door open."""
-    return rules.Unsure(issuer="open", time="open", status="open", trust="open", start="open")
+    return rules.UnsureRules(issuer="open", time="open", status="open", trust="open", start="open")
 
 
 @pytest.mark.parametrize("reason", REASONS_UNSURE)
@@ -120,7 +120,7 @@ def test_unsure_is_shut_unless_the_rule_of_its_kind_opens(reason: Reason) -> Non
     assert shut(careful)
     assert (careful.signal, careful.category) == (Signal.HELP, category)
     others = {k: "open" for k in ("time", "status", "trust", "start") if k != kind}
-    assert shut(decide(verdict, site(unsure=rules.Unsure(**others)), at()))  # type: ignore[arg-type]
+    assert shut(decide(verdict, site(unsure=rules.UnsureRules(**others)), at()))  # type: ignore[arg-type]
     willing = decide(verdict, site(unsure=open_all()), at())
     never = (Reason.UNKNOWN_ISSUER, Reason.TRUST_EXPIRED)
     assert willing.opens == (reason not in never)
@@ -144,9 +144,9 @@ def test_an_unsure_code_opens_for_nobody_who_would_be_refused() -> None:
 def test_who_is_unsure_for_two_reasons_needs_both_rules() -> None:
     inner = Unsure(Reason.STATUS_UNKNOWN, b"city/x", None, genuine())
     verdict = Unsure(Reason.TIME_UNKNOWN, b"city/x", None, inner)
-    assert shut(decide(verdict, site(unsure=rules.Unsure(time="open")), at()))
-    assert shut(decide(verdict, site(unsure=rules.Unsure(status="open")), at()))
-    both = decide(verdict, site(unsure=rules.Unsure(time="open", status="open")), at())
+    assert shut(decide(verdict, site(unsure=rules.UnsureRules(time="open")), at()))
+    assert shut(decide(verdict, site(unsure=rules.UnsureRules(status="open")), at()))
+    both = decide(verdict, site(unsure=rules.UnsureRules(time="open", status="open")), at())
     assert both.opens
     assert both.category == "unsure-time"
 
@@ -158,16 +158,18 @@ def test_hours_that_are_not_certain_are_the_rule_of_time() -> None:
         careful = decide(genuine(), site(visitors=EARLY), now)
         assert shut(careful)
         assert (careful.signal, careful.category) == (Signal.HELP, "unsure-time")
-        willing = decide(genuine(), site(visitors=EARLY, unsure=rules.Unsure(time="open")), now)
+        willing = decide(
+            genuine(), site(visitors=EARLY, unsure=rules.UnsureRules(time="open")), now
+        )
         assert willing.opens
         assert willing.category == "unsure-time"
     assert decide(genuine(), site(), never_set).opens  # at all hours: no hour to be unsure of
-    full = site(visitors=EARLY, unsure=rules.Unsure(time="open"), inside_max=3)
+    full = site(visitors=EARLY, unsure=rules.UnsureRules(time="open"), inside_max=3)
     assert decide(genuine(), full, around_nine, inside=3).category == "full"
 
 
 def test_slow_lengthens_the_pulse_and_opens_nothing() -> None:
-    door = site(slow_ms=9000, visitors="never", grants=[Pass(grants=["staff:acme"])])
+    door = site(slow_ms=9000, visitors="never", grants=[GrantRule(grants=["staff:acme"])])
     assert decide(genuine(scope="staff:acme slow"), door, at()).at_least_ms == 9000
     assert decide(genuine(scope="staff:acme"), door, at()).at_least_ms == 0
     assert decide(genuine(scope="staff:acme slower"), door, at()).at_least_ms == 0
@@ -175,7 +177,7 @@ def test_slow_lengthens_the_pulse_and_opens_nothing() -> None:
 
 
 def test_rare_categories_are_counted_as_the_site_merges_them() -> None:
-    merged = site(counts=rules.Counts(merged={"not-yet": "expired", "unsure-time": "green"}))
+    merged = site(counts=rules.CountingRules(merged={"not-yet": "expired", "unsure-time": "green"}))
     decision = decide(Refused(Reason.NOT_YET, b""), merged, at())
     assert (decision.category, decision.why) == ("expired", Reason.NOT_YET.value)
     assert decide(Unsure(Reason.TIME_UNKNOWN, b""), merged, at()).category == "green"

@@ -7,13 +7,13 @@ import msgspec
 import pytest
 from msgspec.structs import replace as replaced
 
-from edge.clock.issuer_floors import Floors
+from edge.clock.issuer_floors import IssuerFloors
 from edge.clock.time_interval import Interval, Now
-from edge.judge.document_age import Step
+from edge.judge.document_age import AgeStep
 from edge.judge.trust_documents import LISTS_LEN_MAX, Bundle, read
-from edge.judge.verdict import Believed, Genuine, Place, Reason, Refused, Unsure, Verdict, verify
+from edge.judge.verdict import Genuine, Place, Reason, Refused, TrustState, Unsure, Verdict, verify
 from edge.wire import code, keys, rules, status
-from edge.wire.code import Code, Colour, Status, Turn
+from edge.wire.code import Code, Colour, ColourChange, StatusEntry
 from edge.wire.rules import PLAIN
 from edge.wire.trust import Trust, TrustError
 from tests import ROOT
@@ -23,7 +23,7 @@ NOW_S = 1_800_000_000
 DAY_S = 86400
 HERE = frozenset({"campus"})
 LISTER = keys.private_key(b"status".ljust(32))
-SITE = rules.Site(site="campus", version=4, signed_s=NOW_S, opens=("green", "yellow"))
+SITE = rules.SiteRules(site="campus", version=4, signed_s=NOW_S, opens=("green", "yellow"))
 BUNDLE = Bundle(
     {
         "issuers.json": msgspec.json.encode(issuers(NOW_S)),
@@ -46,7 +46,7 @@ def judged(said: Code, at_s: int = NOW_S, bundle: Bundle = BUNDLE, powered_s: fl
     believed = read(bundle, "campus", HERE)
     now = Now(Interval(at_s, at_s, "system"), 0, powered_s)
     place = Place(HERE, "campus", "north-1")
-    verdict = verify(code.encode(said, CITY).encode(), believed, place, now, Floors())
+    verdict = verify(code.encode(said, CITY).encode(), believed, place, now, IssuerFloors())
     assert verdict is not None
     return verdict
 
@@ -70,14 +70,14 @@ def test_what_is_understood() -> None:
 def test_the_sites_terms_reach_the_verdict() -> None:
     said = replaced(
         SITE,
-        holder=rules.Holder(back_s=30, ahead_s=20, required=True, door_named=True),
-        ages=rules.Ages(stale_h=1, old_h=2, expired_h=3, long_life_s=4, status_h=5),
+        holder=rules.HolderTerms(back_s=30, ahead_s=20, required=True, door_named=True),
+        ages=rules.DocumentAges(stale_h=1, old_h=2, expired_h=3, long_life_s=4, status_h=5),
     )
     believed = read(with_document("site/campus.json", rules.encode(said)), "campus", HERE)
     terms = believed.rules.holder
     assert (terms.back_s, terms.ahead_s, terms.required, terms.door_named) == (30, 20, True, True)
     assert believed.rules.ages == said.ages
-    for hours, step in enumerate((Step.FRESH, Step.STALE, Step.OLD, Step.EXPIRED)):
+    for hours, step in enumerate((AgeStep.FRESH, AgeStep.STALE, AgeStep.OLD, AgeStep.EXPIRED)):
         at_s = NOW_S + hours * 3600
         assert believed.step(Now(Interval(at_s, at_s, "system"), 0, 5000.0)) is step
 
@@ -87,20 +87,24 @@ def test_a_rule_that_only_holders_pass_is_followed_however_it_was_set() -> None:
     bearer = code.encode(GREEN, CITY).encode()
     now = Now(Interval(NOW_S, NOW_S, "system"), 0)
     place = Place(HERE, "campus", "north-1")
-    plain = Believed(Trust(issuers(NOW_S)), signed_s=NOW_S)
-    strict = replace(plain, rules=replace(PLAIN, holder=rules.Holder(required=True)))
-    assert isinstance(verify(bearer, plain, place, now, Floors()), Genuine)
-    refused = verify(bearer, strict, place, now, Floors())
+    plain = TrustState(Trust(issuers(NOW_S)), signed_s=NOW_S)
+    strict = replace(plain, rules=replace(PLAIN, holder=rules.HolderTerms(required=True)))
+    assert isinstance(verify(bearer, plain, place, now, IssuerFloors()), Genuine)
+    refused = verify(bearer, strict, place, now, IssuerFloors())
     assert isinstance(refused, Refused)
     assert refused.reason is Reason.PROOF_MISSING
 
 
 def test_a_bit_decides() -> None:
-    assert why(judged(replace(GREEN, status=Status(6, "city/1")))) is None
-    said = judged(replace(GREEN, status=Status(7, "city/1")))
+    assert why(judged(replace(GREEN, status=StatusEntry(6, "city/1")))) is None
+    said = judged(replace(GREEN, status=StatusEntry(7, "city/1")))
     assert isinstance(said, Refused)
     assert said.reason is Reason.REVOKED
-    for unknown in (Status(1001, "city/1"), Status(6, "city/2"), Status(6, "other/1")):
+    for unknown in (
+        StatusEntry(1001, "city/1"),
+        StatusEntry(6, "city/2"),
+        StatusEntry(6, "other/1"),
+    ):
         assert why(judged(replace(GREEN, status=unknown))) is Reason.STATUS_UNKNOWN
 
 
@@ -110,7 +114,7 @@ def test_a_clear_bit_in_an_old_list_is_unsure_and_a_set_one_refuses() -> None:
     bundle = replace(BUNDLE, documents=BUNDLE.documents | {
         "issuers.json": msgspec.json.encode(issuers(later_s))
     })  # fmt: skip
-    clear, marked = (replace(later, status=Status(bit, "city/1")) for bit in (6, 7))
+    clear, marked = (replace(later, status=StatusEntry(bit, "city/1")) for bit in (6, 7))
     assert why(judged(clear, later_s, bundle)) is Reason.STATUS_OLD
     assert why(judged(marked, later_s, bundle)) is Reason.REVOKED
 
@@ -120,7 +124,7 @@ def test_a_clear_bit_in_a_list_of_tomorrow_says_nothing_and_a_set_one_refuses() 
     for ahead_s, reason in ((30, None), (3600, Reason.STATUS_UNKNOWN)):
         listed = status.write([7], 1000, "city/1", NOW_S + ahead_s, LISTER)
         bundle = with_document("status/city/1.cwt", listed)
-        clear, marked = (replace(GREEN, status=Status(bit, "city/1")) for bit in (6, 7))
+        clear, marked = (replace(GREEN, status=StatusEntry(bit, "city/1")) for bit in (6, 7))
         assert why(judged(clear, bundle=bundle)) is reason
         assert why(judged(marked, bundle=bundle)) is Reason.REVOKED
 
@@ -134,10 +138,10 @@ def test_a_turn_that_may_have_been_opens_nothing_by_itself(
     believed = read(with_document("site/campus.json", said), "campus", HERE)
     place = Place(HERE, "campus", "north-1")
     for colour, turned in ((Colour.GREEN, Colour.YELLOW), (Colour.YELLOW, Colour.GREEN)):
-        turning = replace(GREEN, colour=colour, turns=Turn(turned, NOW_S + 50))
+        turning = replace(GREEN, colour=colour, turns=ColourChange(turned, NOW_S + 50))
         text = code.encode(turning, CITY).encode()
         unsure = Now(Interval(NOW_S + 40, NOW_S + 60, "system"), 0)
-        verdict = verify(text, believed, place, unsure, Floors())
+        verdict = verify(text, believed, place, unsure, IssuerFloors())
         assert isinstance(verdict, Genuine)
         assert verdict.colour not in believed.rules.opens
 
@@ -195,7 +199,7 @@ def test_a_missing_document_is_named(path: str) -> None:
         read(replace(BUNDLE, documents=documents), "campus", HERE)
 
 
-CLEAR = replace(GREEN, status=Status(6, "city/1"))
+CLEAR = replace(GREEN, status=StatusEntry(6, "city/1"))
 
 
 def test_a_list_signed_by_another_role_is_not_believed(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,9 +12,9 @@ from edge.look import advice, grid, terminal, words
 from edge.look.advice import Advice
 from edge.look.cover import covered
 from edge.look.figures import measure
+from edge.look.frame_tap import KEPT, Tee
 from edge.look.sharpness import edge_width
 from edge.look.shrink import shrink
-from edge.look.tee import KEPT, Tee
 from edge.look.watch import MINUTE_S, Watch
 from edge.parts import Trouble
 from edge.sight.frame import Exposure, Frame, Luma, Sighting, Symbol

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, expect
 from edge.adapters.camera.pictures import to_jpeg
 from edge.look import page as pages
 from edge.look.page import Page, PageError
-from edge.look.watch import View
+from edge.look.watch import LookView
 from edge.sight.frame import Exposure, Luma
 from tests import scenes
 from tests.chromium import Watch, chromium, pictures
@@ -29,12 +29,12 @@ ANY = "0.0.0.0"  # noqa: S104 -- its link is what is tried
 
 
 @pytest.fixture(scope="module")
-def seen() -> View:
+def seen() -> LookView:
     return view(scenes.still(TEXT, rng(1), PLAIN), exposure=Exposure(2000, 2.5, 2.9))
 
 
 @contextmanager
-def served(shown: View | None, host: str = "127.0.0.1") -> Iterator[Page]:
+def served(shown: LookView | None, host: str = "127.0.0.1") -> Iterator[Page]:
     page = Page(host, 0, to_jpeg)
     if shown is not None:
         page.show(shown, 872.0)
@@ -65,7 +65,7 @@ def picture(data_url: str) -> Luma:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
 
 
-def test_figures_come_with_their_own_picture(seen: View) -> None:
+def test_figures_come_with_their_own_picture(seen: LookView) -> None:
     with served(seen) as page:
         told = now(page)
     assert told["size"] == [1280, 720]
@@ -80,7 +80,7 @@ def test_figures_come_with_their_own_picture(seen: View) -> None:
     assert detail.shape == (pages.DETAIL_SIDE, pages.DETAIL_SIDE)
 
 
-def test_an_answer_waits_for_a_newer_view(seen: View, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_waits_for_a_newer_view(seen: LookView, monkeypatch: pytest.MonkeyPatch) -> None:
     with served(seen) as page:
         assert now(page)["number"] == 1
         page.show(seen, 5.0)
@@ -94,7 +94,7 @@ def test_an_answer_waits_for_a_newer_view(seen: View, monkeypatch: pytest.Monkey
         assert now(page) == {"number": 0}
 
 
-def test_no_answer_holds_what_a_code_says(seen: View) -> None:
+def test_no_answer_holds_what_a_code_says(seen: LookView) -> None:
     with served(seen) as page:
         bodies = [get(page, path)[2] for path in (*pages.FILES, "/words.js", "/now.json?after=0")]
     assert texts(scenes.still(TEXT, rng(1), PLAIN)) == [TEXT.encode()]
@@ -105,7 +105,7 @@ def test_no_answer_holds_what_a_code_says(seen: View) -> None:
         assert texts(shown) == texts(larger) == []
 
 
-def test_on_this_machine_only_its_own_names_are_answered(seen: View) -> None:
+def test_on_this_machine_only_its_own_names_are_answered(seen: LookView) -> None:
     with served(seen) as page:
         assert page.link == f"http://127.0.0.1:{page.port}/"
         for name in ("127.0.0.1:1", "localhost", "localhost:9000", "[::1]:8000"):
@@ -116,7 +116,7 @@ def test_on_this_machine_only_its_own_names_are_answered(seen: View) -> None:
             assert b"number" not in body
 
 
-def test_elsewhere_a_link_admits_one_device_and_is_renewed(seen: View) -> None:
+def test_elsewhere_a_link_admits_one_device_and_is_renewed(seen: LookView) -> None:
     with served(seen, ANY) as page:
         for path in ("/", "/look.js", "/words.js", "/now.json", "/?token=", "/?token=x"):
             assert get(page, path)[0] == 403
@@ -136,7 +136,7 @@ def test_elsewhere_a_link_admits_one_device_and_is_renewed(seen: View) -> None:
         assert get(page, f"/?{query}")[0] == 303, "the next device"
 
 
-def test_nothing_is_asked_of_others_nor_kept_by_the_browser(seen: View) -> None:
+def test_nothing_is_asked_of_others_nor_kept_by_the_browser(seen: LookView) -> None:
     with served(seen) as page:
         for path in (*pages.FILES, "/now.json", "/nothing"):
             status, headers, _ = get(page, path)
@@ -163,7 +163,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def focusing() -> View:
+def focusing() -> LookView:
     """Somebody has turned the ring past the sharpest and back."""
     blurs = [*np.linspace(4.0, 0.7, 16), *np.linspace(0.8, 2.2, 7), *np.linspace(2.0, 0.7, 6)]
     look = replace(PLAIN, side=330.0)
@@ -175,7 +175,7 @@ def focusing() -> View:
 
 @pytest.mark.system
 @pytest.mark.system
-def test_the_box_is_drawn_on_the_code(browser: Browser, seen: View) -> None:
+def test_the_box_is_drawn_on_the_code(browser: Browser, seen: LookView) -> None:
     with served(seen) as page:
         tab = browser.new_page(viewport={"width": 1280, "height": 800}, locale="en-GB")
         watch = Watch(tab, page.link)
@@ -200,7 +200,7 @@ def test_the_box_is_drawn_on_the_code(browser: Browser, seen: View) -> None:
 
 
 @pytest.mark.system
-def test_the_page_says_when_look_has_ended(browser: Browser, seen: View) -> None:
+def test_the_page_says_when_look_has_ended(browser: Browser, seen: LookView) -> None:
     with served(seen) as page:
         tab = browser.new_page(locale="en-GB")
         tab.goto(page.link)
@@ -214,7 +214,7 @@ def test_the_page_says_when_look_has_ended(browser: Browser, seen: View) -> None
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "locale"), [(390, "zh-CN"), (1280, "en-GB")])
 def test_the_page_fits_and_is_legible(
-    browser: Browser, focusing: View, tmp_path: Path, scheme: Any, width: int, locale: str
+    browser: Browser, focusing: LookView, tmp_path: Path, scheme: Any, width: int, locale: str
 ) -> None:
     with served(focusing) as page:
         tab = browser.new_page(

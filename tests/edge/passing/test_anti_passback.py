@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.clock.time_interval import NEVER_S, Interval, Now
-from edge.judge.verdict import Dated, Genuine, Proof, Reason, Refused, Unsure, Verdict
+from edge.judge.verdict import Genuine, IssueDate, Proof, Reason, Refused, Unsure, Verdict
 from edge.passing import anti_passback
-from edge.passing.answered_codes import GONE_S, InView
-from edge.passing.anti_passback import MARGIN_S, PASSES_MAX, Limits, Passed
+from edge.passing.answered_codes import GONE_S, AnsweredCodes
+from edge.passing.anti_passback import MARGIN_S, PASSES_MAX, AntiPassback, PassbackLimits
 from edge.passing.marks import mark_of
-from edge.passing.phone_clock import CLOCK_S, PHONES_MAX, Phones
+from edge.passing.phone_clock import CLOCK_S, PHONES_MAX, PhoneClocks
 from edge.wire.code import Code, Colour
-from edge.wire.rules import Holder
+from edge.wire.rules import HolderTerms
 
 KEY = b"k" * 32
-LIMITS = Limits(300, Holder())  # a proof's window: -90 s, +60 s
+LIMITS = PassbackLimits(300, HolderTerms())  # a proof's window: -90 s, +60 s
 WINDOW_S = 90 + 60 + MARGIN_S
 START_S = 1_800_000_000  # Unix seconds at monotonic 0
 PHONE, OTHER_PHONE = b"p" * 32, b"q" * 32
@@ -41,18 +41,20 @@ def held(made: float, who: str = "a", phone: bytes = PHONE) -> Genuine:
     return replace(bearer(who), proof=Proof(phone, START_S + int(made)))
 
 
-def awake(started: float = -1000) -> Passed:
+def awake(started: float = -1000) -> AntiPassback:
     """A memory that began long before what the test does."""
-    return Passed(anti_passback.nothing(KEY, at(started)))
+    return AntiPassback(anti_passback.no_passes(KEY, at(started)))
 
 
-def open_for(passed: Passed, verdict: Verdict, s: float, limits: Limits = LIMITS) -> bool:
+def open_for(
+    passed: AntiPassback, verdict: Verdict, s: float, limits: PassbackLimits = LIMITS
+) -> bool:
     """As the loop does it at a door without a sensor: whether it opened."""
     judged = passed.judge(verdict, limits, at(s))
     if not isinstance(judged, Genuine):
         return False
     assert isinstance(verdict, Genuine | Unsure)
-    passed.opened(verdict, judged.code.party, False, limits, at(s))
+    passed.note_opened(verdict, judged.code.party, False, limits, at(s))
     return True
 
 
@@ -81,22 +83,22 @@ def test_a_renewed_code_for_a_friend_is_the_same_code() -> None:
 
 def test_what_is_used_is_refused_with_all_that_the_verdict_said() -> None:
     passed = awake()
-    dated = Dated(b"i" * 32, START_S, START_S + 9)
+    dated = IssueDate(b"i" * 32, START_S, START_S + 9)
     verdict = replace(bearer(), dated=dated)
     assert open_for(passed, verdict, 0)
     assert passed.judge(verdict, LIMITS, at(1)) == Refused(Reason.USED, b"city/a", dated)
 
 
 def test_the_site_may_do_without() -> None:
-    passed, off = awake(), Limits(0, Holder())
+    passed, off = awake(), PassbackLimits(0, HolderTerms())
     assert all(open_for(passed, bearer(), s, off) for s in range(5))
-    assert passed.saved().passes == {}
+    assert passed.to_save().passes == {}
 
 
 def test_a_longer_time_by_a_new_rule_counts_for_who_has_passed_before_it() -> None:
     passed = awake()
     assert open_for(passed, bearer(), 0)
-    assert not open_for(passed, bearer(), 500, Limits(600, Holder()))
+    assert not open_for(passed, bearer(), 500, PassbackLimits(600, HolderTerms()))
 
 
 def test_refused_stays_refused_and_unsure_unsure() -> None:
@@ -109,7 +111,7 @@ def test_who_was_let_in_unsure_is_let_in_once() -> None:
     """A site may open when it is not sure; that is no way around passback."""
     passed = awake()
     doubtful = Unsure(Reason.STATUS_UNKNOWN, b"city/a", None, bearer())
-    passed.opened(doubtful, 1, False, LIMITS, at(0))
+    passed.note_opened(doubtful, 1, False, LIMITS, at(0))
     assert why(passed.judge(doubtful, LIMITS, at(10))) is Reason.USED
     assert why(passed.judge(bearer(), LIMITS, at(10))) is Reason.USED
     assert passed.judge(doubtful, LIMITS, at(301)) == doubtful
@@ -120,7 +122,7 @@ def test_a_proof_that_opened_when_unsure_is_used() -> None:
     doubtful = Unsure(
         Reason.TRUST_OLD, b"city/a", None, Unsure(Reason.STATUS_OLD, b"city/a", None, held(0))
     )
-    passed.opened(doubtful, 1, False, OFF, at(0))
+    passed.note_opened(doubtful, 1, False, OFF, at(0))
     for again in (doubtful, held(0)):
         assert why(passed.judge(again, OFF, at(1))) is Reason.USED
 
@@ -132,7 +134,7 @@ def test_our_own_doubt_lies_below_the_others() -> None:
     judged = passed.judge(doubtful, LIMITS, at(20))
     started = Unsure(Reason.JUST_STARTED, b"city/a", None, bearer(party=3))
     assert judged == replace(doubtful, otherwise=started)
-    passed.opened(judged, 3, True, LIMITS, at(20))
+    passed.note_opened(judged, 3, True, LIMITS, at(20))
     judged = passed.judge(doubtful, LIMITS, at(40))
     assert judged == replace(doubtful, otherwise=replace(started, otherwise=bearer(party=2)))
 
@@ -151,19 +153,19 @@ def test_nothing_but_openings_takes_room() -> None:
         passed.judge(Refused(Reason.BAD_SIGNATURE, b"%d" % number), LIMITS, at(1))
         passed.judge(Unsure(Reason.UNKNOWN_ISSUER, b"%d" % number), LIMITS, at(1))
         passed.judge(bearer(str(number)), LIMITS, at(1))
-    assert len(passed.saved().passes) == 1
+    assert len(passed.to_save().passes) == 1
     assert not open_for(passed, bearer(), 2)
 
 
 def test_when_full_the_oldest_opening_goes() -> None:
     """What that takes: PASSES_MAX people through one lane within one passback time."""
-    passed, day = awake(), Limits(86400, Holder())
-    saved = passed.saved()
+    passed, day = awake(), PassbackLimits(86400, HolderTerms())
+    saved = passed.to_save()
     for number in range(PASSES_MAX):
-        saved.passes[number.to_bytes(16)] = anti_passback.Pass(number / 100)
-    passed = Passed(saved)
-    passed.opened(bearer(), 1, False, day, at(100))
-    kept = passed.saved().passes
+        saved.passes[number.to_bytes(16)] = anti_passback.PassRecord(number / 100)
+    passed = AntiPassback(saved)
+    passed.note_opened(bearer(), 1, False, day, at(100))
+    kept = passed.to_save().passes
     assert len(kept) == PASSES_MAX
     assert (0).to_bytes(16) not in kept
     assert (1).to_bytes(16) in kept
@@ -175,24 +177,24 @@ def test_marks_go_when_their_time_is_over() -> None:
     open_for(passed, held(0), 0)
     assert not passed.forget(LIMITS, at(WINDOW_S - 0.1))
     assert passed.forget(LIMITS, at(WINDOW_S))
-    assert not passed.saved().proofs
+    assert not passed.to_save().proofs
     assert passed.forget(LIMITS, at(300))
-    assert not passed.saved().passes
+    assert not passed.to_save().passes
 
 
 def test_no_subject_and_no_phone_is_in_what_is_saved() -> None:
     passed = awake()
     open_for(passed, held(0), 0)
-    saved = repr(passed.saved())
+    saved = repr(passed.to_save())
     for secret in ("city", "aaaa", "pppp"):
         assert secret not in saved
-    other = Passed(anti_passback.nothing(b"j" * 32, at(0)))
+    other = AntiPassback(anti_passback.no_passes(b"j" * 32, at(0)))
     assert other.mark(b"city/a") != passed.mark(b"city/a")
 
 
 # Proofs of holders.
 
-OFF = Limits(0, Holder())
+OFF = PassbackLimits(0, HolderTerms())
 
 
 def test_a_proof_opens_once_and_an_older_one_never_after_it() -> None:
@@ -224,7 +226,7 @@ def test_a_proof_used_while_the_time_was_unsure_stays_used(behind_s: int, latest
         earliest_s = START_S + int(s) - behind_s
         return Now(Interval(earliest_s, min(NEVER_S, earliest_s + behind_s + latest_s), "floor"), s)
 
-    passed.opened(Unsure(Reason.TIME_UNKNOWN, b"city/a", None, proof), 1, False, OFF, hazy(0))
+    passed.note_opened(Unsure(Reason.TIME_UNKNOWN, b"city/a", None, proof), 1, False, OFF, hazy(0))
     for s in range(0, behind_s + WINDOW_S, 30):
         passed.forget(OFF, hazy(s))
         assert why(passed.judge(proof, OFF, hazy(s))) is Reason.USED or (
@@ -279,7 +281,7 @@ def test_a_proof_from_before_the_start_is_unsure_until_its_window_has_run() -> N
     assert why(passed.judge(held(-5), LIMITS, at(5))) is Reason.JUST_STARTED
     assert why(passed.judge(held(50), LIMITS, at(5))) is Reason.JUST_STARTED
     assert why(passed.judge(held(63), LIMITS, at(63))) is None
-    old = Limits(300, Holder(back_s=600, ahead_s=60))
+    old = PassbackLimits(300, HolderTerms(back_s=600, ahead_s=60))
     assert why(passed.judge(held(0), old, at(600))) is Reason.JUST_STARTED
     assert why(passed.judge(held(0), old, at(600 + 60 + MARGIN_S))) is None
 
@@ -298,21 +300,21 @@ def test_without_passback_only_proofs_have_a_before() -> None:
 
 def test_used_outranks_unsure() -> None:
     passed = awake(started=0)
-    passed.opened(bearer(), 1, False, LIMITS, at(1))  # the site opens when it is not sure
+    passed.note_opened(bearer(), 1, False, LIMITS, at(1))  # the site opens when it is not sure
     assert why(passed.judge(bearer(), LIMITS, at(2))) is Reason.USED
 
 
 def test_a_restart_of_the_program_is_no_hole() -> None:
     passed = awake()
     assert open_for(passed, held(0), 0)
-    again = Passed(passed.saved())
+    again = AntiPassback(passed.to_save())
     assert why(again.judge(held(0), LIMITS, at(5))) is Reason.USED
     assert open_for(again, bearer("b"), 5), "and nobody else has to wait"
-    assert again.saved().key == KEY
+    assert again.to_save().key == KEY
 
 
 def test_a_restart_soon_after_a_power_cut_still_knows_of_it() -> None:
-    passed = Passed(awake(started=0).saved())
+    passed = AntiPassback(awake(started=0).to_save())
     assert why(passed.judge(bearer(), LIMITS, at(20))) is Reason.JUST_STARTED
     assert why(passed.judge(bearer(), LIMITS, at(300))) is None
 
@@ -323,21 +325,21 @@ def test_a_restart_soon_after_a_power_cut_still_knows_of_it() -> None:
 def test_a_party_keeps_its_turns_and_comes_back_with_as_many() -> None:
     passed = awake()
     four = bearer(party=4)
-    passed.opened(four, 4, True, LIMITS, at(0))
-    passed.spent(passed.mark(four.subject), at(3))
+    passed.note_opened(four, 4, True, LIMITS, at(0))
+    passed.spend_turn(passed.mark(four.subject), at(3))
     judged = passed.judge(four, LIMITS, at(20))
     assert isinstance(judged, Genuine)
     assert judged.code.party == 2
-    passed.opened(four, 2, True, LIMITS, at(20))
-    passed.spent(passed.mark(four.subject), at(23))
+    passed.note_opened(four, 2, True, LIMITS, at(20))
+    passed.spend_turn(passed.mark(four.subject), at(23))
     assert why(passed.judge(four, LIMITS, at(30))) is Reason.USED
-    passed.spent(passed.mark(four.subject), at(31))
+    passed.spend_turn(passed.mark(four.subject), at(31))
     assert why(passed.judge(four, LIMITS, at(323.5))) is None, "no turn below none"
 
 
 def test_a_renewed_code_for_more_people_brings_no_more_turns() -> None:
     passed = awake()
-    passed.opened(bearer(party=2), 2, True, LIMITS, at(0))
+    passed.note_opened(bearer(party=2), 2, True, LIMITS, at(0))
     judged = passed.judge(bearer(party=9), LIMITS, at(10))
     assert isinstance(judged, Genuine)
     assert judged.code.party == 1
@@ -345,7 +347,7 @@ def test_a_renewed_code_for_more_people_brings_no_more_turns() -> None:
 
 def test_without_a_sensor_a_pulse_is_for_the_whole_party() -> None:
     passed = awake()
-    passed.opened(bearer(party=4), 4, False, LIMITS, at(0))
+    passed.note_opened(bearer(party=4), 4, False, LIMITS, at(0))
     assert why(passed.judge(bearer(party=4), LIMITS, at(10))) is Reason.USED
 
 
@@ -379,13 +381,13 @@ def stale(made: float, phone: bytes = PHONE) -> Refused:
 
 
 def test_a_picture_is_a_picture_however_long_it_is_shown() -> None:
-    phones = Phones(KEY)
+    phones = PhoneClocks(KEY)
     for s in range(0, 60, 3):
         assert why(phones.judge(stale(-500), at(s))) is Reason.PROOF_OLD
 
 
 def test_a_phone_that_goes_on_is_told_that_its_clock_is_wrong() -> None:
-    phones = Phones(KEY)
+    phones = PhoneClocks(KEY)
     assert why(phones.judge(stale(-500), at(0))) is Reason.PROOF_OLD
     assert why(phones.judge(stale(-500), at(4))) is Reason.PROOF_OLD
     assert why(phones.judge(stale(-495), at(5))) is Reason.PHONE_CLOCK
@@ -403,13 +405,13 @@ def test_a_phone_that_goes_on_is_told_that_its_clock_is_wrong() -> None:
     ],
 )
 def test_two_pictures_are_no_living_phone(then: float, made: float, phone: bytes) -> None:
-    phones = Phones(KEY)
+    phones = PhoneClocks(KEY)
     phones.judge(stale(-500), at(0))
     assert why(phones.judge(stale(made, phone), at(then))) is Reason.PROOF_OLD
 
 
 def test_other_verdicts_are_left_alone() -> None:
-    phones = Phones(KEY)
+    phones = PhoneClocks(KEY)
     for verdict in (bearer(), held(0), Refused(Reason.REVOKED, b"x"), stale(0)):
         assert phones.judge(verdict, at(0)) is verdict
     unsigned = Refused(Reason.PROOF_OLD, b"x")
@@ -417,7 +419,7 @@ def test_other_verdicts_are_left_alone() -> None:
 
 
 def test_old_pictures_of_many_phones_take_bounded_room() -> None:
-    phones = Phones(KEY)
+    phones = PhoneClocks(KEY)
     for number in range(10 * PHONES_MAX):
         phones.judge(stale(-500, number.to_bytes(32)), at(0))
         phones.judge(stale(-498, number.to_bytes(32)), at(1))
@@ -429,27 +431,27 @@ def test_old_pictures_of_many_phones_take_bounded_room() -> None:
 
 
 def test_the_code_that_opened_is_met_with_silence_while_it_is_held_up() -> None:
-    view = InView(KEY)
-    view.opened(b"a", "green", 0.0)
+    view = AnsweredCodes(KEY)
+    view.note_opened(b"a", "green", 0.0)
     for s in range(1, 400):  # past passback time too: a code taped to the glass opens once
-        assert view.still(b"a", Reason.USED.value if s < 300 else "green", s)
-    assert not view.still(b"a", "green", 399 + GONE_S + 0.1)
+        assert view.keep_in_view(b"a", Reason.USED.value if s < 300 else "green", s)
+    assert not view.keep_in_view(b"a", "green", 399 + GONE_S + 0.1)
 
 
 def test_who_comes_back_with_a_used_code_is_told() -> None:
-    view = InView(KEY)
-    view.opened(b"a", "green", 0.0)
-    assert not view.still(b"a", Reason.USED.value, GONE_S + 0.1)
+    view = AnsweredCodes(KEY)
+    view.note_opened(b"a", "green", 0.0)
+    assert not view.keep_in_view(b"a", Reason.USED.value, GONE_S + 0.1)
 
 
 def test_an_outcome_is_told_once_however_it_swings() -> None:
     """A list that comes and goes must not make a held code blink from one signal to the next."""
-    view = InView(KEY)
-    view.answered(b"a", "green", 0.0)
-    assert not view.still(b"a", "unsure-status", 1.0)
-    view.answered(b"a", "unsure-status", 1.0)
+    view = AnsweredCodes(KEY)
+    view.note_answered(b"a", "green", 0.0)
+    assert not view.keep_in_view(b"a", "unsure-status", 1.0)
+    view.note_answered(b"a", "unsure-status", 1.0)
     for s, outcome in zip(range(2, 12), ("green", "unsure-status") * 5, strict=True):
-        assert view.still(b"a", outcome, s)
+        assert view.keep_in_view(b"a", outcome, s)
 
 
 # And together.
@@ -470,7 +472,7 @@ STEPS = st.lists(
 def test_no_code_opens_twice_in_its_time_and_no_proof_ever(
     steps: list[tuple[str, float, str, int, bool]], passback_s: int
 ) -> None:
-    limits = Limits(passback_s, Holder())
+    limits = PassbackLimits(passback_s, HolderTerms())
     passed, s = awake(), 0.0
     opened: dict[str, float] = {}
     proofs: set[tuple[str, int]] = set()
@@ -478,7 +480,7 @@ def test_no_code_opens_twice_in_its_time_and_no_proof_ever(
     for who, later_s, kind, skew_s, restart in steps:
         s += later_s
         if restart:
-            passed = Passed(passed.saved())
+            passed = AntiPassback(passed.to_save())
         phone = who.encode() * 32
         fresh = held(s + skew_s, who, phone)
         verdict = {"bearer": bearer(who), "fresh": fresh, "replayed": shown.get(who, fresh)}[kind]

@@ -9,17 +9,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from edge.clock.time_interval import Interval, Now
 from edge.judge.verdict import Genuine, Proof, Reason
-from edge.passing.answered_codes import GONE_S, InView
-from edge.passing.anti_passback import Limits
+from edge.passing.answered_codes import GONE_S, AnsweredCodes
+from edge.passing.anti_passback import PassbackLimits
 from edge.passing.lane import Lane, Sensors
-from edge.passing.turnstile import LATCH_S, LATE_S, TURNLESS_MAX, Passage, Saved
+from edge.passing.turnstile import LATCH_S, LATE_S, TURNLESS_MAX, SavedPassage, TurnstilePassage
 from edge.wire.code import Code, Colour
-from edge.wire.rules import Holder
+from edge.wire.rules import HolderTerms
 
 START_S = 1_800_000_000
 TICK_S = 0.25
 PULSE_S = 3.0 + 0.25  # unlock_ms of 3000, and the relay's rest
-LIMITS = Limits(300, Holder())
+LIMITS = PassbackLimits(300, HolderTerms())
 ONE_WAY = Sensors(turn=True)
 BOTH = Sensors(turn=True, turn_out=True)
 
@@ -45,7 +45,7 @@ class Lock:
     def start(self) -> None:
         """The program starts: what is in the file is all that it knows."""
         self.lane = Lane(b"k" * 32, self.now, self.sensors, self.memory)
-        self.view = InView(b"v" * 32)
+        self.view = AnsweredCodes(b"v" * 32)
 
     def tick(self) -> None:
         self.s += TICK_S
@@ -53,7 +53,7 @@ class Lock:
         self.came = self.left = 0
         moved = self.lane.tick(turned, self.s >= self.resting_from_s, LIMITS, self.now)
         if moved.changed:
-            self.memory = self.lane.saved()
+            self.memory = self.lane.to_save()
         if moved.pulse:
             self.pulse()
 
@@ -82,17 +82,17 @@ class Lock:
         judged = self.lane.judge(verdict, LIMITS, self.now)
         opens = isinstance(judged, Genuine)
         outcome = "green" if opens else Reason.USED.value
-        if self.view.still(verdict.subject, outcome, self.s):
+        if self.view.keep_in_view(verdict.subject, outcome, self.s):
             return False
-        if self.s < self.resting_from_s or (opens and self.lane.busy):
+        if self.s < self.resting_from_s or (opens and self.lane.is_busy):
             return False
         if not isinstance(judged, Genuine):
-            self.view.answered(verdict.subject, outcome, self.s)
+            self.view.note_answered(verdict.subject, outcome, self.s)
             return False
-        opening = self.lane.opening(verdict, judged.code.party, LIMITS, self.now)
-        self.memory = self.lane.saved(opening)
-        self.lane.keep(opening)
-        self.view.opened(verdict.subject, outcome, self.s)
+        opening = self.lane.plan_opening(verdict, judged.code.party, LIMITS, self.now)
+        self.memory = self.lane.to_save(opening)
+        self.lane.commit(opening)
+        self.view.note_opened(verdict.subject, outcome, self.s)
         self.pulse()
         return True
 
@@ -268,7 +268,7 @@ def test_without_a_sensor_an_opening_is_one_pulse() -> None:
     lock = Lock(Sensors())
     assert lock.show("family", party=4)
     lock.wait(PULSE_S)
-    assert not lock.lane.busy
+    assert not lock.lane.is_busy
     assert lock.show("b")
     lock.wait(60)
     assert not lock.show("family", party=4)
@@ -364,7 +364,7 @@ def test_a_turn_without_an_opening_opens_nothing(lock: Lock) -> None:
     for _ in range(10):
         lock.turn(3)
     assert len(lock.pulses) == before
-    assert not lock.lane.busy
+    assert not lock.lane.is_busy
 
 
 def test_a_contact_that_chatters_lets_a_party_through_and_nobody_more(lock: Lock) -> None:
@@ -411,9 +411,9 @@ def test_an_opening_that_could_not_be_kept_did_not_happen(lock: Lock) -> None:
     """The disk refuses between `opening` and `keep`: the person may try again."""
     code = Code(colour=Colour.GREEN, sub="a", iat_s=START_S, exp_s=START_S + 9999)
     verdict = Genuine(code, Colour.GREEN, b"city/a", "city")
-    lock.lane.opening(verdict, 1, LIMITS, lock.now)
+    lock.lane.plan_opening(verdict, 1, LIMITS, lock.now)
     assert isinstance(lock.lane.judge(verdict, LIMITS, lock.now), Genuine)
-    assert not lock.lane.busy
+    assert not lock.lane.is_busy
 
 
 def test_inside_is_who_turned_and_who_has_been_let_in() -> None:
@@ -453,11 +453,11 @@ def test_one_direction_alone_says_nothing_of_who_is_inside(lock: Lock) -> None:
 
 def test_a_relay_that_is_lost_neither_gives_back_nor_ends() -> None:
     """While the door cannot say that it rests, nothing is known of the passage."""
-    passage = Passage(Saved(0, True))
-    passage.opened(b"m" * 16, 1, False)
+    passage = TurnstilePassage(SavedPassage(0, True))
+    passage.note_opened(b"m" * 16, 1, False)
     for s in range(100):
         assert passage.tick(0, False, float(s)) == []
-    assert passage.busy
+    assert passage.is_busy
 
 
 class AnyDay(RuleBasedStateMachine):
@@ -526,7 +526,7 @@ class AnyDay(RuleBasedStateMachine):
 
     @invariant()
     def a_fault_gives_nothing_back(self) -> None:
-        saved = self.lock.lane._passage.saved()
+        saved = self.lock.lane._passage.to_save()
         assert not (saved.lately and saved.turnless >= TURNLESS_MAX)
 
 

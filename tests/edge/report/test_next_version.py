@@ -8,7 +8,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from edge.report.tally import Cell, Closed
+from edge.report.tally import ClosedCell, OpenCell
 from edge.wire import envelope, report
 from tests.world import START_S, Street, Troubles
 
@@ -59,12 +59,12 @@ def test_a_unit_that_went_back_a_version_sends_what_the_later_one_counted(tmp_pa
     street = Street(5, tmp_path, per_hour=60)
     from_s = START_S - 2 * HOUR_S
     lift, call = (
-        Cell(cast(report.Category, word), from_s, 30, 25, 15) for word in ("lift", "call")
+        OpenCell(cast(report.Category, word), from_s, 30, 25, 15) for word in ("lift", "call")
     )
     street.store.begin([lift, call])
     until_s = START_S - HOUR_S
-    fresh = Cell(lift.category, until_s, 0, 0, 15)
-    street.store.close_cells([Closed(lift, until_s, fresh)])
+    fresh = OpenCell(lift.category, until_s, 0, 0, 15)
+    street.store.close_cells([ClosedCell(lift, until_s, fresh)])
     street.restart()
     street.run(HOUR_S)
     sent = {cell.category: cell for cell in street.centre.cells.values()}

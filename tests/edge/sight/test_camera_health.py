@@ -14,7 +14,7 @@ import pytest
 
 from edge.parts import Trouble
 from edge.sight import camera_health
-from edge.sight.camera_health import Illuminator, View
+from edge.sight.camera_health import Illuminator, ViewHealth
 from tests.scenes import HEIGHT, WIDTH, Luma, still
 from tests.scenes.hall import hall
 
@@ -58,13 +58,15 @@ SCENES: list[tuple[str, Luma, Trouble]] = [
 IDS = [what for what, _, _ in SCENES]
 
 
-def told(pictures: Iterator[Luma], seconds: int, seen: View | None = None) -> list[Trouble | None]:
+def told(
+    pictures: Iterator[Luma], seconds: int, seen: ViewHealth | None = None
+) -> list[Trouble | None]:
     """What is told after each of `seconds` seconds, one picture a second."""
-    seen = View() if seen is None else seen
+    seen = ViewHealth() if seen is None else seen
     start_s = max(0.0, seen._next_s)
     said = []
     for second, picture in zip(range(seconds), pictures, strict=False):
-        seen.saw(picture, None, start_s + second)
+        seen.take_frame(picture, None, start_s + second)
         said.append(seen.trouble)
     return said
 
@@ -88,7 +90,7 @@ def test_a_hall_is_no_trouble(number: int, lit: float) -> None:
 def test_each_trouble_is_told_after_minutes_and_taken_back_after_minutes(
     what: str, picture: Luma, trouble: Trouble
 ) -> None:
-    seen = View()
+    seen = ViewHealth()
     assert set(told(well(), 185, seen)) == {None}
     begins = told(repeat(picture), 185, seen)
     assert 120 <= begins.index(trouble) <= 180, what
@@ -103,7 +105,7 @@ def test_every_trouble_has_a_scene() -> None:
 
 
 def test_night_that_falls_slowly_is_dark_and_not_covered() -> None:
-    seen = View()
+    seen = ViewHealth()
     told(well(), 200, seen)
     light = small(HALL, 0).astype(np.float32)
     falling = (small(light * share, 4) for share in np.geomspace(1, 0.001, 300))
@@ -120,7 +122,7 @@ def test_a_unit_that_starts_in_darkness_says_dark() -> None:
 @pytest.mark.parametrize("picture", [JACKET, HAND, BLACK, TAPE, SOFT, HAZE])
 def test_one_passing_person_moves_nothing(picture: Luma) -> None:
     """Fifteen seconds before the lens, whatever the camera makes of it."""
-    seen = View()
+    seen = ViewHealth()
     told(well(), 185, seen)
     said = told(chain(repeat(picture, 15), well()), 20, seen)
     assert set(said) == {None}
@@ -128,7 +130,7 @@ def test_one_passing_person_moves_nothing(picture: Luma) -> None:
 
 @pytest.mark.parametrize(("what", "picture", "trouble"), SCENES, ids=IDS)
 def test_one_passing_person_ends_no_trouble(what: str, picture: Luma, trouble: Trouble) -> None:
-    seen = View()
+    seen = ViewHealth()
     told(well(), 10, seen)
     told(repeat(picture), 185, seen)
     for passing in (HELD, WELL, [JACKET], [TAPE]):
@@ -137,7 +139,7 @@ def test_one_passing_person_ends_no_trouble(what: str, picture: Luma, trouble: T
 
 
 def test_one_trouble_after_another_is_told_as_the_other() -> None:
-    seen = View()
+    seen = ViewHealth()
     told(repeat(HAZE), 200, seen)
     said = told(repeat(TAPE), 200, seen)
     assert (said[0], said[-1]) == ("dirty", "covered")
@@ -145,13 +147,13 @@ def test_one_trouble_after_another_is_told_as_the_other() -> None:
 
 def test_a_scene_between_two_troubles_is_still_told() -> None:
     """Neither is there nine times of ten, and no code can be read in either."""
-    seen = View()
+    seen = ViewHealth()
     both = chain.from_iterable(repeat((HAZE, HAZE, TAPE), 100))
     assert told(both, 300, seen)[-1] == "dirty"
 
 
 def test_what_was_told_stays_until_another_is_plain() -> None:
-    seen = View()
+    seen = ViewHealth()
     told(chain.from_iterable(repeat((HAZE, HAZE, TAPE), 100)), 300, seen)
     turned = told(chain.from_iterable(repeat((TAPE, TAPE, HAZE), 100)), 300, seen)
     assert set(turned) == {"dirty"}
@@ -165,13 +167,13 @@ def test_noise_is_no_structure() -> None:
 
 
 def test_it_looks_once_a_second_however_many_frames_come() -> None:
-    seen = View()
+    seen = ViewHealth()
     for frame in range(20 * 15 * 10):
-        seen.saw(TAPE, None, frame / 15)
+        seen.take_frame(TAPE, None, frame / 15)
     assert seen.trouble == "covered"
-    quick = View()
+    quick = ViewHealth()
     for frame in range(15 * 100):
-        quick.saw(TAPE, None, frame / 15)
+        quick.take_frame(TAPE, None, frame / 15)
     assert quick.trouble is None, "100 s of frames are no three minutes"
 
 
@@ -216,7 +218,7 @@ def night(
         was = lit.wanted
         lights.append(ambient(second) + lamp(second) * was)
         mean, taken = exposed(lights[-1], lights[0])
-        lit.lit(mean, taken if tells else None, float(second))
+        lit.take_light(mean, taken if tells else None, float(second))
         if lit.wanted != was:
             changes.append(second)
     return changes
@@ -283,10 +285,10 @@ def test_light_between_dim_and_bright_changes_nothing() -> None:
 
 
 def test_the_view_asks_for_it() -> None:
-    seen = View()
+    seen = ViewHealth()
     mean, taken = exposed(0.005)
     picture = np.clip(HALL * (mean / HALL.mean()), 0, 255)
     for second in range(10):
-        seen.saw(small(picture), taken, float(second))
+        seen.take_frame(small(picture), taken, float(second))
     assert seen.dim
     assert seen.trouble is None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import segno
 
-from edge.sight import cascade, rescues, symbol, textures, zxing
+from edge.sight import cascade, rescues, symbol_patterns, textures, zxing
 from edge.sight.frame import Luma
 from tests import scenes
 from tests.edge.sight.test_decoders import TEXT
@@ -189,9 +189,11 @@ def test_nothing_is_read_that_was_not_shown() -> None:
 @pytest.mark.parametrize("version", [*range(1, 8), 14, 21, 28, 32, 36, 40])
 def test_what_all_symbols_have_alike_is_what_an_encoder_draws(version: int) -> None:
     size = 17 + 4 * version
-    same, dark = symbol.known(size)
+    same, dark = symbol_patterns.fixed_modules(size)
     for mask in (0, 5):
         made = segno.make("A", version=version, mask=mask, micro=False, error="l")
         drawn = np.array([[bool(module) for module in row] for row in made.matrix])
         assert np.array_equal(drawn[same], dark[same])
-        assert [s.data for s in zxing.read(symbol.picture(drawn), bare=True).symbols] == [b"A"]
+        assert [s.data for s in zxing.read(symbol_patterns.picture(drawn), bare=True).symbols] == [
+            b"A"
+        ]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.sight.frame import Luma
-from edge.sight.live import Live
+from edge.sight.live_reading import Live
 from tests.campus import symbol
 
 SHOWN = "DC1:" + "HONEST" * 6

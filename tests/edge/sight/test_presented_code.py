@@ -17,7 +17,7 @@ from edge.sight.presented_code import (
     READ_S,
     WALL_KEPT_S,
     WALL_S,
-    Presented,
+    PresentedCodes,
 )
 
 SIZE = (1280, 720)
@@ -47,10 +47,10 @@ def shown(what: str, middle: tuple[float, float] = MIDDLE, side: float = 200) ->
 
 
 class Door:
-    """A camera at fifteen frames a second before `Presented`."""
+    """A camera at fifteen frames a second before `PresentedCodes`."""
 
     def __init__(self) -> None:
-        self.presented = Presented(b"k" * 32)
+        self.presented = PresentedCodes(b"k" * 32)
         self.at_s = 1000.0
         self.told: list[float] = []  # when *unreadable* was said
 
@@ -60,7 +60,7 @@ class Door:
         """One frame."""
         self.at_s += FRAME_S
         found = self.presented.look(tuple(symbols), unread, SIZE, self.at_s)
-        if asked and self.presented.unreadable(self.at_s):
+        if asked and self.presented.take_unreadable(self.at_s):
             self.told.append(self.at_s)
         return [symbol.data.decode() for symbol in found]
 
@@ -94,11 +94,11 @@ def test_the_one_that_is_new_is_before_the_one_that_waits() -> None:
 
 
 def test_an_imager_has_no_corners_and_all_it_reads_is_presented() -> None:
-    door = Presented(b"k" * 32)
+    door = PresentedCodes(b"k" * 32)
     text = Symbol(b"DC1:", ())
     for second in range(200):
         assert door.look([text], (), (0, 0), float(second)) == (text,)
-        assert not door.unreadable(float(second))
+        assert not door.take_unreadable(float(second))
 
 
 @pytest.mark.parametrize("what", ["HTTPS://EXAMPLE.ORG/1", "DC1:a genuine code glued to the wall"])
@@ -340,11 +340,11 @@ def test_nobody_is_told_after_they_left() -> None:
 
 
 def test_one_or_two_sightings_are_a_slip() -> None:
-    door = Presented(b"k" * 32)
+    door = PresentedCodes(b"k" * 32)
     told = []
     for second in (0.0, 0.9, 1.8):
         door.look((), [square(MIDDLE)], SIZE, second)
-        told.append(door.unreadable(second))
+        told.append(door.take_unreadable(second))
     assert told == [False, False, True]
 
 
@@ -380,7 +380,7 @@ def test_nothing_is_unreadable_while_a_code_is_being_answered() -> None:
     beside = square((900, 360))
     door.watch(10, [shown("phone", (400, 360))], [beside])
     assert door.told == []
-    door.presented.answered(door.at_s + 4)
+    door.presented.note_answered(door.at_s + 4)
     left_s = door.at_s
     door.watch(5, unread=[beside])
     assert len(door.told) == 1
@@ -433,7 +433,7 @@ def test_what_it_keeps_is_bounded_and_names_nobody() -> None:
 
 
 def test_corners_of_any_shape_do_no_harm() -> None:
-    door = Presented(b"k" * 32)
+    door = PresentedCodes(b"k" * 32)
     odd: list[Corners] = [((5, 5),), ((5, 5), (5, 5)), ((0, 0), (9, 0), (9, 9)), ((-9, -9),) * 7]
     for number, corners in enumerate(odd * 3):
         symbol = Symbol(b"x", corners)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.doorway.light_signals import Signal
+from edge.doorway.door_signals import Signal
 from edge.loop import PROBE_S
 from edge.sight.frame import Sighting, Symbol
 from edge.wire import report

@@ -7,18 +7,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edge.clock.issuer_floors import Floors
+from edge.clock.issuer_floors import IssuerFloors
 from edge.clock.time_interval import Interval, Now
-from edge.judge.verdict import Believed, Genuine, Place, Unsure, verify
+from edge.judge.verdict import Genuine, Place, TrustState, Unsure, verify
 from edge.wire import cbor, code, holder, keys
-from edge.wire.code import Code, Colour, Malformed, Signed, Status, Turn
-from edge.wire.trust import Issuer, IssuerKey, Issuers, Trust
+from edge.wire.code import Code, Colour, ColourChange, Malformed, SignedCode, StatusEntry
+from edge.wire.trust import IssuerEntry, IssuerKey, Issuers, Trust
 from tests.vectors.door import case
 
 NOW_S = 1_800_000_000
 SIGNER = keys.private_key(bytes(range(32)))
 LISTED = IssuerKey(keys.public_to_text(SIGNER.public), 0, code.TIME_S_MAX, offline=True)
-TRUST = Trust(Issuers(1, 0, [Issuer("city", [LISTED], code.TIME_S_MAX)]))
+TRUST = Trust(Issuers(1, 0, [IssuerEntry("city", [LISTED], code.TIME_S_MAX)]))
 PLACE = Place(frozenset({"campus/north"}))
 NOW = Interval(NOW_S - 5, NOW_S + 5, "system")
 
@@ -30,8 +30,8 @@ FULL = replace(
     aud=("campus/north", "lab"),
     scope="staff:acme slow",
     party=3,
-    turns=Turn(Colour.GREEN, NOW_S + 100),
-    status=Status(123456, "city/2027"),
+    turns=ColourChange(Colour.GREEN, NOW_S + 100),
+    status=StatusEntry(123456, "city/2027"),
     cnf=bytes(range(32)),
 )
 
@@ -59,8 +59,8 @@ def codes(draw: st.DrawFn) -> Code:
         aud=tuple(draw(st.lists(names, max_size=4))),
         scope=draw(st.none() | st.from_regex(code._SCOPE, fullmatch=True)),
         party=draw(st.integers(1, 9)),
-        turns=draw(st.none() | st.builds(Turn, colours, inside)),
-        status=draw(st.none() | st.builds(Status, st.integers(0, code.TIME_S_MAX), names)),
+        turns=draw(st.none() | st.builds(ColourChange, colours, inside)),
+        status=draw(st.none() | st.builds(StatusEntry, st.integers(0, code.TIME_S_MAX), names)),
         cnf=draw(st.none() | st.binary(min_size=32, max_size=32)),
     )
 
@@ -70,7 +70,7 @@ def codes(draw: st.DrawFn) -> Code:
 def test_what_is_written_is_read(said: Code) -> None:
     text = code.encode(said, SIGNER).encode()
     signed = code.decode(text)
-    assert isinstance(signed, Signed)
+    assert isinstance(signed, SignedCode)
     assert signed.code == said
     assert signed.kid == SIGNER.kid
     assert keys.verify(SIGNER.public, signed.message, signed.signature)
@@ -104,12 +104,12 @@ OUT_OF_BOUNDS = [
     {"party": 0},
     {"party": 10},
     {"party": 2.0},
-    {"turns": Turn(Colour.RED, NOW_S - 60)},
-    {"turns": Turn(Colour.RED, NOW_S + 300)},
-    {"turns": Turn(4, NOW_S)},
-    {"status": Status(-1, "city")},
-    {"status": Status(2**32, "city")},
-    {"status": Status(1, "City")},
+    {"turns": ColourChange(Colour.RED, NOW_S - 60)},
+    {"turns": ColourChange(Colour.RED, NOW_S + 300)},
+    {"turns": ColourChange(4, NOW_S)},
+    {"status": StatusEntry(-1, "city")},
+    {"status": StatusEntry(2**32, "city")},
+    {"status": StatusEntry(1, "City")},
     {"cnf": b""},
     {"cnf": bytes(31)},
     {"cnf": bytes(33)},
@@ -133,8 +133,8 @@ LARGEST = Code(
     aud=("x" * 32,) * code.AUD_MAX,
     scope=" ".join(["x" * 32] * 4),
     party=code.PARTY_MAX,
-    turns=Turn(Colour.GREEN, code.TIME_S_MAX - 1),
-    status=Status(code.TIME_S_MAX, "x" * 32),
+    turns=ColourChange(Colour.GREEN, code.TIME_S_MAX - 1),
+    status=StatusEntry(code.TIME_S_MAX, "x" * 32),
     cnf=bytes(32),
 )
 
@@ -142,7 +142,7 @@ LARGEST = Code(
 def test_the_largest_code_fits() -> None:
     text = code.encode(LARGEST, SIGNER).encode()
     signed = code.decode(text)
-    assert isinstance(signed, Signed)
+    assert isinstance(signed, SignedCode)
     assert signed.code == LARGEST
     raw = code.base45_decode(text[4:])
     assert raw is not None
@@ -158,7 +158,7 @@ def test_every_length_of_payload_is_written_and_read() -> None:
             said = replace(PLAIN, aud=doors, scope=LARGEST.scope)
             lengths.add(len(code.claims_encode(said)))
             signed = code.decode(code.encode(said, SIGNER).encode())
-            assert isinstance(signed, Signed)
+            assert isinstance(signed, SignedCode)
             assert signed.code == said
     assert {254, 255, 256, 257} <= lengths, sorted(lengths)
 
@@ -269,11 +269,11 @@ def check_never_believed(text: bytes) -> None:
     """Refused, not ours, or (where the kid was hit) of nobody we know; never the claims."""
     if text in TEXTS:
         return
-    said = verify(text, Believed(TRUST, signed_s=NOW_S), PLACE, Now(NOW, 0), Floors())
+    said = verify(text, TrustState(TRUST, signed_s=NOW_S), PLACE, Now(NOW, 0), IssuerFloors())
     assert not isinstance(said, Genuine)
     assert not isinstance(said, Unsure) or said.reason.name == "UNKNOWN_ISSUER"
     signed = code.decode(text)
-    if isinstance(signed, Signed):
+    if isinstance(signed, SignedCode):
         assert not keys.verify(SIGNER.public, signed.message, signed.signature)
 
 
@@ -330,7 +330,7 @@ def test_claims_that_are_read_have_no_other_bytes(payload: bytes) -> None:
     if isinstance(said, Code):
         assert code.claims_encode(said) == payload
         signed = code.decode(code.encode(said, SIGNER).encode())
-        assert isinstance(signed, Signed)
+        assert isinstance(signed, SignedCode)
         assert signed.code == said
 
 
@@ -365,7 +365,7 @@ def test_a_signature_is_what_the_signer_says() -> None:
             return bytes(64)
 
     signed = code.decode(code.encode(PLAIN, Deaf()).encode())
-    assert isinstance(signed, Signed)
+    assert isinstance(signed, SignedCode)
     assert (signed.kid, signed.signature) == (b"123456", bytes(64))
 
 
@@ -424,11 +424,11 @@ def test_a_proofs_time_is_read_alike_both_ways(iat_s: int, at: int, value: int) 
     raw = code.unwrap(holder.encode(code.encode(said, SIGNER), iat_s, None, phone).encode())
     assert isinstance(raw, bytes)
     held = holder.read(raw)
-    assert isinstance(held, holder.Held)
+    assert isinstance(held, holder.HolderCode)
     assert held.iat_s == iat_s
     if iat_s >= 65536:  # seven bytes: {6: four bytes}
         changed = bytearray(raw)
         changed[-66 - 7 + at] = value
         again = holder.read(bytes(changed))
-        if isinstance(again, holder.Held):
+        if isinstance(again, holder.HolderCode):
             assert cbor.encode({6: again.iat_s}) == changed[-66 - 7 : -66]

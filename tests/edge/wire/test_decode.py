@@ -27,8 +27,8 @@ from edge.wire.decode import (
     read_json,
     read_toml,
 )
-from edge.wire.eu_documents import Row, Span, Terms
-from edge.wire.trust import Issuer, Issuers
+from edge.wire.eu_documents import EuDuration, EuRow, EuTerms
+from edge.wire.trust import IssuerEntry, Issuers
 
 BOM = b"\xef\xbb\xbf"
 
@@ -97,9 +97,9 @@ def test_the_deepest_json(nest: str) -> None:
 
 
 def test_the_deepest_document_of_ours() -> None:
-    row = Row("vaccination", "green", ("840539006",), ends=Span(days=1))
-    terms = msgspec.Raw(msgspec.json.encode(Terms((row,))))
-    document = Issuers(1, 1, [Issuer("eu", [], 1, format="hc1", terms=terms)])
+    row = EuRow("vaccination", "green", ("840539006",), ends=EuDuration(days=1))
+    terms = msgspec.Raw(msgspec.json.encode(EuTerms((row,))))
+    document = Issuers(1, 1, [IssuerEntry("eu", [], 1, format="hc1", terms=terms)])
     assert depth(json.loads(msgspec.json.encode(document))) == 7
 
 

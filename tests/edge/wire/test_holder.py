@@ -6,22 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.clock.issuer_floors import Floors
+from edge.clock.issuer_floors import IssuerFloors
 from edge.clock.time_interval import NEVER_S, Interval, Now
 from edge.judge.verdict import (
-    Believed,
     Genuine,
     Place,
     Proof,
     Reason,
     Refused,
+    TrustState,
     Unsure,
     Verdict,
     verify,
 )
 from edge.wire import code, holder, keys
 from edge.wire.code import Code, Colour
-from edge.wire.rules import PLAIN, Holder
+from edge.wire.rules import PLAIN, HolderTerms
 from edge.wire.trust import Trust
 from tests.conftest import CITY, issuers
 
@@ -35,12 +35,12 @@ SAID = Code(
 BARE = code.encode(SAID, CITY)
 
 
-def shown(text: str, at_s: int, terms: Holder | None = None, error_s: int = 0) -> Verdict:
-    believed = Believed(
-        Trust(issuers(NOW_S)), rules=replace(PLAIN, holder=terms or Holder()), signed_s=NOW_S
+def shown(text: str, at_s: int, terms: HolderTerms | None = None, error_s: int = 0) -> Verdict:
+    believed = TrustState(
+        Trust(issuers(NOW_S)), rules=replace(PLAIN, holder=terms or HolderTerms()), signed_s=NOW_S
     )
     now = Now(Interval(at_s - error_s, at_s + error_s, "system"), 0)
-    said = verify(text.encode(), believed, PLACE, now, Floors())
+    said = verify(text.encode(), believed, PLACE, now, IssuerFloors())
     assert said is not None
     return said
 
@@ -83,7 +83,7 @@ def test_the_window_is_asymmetric(phone_s: int, reason: Reason | None) -> None:
 
 
 def test_the_window_is_the_sites() -> None:
-    wide = Holder(back_s=600, ahead_s=600)
+    wide = HolderTerms(back_s=600, ahead_s=600)
     assert why(shown(held(NOW_S + 400), NOW_S + 1000, wide)) is None
     assert why(shown(held(NOW_S + 1600), NOW_S + 1000, wide)) is None
 
@@ -92,9 +92,9 @@ def test_an_unsure_door_says_so_and_does_not_blame_the_phone() -> None:
     said = shown(held(NOW_S + 915), NOW_S + 1000, error_s=20)  # 65 to 105 s old
     assert isinstance(said, Unsure)
     assert said.reason is Reason.TIME_UNKNOWN
-    believed = Believed(Trust(issuers(NOW_S)), signed_s=NOW_S)
+    believed = TrustState(Trust(issuers(NOW_S)), signed_s=NOW_S)
     blind = Now(Interval(NOW_S, NEVER_S, "floor"), 0)
-    assert why(verify(held(NOW_S).encode(), believed, PLACE, blind, Floors()) or said) is (
+    assert why(verify(held(NOW_S).encode(), believed, PLACE, blind, IssuerFloors()) or said) is (
         Reason.TIME_UNKNOWN
     )
 
@@ -106,7 +106,7 @@ def test_a_code_made_for_a_door_opens_that_one() -> None:
 
 
 def test_a_site_may_ask_for_the_door_and_for_holders_only() -> None:
-    named, only = Holder(door_named=True), Holder(required=True)
+    named, only = HolderTerms(door_named=True), HolderTerms(required=True)
     assert why(shown(held(NOW_S), NOW_S, named)) is Reason.DOOR_NOT_NAMED
     assert why(shown(held(NOW_S, "campus/north-1"), NOW_S, named)) is None
     bearer = code.encode(replace(SAID, cnf=None), CITY)
@@ -116,9 +116,11 @@ def test_a_site_may_ask_for_the_door_and_for_holders_only() -> None:
 
 
 def test_a_holders_clock_moves_no_floor() -> None:
-    floors = Floors()
-    believed = Believed(
-        Trust(issuers(NOW_S)), rules=replace(PLAIN, holder=Holder(ahead_s=10**6)), signed_s=NOW_S
+    floors = IssuerFloors()
+    believed = TrustState(
+        Trust(issuers(NOW_S)),
+        rules=replace(PLAIN, holder=HolderTerms(ahead_s=10**6)),
+        signed_s=NOW_S,
     )
     now = Now(Interval(NOW_S, NOW_S, "system"), 0)
     said = verify(held(NOW_S + 10**5).encode(), believed, PLACE, now, floors)

@@ -79,7 +79,7 @@ def test_we_read_what_python_cwt_writes(said: code.Code, alg: int) -> None:
         payload, signer, protected={1: alg, 4: SIGNER.kid}, unprotected={}
     )
     signed = code.decode(text_of(written.removeprefix(b"\xd2")))
-    assert isinstance(signed, code.Signed)
+    assert isinstance(signed, code.SignedCode)
     assert signed.code == said
     assert keys.verify(SIGNER.public, signed.message, signed.signature)
     if alg == -19:
@@ -91,7 +91,7 @@ def test_python_cwt_refuses_what_we_refuse(alg: int) -> None:
     raw = raw_of(code.encode(PLAIN, SIGNER))
     forged = raw[:-1] + bytes((raw[-1] ^ 1,))
     signed = code.decode(text_of(forged))
-    assert isinstance(signed, code.Signed)
+    assert isinstance(signed, code.SignedCode)
     assert not keys.verify(SIGNER.public, signed.message, signed.signature)
     with pytest.raises(cwt.VerifyError):
         cwt.COSE.new(verify_kid=True).decode(tagged(forged), public(alg))
@@ -161,7 +161,7 @@ def test_we_read_the_holder_codes_python_cwt_writes(
     )
     raw = written.removeprefix(b"\xd2")
     held = holder.read(raw)
-    assert isinstance(held, holder.Held)
+    assert isinstance(held, holder.HolderCode)
     assert (held.inner.code, held.iat_s, held.door) == (said, iat_s, door)
     assert keys.verify(PHONE.public, held.message, held.signature)
     assert keys.verify(SIGNER.public, held.inner.message, held.inner.signature)
@@ -179,7 +179,7 @@ def test_neither_takes_a_proof_made_for_something_else(aad: bytes) -> None:
         external_aad=aad,
     )
     held = holder.read(written.removeprefix(b"\xd2"))
-    assert isinstance(held, holder.Held)
+    assert isinstance(held, holder.HolderCode)
     assert not keys.verify(PHONE.public, held.message, held.signature)
     with pytest.raises(cwt.VerifyError):
         cwt.COSE.new().decode(written, phone_key(public=True), external_aad=b"menshen-holder-1")

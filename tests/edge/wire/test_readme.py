@@ -65,7 +65,7 @@ def test_the_worked_example() -> None:
 
 def test_the_worked_example_says_what_is_signed() -> None:
     signed = code.decode(block(7, "text").encode())
-    assert isinstance(signed, code.Signed)
+    assert isinstance(signed, code.SignedCode)
     raw = code.base45_decode(block(7, "text")[4:].encode())
     assert raw is not None
     begin = re.search(r"begins with `([0-9a-f ]+)`", section(7))
@@ -103,7 +103,7 @@ def test_a_holder_signs_what_the_page_says() -> None:
 
 
 def test_the_cost_of_the_drafts_status_map() -> None:
-    listed = code.Status(123456, "city/2027")
+    listed = code.StatusEntry(123456, "city/2027")
     plain = code.Code(
         colour=code.Colour.GREEN,
         sub="AAECAwQFBgc",
@@ -175,20 +175,20 @@ def test_the_configuration(tmp_path: Path) -> None:
 
 def test_the_configuration_shows_the_defaults() -> None:
     shown = tomllib.loads(block(11, "toml"))
-    full = msgspec.convert(shown, unit.Unit)
+    full = msgspec.convert(shown, unit.UnitConfig)
     for table in ("camera", "counts", "clock", "state", "decoder", "trust"):
         del shown[table]
     for key in ("unlock_ms", "held_s"):
         del shown["door"][key]
     for key in ("port", "keepalive_s"):
         del shown["broker"][key]
-    without = msgspec.convert(shown, unit.Unit)
+    without = msgspec.convert(shown, unit.UnitConfig)
     assert without == msgspec.structs.replace(full, state=without.state)
 
 
 def test_a_door_with_a_controller() -> None:
     shown = tomllib.loads(block(11, "toml controlled"))["door"]
-    assert msgspec.convert(shown, unit.Door) == unit.Controlled(port=shown["port"])
+    assert msgspec.convert(shown, unit.DoorConfig) == unit.ControllerDoor(port=shown["port"])
 
 
 def test_the_messages() -> None:

@@ -14,7 +14,7 @@ INSTALLATION = "0123456789abcdef"
 ACK = report.Ack(
     site="campus", unit="north-1", installation=INSTALLATION, first=1, last=3, digest="00"
 )
-HEALTH = report.Health(
+HEALTH = report.HealthReport(
     session=7,
     version="0.1.0",
     uptime_h=26,
@@ -35,8 +35,8 @@ def cell(number: int, **more: Any) -> report.Cell:
     return report.Cell(number=number, **said)
 
 
-def counts(*cells: report.Cell) -> report.Counts:
-    return report.Counts(installation=INSTALLATION, cells=list(cells))
+def counts(*cells: report.Cell) -> report.CountsReport:
+    return report.CountsReport(installation=INSTALLATION, cells=list(cells))
 
 
 LARGEST = [
@@ -70,7 +70,7 @@ def test_health_has_one_size_whatever_it_says(session: int, queue: Any) -> None:
 
 def test_the_fullest_health_fits() -> None:
     """Every field at its longest, every alarm at once."""
-    full = report.Health(
+    full = report.HealthReport(
         session=2**53, version="x" * 32, uptime_h=2**32 - 1, trust_version=2**32 - 1,
         trust_age_d=2**32 - 1, trust="expired", clock="system", rtc="unrelated",
         camera="unfocused", door="lost", alarms=list(report.ALARMS), store="full",
@@ -117,7 +117,7 @@ def test_what_does_not_fit_is_not_cut() -> None:
 
 def test_birth_and_will() -> None:
     for online in (True, False):
-        said = report.State(online=online, session=7, installation=INSTALLATION)
+        said = report.StateReport(online=online, session=7, installation=INSTALLATION)
         assert report.decode_state(report.encode(said)) == said
 
 
@@ -286,5 +286,5 @@ def test_no_field_could_hold_a_person() -> None:
         "count",
     }
     assert set(report.content(counts())) == {"installation", "cells"}
-    birth = report.State(online=True, session=7, installation=INSTALLATION)
+    birth = report.StateReport(online=True, session=7, installation=INSTALLATION)
     assert set(report.content(birth)) == {"online", "session", "installation"}

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.wire import hours, rules
+from edge.wire import rules, timetable
 from edge.wire.code import Colour
-from edge.wire.hours import Stretch, Timetable, certainly
+from edge.wire.timetable import Stretch, Timetable, certainly
 from edge.wire.trust import TrustError
 
 PLAIN: dict[str, Any] = {"site": "park", "version": 1, "signed_s": 1_800_000_000}
@@ -19,7 +19,7 @@ NEVER_S = 2**62  # how a unit that does not know says *latest*: edge.clock.time_
 WORKDAYS = ["mon", "tue", "wed", "thu", "fri"]
 
 
-def read(**fields: Any) -> rules.Site:
+def read(**fields: Any) -> rules.SiteRules:
     return rules.read(msgspec.json.encode(PLAIN | fields), "park")
 
 
@@ -144,7 +144,7 @@ def test_a_demo_site_may_have_small_cells() -> None:
 
 def test_nothing_is_written_that_could_not_be_read() -> None:
     with pytest.raises(TrustError, match="Mars"):
-        rules.encode(rules.Site(site="park", version=1, signed_s=0, zone="Mars/Base"))
+        rules.encode(rules.SiteRules(site="park", version=1, signed_s=0, zone="Mars/Base"))
 
 
 # One door
@@ -270,7 +270,7 @@ def test_between_is_not_known() -> None:
     assert certainly(office, opens_s, shuts_s) is None
     assert certainly(office, opens_s - 1, shuts_s) is None  # the whole of it lies inside
     assert certainly(office, shuts_s, opens_s + 86_400 - 1) is False
-    assert certainly(office, opens_s, opens_s + hours.WIDEST_S + 1) is None
+    assert certainly(office, opens_s, opens_s + timetable.WIDEST_S + 1) is None
     assert certainly(office, opens_s, NEVER_S) is None
 
 
@@ -344,7 +344,9 @@ def berlin(from_: str, until: str) -> tuple[Timetable, ...]:
 
 
 def stretch(tables: tuple[Timetable, ...], around_s: int) -> tuple[int, int]:
-    (found,) = [s for s in hours.stretches(tables, around_s, around_s) if s[0] <= around_s < s[1]]
+    (found,) = [
+        s for s in timetable.stretches(tables, around_s, around_s) if s[0] <= around_s < s[1]
+    ]
     return found
 
 

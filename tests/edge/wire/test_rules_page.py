@@ -12,7 +12,7 @@ import pytest
 from edge.clock.time_interval import Interval, Now
 from edge.judge.site_decision import decide
 from edge.judge.verdict import Genuine
-from edge.wire import hours, rules
+from edge.wire import rules, timetable
 from edge.wire.code import Code, Colour
 from tests import ROOT
 
@@ -39,11 +39,11 @@ def part(number: int, begins: str) -> str:
 @pytest.mark.parametrize(
     ("table", "kind"),
     [
-        (section(2)[: section(2).index("`holder`:")], rules.Site),
-        (part(2, "`holder`:"), rules.Holder),
-        (part(2, "`ages`,"), rules.Ages),
-        (part(2, "`counts`:"), rules.Counts),
-        (section(5), rules.Pass),
+        (section(2)[: section(2).index("`holder`:")], rules.SiteRules),
+        (part(2, "`holder`:"), rules.HolderTerms),
+        (part(2, "`ages`,"), rules.DocumentAges),
+        (part(2, "`counts`:"), rules.CountingRules),
+        (section(5), rules.GrantRule),
     ],
     ids=["site", "holder", "ages", "counts", "grants"],
 )
@@ -66,9 +66,11 @@ def value(field: msgspec.structs.FieldInfo) -> Any:
 
 def test_the_fields_of_unsure_and_of_doors() -> None:
     kinds = re.findall(r"^\| `([a-z]+)` \| ", section(7), re.M)
-    assert kinds == list(rules.Unsure.__struct_fields__)
+    assert kinds == list(rules.UnsureRules.__struct_fields__)
     said = section(3).partition("any of ")[2].partition(". It applies")[0]
-    assert ["groups", *re.findall(r"`([a-z_]+)`", said)] == list(rules.Door.__struct_fields__)
+    assert ["groups", *re.findall(r"`([a-z_]+)`", said)] == list(
+        rules.DoorOverrides.__struct_fields__
+    )
 
 
 def test_the_bounds_are_the_programs() -> None:
@@ -77,23 +79,23 @@ def test_the_bounds_are_the_programs() -> None:
     assert f"at most {rules.CLOSED_MAX} |" in section(2)
     assert f"below {rules.K_MIN} only with `demo`" in section(2)
     assert f"below {rules.PERIOD_S_MIN} only with `demo`" in section(2)
-    assert hours.WIDEST_S == 8 * 86_400
+    assert timetable.WIDEST_S == 8 * 86_400
     assert "more than eight days" in section(4)
 
 
-def example() -> rules.Site:
+def example() -> rules.SiteRules:
     found = re.findall(r"^```json site\n(.*?)\n```$", section(9), re.M | re.S)
     assert len(found) == 1
     said = json.loads(found[0])
-    assert list(said) == list(rules.Site.__struct_fields__)  # complete, in the page's order
+    assert list(said) == list(rules.SiteRules.__struct_fields__)  # complete, in the page's order
     return rules.read(found[0].encode(), "park")
 
 
 def test_the_example_says_every_field_there_is() -> None:
     site = example()
     whole = msgspec.to_builtins(site)
-    assert set(whole["unsure"]) == set(rules.Unsure.__struct_fields__)
-    assert set(whole["grants"][0]) == set(rules.Pass.__struct_fields__)
+    assert set(whole["unsure"]) == set(rules.UnsureRules.__struct_fields__)
+    assert set(whole["grants"][0]) == set(rules.GrantRule.__struct_fields__)
 
 
 @pytest.mark.parametrize(

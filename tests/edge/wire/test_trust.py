@@ -24,8 +24,8 @@ DOCUMENT = trust.Issuers(
     version=3,
     signed_s=1_800_000_000,
     issuers=[
-        trust.Issuer("city", [listed(CITY)], 86_400),
-        trust.Issuer("office", [listed(OFFICE)], 3600, ["campus/north", "campus/east"]),
+        trust.IssuerEntry("city", [listed(CITY)], 86_400),
+        trust.IssuerEntry("office", [listed(OFFICE)], 3600, ["campus/north", "campus/east"]),
     ],
 )
 
@@ -135,7 +135,7 @@ def test_nothing_is_named_twice() -> None:
 def test_four_thousand_issuers_and_no_more() -> None:
     def many(count: int) -> bytes:
         issuers = [
-            trust.Issuer(
+            trust.IssuerEntry(
                 f"company-{n}",
                 [trust.IssuerKey(keys.public_to_text(n.to_bytes(32, "big")), 0, 1)],
                 60,
@@ -155,7 +155,7 @@ def test_four_thousand_issuers_and_no_more() -> None:
 def test_an_online_key_signs_for_35_days_at_most() -> None:
     def document(days: int, offline: bool = False) -> trust.Issuers:
         key = trust.IssuerKey(keys.public_to_text(CITY.public), 0, days * 86400, offline)
-        return trust.Issuers(1, 0, [trust.Issuer("city", [key], 60)])
+        return trust.Issuers(1, 0, [trust.IssuerEntry("city", [key], 60)])
 
     trust.Trust(document(35))
     trust.Trust(document(36, offline=True))
@@ -164,9 +164,9 @@ def test_an_online_key_signs_for_35_days_at_most() -> None:
 
 
 def test_a_foreign_issuer_has_no_keys_of_our_format() -> None:
-    foreign = trust.Issuer("eu", [], 60, format="hc1", terms=msgspec.Raw(b'{"rows":[]}'))
+    foreign = trust.IssuerEntry("eu", [], 60, format="hc1", terms=msgspec.Raw(b'{"rows":[]}'))
     read = trust.Trust(trust.Issuers(1, 0, [foreign]))
     assert [issuer.name for issuer in read.foreign] == ["eu"]
-    mixed = trust.Issuer("eu", [listed(CITY)], 60, format="hc1")
+    mixed = trust.IssuerEntry("eu", [listed(CITY)], 60, format="hc1")
     with pytest.raises(trust.TrustError, match=r"belong in keys/eu\.json"):
         trust.Trust(trust.Issuers(1, 0, [mixed]))

@@ -20,7 +20,7 @@ def block(name: str) -> str:
 
 
 def example() -> Realm:
-    document = trust.Issuers(1, AT_S, [trust.Issuer("city", [], 86400)])
+    document = trust.Issuers(1, AT_S, [trust.IssuerEntry("city", [], 86400)])
     (rules,) = re.findall(r"The site's document is `(.*?)`", PAGE)
     realm = Realm(AT_S, document, rules=rules.encode())
     realm.status("city", b"(the list)", AT_S)

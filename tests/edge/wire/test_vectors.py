@@ -58,12 +58,12 @@ def test_the_claims_are_read_back(name: str) -> None:
     assert isinstance(raw, bytes)
     if wanted.holder:
         held = holder.read(raw)
-        assert isinstance(held, holder.Held)
+        assert isinstance(held, holder.HolderCode)
         assert (held.iat_s, held.door) == (wanted.holder["iat"], wanted.holder.get("door"))
         assert held.inner.code == wanted.code()
         return
     signed = code.read(raw)
-    assert isinstance(signed, code.Signed)
+    assert isinstance(signed, code.SignedCode)
     assert signed.code == wanted.code()
 
 

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from edge.adapters.camera.camera_eyes import CameraEyes
+from edge.adapters.camera.camera_scanner import CameraScanner
 from edge.adapters.camera.picamera import PiCamera
-from edge.adapters.camera.stall_recovery import Newest
+from edge.adapters.camera.stall_recovery import StallRecovery
 from edge.parts import CameraLost
 from edge.sight.frame import Frame
-from edge.wire.unit import Camera
+from edge.wire.unit import CameraConfig
 
 STALL = Path(os.environ["MENSHEN_STALL"])
 PATIENCE_S = 60.0
@@ -32,7 +32,7 @@ FRAMES_MIN = 30
 class Told(PiCamera):
     """Notes what is asked of it."""
 
-    def __init__(self, camera: Camera) -> None:
+    def __init__(self, camera: CameraConfig) -> None:
         super().__init__(camera)
         self.asked: list[str] = []
 
@@ -57,7 +57,7 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def next_of(camera: Newest) -> Frame:
+def next_of(camera: StallRecovery) -> Frame:
     """The next frame, however long the camera is lost before it."""
     last_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < last_s:
@@ -69,7 +69,7 @@ def next_of(camera: Newest) -> Frame:
     raise AssertionError("no frame came")
 
 
-def lost(camera: Newest) -> bool:
+def lost(camera: StallRecovery) -> bool:
     try:
         camera.latest()
     except CameraLost:
@@ -77,7 +77,7 @@ def lost(camera: Newest) -> bool:
     return False
 
 
-def frames(camera: Newest, folder: Path, pictures: int) -> dict[str, Any]:
+def frames(camera: StallRecovery, folder: Path, pictures: int) -> dict[str, Any]:
     """The arrays of each frame that is new, until there are `pictures`; what came with them."""
     lumas: dict[bytes, tuple[Any, Any]] = {}
     ages_s, exposures, owned, seen_s = [], set(), False, []
@@ -106,7 +106,7 @@ def frames(camera: Newest, folder: Path, pictures: int) -> dict[str, Any]:
 def read(codes: int) -> list[str]:
     """The texts of all pictures, by the unit's own eyes."""
     texts: set[str] = set()
-    eyes = CameraEyes(Newest(PiCamera(Camera())), "both")
+    eyes = CameraScanner(StallRecovery(PiCamera(CameraConfig())), "both")
     last_s = time.monotonic() + PATIENCE_S
     while len(texts) < codes and time.monotonic() < last_s:
         eyes.wait(0.5)
@@ -116,7 +116,7 @@ def read(codes: int) -> list[str]:
     return sorted(texts)
 
 
-def stalls(camera: Newest, told: Told) -> list[list[str]]:
+def stalls(camera: StallRecovery, told: Told) -> list[list[str]]:
     """What was asked of the driver until frames came again, by how many starts that took.
 
     The last stall lasts until whoever asks has been told that the camera is lost.
@@ -145,7 +145,7 @@ def reopened() -> dict[str, list[tuple[int, int, int]]]:
     """What is held with the camera open, and after it was closed, several times."""
     said: dict[str, list[tuple[int, int, int]]] = {"open": [], "closed": []}
     for _ in range(4):
-        camera = Newest(PiCamera(Camera()))
+        camera = StallRecovery(PiCamera(CameraConfig()))
         next_of(camera)
         next_of(camera)
         said["open"].append(held())
@@ -156,8 +156,8 @@ def reopened() -> dict[str, list[tuple[int, int, int]]]:
 
 def main() -> None:
     folder, pictures, codes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    told = Told(Camera())
-    camera = Newest(told)
+    told = Told(CameraConfig())
+    camera = StallRecovery(told)
     device = told._device.camera_configuration()
     said: dict[str, Any] = {
         "configuration": {name: device[name]["size"] for name in ("main", "lores")},

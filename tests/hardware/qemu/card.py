@@ -15,10 +15,10 @@ import segno
 import tomli_w
 
 from edge.adapters.storage.clock_slots import Slots
-from edge.clock.time_interval import Kept, Relation
+from edge.clock.time_interval import Relation, StoredClock
 from edge.wire import keys
 from edge.wire.code import Code, Colour, encode
-from edge.wire.unit import Camera
+from edge.wire.unit import CameraConfig
 from provisioning import authority, issuers, repository, sites, units
 from tests.centre import ISSUER, SITE
 from tests.hardware.trixie import ROOT
@@ -52,7 +52,7 @@ class Card:
         issuers.issuer(self._estate, ISSUER, from_s=int(time.time()) - 86400)
         sites.site(self._estate, SITE, demo=True)
         repository.publish(self._estate)
-        camera = Camera(kind="pictures", source=EYES, frames_per_s=5)
+        camera = CameraConfig(kind="pictures", source=EYES, frames_per_s=5)
         order = units.Order(name=name, camera=camera, broker=False, wired=LEVELS)
         self.path = units.unit(self._estate, SITE, order).path
         self._commission()
@@ -73,7 +73,7 @@ class Card:
         shown_s = int(time.time())  # the guest's RTC shows the host's UTC
         (self.path / "state").mkdir()
         relation = Relation(shown_s, 0, 2000, shown_s)
-        Slots(self.path / "state").save(Kept(shown_s - 60, 60, relation))
+        Slots(self.path / "state").save(StoredClock(shown_s - 60, 60, relation))
 
     def picture(self, colour: Colour = Colour.GREEN, forged: bool = False) -> bytes:
         """A code of somebody new, issued now, as a PNG; `forged`: by a key nobody knows, under

@@ -25,6 +25,11 @@ pytestmark = [pytest.mark.hardware, pytest.mark.timeout(900)]
 
 SOON_S = 90.0
 """The most between a cause and what comes of it on a busy machine; elsewhere it is a second."""
+BLINK_S = 1.0
+"""The red light of an answer lasts longer than this, and one blink does not."""
+START_UNSURE_S = 5.0
+"""Codes made sooner after the start may have been used before it, as far as the unit's time tells;
+it knows the time to 3 s each way."""
 FREE = {"KILL": 4, "TERM": 18}  # pins that no door uses
 LOOPS = frozenset({"contact", "fire", "tamper"})  # closed to ground at rest: hardware/pins.toml
 OUTPUTS = ("relay", "green", "red", "buzzer")
@@ -172,6 +177,23 @@ def test_an_installer_sees_each_input_each_light_and_a_pulse(
         assert pins.function(wired[name]) == Function.INPUT, name
 
 
+def answer_in_red(unit: Unit, pin: int, shown_s: float) -> tuple[float, float]:
+    """From when until when the red light was on for the answer.
+
+    On a busy machine decoding takes so long that the unit first blinks *closer, hold still*.
+    """
+    pins, from_s = unit.pi.pins, shown_s
+    for _ in range(20):
+        red = pins.wait(pin, True, from_s, SOON_S)
+        assert red, unit.story()
+        dark = pins.wait(pin, False, red.at_s, SOON_S)
+        assert dark, unit.story()
+        if dark.at_s - red.at_s > BLINK_S:
+            return red.at_s, dark.at_s
+        from_s = dark.at_s
+    raise AssertionError(f"it only blinks\n{unit.story()}")
+
+
 def test_a_green_code_pulses_the_relay_and_a_refused_one_does_not(
     strict: Unit, wired: dict[str, int]
 ) -> None:
@@ -181,15 +203,14 @@ def test_a_green_code_pulses_the_relay_and_a_refused_one_does_not(
     strict.start()
     assert {pins.function(wired[name]) for name in OUTPUTS} == {Function.OUTPUT}
     assert pins.edges(wired["relay"], started_s) == [], "a glitch at the start"
+    time.sleep(START_UNSURE_S)
 
     for forged, colour in ((True, Colour.GREEN), (False, Colour.RED)):
         shown_s = strict.show(strict.card.picture(colour, forged))
-        red = pins.wait(wired["red"], True, shown_s, SOON_S)
-        assert red, strict.story()
-        dark = pins.wait(wired["red"], False, red.at_s, SOON_S)
-        assert dark, strict.story()
-        assert 1.8 < dark.at_s - red.at_s < UNLOCK_MS_MAX / 1000
-        assert pins.edges(wired["green"], shown_s) == [], strict.story()
+        red_s, dark_s = answer_in_red(strict, wired["red"], shown_s)
+        assert 1.8 < dark_s - red_s < UNLOCK_MS_MAX / 1000
+        green = [edge for edge in pins.edges(wired["green"], red_s) if edge.at_s <= dark_s]
+        assert green == [], strict.story()
     assert pins.edges(wired["relay"], started_s) == []
 
     shown_s = strict.show(strict.card.picture())
@@ -201,7 +222,7 @@ def test_a_green_code_pulses_the_relay_and_a_refused_one_does_not(
     assert off, strict.story()
     assert UNLOCK_MS / 1000 - 0.2 < off.at_s - on.at_s < UNLOCK_MS_MAX / 1000
     assert pins.wait(wired["green"], False, on.at_s, SOON_S)
-    assert pins.edges(wired["red"], shown_s) == [], strict.story()
+    assert pins.edges(wired["red"], on.at_s) == [], strict.story()
     print(f"picture to relay {on.at_s - shown_s:.2f} s, pulse {off.at_s - on.at_s:.3f} s")
     said = re.findall(r"^[\w-]+: (opens|stays shut)", strict.said(), re.MULTILINE)
     assert said == ["stays shut", "stays shut", "opens"], strict.story()

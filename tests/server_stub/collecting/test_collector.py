@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 
 from edge.wire import keys, report
 from server_stub import store
-from server_stub.collecting.collector import TOLD_LEN_MAX, Alarms, Message, Sorter
+from server_stub.collecting.collector import TOLD_LEN_MAX, AlarmLog, ReceivedMessage, Sorter
 from server_stub.estate import Estate
 from tests import centre
 from tests.centre import SITE, Client, Program, running, unit_client
 
 A, B = centre.UNITS
 INSTALLATION = "00112233445566aa"
-HEALTH = report.Health(
+HEALTH = report.HealthReport(
     session=4,
     version="0.1.0",
     uptime_h=7,
@@ -53,7 +53,7 @@ def cell(number: int, count: int = 12) -> report.Cell:
 
 
 def payload(*cells: report.Cell) -> bytes:
-    return report.encode(report.Counts(installation=INSTALLATION, cells=list(cells)))
+    return report.encode(report.CountsReport(installation=INSTALLATION, cells=list(cells)))
 
 
 @pytest.fixture(scope="module")
@@ -292,14 +292,14 @@ def alarms(world: World) -> int:
 
 
 def test_alarms_are_remembered_within_a_bound(caplog: pytest.LogCaptureFixture) -> None:
-    alarms = Alarms()
+    alarms = AlarmLog()
     with caplog.at_level(logging.ERROR):
         for n in range(TOLD_LEN_MAX):
-            alarms.tell((n,), "%d", n)
-            alarms.tell((n,), "%d", n)
+            alarms.log_once((n,), "%d", n)
+            alarms.log_once((n,), "%d", n)
         assert len(caplog.messages) == TOLD_LEN_MAX
-        alarms.tell(("one more",), "one more")
-        alarms.tell((0,), "again")
+        alarms.log_once(("one more",), "one more")
+        alarms.log_once((0,), "again")
     assert caplog.messages[-2:] == ["ALARM: one more", "ALARM: again"]
 
 
@@ -308,8 +308,8 @@ def test_it_knows_who_is_online_and_how_they_are(world: World) -> None:
     world.collector.wait_for("ready")
     unit = unit_client(world.estate, B, world.port)
     topic = report.topic(SITE, B, "state")
-    born = report.State(online=True, session=4, installation=INSTALLATION)
-    died = report.State(online=False, session=4, installation=INSTALLATION)
+    born = report.StateReport(online=True, session=4, installation=INSTALLATION)
+    died = report.StateReport(online=False, session=4, installation=INSTALLATION)
     unit.mqtt.will_set(topic, report.encode(died), 1, True)
     assert unit.start()
     unit.publish(topic, report.encode(born), retain=True)
@@ -321,7 +321,7 @@ def test_it_knows_who_is_online_and_how_they_are(world: World) -> None:
             break
         time.sleep(0.05)
     assert row is not None
-    assert report.Health(**row.health) == HEALTH
+    assert report.HealthReport(**row.health) == HEALTH
     unit.mqtt.socket().close()  # type: ignore[union-attr] -- the cable
     world.wait_unit(B, False)
     unit.mqtt.loop_stop()
@@ -338,8 +338,8 @@ def later(message: Any, **fields: Any) -> bytes:
     return json.dumps(present | fields | NEW, separators=(",", ":")).encode()
 
 
-BORN = report.State(online=True, session=4, installation=INSTALLATION)
-NO_CELLS = report.Counts(installation=INSTALLATION, cells=[])
+BORN = report.StateReport(online=True, session=4, installation=INSTALLATION)
+NO_CELLS = report.CountsReport(installation=INSTALLATION, cells=[])
 LATER_CELLS: list[dict[str, Any]] = [
     report.content(cell(1)) | {"category": "call"},
     report.content(cell(2)) | {"lift": 2},
@@ -355,10 +355,13 @@ LATER = {
 def test_nothing_of_the_next_versions_messages_is_dropped(
     estate: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sorter = Sorter(Estate(estate), Alarms())
+    sorter = Sorter(Estate(estate), AlarmLog())
     with caplog.at_level(logging.WARNING):
         batch = sorter.batch(
-            [Message(f"menshen/1/{SITE}/{A}/{leaf}", data, 1, 1, 1) for leaf, data in LATER.items()]
+            [
+                ReceivedMessage(f"menshen/1/{SITE}/{A}/{leaf}", data, 1, 1, 1)
+                for leaf, data in LATER.items()
+            ]
         )
     assert sorter.dropped.total() == 0
     assert caplog.messages == []
@@ -376,8 +379,8 @@ def test_k_holds_for_a_category_of_the_next_version(
     small = LATER_CELLS[0] | {"count": 9}
     data = later(NO_CELLS, cells=[small])
     with caplog.at_level(logging.WARNING):
-        batch = Sorter(Estate(estate), Alarms()).batch(
-            [Message(f"menshen/1/{SITE}/{A}/counts", data, 1, 1, 1)]
+        batch = Sorter(Estate(estate), AlarmLog()).batch(
+            [ReceivedMessage(f"menshen/1/{SITE}/{A}/counts", data, 1, 1, 1)]
         )
     assert not batch.reports
     assert "fewer than 10" in caplog.text
@@ -407,7 +410,7 @@ def test_a_unit_of_the_next_version_loses_nothing(world: World) -> None:
     )
 
     nonce = "00112233445566778899aabbccddeeff"
-    unit.publish(f"menshen/1/{SITE}/{A}/ask", later(report.Ask(session=4, nonce=nonce)))
+    unit.publish(f"menshen/1/{SITE}/{A}/ask", later(report.TimeRequest(session=4, nonce=nonce)))
     answer = unit.next()
     assert answer.topic == report.topic(SITE, A, "answer")
     assert json.loads(base64.b64decode(json.loads(answer.payload)["payload"]))["nonce"] == nonce
@@ -461,10 +464,10 @@ def test_a_foreign_message_is_told_once_and_left_out(
     estate: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     topic, data = FOREIGN[name]
-    honest = Message(f"menshen/1/{SITE}/{B}/counts", payload(cell(1)), 2, 1, 1)
-    sorter = Sorter(Estate(estate), Alarms())
+    honest = ReceivedMessage(f"menshen/1/{SITE}/{B}/counts", payload(cell(1)), 2, 1, 1)
+    sorter = Sorter(Estate(estate), AlarmLog())
     with caplog.at_level(logging.WARNING):
-        batch = sorter.batch([Message(topic, data, 1, 1, 1), honest])
+        batch = sorter.batch([ReceivedMessage(topic, data, 1, 1, 1), honest])
     assert [said.unit for said in batch.reports] == [(SITE, B)]
     assert batch.states.keys() == {(SITE, B)}
     assert not batch.healths
@@ -475,7 +478,7 @@ def test_a_foreign_message_is_told_once_and_left_out(
 
 
 VALID = {
-    "state": report.encode(report.State(online=True, session=1, installation=INSTALLATION)),
+    "state": report.encode(report.StateReport(online=True, session=1, installation=INSTALLATION)),
     "health": report.encode(HEALTH),
     "counts": payload(cell(1), cell(2)),
 }
@@ -491,9 +494,9 @@ def test_no_damage_to_a_message_ends_the_sorter(
     data = VALID[leaf]
     for at, cut, more in hurts:
         data = data[:at] + more + data[at + cut :]
-    honest = Message(f"menshen/1/{SITE}/{B}/counts", payload(cell(1)), 2, 1, 1)
-    batch = Sorter(Estate(estate), Alarms()).batch(
-        [Message(f"menshen/1/{SITE}/{A}/{leaf}", data, 1, 1, 1), honest]
+    honest = ReceivedMessage(f"menshen/1/{SITE}/{B}/counts", payload(cell(1)), 2, 1, 1)
+    batch = Sorter(Estate(estate), AlarmLog()).batch(
+        [ReceivedMessage(f"menshen/1/{SITE}/{A}/{leaf}", data, 1, 1, 1), honest]
     )
     assert (SITE, B) in [said.unit for said in batch.reports]
 
@@ -523,13 +526,13 @@ def test_a_demo_site_may_say_less_than_k(tmp_path: Path) -> None:
     folder = tmp_path / "sites" / "fair"
     folder.mkdir(parents=True)
     (folder / "site.toml").write_text('name = "fair"\ndemo = true\n')
-    small = Message(f"menshen/1/fair/{A}/counts", payload(cell(1, 3)), 1, 1, 1)
-    assert len(Sorter(Estate(tmp_path), Alarms()).batch([small]).reports) == 1
+    small = ReceivedMessage(f"menshen/1/fair/{A}/counts", payload(cell(1, 3)), 1, 1, 1)
+    assert len(Sorter(Estate(tmp_path), AlarmLog()).batch([small]).reports) == 1
 
 
 def test_no_cells_need_no_acknowledgement(estate: Path) -> None:
-    batch = Sorter(Estate(estate), Alarms()).batch(
-        [Message(f"menshen/1/{SITE}/{A}/counts", payload(), 1, 1, 1)]
+    batch = Sorter(Estate(estate), AlarmLog()).batch(
+        [ReceivedMessage(f"menshen/1/{SITE}/{A}/counts", payload(), 1, 1, 1)]
     )
     assert not batch.reports
     assert batch.states == {(SITE, A): []}  # but it was heard of

@@ -11,7 +11,7 @@ import pytest
 
 from edge.adapters.mqtt import MqttUplink
 from edge.adapters.trust import sources, tuf_trust
-from edge.adapters.trust.sources import Folder
+from edge.adapters.trust.sources import TrustFolder
 from edge.adapters.trust.tuf_trust import TufTrust
 from edge.clock.time_interval import Now, interval
 from edge.judge.trust_documents import Bundle
@@ -49,7 +49,7 @@ def put_rules(estate: Path, passback_s: int) -> None:
     repository.publish(estate)
 
 
-def card(estate: Path) -> wire.Unit:
+def card(estate: Path) -> wire.UnitConfig:
     return wire.read(estate / "sites" / SITE / "units" / A / "unit.toml")
 
 
@@ -210,11 +210,11 @@ def test_a_list_is_signed_by_its_issuer_and_only_when_it_changed(
     first = trust_publisher.renew(Estate(estate), int(time.time()))
     assert trust_publisher.renew(Estate(estate), int(time.time())) == first
     unit = a_unit(estate, tmp_path / "state")
-    assert unit.refresh(sources.Folder(estate / "repository", "the stick"))
+    assert unit.refresh(sources.TrustFolder(estate / "repository", "the stick"))
     unit.latest()
     put_list(estate, b"second")
     second = trust_publisher.renew(Estate(estate), int(time.time()))
-    assert unit.refresh(sources.Folder(estate / "repository", "the stick"))
+    assert unit.refresh(sources.TrustFolder(estate / "repository", "the stick"))
     bundle = unit.latest()
     assert bundle is not None
     assert bundle.documents[STATUS] == b"second"
@@ -319,7 +319,7 @@ def test_a_card_and_a_stick_have_the_lists_that_there_are(estate: Path, tmp_path
 
     put_list(estate, listed(2, now_s))
     repository.publish(estate)
-    stick = Folder(estate / "repository", "the stick")
+    stick = TrustFolder(estate / "repository", "the stick")
     assert unit.refresh(stick)
     newer = unit.latest()
     assert newer is not None

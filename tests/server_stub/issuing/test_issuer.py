@@ -20,7 +20,7 @@ from httpx import Response
 from starlette.testclient import TestClient
 
 from edge.clock import time_interval
-from edge.clock.issuer_floors import Floors
+from edge.clock.issuer_floors import IssuerFloors
 from edge.judge import verdict
 from edge.wire import code, keys
 from edge.wire.code import Code, Colour
@@ -56,12 +56,12 @@ def web(signing: issuer.Issuer) -> Iterator[TestClient]:
         yield client
 
 
-def enrol(engine: sa.Engine, colour: Colour = Colour.GREEN, **more: object) -> records.Enrolled:
+def enrol(engine: sa.Engine, colour: Colour = Colour.GREEN, **more: object) -> records.Enrolment:
     with store.writing(engine) as connection:
         return records.enrol(connection, ISSUER, colour, **more)  # type: ignore[arg-type]
 
 
-def token_of(web: TestClient, made: records.Enrolled) -> str:
+def token_of(web: TestClient, made: records.Enrolment) -> str:
     answer = web.post("/v1/activate", json={"secret": made.secret})
     assert answer.status_code == 200
     return str(answer.json()["token"])
@@ -77,10 +77,10 @@ def judged(estate: Path, text: str) -> object:
     believed = centre.believed(estate)
     return verdict.verify(
         text.encode(),
-        verdict.Believed(believed, until_s=time_interval.NEVER_S, signed_s=int(time.time())),
+        verdict.TrustState(believed, until_s=time_interval.NEVER_S, signed_s=int(time.time())),
         PLACE,
         time_interval.Now(time_interval.interval(time.time()), 0),
-        Floors(),
+        IssuerFloors(),
     )
 
 
@@ -157,9 +157,9 @@ def test_the_day_handle_stays_the_day_and_changes_after(
 
     def handle(now_s: int) -> str:
         answer = signing.code(token, now_s)
-        assert isinstance(answer, issuer.Answer)
+        assert isinstance(answer, issuer.IssuedCode)
         signed = code.decode(answer.text.encode())
-        assert isinstance(signed, code.Signed)
+        assert isinstance(signed, code.SignedCode)
         return signed.code.sub
 
     first = {handle(start_s + offset) for offset in (0, 600, 43200, DAY_S - 1)}
@@ -246,7 +246,7 @@ def test_outside_its_keys_window_nothing_is_signed(
         answer = signing.code(token, now_s)
         assert isinstance(answer, issuer.Problem)
         assert answer.error == "window"
-    assert isinstance(signing.code(token, said.until_s - 1), issuer.Answer)
+    assert isinstance(signing.code(token, said.until_s - 1), issuer.IssuedCode)
 
 
 @pytest.mark.parametrize("life_s", [0, -1, 10**9])
@@ -261,7 +261,7 @@ def test_a_life_that_doors_refuse_is_not_begun(
 # Turning codes: a colour that becomes another by itself.
 
 
-def turned(engine: sa.Engine, record: str, turn: code.Turn | None) -> None:
+def turned(engine: sa.Engine, record: str, turn: code.ColourChange | None) -> None:
     with store.writing(engine) as connection:
         records.recolour(connection, record, Colour.YELLOW, int(time.time()), turn)
 
@@ -271,14 +271,14 @@ def test_a_code_turns_by_itself_if_it_lives_to_see_it(
 ) -> None:
     made = enrol(engine)
     token, now_s = token_of(web, made), int(time.time())
-    turn = code.Turn(Colour.GREEN, now_s + 2 * issuer.LIFE_S)
+    turn = code.ColourChange(Colour.GREEN, now_s + 2 * issuer.LIFE_S)
     turned(engine, made.record, turn)
 
-    def at(now_s: int) -> tuple[issuer.Answer, Code]:
+    def at(now_s: int) -> tuple[issuer.IssuedCode, Code]:
         answer = signing.code(token, now_s)
-        assert isinstance(answer, issuer.Answer)
+        assert isinstance(answer, issuer.IssuedCode)
         signed = code.decode(answer.text.encode())
-        assert isinstance(signed, code.Signed)
+        assert isinstance(signed, code.SignedCode)
         return answer, signed.code
 
     for at_s, colour, turns in (
@@ -293,16 +293,18 @@ def test_a_code_turns_by_itself_if_it_lives_to_see_it(
         assert (said.colour, said.turns) == (colour, turns)
         assert answer.colour == colour.name.lower()
         if colour is Colour.YELLOW:  # the person is told from when, however far
-            assert answer.turns == issuer.Turns("green", turn.at_s)
+            assert answer.turns == issuer.ColourTurn("green", turn.at_s)
         else:
             assert answer.turns is None
     text = at(turn.at_s - 1)[0].text
     for later_s, colour in ((-1, Colour.YELLOW), (0, Colour.GREEN)):
         here = time_interval.Interval(turn.at_s + later_s, turn.at_s + later_s, "system")
-        believed = verdict.Believed(
+        believed = verdict.TrustState(
             centre.believed(estate), until_s=time_interval.NEVER_S, signed_s=int(time.time())
         )
-        door = verdict.verify(text.encode(), believed, PLACE, time_interval.Now(here, 0), Floors())
+        door = verdict.verify(
+            text.encode(), believed, PLACE, time_interval.Now(here, 0), IssuerFloors()
+        )
         assert isinstance(door, verdict.Genuine)
         assert door.colour is colour
 
@@ -332,7 +334,9 @@ def test_a_turn_that_cannot_be_is_one_sentence(
 def test_a_turn_is_read_as_it_is_typed() -> None:
     said = [("2026-12-01T00:00Z", None), ("2026-12-01T08:00+08:00", Colour.GREEN)]
     for until, then in said:
-        assert records.turn(Colour.RED, until, then, 0) == code.Turn(Colour.GREEN, 1796083200)
+        assert records.turn(Colour.RED, until, then, 0) == code.ColourChange(
+            Colour.GREEN, 1796083200
+        )
     assert records.turn(Colour.RED, None, None, 0) is None
 
 
@@ -353,7 +357,7 @@ def asked(web: TestClient, token: str, n: int | None) -> Response:
 def claims(answer: Response) -> Code:
     assert answer.status_code == 200, answer.text
     signed = code.decode(answer.json()["text"].encode())
-    assert isinstance(signed, code.Signed)
+    assert isinstance(signed, code.SignedCode)
     return signed.code
 
 
@@ -429,7 +433,7 @@ def test_a_lost_phones_code_is_taken_back_and_the_new_ones_is_not(
 
 
 def test_no_free_entry_is_no_code(estate: Path, engine: sa.Engine) -> None:
-    def full(holder: records.Holder, exp_s: int) -> code.Status:
+    def full(holder: records.HolderRecord, exp_s: int) -> code.StatusEntry:
         raise revocation.RevocationError("all status lists are full; let codes live shorter")
 
     signing = issuer.Issuer(*Estate(estate).issuer(ISSUER), engine, status=full)
@@ -450,16 +454,16 @@ def test_no_code_outlives_what_its_issuer_may_sign(estate: Path, engine: sa.Engi
 def test_a_holder_code_says_where_its_revocation_bit_is(estate: Path, engine: sa.Engine) -> None:
     told: list[tuple[str, int]] = []
 
-    def status(holder: records.Holder, exp_s: int) -> code.Status:
+    def status(holder: records.HolderRecord, exp_s: int) -> code.StatusEntry:
         told.append((holder.record, exp_s))
-        return code.Status(7, "city/2027")
+        return code.StatusEntry(7, "city/2027")
 
     signing = issuer.Issuer(*Estate(estate).issuer(ISSUER), engine, status=status)
     made, plain = enrol(engine), enrol(engine)
     with TestClient(issuer.web(signing)) as web:
         found = claims(asked(web, token_of(web, made), 0))
         assert claims(asked(web, token_of(web, plain), None)).status is None  # of minutes
-    assert found.status == code.Status(7, "city/2027")
+    assert found.status == code.StatusEntry(7, "city/2027")
     assert told == [(made.record, found.exp_s)]
 
 

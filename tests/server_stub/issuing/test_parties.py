@@ -10,16 +10,16 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from edge.clock import time_interval
-from edge.clock.issuer_floors import Floors
+from edge.clock.issuer_floors import IssuerFloors
 from edge.judge import trust_documents, verdict
 from edge.judge.site_decision import Decision, decide
 from edge.judge.verdict import Genuine, Reason, Refused
 from edge.wire import code, holder, keys, rules
-from edge.wire.code import Code, Colour, Turn
+from edge.wire.code import Code, Colour, ColourChange
 from server_stub import store
 from server_stub.estate import Estate
 from server_stub.issuing import issuer, parties, records, revocation, status_lists
-from server_stub.issuing.colour_changes import Course
+from server_stub.issuing.colour_changes import ColourCourse
 from tests import centre
 from tests.centre import ISSUER, SITE, Program
 
@@ -51,7 +51,7 @@ class Place:
     token: str = ""
     phone: keys.PrivateKey | None = None
 
-    def enrol(self, colour: Colour = GREEN, **more: object) -> records.Enrolled:
+    def enrol(self, colour: Colour = GREEN, **more: object) -> records.Enrolment:
         with store.writing(self.engine) as connection:
             return records.enrol(connection, ISSUER, colour, **more)  # type: ignore[arg-type]
 
@@ -59,19 +59,19 @@ class Place:
         with store.writing(self.engine) as connection:
             parties.speak_for(connection, self.record, members)
 
-    def recolour(self, record: str, colour: Colour, turn: Turn | None = None) -> None:
+    def recolour(self, record: str, colour: Colour, turn: ColourChange | None = None) -> None:
         with store.writing(self.engine) as connection:
             records.recolour(connection, record, colour, self.now_s, turn)
 
-    def answer(self, party: bool = True, later_s: int = 0) -> issuer.Answer:
+    def answer(self, party: bool = True, later_s: int = 0) -> issuer.IssuedCode:
         public = self.phone.public if self.phone else None
         said = self.signing.code(self.token, self.now_s + later_s, public, party)
-        assert isinstance(said, issuer.Answer), said
+        assert isinstance(said, issuer.IssuedCode), said
         return said
 
     def code(self, party: bool = True, later_s: int = 0) -> Code:
         signed = code.decode(self.answer(party, later_s).text.encode())
-        assert isinstance(signed, code.Signed)
+        assert isinstance(signed, code.SignedCode)
         return signed.code
 
     def taken_back(self) -> set[int]:
@@ -135,14 +135,16 @@ def test_it_turns_when_all_have_turned_and_not_before(place: Place) -> None:
     first, second = place.enrol().record, place.enrol().record
     place.speaks(first, second)
     early_s, late_s = place.now_s + 100, place.now_s + 300
-    place.recolour(first, YELLOW, Turn(GREEN, late_s))
-    assert place.code().turns == Turn(GREEN, late_s)
-    place.recolour(second, YELLOW, Turn(GREEN, early_s))
-    assert (place.code().colour, place.code().turns) == (YELLOW, Turn(GREEN, late_s))
-    place.recolour(second, RED, Turn(GREEN, early_s))  # red, then yellow, then green: two turns
+    place.recolour(first, YELLOW, ColourChange(GREEN, late_s))
+    assert place.code().turns == ColourChange(GREEN, late_s)
+    place.recolour(second, YELLOW, ColourChange(GREEN, early_s))
+    assert (place.code().colour, place.code().turns) == (YELLOW, ColourChange(GREEN, late_s))
+    place.recolour(
+        second, RED, ColourChange(GREEN, early_s)
+    )  # red, then yellow, then green: two turns
     assert (place.code().colour, place.code().turns) == (RED, None)
     after = place.code(later_s=100)  # one is left
-    assert (after.colour, after.turns) == (YELLOW, Turn(GREEN, late_s))
+    assert (after.colour, after.turns) == (YELLOW, ColourChange(GREEN, late_s))
     assert place.code(later_s=300).colour == GREEN
     place.recolour(second, YELLOW)
     assert (place.code().colour, place.code().turns) == (YELLOW, None)
@@ -223,12 +225,12 @@ def test_a_later_turn_is_worse(place: Place) -> None:
     unlocked(place)
     member = place.enrol(YELLOW).record
     place.speaks(member)
-    place.recolour(member, YELLOW, Turn(GREEN, place.now_s + 600))
+    place.recolour(member, YELLOW, ColourChange(GREEN, place.now_s + 600))
     party = place.code().status
     assert party
-    place.recolour(member, YELLOW, Turn(GREEN, place.now_s + 300))
+    place.recolour(member, YELLOW, ColourChange(GREEN, place.now_s + 300))
     assert place.taken_back() == set()
-    place.recolour(member, YELLOW, Turn(GREEN, place.now_s + 900))
+    place.recolour(member, YELLOW, ColourChange(GREEN, place.now_s + 900))
     assert place.taken_back() == {party.bit}
 
 
@@ -254,11 +256,11 @@ def test_a_party_code_of_old_colours_is_born_taken_back(place: Place, change: st
     unlocked(place)
     member = place.enrol().record
     place.speaks(member)
-    said = (Course(GREEN), Course(GREEN))  # as it was read
+    said = (ColourCourse(GREEN), ColourCourse(GREEN))  # as it was read
     if change == "people":
         place.speaks(member, place.enrol().record)
     else:
-        turn = Turn(YELLOW, place.now_s + 60) if change == "turn" else None
+        turn = ColourChange(YELLOW, place.now_s + 60) if change == "turn" else None
         place.recolour(member, GREEN if turn else RED, turn)
     with store.writing(place.engine) as connection:
         entry = revocation.status_for(connection, place.record, said, 3600, place.now_s)
@@ -283,7 +285,7 @@ def test_a_lost_phones_party_code_is_taken_back(place: Place) -> None:
 def at_door(place: Place, text: str, now_s: int) -> tuple[verdict.Verdict | None, Decision]:
     """What a door says and does that was brought the issuer's folder as it is."""
     (issuers,) = (place.estate.root / "repository" / "targets").glob("*.issuers.json")
-    here = rules.Site(site=SITE, version=1, signed_s=place.now_s)
+    here = rules.SiteRules(site=SITE, version=1, signed_s=place.now_s)
     brought = place.estate.status_folder(ISSUER).glob("*.cwt")
     of_lists = {f"status/{ISSUER}/{path.name}": path.read_bytes() for path in brought}
     documents = {"issuers.json": issuers.read_bytes(), f"site/{SITE}.json": rules.encode(here)}
@@ -298,7 +300,7 @@ def at_door(place: Place, text: str, now_s: int) -> tuple[verdict.Verdict | None
     where = verdict.Place(frozenset({SITE}), SITE, "north-1")
     now = time_interval.Now(time_interval.Interval(now_s, now_s, "system"), 0)
     believed = trust_documents.read(bundle, SITE, where.groups)
-    said = verdict.verify(text.encode(), believed, where, now, Floors())
+    said = verdict.verify(text.encode(), believed, where, now, IssuerFloors())
     assert said is not None
     return said, decide(said, rules.for_door(here, where.groups), now)
 
@@ -314,7 +316,7 @@ def test_a_door_lets_all_of_them_in_until_one_is_worse(place: Place) -> None:
     said, decision = at_door(place, shown, place.now_s)
     assert isinstance(said, Genuine)
     assert (decision.opens, decision.people, decision.category) == (True, 4, "green")
-    place.recolour(members[1], YELLOW, Turn(GREEN, place.now_s + 600))
+    place.recolour(members[1], YELLOW, ColourChange(GREEN, place.now_s + 600))
     status_lists.publish(place.estate, ISSUER, place.engine, place.now_s)
     said, decision = at_door(place, shown, place.now_s)
     assert isinstance(said, Refused)

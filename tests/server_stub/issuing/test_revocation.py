@@ -15,22 +15,22 @@ import zxingcpp
 from PIL import Image
 
 from edge.clock import time_interval
-from edge.clock.issuer_floors import Floors
+from edge.clock.issuer_floors import IssuerFloors
 from edge.judge import trust_documents, verdict
 from edge.judge.verdict import Genuine, Reason, Refused, Unsure
 from edge.wire import code, holder, keys, rules, status, trust
-from edge.wire.code import Colour, Status
+from edge.wire.code import Colour, StatusEntry
 from server_stub import store
 from server_stub.estate import Estate, EstateError
 from server_stub.issuing import issuer, paper, records, revocation, status_lists
-from server_stub.issuing.colour_changes import Course
-from server_stub.issuing.revocation import COUNT, DAY_S, Entry
+from server_stub.issuing.colour_changes import ColourCourse
+from server_stub.issuing.revocation import COUNT, DAY_S, ListPosition
 from tests import centre
 from tests.centre import ISSUER, SITE, Program, running
 
 NOW_S = int(time.time()) + 60  # the estate is made after this line is read
 HOUR_S = 3600
-GREEN, RED = (Course(Colour.GREEN),), (Course(Colour.RED),)
+GREEN, RED = (ColourCourse(Colour.GREEN),), (ColourCourse(Colour.RED),)
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +60,16 @@ def enrol(engine: sa.Engine, colour: Colour = Colour.GREEN, issuer: str = ISSUER
         return records.enrol(connection, issuer, colour, (SITE,)).record
 
 
-def entry_for(engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int = NOW_S) -> Status:
+def entry_for(
+    engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int = NOW_S
+) -> StatusEntry:
     with store.writing(engine) as connection:
         return revocation.status_for(connection, record, GREEN, life_s, now_s)
 
 
-def sheet_for(engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int = NOW_S) -> Entry:
+def sheet_for(
+    engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int = NOW_S
+) -> ListPosition:
     with store.writing(engine) as connection:
         return revocation.entry_for_paper(connection, record, life_s, now_s)
 
@@ -75,14 +79,16 @@ def known(engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int = NOW
         return revocation.known_status(connection, record, life_s, now_s)
 
 
-def revoke(engine: sa.Engine, record: str, only: Entry | None = None) -> int:
+def revoke(engine: sa.Engine, record: str, only: ListPosition | None = None) -> int:
     with store.writing(engine) as connection:
         if only:
             return revocation.revoke_sheet(connection, record, only)
         return revocation.revoke(connection, record)
 
 
-def recolour(engine: sa.Engine, record: str, colour: Colour, turn: code.Turn | None = None) -> None:
+def recolour(
+    engine: sa.Engine, record: str, colour: Colour, turn: code.ColourChange | None = None
+) -> None:
     with store.writing(engine) as connection:
         records.recolour(connection, record, colour, NOW_S, turn)
 
@@ -168,7 +174,7 @@ class Phone:
     """For whom the issuer signs."""
 
     record: str
-    courses: tuple[Course, ...] = GREEN
+    courses: tuple[ColourCourse, ...] = GREEN
 
 
 def test_an_issuer_asks_for_each_code_and_survives_a_failure(engine: sa.Engine) -> None:
@@ -215,12 +221,12 @@ def test_a_change_of_colour_takes_back_all_and_is_never_undone(engine: sa.Engine
 
 
 def test_a_turn_takes_back_what_says_otherwise_and_is_itself_no_change(engine: sa.Engine) -> None:
-    record, turn = enrol(engine), code.Turn(Colour.GREEN, NOW_S + 60)
+    record, turn = enrol(engine), code.ColourChange(Colour.GREEN, NOW_S + 60)
     before = entry_for(engine, record)
     recolour(engine, record, Colour.YELLOW, turn)
     assert set_entries(engine)[1] == [before.bit]
     with store.writing(engine) as connection:
-        said = (Course(Colour.YELLOW, turn),)
+        said = (ColourCourse(Colour.YELLOW, turn),)
         entry = revocation.status_for(connection, record, said, HOUR_S, NOW_S)
         assert entry.bit not in revocation.set_entries(connection, ISSUER)[1]
     recolour(engine, record, Colour.YELLOW, turn)  # said twice
@@ -268,8 +274,8 @@ def test_what_is_not_there_is_told(engine: sa.Engine) -> None:
 def test_a_number_that_is_none_is_told(number: str) -> None:
     with pytest.raises(revocation.RevocationError, match="is not the number of a sheet"):
         revocation.entry(number)
-    assert revocation.entry(" 1/123456\n") == Entry(1, 123456)
-    assert Entry(1, 123456).status(ISSUER) == Status(123456, f"{ISSUER}/1")
+    assert revocation.entry(" 1/123456\n") == ListPosition(1, 123456)
+    assert ListPosition(1, 123456).status(ISSUER) == StatusEntry(123456, f"{ISSUER}/1")
 
 
 def test_the_entries_of_one_issuer_are_not_the_others(engine: sa.Engine) -> None:
@@ -418,7 +424,9 @@ def until(true: Callable[[], bool], seconds: float = 10) -> None:
 def judged(estate: Estate, text: str, now_s: int, lists_known: bool = True) -> object:
     """What a door says that was brought the issuer's folder as it is (or without its lists)."""
     (issuers,) = (estate.root / "repository" / "targets").glob("*.issuers.json")
-    here = rules.Site(site=SITE, version=1, signed_s=NOW_S, ages=rules.Ages(status_h=2))
+    here = rules.SiteRules(
+        site=SITE, version=1, signed_s=NOW_S, ages=rules.DocumentAges(status_h=2)
+    )
     documents = {"issuers.json": issuers.read_bytes(), f"site/{SITE}.json": rules.encode(here)}
     brought = sorted(estate.status_folder(ISSUER).glob("*.cwt")) if lists_known else []
     of_lists = {f"status/{ISSUER}/{path.name}": path.read_bytes() for path in brought}
@@ -433,10 +441,12 @@ def judged(estate: Estate, text: str, now_s: int, lists_known: bool = True) -> o
     place = verdict.Place(frozenset({SITE}), SITE, "north-1")
     believed = trust_documents.read(bundle, SITE, place.groups)
     now = time_interval.Now(time_interval.interval(now_s), 0)
-    return verdict.verify(text.encode(), believed, place, now, Floors())
+    return verdict.verify(text.encode(), believed, place, now, IssuerFloors())
 
 
-def sheet(estate: Estate, url: str, record: str, path: Path, life_s: int = DAY_S) -> paper.Sheet:
+def sheet(
+    estate: Estate, url: str, record: str, path: Path, life_s: int = DAY_S
+) -> paper.PaperSheet:
     said, key = estate.issuer(ISSUER)
     return paper.make(said, key, url, record, life_s, NOW_S, path)
 
@@ -478,12 +488,12 @@ def test_a_sheet_says_what_its_record_says(
     record = enrol(engine)
     made = sheet(estate, url, record, tmp_path / "sheet.svg")
     signed = code.decode(made.text.encode())
-    assert isinstance(signed, code.Signed)
+    assert isinstance(signed, code.SignedCode)
     assert (signed.code.colour, signed.code.aud) == (Colour.GREEN, (SITE,))
     assert (signed.code.iat_s, signed.code.exp_s) == (NOW_S, NOW_S + DAY_S)
     assert signed.code.status == made.entry.status(ISSUER)
     again = code.decode(sheet(estate, url, record, tmp_path / "2.svg").text.encode())
-    assert isinstance(again, code.Signed)
+    assert isinstance(again, code.SignedCode)
     assert again.code.sub == signed.code.sub  # one holder, one day
     path = tmp_path / "sheet.svg"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -493,7 +503,7 @@ def test_a_sheet_says_what_its_record_says(
 
 
 def test_a_sheet_holds_every_language_and_no_markup_of_others() -> None:
-    made = paper.Sheet('<b>&"', "DC1:ABC", NOW_S, revocation.Entry(1, 2))
+    made = paper.PaperSheet('<b>&"', "DC1:ABC", NOW_S, revocation.ListPosition(1, 2))
     picture = paper.svg(made)
     assert "&lt;b&gt;&amp;&#34; · 1/2" in picture
     assert "<b>" not in picture
@@ -522,12 +532,12 @@ def read_symbol(picture: str) -> str:
 def test_a_sheet_says_when_it_turns(
     estate: Estate, engine: sa.Engine, url: str, tmp_path: Path
 ) -> None:
-    record, turn = enrol(engine), code.Turn(Colour.RED, NOW_S + HOUR_S)
+    record, turn = enrol(engine), code.ColourChange(Colour.RED, NOW_S + HOUR_S)
     recolour(engine, record, Colour.GREEN, turn)
     signed = code.decode(sheet(estate, url, record, tmp_path / "sheet.svg").text.encode())
-    assert isinstance(signed, code.Signed)
+    assert isinstance(signed, code.SignedCode)
     assert (signed.code.colour, signed.code.turns) == (Colour.GREEN, turn)
-    recolour(engine, record, Colour.YELLOW, code.Turn(Colour.GREEN, NOW_S + HOUR_S))
+    recolour(engine, record, Colour.YELLOW, code.ColourChange(Colour.GREEN, NOW_S + HOUR_S))
     with pytest.raises(paper.PaperError, match="is yellow"):
         sheet(estate, url, record, tmp_path / "2.svg")
 
@@ -574,7 +584,7 @@ def test_a_phones_code_of_hours_is_taken_back(estate: Estate, engine: sa.Engine,
         return judged(estate, holder.encode(answer.text, now_s, None, phone), now_s)
 
     answer = signing.code(token, now_s, phone.public)
-    assert isinstance(answer, issuer.Answer)
+    assert isinstance(answer, issuer.IssuedCode)
     assert answer.exp_s - answer.iat_s == issuer.HOLDER_LIFE_S
     status_lists.publish(estate, ISSUER, engine, now_s)
     assert isinstance(shown(), Genuine)

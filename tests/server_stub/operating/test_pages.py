@@ -16,7 +16,7 @@ from edge.wire import report
 from server_stub import store
 from server_stub.operating import markup, overview
 from server_stub.operating import page as pages
-from server_stub.operating.overview import Hours, Why
+from server_stub.operating.overview import HourlyCounts, Why
 from tests.centre import running
 from tests.chromium import Watch, chromium, pictures
 
@@ -27,7 +27,7 @@ NOW_S = 1_900_000_000 // HOUR_S * HOUR_S + 1800  # half past some hour
 # What the page says, without a browser.
 
 
-def health(**more: object) -> report.Health:
+def health(**more: object) -> report.HealthReport:
     usual = {
         "session": 1,
         "version": "0.1.0",
@@ -42,7 +42,7 @@ def health(**more: object) -> report.Health:
         "verifier": "ok",
         "queue": "ok",
     }
-    return report.Health(**(usual | more))  # type: ignore[arg-type]
+    return report.HealthReport(**(usual | more))  # type: ignore[arg-type]
 
 
 class Filler:
@@ -64,7 +64,7 @@ class Filler:
         with store.writing(self.engine) as connection:
             store.add_units(connection, {unit: []}, {}, first_s)
             if online is not None:
-                state = report.State(online=online, session=1, installation="0" * 16)
+                state = report.StateReport(online=online, session=1, installation="0" * 16)
                 store.add_units(connection, {unit: [state]}, {}, state_s)
             if health_s is not None:
                 store.add_units(connection, {}, {unit: health(**more)}, health_s)
@@ -80,11 +80,11 @@ class Filler:
             until_s=until_s,
             count=count,
         )
-        counts = report.Counts(installation="0" * 16, cells=[cell])
+        counts = report.CountsReport(installation="0" * 16, cells=[cell])
         with store.writing(self.engine) as connection:
             store.add_cells(connection, [store.Report(unit, counts)])
 
-    def read(self, now_s: int = NOW_S) -> tuple[list[overview.Door], overview.Hours]:
+    def read(self, now_s: int = NOW_S) -> tuple[list[overview.DoorState], overview.HourlyCounts]:
         with self.engine.connect() as connection:
             doors = overview.doors(connection, now_s)
             return doors, overview.hours(connection, doors, now_s, 0)
@@ -217,7 +217,7 @@ def test_what_this_version_does_not_know_is_shown_as_unknown(filler: Filler) -> 
     filler.door(C, True, NOW_S - 9000, NOW_S - 9000, NOW_S, queue="online", alarms=["fire"])
     with store.writing(filler.engine) as connection:
         lift: report.Fields = {"lift": True}
-        counts = report.Counts(installation="0" * 16, cells=[], unknown=lift)
+        counts = report.CountsReport(installation="0" * 16, cells=[], unknown=lift)
         store.add_units(connection, {}, {}, NOW_S, {A: counts})
     filler.cell(A, "title", NOW_S - 900, NOW_S, 12)  # this table of words has such a key
     doors, hours = filler.read()
@@ -262,7 +262,7 @@ def test_what_others_have_written_is_text_and_never_markup(filler: Filler) -> No
     shown = markup.door_list([hostile], "", "en", NOW_S)
     parts = len(overview.PARTS) - 1  # trust shows its age instead
     assert shown.count("&lt;img src=x onerror=") == 3 + parts + 2 + 1 + 1
-    column = Hours(hours.starts_s, (HOSTILE,), {
+    column = HourlyCounts(hours.starts_s, (HOSTILE,), {
         (start_s, HOSTILE): hours.entries[start_s, "green"] for start_s in hours.starts_s
     })  # fmt: skip
     chart = pages.chart_options(pages.Reading(NOW_S, [hostile], column, 1), "en")
@@ -300,7 +300,7 @@ def a_day(filler: Filler, now_s: int) -> None:
     filler.door(B, True, day_s, day_s, now_s - 25, camera="lost", queue="late", alarms=["held"])
     filler.door(C, True, day_s, day_s, now_s - 4000)
     with store.writing(filler.engine) as connection:
-        gone = report.State(online=False, session=1, installation="0" * 16)
+        gone = report.StateReport(online=False, session=1, installation="0" * 16)
         store.add_units(connection, {C: [gone]}, {}, now_s - 3900)
     quarter = (now_s - 900) // 900 * 900
     for n in range(64):

@@ -24,12 +24,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from edge import words
 from edge.clock import time_interval
-from edge.clock.issuer_floors import Floors
+from edge.clock.issuer_floors import IssuerFloors
 from edge.judge import verdict
 from edge.judge.verdict import Genuine, Reason, Refused
 from edge.wire import code, holder, keys, trust
 from edge.wire.code import Colour
-from edge.wire.rules import PLAIN, Holder
+from edge.wire.rules import PLAIN, HolderTerms
 from server_stub import store
 from server_stub.estate import Estate
 from server_stub.issuing import issuer, parties, records
@@ -101,10 +101,10 @@ def seen(page: Page) -> Seen:
     VerifyKey(said[8][1][-2]).verify(structure, signature)
     bare = "DC1:" + code.base45_encode(inner).decode()
     signed = code.decode(bare.encode())
-    assert isinstance(signed, code.Signed)
+    assert isinstance(signed, code.SignedCode)
     # and the unit's own reader finds the same
     held = holder.read(raw)
-    assert isinstance(held, holder.Held)
+    assert isinstance(held, holder.HolderCode)
     assert (held.inner.code, held.iat_s, held.door) == (signed.code, claims[6], claims.get(3))
     return Seen(text, signed.code, bare, claims[6], claims.get(3))
 
@@ -118,18 +118,18 @@ def at_door(
     known = trust.IssuerKey(
         public=keys.public_to_text(key.public), from_s=said.from_s, until_s=said.until_s
     )
-    city = trust.Issuer(name=ISSUER, keys=[known], longest_life_s=said.longest_life_s)
+    city = trust.IssuerEntry(name=ISSUER, keys=[known], longest_life_s=said.longest_life_s)
     document = trust.Issuers(version=1, signed_s=now_s, issuers=[city])
     answer = verdict.verify(
         text.encode(),
-        verdict.Believed(
+        verdict.TrustState(
             trust.Trust(document),
-            rules=replace(PLAIN, holder=Holder(**terms)),
+            rules=replace(PLAIN, holder=HolderTerms(**terms)),
             signed_s=now_s,
         ),
         verdict.Place(frozenset({centre.SITE}), centre.SITE, unit),
         time_interval.Now(time_interval.Interval(now_s, now_s, "system"), 0),
-        Floors(),
+        IssuerFloors(),
     )
     assert isinstance(answer, (Genuine, Refused)), answer
     return answer.colour if isinstance(answer, Genuine) else answer.reason
@@ -163,7 +163,7 @@ class Place:
     def kill(self) -> None:
         self._running.close()
 
-    def enrol(self) -> records.Enrolled:
+    def enrol(self) -> records.Enrolment:
         with store.writing(self.engine) as connection:
             return records.enrol(connection, ISSUER, Colour.GREEN)
 
@@ -358,7 +358,7 @@ def test_a_code_turns_on_the_screen_as_it_does_at_the_door(
 
     def turning(at_s: int) -> None:
         with store.writing(place.engine) as connection:
-            turn = code.Turn(Colour.GREEN, at_s)
+            turn = code.ColourChange(Colour.GREEN, at_s)
             records.recolour(connection, made.record, Colour.YELLOW, int(time.time()), turn)
 
     turning(int(time.time()) + 9 * 86400)  # beyond the code's life: told all the same
@@ -373,7 +373,7 @@ def test_a_code_turns_on_the_screen_as_it_does_at_the_door(
     expect(page.locator("#turns")).to_have_text(f"Green from {clock_time}", timeout=10_000)
     page.screenshot(path=pictures(tmp_path) / "wallet-turning.png")
     before = seen(page)
-    assert before.inner.turns == code.Turn(Colour.GREEN, at_s)
+    assert before.inner.turns == code.ColourChange(Colour.GREEN, at_s)
     assert at_door(estate, before.text) == Colour.YELLOW
     place.kill()
     phone.set_offline(True)
@@ -583,7 +583,7 @@ def test_a_page_without_encryption_gets_bearer_codes_and_says_so(
 
 def bearer(text: str, life_s: int) -> None:
     signed = code.decode(text.encode())
-    assert isinstance(signed, code.Signed)
+    assert isinstance(signed, code.SignedCode)
     assert signed.code.cnf is None
     assert signed.code.exp_s - signed.code.iat_s == life_s
 

@@ -23,14 +23,14 @@ from linuxpy.video import device as v4l2
 from PIL import Image
 
 from edge.adapters.camera import stall_recovery
-from edge.adapters.camera.camera_eyes import Waits
+from edge.adapters.camera.camera_scanner import Waits
 from edge.adapters.camera.picamera import BUFFERS, PiCamera
 from edge.adapters.camera.pictures import PictureError, from_jpeg
-from edge.adapters.camera.stall_recovery import Lent, Newest, thinned
-from edge.adapters.camera.webcam import BRIGHT, DARK, Exposing, Webcam
+from edge.adapters.camera.stall_recovery import LentFrame, StallRecovery, thinned
+from edge.adapters.camera.webcam import BRIGHT, DARK, ExposureControl, Webcam
 from edge.parts import CameraLost
 from edge.sight.frame import Frame
-from edge.wire.unit import Camera
+from edge.wire.unit import CameraConfig
 
 
 class Clock:
@@ -65,7 +65,7 @@ class Scripted:
         assert self.out == 0, "stopped with memory still lent"
         self.done.append(f"restart at {self.clock.now_s:.1f}")
 
-    def take(self) -> Lent | None:
+    def take(self) -> LentFrame | None:
         what = self.script.popleft() if self.script else None
         if isinstance(what, CameraLost):
             raise what
@@ -80,20 +80,20 @@ class Scripted:
             given[0] = True
             self.out -= 1
 
-        return Lent(Frame(np.full((2, 2), what, np.uint8), self.clock.now_s), back)
+        return LentFrame(Frame(np.full((2, 2), what, np.uint8), self.clock.now_s), back)
 
     def close(self) -> None:
         assert self.out == 0, "closed with memory still lent"
         self.done.append(f"close at {self.clock.now_s:.1f}")
 
 
-def scripted() -> tuple[Scripted, Newest, Clock]:
+def scripted() -> tuple[Scripted, StallRecovery, Clock]:
     clock = Clock()
     driver = Scripted(clock)
-    return driver, Newest(driver, clock, threaded=False), clock
+    return driver, StallRecovery(driver, clock, threaded=False), clock
 
 
-def level(camera: Newest) -> int | None:
+def level(camera: StallRecovery) -> int | None:
     frame = camera.latest()
     return None if frame is None else int(frame.luma[0, 0])
 
@@ -183,7 +183,7 @@ def test_no_camera_at_the_start_is_told_at_once() -> None:
     driver = Scripted(Clock())
     driver.opens += [CameraLost("no camera answers")]
     with pytest.raises(CameraLost, match=r"no camera answers"):
-        Newest(driver, driver.clock)
+        StallRecovery(driver, driver.clock)
 
 
 def test_a_driver_that_hangs_holds_nobody_up() -> None:
@@ -191,12 +191,12 @@ def test_a_driver_that_hangs_holds_nobody_up() -> None:
     hangs = threading.Event()
 
     class Hangs(Scripted):
-        def take(self) -> Lent | None:
+        def take(self) -> LentFrame | None:
             hangs.wait(20)
             return None
 
     clock = Clock()
-    camera = Newest(Hangs(clock), clock)
+    camera = StallRecovery(Hangs(clock), clock)
     began_s = time.monotonic()
     assert camera.latest() is None
     clock.now_s += 3.1
@@ -210,11 +210,11 @@ def test_a_driver_that_hangs_holds_nobody_up() -> None:
 
 def test_a_driver_that_raises_what_nobody_foresaw_is_told_to_whoever_asks() -> None:
     class Raises(Scripted):
-        def take(self) -> Lent | None:
+        def take(self) -> LentFrame | None:
             raise ZeroDivisionError("our own bug")
 
     driver = Raises(Clock())
-    camera = Newest(driver, driver.clock)
+    camera = StallRecovery(driver, driver.clock)
     camera._thread.join(5)
     with pytest.raises(ZeroDivisionError, match="our own bug"):
         camera.latest()
@@ -224,14 +224,14 @@ def test_a_driver_that_raises_what_nobody_foresaw_is_told_to_whoever_asks() -> N
 
 def test_the_thread_takes_frames_and_ends() -> None:
     class Paced(Scripted):
-        def take(self) -> Lent | None:
+        def take(self) -> LentFrame | None:
             time.sleep(0.005)
             return super().take()
 
     clock = Clock()
     driver = Paced(clock)
     driver.script += list(range(50))
-    camera = Newest(driver, clock)
+    camera = StallRecovery(driver, clock)
     until_s = time.monotonic() + 5
     while driver.script and time.monotonic() < until_s:
         camera.latest()
@@ -441,8 +441,8 @@ def pi(monkeypatch: pytest.MonkeyPatch) -> type[Picamera2]:
     return fresh
 
 
-def by(pi: type[Picamera2], **settings: Any) -> Newest:
-    return Newest(PiCamera(Camera(**settings)), pi.clock, threaded=False)
+def by(pi: type[Picamera2], **settings: Any) -> StallRecovery:
+    return StallRecovery(PiCamera(CameraConfig(**settings)), pi.clock, threaded=False)
 
 
 def test_the_luma_is_the_drivers_memory_without_padding_or_chroma(pi: type[Picamera2]) -> None:
@@ -607,7 +607,7 @@ def test_no_picamera2_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
     monkeypatch.setitem(sys.modules, "libcamera", None)
     with pytest.raises(CameraLost, match="picamera2 is not installed"):
-        PiCamera(Camera())
+        PiCamera(CameraConfig())
 
 
 def test_a_picamera2_for_another_numpy_is_one_sentence(
@@ -619,7 +619,7 @@ def test_a_picamera2_for_another_numpy_is_one_sentence(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "picamera2", raising=False)
     with pytest.raises(CameraLost, match="does not fit this numpy"):
-        PiCamera(Camera())
+        PiCamera(CameraConfig())
 
 
 # V4L2.
@@ -752,7 +752,7 @@ def test_luma_is_sliced_out_of_what_a_usb_camera_sends(
     usb: Any, name: str, line: int, data: bytes
 ) -> None:
     usb.offers, usb.line, usb.frame = {name: 30.0}, line, data
-    camera = Newest(Webcam(Camera(**SIZE)), threaded=False)
+    camera = StallRecovery(Webcam(CameraConfig(**SIZE)), threaded=False)
     usb.comes()
     camera.turn()
     frame = camera.latest()
@@ -786,7 +786,7 @@ def without_huffman_tables(data: bytes) -> bytes:
 def test_of_motion_jpeg_the_luma_is_decoded(usb: Any) -> None:
     usb.offers, usb.frame = {"MJPEG": 30.0}, compressed()
     full = np.asarray(Image.open(BytesIO(usb.frame)).convert("L")).astype(int)
-    camera = Newest(Webcam(Camera(**SIZE)), threaded=False)
+    camera = StallRecovery(Webcam(CameraConfig(**SIZE)), threaded=False)
     for data in (usb.frame, without_huffman_tables(usb.frame)):
         usb.frame = data
         usb.comes()
@@ -818,7 +818,7 @@ def claims(width: int, height: int) -> bytes:
 )
 def test_a_torn_frame_is_passed_over(usb: Any, name: str, data: bytes) -> None:
     usb.offers, usb.frame = {name: 30.0}, data
-    camera = Newest(Webcam(Camera(**SIZE)), threaded=False)
+    camera = StallRecovery(Webcam(CameraConfig(**SIZE)), threaded=False)
     usb.comes()
     camera.turn()
     assert camera.latest() is None
@@ -842,13 +842,13 @@ def test_the_format_that_costs_least_is_taken_where_it_is_quick_enough(
     usb: Any, offers: dict[str, float], chosen: str
 ) -> None:
     usb.offers = offers
-    Webcam(Camera(**SIZE)).open()
+    Webcam(CameraConfig(**SIZE)).open()
     assert chosen in usb.told
 
 
 def test_only_the_newest_of_the_frames_that_wait_is_taken(usb: Any) -> None:
     usb.frame = packed(0)
-    camera = Newest(Webcam(Camera(**SIZE)), threaded=False)
+    camera = StallRecovery(Webcam(CameraConfig(**SIZE)), threaded=False)
     usb.comes(3)
     camera.turn()
     assert camera.latest() is not None
@@ -858,7 +858,7 @@ def test_only_the_newest_of_the_frames_that_wait_is_taken(usb: Any) -> None:
 
 def test_a_usb_camera_is_dated_by_its_driver_when_that_has_our_clock(usb: Any) -> None:
     usb.frame = packed(0)
-    camera = Newest(Webcam(Camera(**SIZE)), threaded=False)
+    camera = StallRecovery(Webcam(CameraConfig(**SIZE)), threaded=False)
     now_s = time.monotonic()
     for stamped_s, dated in ((now_s - 0.05, True), (now_s + 1000, False), (0.0, False)):
         usb.timestamp_s = stamped_s
@@ -873,7 +873,7 @@ def test_a_usb_camera_is_dated_by_its_driver_when_that_has_our_clock(usb: Any) -
 def test_unplugged_and_plugged_in_again(usb: Any) -> None:
     clock = Clock()
     usb.frame = packed(0)
-    camera = Newest(Webcam(Camera(**SIZE)), clock, threaded=False)
+    camera = StallRecovery(Webcam(CameraConfig(**SIZE)), clock, threaded=False)
     usb.comes()
     camera.turn()
     assert camera.latest() is not None
@@ -893,7 +893,7 @@ def test_unplugged_and_plugged_in_again(usb: Any) -> None:
 def test_a_usb_camera_that_stalls_is_started_again(usb: Any) -> None:
     clock = Clock()
     usb.frame = packed(0)
-    camera = Newest(Webcam(Camera(**SIZE)), clock, threaded=False)
+    camera = StallRecovery(Webcam(CameraConfig(**SIZE)), clock, threaded=False)
     for _ in range(3):
         clock.now_s += 0.8
         camera.turn()
@@ -903,10 +903,12 @@ def test_a_usb_camera_that_stalls_is_started_again(usb: Any) -> None:
     assert camera.latest() is not None
 
 
-def steered(light: float, camera: Camera, gain: bool = True, frames: int = 60) -> tuple[float, Any]:
+def steered(
+    light: float, camera: CameraConfig, gain: bool = True, frames: int = 60
+) -> tuple[float, Any]:
     """Mean luma in the end, and what was set, in a scene whose grey wants 1 / `light` ms."""
     shutter, amplifier = Control(1, 10_000, 156), Control(0, 100, 50) if gain else None
-    exposing = Exposing(shutter, amplifier, camera)
+    exposing = ExposureControl(shutter, amplifier, camera)
     mean = 0.0
     for frame in range(frames):
         times = 1 + 15 * amplifier.value / 100 if amplifier else 1.0
@@ -918,19 +920,19 @@ def steered(light: float, camera: Camera, gain: bool = True, frames: int = 60) -
 
 @pytest.mark.parametrize("light", [0.03, 0.1, 0.3, 1.0, 8.0])
 def test_a_usb_camera_is_exposed_by_a_short_shutter_first_then_gain(light: float) -> None:
-    mean, (shutter, gain) = steered(light, Camera())
+    mean, (shutter, gain) = steered(light, CameraConfig())
     assert DARK <= mean <= BRIGHT
     assert shutter <= 41, "4.1 ms"
     assert gain == 0 or shutter == 41, "gain only where the shutter is not enough"
 
 
 def test_without_gain_and_without_light_the_shutter_stays_short() -> None:
-    mean, (shutter, _) = steered(0.01, Camera(), gain=False)
+    mean, (shutter, _) = steered(0.01, CameraConfig(), gain=False)
     assert (mean < DARK, shutter) == (True, 41)
 
 
 def test_gain_stays_within_its_bound() -> None:
-    _, (shutter, gain) = steered(0.001, Camera(gain_max=4.0))
+    _, (shutter, gain) = steered(0.001, CameraConfig(gain_max=4.0))
     assert (shutter, gain) == (41, 20)
 
 
@@ -942,7 +944,7 @@ def test_a_usb_camera_is_steered_where_it_lets_us(usb: Any) -> None:
         v4l2.ControlID.GAIN: Control(0, 255, 0),
     }
     usb.frame = bytes(len(packed(0)))
-    camera = Newest(Webcam(Camera(**SIZE)), threaded=False)
+    camera = StallRecovery(Webcam(CameraConfig(**SIZE)), threaded=False)
     usb.comes()
     camera.turn()
     frame = camera.latest()
@@ -965,7 +967,7 @@ def test_a_usb_camera_that_exposes_itself_keeps_its_pace(usb: Any) -> None:
         v4l2.ControlID.EXPOSURE_AUTO_PRIORITY: pace,
     }
     usb.frame = packed(0)
-    camera = Newest(Webcam(Camera(**SIZE)), threaded=False)
+    camera = StallRecovery(Webcam(CameraConfig(**SIZE)), threaded=False)
     assert pace.value == 0
     usb.comes()
     camera.turn()
@@ -981,7 +983,7 @@ def test_a_device_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     here, there = os.openpty()
     for source in ("/dev/video99", str(plain), str(tmp_path), os.ttyname(there)):
         with pytest.raises(CameraLost, match=r"no camera answers at .*check its plug") as lost:
-            Newest(Webcam(Camera(kind="webcam", source=source)))
+            StallRecovery(Webcam(CameraConfig(kind="webcam", source=source)))
         assert "\n" not in str(lost.value)
     os.close(here)
     os.close(there)

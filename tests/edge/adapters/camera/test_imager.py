@@ -27,7 +27,7 @@ from edge.parts import CameraLost
 from edge.sight.frame import Sighting
 from edge.wire import unit
 from edge.wire.code import TEXT_LEN_MAX, Code, Colour, encode
-from edge.wire.unit import Camera
+from edge.wire.unit import CameraConfig
 from tests.conftest import CITY, related, write_unit
 from tests.edge.wire.test_unit_config import PINS, wanted, write
 from tests.runtime import runtime
@@ -170,8 +170,8 @@ class Wire:
         except BlockingIOError:
             return b""
 
-    def camera(self) -> Camera:
-        return Camera(kind="imager", source=str(self.link), baud=115200)
+    def camera(self) -> CameraConfig:
+        return CameraConfig(kind="imager", source=str(self.link), baud=115200)
 
 
 @pytest.fixture
@@ -374,7 +374,7 @@ def test_a_port_in_use_is_told(wire: Wire, eyes: Imager) -> None:
 def test_what_is_no_serial_port_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"DC1:A\r")
     for source in (tmp_path / "file", tmp_path):
-        eyes = Imager(Camera(kind="imager", source=str(source)))
+        eyes = Imager(CameraConfig(kind="imager", source=str(source)))
         said = lost(eyes)
         eyes.close()
         assert "cannot be used as a serial port" in said
@@ -479,7 +479,7 @@ def test_the_pi_s_own_port_needs_two_pins_and_usb_none(tmp_path: Path) -> None:
 
 
 def test_a_camera_has_no_use_for_a_speed_and_takes_it(tmp_path: Path) -> None:
-    assert msgspec.convert({"kind": "picamera"}, Camera).baud == 9600
+    assert msgspec.convert({"kind": "picamera"}, CameraConfig).baud == 9600
 
 
 @pytest.mark.system

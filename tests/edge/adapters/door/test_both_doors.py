@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from edge.adapters.door.gpio_door import REST_S
-from edge.doorway import light_signals
-from edge.doorway.input_levels import Inputs
-from edge.doorway.light_signals import Signal, Step
+from edge.doorway import door_signals
+from edge.doorway.door_signals import LightStep, Signal
+from edge.doorway.input_levels import InputLevels
 from edge.parts import DoorLost
 from edge.wire.door_inputs import INPUTS, Input
 from tests.doors import (
@@ -82,7 +82,7 @@ def since(rig: Rig, start: int) -> list[Shown]:
     return rig.shown()[start:]
 
 
-def played(rig: Rig, action: light_signals.DoorAction) -> list[Shown]:
+def played(rig: Rig, action: door_signals.DoorAction) -> list[Shown]:
     """What the outputs did for it, until they were at rest again."""
     start = len(rig.shown())
     rig.door.apply(action)
@@ -96,7 +96,7 @@ def pulsed(rig: Rig, times: int) -> None:
     until(lambda: len(pulses_ms(rig.shown())) == times)
 
 
-def seen(rig: Rig, action: light_signals.DoorAction, right: Callable[[list[Shown]], bool]) -> None:
+def seen(rig: Rig, action: door_signals.DoorAction, right: Callable[[list[Shown]], bool]) -> None:
     """A machine that does too much may miss a short light; never each time."""
     tries = []
     for _ in range(TRIES):
@@ -118,8 +118,8 @@ def test_at_rest_from_the_start_to_the_end(hung: Rig) -> None:
 
 @pytest.mark.parametrize("ms", [100, 350, 1200])
 def test_one_pulse_of_the_length_that_was_asked(hung: Rig, ms: int) -> None:
-    hung.door.apply(light_signals.action(Signal.OPEN, ms))
-    assert not hung.door.resting()
+    hung.door.apply(door_signals.action(Signal.OPEN, ms))
+    assert not hung.door.settle()
     until(lambda: pulses_ms(hung.shown()))
     until(lambda: rests(hung.door))
     (lasted_ms,) = pulses_ms(hung.shown())
@@ -127,10 +127,10 @@ def test_one_pulse_of_the_length_that_was_asked(hung: Rig, ms: int) -> None:
 
 
 def test_no_second_pulse_while_one_runs(hung: Rig) -> None:
-    hung.door.apply(light_signals.action(Signal.OPEN, 500))
-    hung.door.apply(light_signals.action(Signal.OPEN, 5000))
+    hung.door.apply(door_signals.action(Signal.OPEN, 500))
+    hung.door.apply(door_signals.action(Signal.OPEN, 5000))
     until(lambda: hung.shown()[-1].relay)
-    hung.door.apply(light_signals.action(Signal.OPEN, 5000))
+    hung.door.apply(door_signals.action(Signal.OPEN, 5000))
     until(lambda: pulses_ms(hung.shown()))
     time.sleep(0.5)
     (lasted_ms,) = pulses_ms(hung.shown())
@@ -142,17 +142,17 @@ def test_it_rests_between_two_pulses(hung: Rig) -> None:
     time.sleep(SAVED_S)
     for number in (1, 2):
         until(lambda: rests(hung.door))
-        hung.door.apply(light_signals.action(Signal.OPEN, 200))
+        hung.door.apply(door_signals.action(Signal.OPEN, 200))
         pulsed(hung, number)
-        assert not hung.door.resting(), "the one-shot needs a low before the next edge"
+        assert not hung.door.settle(), "the one-shot needs a low before the next edge"
     (_, ended_ms), (began_ms, _) = relay_ms(hung.shown())
     assert began_ms - ended_ms >= REST_S * 1000 - 2
 
 
 def test_another_signal_neither_cuts_nor_lengthens_a_pulse(hung: Rig) -> None:
-    hung.door.apply(light_signals.action(Signal.OPEN, 600))
+    hung.door.apply(door_signals.action(Signal.OPEN, 600))
     until(lambda: hung.shown()[-1].relay)
-    hung.door.apply(light_signals.action(Signal.REFUSED))
+    hung.door.apply(door_signals.action(Signal.REFUSED))
     until(lambda: hung.shown()[-1].red)
     until(lambda: pulses_ms(hung.shown()))
     assert 598 <= pulses_ms(hung.shown())[0] <= 600 + LONGER_MS
@@ -161,17 +161,17 @@ def test_another_signal_neither_cuts_nor_lengthens_a_pulse(hung: Rig) -> None:
 def test_an_endless_pulse_is_none(hung: Rig) -> None:
     for ms in (10**9, 10_001, -1):
         hung.door.apply(
-            light_signals.DoorAction(Signal.OPEN, ms, light_signals.action(Signal.OPEN).steps)
+            door_signals.DoorAction(Signal.OPEN, ms, door_signals.action(Signal.OPEN).steps)
         )
         time.sleep(0.2)
     assert not any(now.relay for now in hung.shown())
-    assert hung.door.resting()
+    assert hung.door.settle()
 
 
 @pytest.mark.parametrize("signal", Signal)
 def test_lights_and_sounds_of_each_signal(hung: Rig, signal: Signal) -> None:
-    """As `edge/doorway/light_signals.py` lists them, in order, and then nothing."""
-    action = light_signals.action(signal)
+    """As `edge/doorway/door_signals.py` lists them, in order, and then nothing."""
+    action = door_signals.action(signal)
     steps = [Shown(s.at_ms, False, s.green, s.red, s.buzzer) for s in action.steps]
 
     def right(found: list[Shown]) -> bool:
@@ -191,9 +191,9 @@ def without_dark(seen: list[tuple[bool, bool]]) -> list[tuple[bool, bool]]:
 
 def test_a_light_lasts_as_long_as_its_step(hung: Rig) -> None:
     steps = (
-        Step(0, True, False, True),
-        Step(700, False, True, False),
-        Step(1000, False, False, False),
+        LightStep(0, True, False, True),
+        LightStep(700, False, True, False),
+        LightStep(1000, False, False, False),
     )
 
     def right(found: list[Shown]) -> bool:
@@ -203,21 +203,21 @@ def test_a_light_lasts_as_long_as_its_step(hung: Rig) -> None:
             green and red and 600 < red[0] - green[0] < 800 and 200 < found[-1].at_ms - red[0] < 400
         )
 
-    seen(hung, light_signals.DoorAction(Signal.OPEN, 0, steps), right)
+    seen(hung, door_signals.DoorAction(Signal.OPEN, 0, steps), right)
 
 
 @pytest.mark.parametrize("name", LEVELS)
 def test_each_input_is_told(hung: Rig, name: Input) -> None:
-    def told() -> Inputs:
-        return but(hung.door.inputs(), latched=None)
+    def told() -> InputLevels:
+        return but(hung.door.read_inputs(), latched=None)
 
     assert told() == QUIET
     for _ in range(2):
         hung.say(name, True)
-        until(lambda: hung.door.inputs().level(name))
+        until(lambda: hung.door.read_inputs().level(name))
         assert told() == but(QUIET, **{name: True})
         hung.say(name, False)
-        until(lambda: not hung.door.inputs().level(name))
+        until(lambda: not hung.door.read_inputs().level(name))
 
 
 def test_a_short_press_is_told_once(hung: Rig) -> None:
@@ -227,7 +227,7 @@ def test_a_short_press_is_told_once(hung: Rig) -> None:
         time.sleep(0.08)
         hung.say(name, False)
         time.sleep(1.0)
-        first, second = hung.door.inputs(), hung.door.inputs()
+        first, second = hung.door.read_inputs(), hung.door.read_inputs()
         assert first.level(name), "it ended before anybody asked"
         assert not second.level(name), "it was told twice"
 
@@ -243,39 +243,39 @@ def test_turns_are_counted_each_way_and_none_is_lost(hung: Rig) -> None:
     counted = [0, 0]
 
     def all_counted() -> bool:
-        turns_in, turns_out = hung.door.turned()
+        turns_in, turns_out = hung.door.take_turns()
         counted[0] += turns_in
         counted[1] += turns_out
         return counted == [12, 5]
 
     until(all_counted)
     time.sleep(0.3)
-    assert hung.door.turned() == (0, 0)
+    assert hung.door.take_turns() == (0, 0)
 
 
 def test_what_is_not_wired_is_not_told(bare: Rig) -> None:
-    assert bare.door.inputs().levels == {}
-    assert bare.door.turned() == (0, 0)
+    assert bare.door.read_inputs().levels == {}
+    assert bare.door.take_turns() == (0, 0)
 
 
 def test_lost_and_found(hung: Rig) -> None:
     hung.lose()
     with contextlib.suppress(DoorLost):
-        hung.door.apply(light_signals.action(Signal.REFUSED))
+        hung.door.apply(door_signals.action(Signal.REFUSED))
     until(lambda: lost(hung.door))
     with pytest.raises(DoorLost):
-        hung.door.resting()
+        hung.door.settle()
     with pytest.raises(DoorLost):
-        hung.door.apply(light_signals.action(Signal.OPEN, 500))
+        hung.door.apply(door_signals.action(Signal.OPEN, 500))
     hung.find()
     until(lambda: rests(hung.door))
     assert not any(now.relay for now in hung.shown())
-    hung.door.apply(light_signals.action(Signal.OPEN, 500))
+    hung.door.apply(door_signals.action(Signal.OPEN, 500))
     until(lambda: pulses_ms(hung.shown()))
 
 
 def test_closed_in_mid_pulse_everything_rests(hung: Rig) -> None:
-    hung.door.apply(light_signals.action(Signal.OPEN, 8000))
+    hung.door.apply(door_signals.action(Signal.OPEN, 8000))
     until(lambda: hung.shown()[-1].relay)
     hung.door.close()
     until(lambda: dark(hung.shown()[-1]), 5)
@@ -285,14 +285,14 @@ def test_closed_in_mid_pulse_everything_rests(hung: Rig) -> None:
 
 def test_a_door_after_another(hung: Rig) -> None:
     """A service that starts again finds a door that works."""
-    hung.door.apply(light_signals.action(Signal.OPEN, 300))
+    hung.door.apply(door_signals.action(Signal.OPEN, 300))
     until(lambda: hung.shown()[-1].relay)
     hung.door.close()
     hung.again()
     until(lambda: rests(hung.door))
     time.sleep(SAVED_S)
     before = len(pulses_ms(hung.shown()))
-    hung.door.apply(light_signals.action(Signal.OPEN, 300))
+    hung.door.apply(door_signals.action(Signal.OPEN, 300))
     until(lambda: len(pulses_ms(hung.shown())) > before)
 
 

@@ -12,13 +12,13 @@ import pytest
 from gpiozero.pins.mock import MockFactory, MockPin
 
 from edge.adapters.door import gpio_door, kept_outputs
-from edge.adapters.door.gpio_door import BOUNCE_S, GpioDoor, Level
-from edge.doorway import light_signals
-from edge.doorway.input_levels import Inputs
-from edge.doorway.light_signals import Signal
+from edge.adapters.door.gpio_door import BOUNCE_S, GpioDoor, InputPin
+from edge.doorway import door_signals
+from edge.doorway.door_signals import Signal
+from edge.doorway.input_levels import InputLevels
 from edge.parts import DoorLost
 from edge.wire.door_inputs import INPUTS, Input
-from edge.wire.unit import Pins
+from edge.wire.unit import DoorPins
 from tests.levels import QUIET, but
 
 
@@ -40,10 +40,10 @@ def wait(condition: Any, most_s: float = 2.0) -> None:
         time.sleep(0.005)
 
 
-def test_no_glitch_at_construction_and_low_at_the_end(factory: Any, pins: Pins) -> None:
+def test_no_glitch_at_construction_and_low_at_the_end(factory: Any, pins: DoorPins) -> None:
     door_ = GpioDoor(pins, factory)
     assert [state.state for state in relay(factory).states] == [False]
-    door_.apply(light_signals.action(Signal.OPEN, 1000))
+    door_.apply(door_signals.action(Signal.OPEN, 1000))
     wait(lambda: relay(factory).state)
     door_.close()
     assert not relay(factory).state
@@ -51,7 +51,7 @@ def test_no_glitch_at_construction_and_low_at_the_end(factory: Any, pins: Pins) 
 
 
 def test_no_output_glitches_at_construction_nor_at_the_end(factory: Any) -> None:
-    every = Pins(green=22, red=27, buzzer=12, relay=17, illuminator=13)
+    every = DoorPins(green=22, red=27, buzzer=12, relay=17, illuminator=13)
     numbers = [n for n in msgspec.structs.astuple(every) if n is not None]
     for _ in range(2):  # a second program finds them as the first has left them
         door_ = GpioDoor(every, factory)
@@ -62,10 +62,10 @@ def test_no_output_glitches_at_construction_nor_at_the_end(factory: Any) -> None
         assert [state.state for state in factory.pin(number).states] == [False], number
 
 
-def test_a_pulse_lasts_as_long_as_it_says(factory: Any, pins: Pins) -> None:
+def test_a_pulse_lasts_as_long_as_it_says(factory: Any, pins: DoorPins) -> None:
     door_ = GpioDoor(pins, factory)
     start_s = time.monotonic()
-    door_.apply(light_signals.action(Signal.OPEN, 300))
+    door_.apply(door_signals.action(Signal.OPEN, 300))
     wait(lambda: relay(factory).state)
     wait(lambda: factory.pin(23).state)
     wait(lambda: not relay(factory).state)
@@ -73,38 +73,38 @@ def test_a_pulse_lasts_as_long_as_it_says(factory: Any, pins: Pins) -> None:
     door_.close()
 
 
-def test_another_signal_does_not_cut_a_pulse_nor_lengthen_it(factory: Any, pins: Pins) -> None:
+def test_another_signal_does_not_cut_a_pulse_nor_lengthen_it(factory: Any, pins: DoorPins) -> None:
     door_ = GpioDoor(pins, factory)
     start_s = time.monotonic()
-    door_.apply(light_signals.action(Signal.OPEN, 300))
+    door_.apply(door_signals.action(Signal.OPEN, 300))
     wait(lambda: relay(factory).state)
-    door_.apply(light_signals.action(Signal.REFUSED))
+    door_.apply(door_signals.action(Signal.REFUSED))
     wait(lambda: not relay(factory).state)
     assert 0.3 <= time.monotonic() - start_s < 2
     wait(lambda: factory.pin(24).state)
     door_.close()
 
 
-def test_nothing_but_an_opening_moves_the_relay(factory: Any, pins: Pins) -> None:
+def test_nothing_but_an_opening_moves_the_relay(factory: Any, pins: DoorPins) -> None:
     door_ = GpioDoor(pins, factory)
     for signal in Signal:
-        door_.apply(light_signals.action(signal))
+        door_.apply(door_signals.action(signal))
         time.sleep(0.02)
     assert [state.state for state in relay(factory).states] == [False]
     door_.close()
 
 
-def test_lights_follow_the_action_and_rest(factory: Any, pins: Pins) -> None:
+def test_lights_follow_the_action_and_rest(factory: Any, pins: DoorPins) -> None:
     door_ = GpioDoor(pins, factory)
-    door_.apply(light_signals.action(Signal.NOT_READY))
+    door_.apply(door_signals.action(Signal.NOT_READY))
     wait(lambda: factory.pin(24).state)
     wait(lambda: not factory.pin(24).state)
     assert not factory.pin(23).state
     door_.close()
 
 
-def test_the_last_word_refuses_an_endless_pulse(factory: Any, pins: Pins) -> None:
-    forged = light_signals.DoorAction(Signal.OPEN, 10**9, light_signals.action(Signal.OPEN).steps)
+def test_the_last_word_refuses_an_endless_pulse(factory: Any, pins: DoorPins) -> None:
+    forged = door_signals.DoorAction(Signal.OPEN, 10**9, door_signals.action(Signal.OPEN).steps)
     door_ = GpioDoor(pins, factory)
     door_.apply(forged)
     time.sleep(0.05)
@@ -113,7 +113,7 @@ def test_the_last_word_refuses_an_endless_pulse(factory: Any, pins: Pins) -> Non
 
 
 def test_a_light_that_fails_is_told_before_the_next_count_and_cuts_no_pulse(
-    factory: Any, pins: Pins
+    factory: Any, pins: DoorPins
 ) -> None:
     door_ = GpioDoor(pins, factory)
     green = factory.pin(23)
@@ -124,20 +124,20 @@ def test_a_light_that_fails_is_told_before_the_next_count_and_cuts_no_pulse(
 
     green._set_state = broken
     start_s = time.monotonic()
-    door_.apply(light_signals.action(Signal.OPEN, 300))
+    door_.apply(door_signals.action(Signal.OPEN, 300))
     wait(lambda: door_._lost is not None)
     with pytest.raises(DoorLost, match="chip is gone"):
-        door_.resting()
+        door_.settle()
     wait(lambda: not relay(factory).state)
     assert time.monotonic() - start_s >= 0.3, "a dark light has cut a pulse"
     with pytest.raises(DoorLost, match="chip is gone"):
-        door_.resting()
+        door_.settle()
     green._set_state = set_state
-    wait(door_.resting)
+    wait(door_.settle)
     door_.close()
 
 
-def test_a_relay_that_goes_on_and_fails_is_brought_to_rest(factory: Any, pins: Pins) -> None:
+def test_a_relay_that_goes_on_and_fails_is_brought_to_rest(factory: Any, pins: DoorPins) -> None:
     door_ = GpioDoor(pins, factory)
     pin = relay(factory)
     set_state = pin._set_state
@@ -149,12 +149,12 @@ def test_a_relay_that_goes_on_and_fails_is_brought_to_rest(factory: Any, pins: P
 
     pin._set_state = half
     with pytest.raises(DoorLost, match="set, and then gone"):
-        door_.apply(light_signals.action(Signal.OPEN, 5000))
+        door_.apply(door_signals.action(Signal.OPEN, 5000))
     wait(lambda: not pin.state)
     door_.close()
 
 
-def test_no_pi_is_one_sentence(pins: Pins, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_pi_is_one_sentence(pins: DoorPins, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without lgpio, or with it and no chip; and never by a fallback to the registers."""
     monkeypatch.setattr("gpiozero.Device.pin_factory", None)
     for named in ("lgpio", None):
@@ -207,7 +207,7 @@ def at_rest(factory: Any) -> bool:
     )
 
 
-def test_a_pin_in_use_is_one_sentence(factory: Any, pins: Pins) -> None:
+def test_a_pin_in_use_is_one_sentence(factory: Any, pins: DoorPins) -> None:
     first = gpiozero.DigitalInputDevice(pins.buzzer, pin_factory=factory)
     said = "pin 25, which unit.toml names for buzzer, is in use by another program"
     with pytest.raises(DoorLost, match=said):
@@ -217,13 +217,13 @@ def test_a_pin_in_use_is_one_sentence(factory: Any, pins: Pins) -> None:
     GpioDoor(pins, factory).close()
 
 
-def test_a_pin_that_another_program_has_is_the_same_sentence(factory: Any, pins: Pins) -> None:
+def test_a_pin_that_another_program_has_is_the_same_sentence(factory: Any, pins: DoorPins) -> None:
     """As lgpio says it of a line that another process holds."""
     said = gpio_door._cannot_have("relay", 17, factory, OSError("GPIO busy"))
     assert "pin 17, which unit.toml names for relay, is in use by another program" in said
 
 
-def test_a_board_without_the_pin_is_one_sentence(pins: Pins) -> None:
+def test_a_board_without_the_pin_is_one_sentence(pins: DoorPins) -> None:
     old = MockFactory(revision="0002")  # the first of all, with 26 pins
     assert old.board_info.model == "B"
     wide = msgspec.structs.replace(pins, tamper=26)
@@ -260,7 +260,7 @@ def kernel(folder: Path, driver: str, **parameters: str) -> Path:
     return folder
 
 
-def test_a_kernel_that_keeps_outputs_drives_no_relay(tmp_path: Path, pins: Pins) -> None:
+def test_a_kernel_that_keeps_outputs_drives_no_relay(tmp_path: Path, pins: DoorPins) -> None:
     factory = KernelsPins(revision="a02082")
     keeps = kernel(tmp_path / "y", "pinctrl-bcm2835", pinctrl_bcm2835="Y\n")
     with pytest.raises(
@@ -273,7 +273,7 @@ def test_a_kernel_that_keeps_outputs_drives_no_relay(tmp_path: Path, pins: Pins)
 
 
 def test_a_kernel_that_does_not_say_is_told_and_serves(
-    tmp_path: Path, pins: Pins, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, pins: DoorPins, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     GpioDoor(pins, KernelsPins(revision="a02082"), tmp_path / "none").close()
@@ -281,7 +281,7 @@ def test_a_kernel_that_does_not_say_is_told_and_serves(
 
 
 def test_pins_that_are_not_the_kernels_are_not_asked_of(
-    factory: Any, tmp_path: Path, pins: Pins, caplog: pytest.LogCaptureFixture
+    factory: Any, tmp_path: Path, pins: DoorPins, caplog: pytest.LogCaptureFixture
 ) -> None:
     keeps = kernel(tmp_path, "pinctrl-bcm2835", pinctrl_bcm2835="Y\n")
     GpioDoor(pins, factory, keeps).close()
@@ -305,19 +305,19 @@ def test_the_driver_of_the_chip_is_asked_whether_it_keeps_outputs(
     tmp_path: Path, driver: str, parameters: dict[str, str], kept: bool | None
 ) -> None:
     """One kernel has both drivers, and strict_gpiod cures the board's own alone."""
-    assert kept_outputs.kept(0, kernel(tmp_path, driver, **parameters)) is kept
-    assert kept_outputs.kept(4, tmp_path) is None
+    assert kept_outputs.are_kept(0, kernel(tmp_path, driver, **parameters)) is kept
+    assert kept_outputs.are_kept(4, tmp_path) is None
 
 
-def test_the_relay_goes_on_before_apply_returns(factory: Any, pins: Pins) -> None:
+def test_the_relay_goes_on_before_apply_returns(factory: Any, pins: DoorPins) -> None:
     """However late the player is, a counted opening has its pulse."""
     door_ = GpioDoor(pins, factory)
-    door_.apply(light_signals.action(Signal.OPEN, 100))
+    door_.apply(door_signals.action(Signal.OPEN, 100))
     assert relay(factory).state
     door_.close()
 
 
-def test_a_relay_that_fails_is_told_at_once(factory: Any, pins: Pins) -> None:
+def test_a_relay_that_fails_is_told_at_once(factory: Any, pins: DoorPins) -> None:
     door_ = GpioDoor(pins, factory)
     pin = relay(factory)
     set_state = pin._set_state
@@ -327,23 +327,23 @@ def test_a_relay_that_fails_is_told_at_once(factory: Any, pins: Pins) -> None:
 
     pin._set_state = broken
     with pytest.raises(DoorLost, match="chip is gone"):
-        door_.apply(light_signals.action(Signal.OPEN, 300))
+        door_.apply(door_signals.action(Signal.OPEN, 300))
     pin._set_state = set_state
     assert not pin.state
     door_.close()
 
 
-def test_two_openings_are_two_pulses(factory: Any, pins: Pins) -> None:
+def test_two_openings_are_two_pulses(factory: Any, pins: DoorPins) -> None:
     door_ = GpioDoor(pins, factory)
-    assert door_.resting()
-    door_.apply(light_signals.action(Signal.OPEN, 200))
-    assert not door_.resting()
+    assert door_.settle()
+    door_.apply(door_signals.action(Signal.OPEN, 200))
+    assert not door_.settle()
     wait(lambda: relay(factory).state)
-    door_.apply(light_signals.action(Signal.OPEN, 5000))
+    door_.apply(door_signals.action(Signal.OPEN, 5000))
     wait(lambda: not relay(factory).state)
-    assert not door_.resting(), "the one-shot needs a low before the next edge"
-    wait(door_.resting)
-    door_.apply(light_signals.action(Signal.OPEN, 200))
+    assert not door_.settle(), "the one-shot needs a low before the next edge"
+    wait(door_.settle)
+    door_.apply(door_signals.action(Signal.OPEN, 200))
     wait(lambda: relay(factory).state)
     assert [state.state for state in relay(factory).states] == [False, True, False, True]
     door_.close()
@@ -355,13 +355,13 @@ def turn(pin: MockPin) -> None:
     pin.drive_high()
 
 
-def test_the_illuminator_is_lit_as_asked_and_dark_at_the_end(factory: Any, pins: Pins) -> None:
+def test_the_illuminator_is_lit_as_asked_and_dark_at_the_end(factory: Any, pins: DoorPins) -> None:
     door_ = GpioDoor(msgspec.structs.replace(pins, illuminator=13), factory)
     lamp = factory.pin(13)
     for on in (True, True, False, True):
         door_.illuminate(on)
         assert lamp.state == on
-    door_.apply(light_signals.action(Signal.REFUSED))
+    door_.apply(door_signals.action(Signal.REFUSED))
     wait(lambda: factory.pin(24).state)
     assert lamp.state, "a signal is shown beside it"
     assert [state.state for state in lamp.states] == [False, True, False, True]
@@ -372,7 +372,7 @@ def test_the_illuminator_is_lit_as_asked_and_dark_at_the_end(factory: Any, pins:
     assert not lamp.state
 
 
-def test_without_an_illuminator_none_is_lit(factory: Any, pins: Pins) -> None:
+def test_without_an_illuminator_none_is_lit(factory: Any, pins: DoorPins) -> None:
     door_ = GpioDoor(pins, factory)
     door_.illuminate(True)
     assert not factory.pin(13).states[-1].state
@@ -380,17 +380,17 @@ def test_without_an_illuminator_none_is_lit(factory: Any, pins: Pins) -> None:
 
 
 def test_turns_are_counted_each_way_and_told_once(factory: Any) -> None:
-    both = Pins(green=22, red=27, buzzer=12, relay=17, turn=23, turn_out=26)
+    both = DoorPins(green=22, red=27, buzzer=12, relay=17, turn=23, turn_out=26)
     door_ = GpioDoor(both, factory)
-    assert door_.turned() == (0, 0)
+    assert door_.take_turns() == (0, 0)
     turn(factory.pin(23))
     turn(factory.pin(23))
     turn(factory.pin(26))
-    assert door_.turned() == (2, 1)
-    assert door_.turned() == (0, 0)
+    assert door_.take_turns() == (2, 1)
+    assert door_.take_turns() == (0, 0)
     factory.pin(23).drive_low()  # between the arms, and still there
-    assert door_.turned() == (1, 0)
-    assert door_.turned() == (0, 0)
+    assert door_.take_turns() == (1, 0)
+    assert door_.take_turns() == (0, 0)
     door_.close()
 
 
@@ -400,30 +400,30 @@ def test_a_contact_that_is_closed_at_the_start_is_no_turn(factory: Any) -> None:
         pin._state = False
 
     stuck(factory.pin(23))
-    door_ = GpioDoor(Pins(green=22, red=27, buzzer=12, relay=17, turn=23), factory)
-    assert door_.turned() == (0, 0)
+    door_ = GpioDoor(DoorPins(green=22, red=27, buzzer=12, relay=17, turn=23), factory)
+    assert door_.take_turns() == (0, 0)
     door_.close()
 
 
 def test_a_turn_contact_is_pulled_up_and_debounced(factory: Any) -> None:
-    door_ = GpioDoor(Pins(green=22, red=27, buzzer=12, relay=17, turn=23), factory)
+    door_ = GpioDoor(DoorPins(green=22, red=27, buzzer=12, relay=17, turn=23), factory)
     assert factory.pin(23).pull == "up"
     assert factory.pin(23).bounce == BOUNCE_S
     assert factory.pin(26).pull == "floating", "a pin that nobody wired is touched"
     door_.close()
     turn(factory.pin(23))
-    assert door_.turned() == (0, 0), "a closed door still listens"
+    assert door_.take_turns() == (0, 0), "a closed door still listens"
 
 
-def test_without_a_sensor_nobody_turns(factory: Any, pins: Pins) -> None:
+def test_without_a_sensor_nobody_turns(factory: Any, pins: DoorPins) -> None:
     door_ = GpioDoor(pins, factory)
-    assert door_.turned() == (0, 0)
+    assert door_.take_turns() == (0, 0)
     door_.close()
 
 
 # What the door says: levels.
 
-WIRED = Pins(
+WIRED = DoorPins(
     green=22, red=27, buzzer=12, relay=17,
     contact=24, exit_button=25, fire=5, help_button=6, tamper=16,
 )  # fmt: skip
@@ -450,7 +450,7 @@ def yes(factory: Any, name: Input, said: bool) -> None:
 
 def test_a_door_at_rest_says_no_to_everything(quiet: Any) -> None:
     door_ = GpioDoor(WIRED, quiet)
-    assert door_.inputs() == QUIET
+    assert door_.read_inputs() == QUIET
     assert [quiet.pin(n).pull for n in PIN.values()] == ["up"] * 5
     assert [quiet.pin(n).bounce for n in PIN.values()] == [BOUNCE_S] * 5
     door_.close()
@@ -462,9 +462,9 @@ def test_each_input_says_yes_by_its_own_level(quiet: Any, name: Input) -> None:
     for _ in range(2):
         yes(quiet, name, True)
         said = but(QUIET, **{name: True})
-        assert door_.inputs() == door_.inputs() == said
+        assert door_.read_inputs() == door_.read_inputs() == said
         yes(quiet, name, False)
-        assert door_.inputs() == QUIET
+        assert door_.read_inputs() == QUIET
     door_.close()
 
 
@@ -474,39 +474,39 @@ def test_a_press_between_two_calls_is_told_once(quiet: Any, name: Input) -> None
     for _ in range(3):
         yes(quiet, name, True)
         yes(quiet, name, False)
-    assert door_.inputs().level(name) is True
-    assert door_.inputs() == QUIET
+    assert door_.read_inputs().level(name) is True
+    assert door_.read_inputs() == QUIET
     door_.close()
 
 
 def test_what_is_so_at_the_start_is_told(factory: Any) -> None:
     """The mock's pulled-up pins are high: as with every cable cut."""
     door_ = GpioDoor(WIRED, factory)
-    assert door_.inputs() == but(QUIET, contact=True, fire=True, tamper=True)
+    assert door_.read_inputs() == but(QUIET, contact=True, fire=True, tamper=True)
     door_.close()
 
 
-def test_what_is_not_wired_says_nothing(factory: Any, pins: Pins) -> None:
+def test_what_is_not_wired_says_nothing(factory: Any, pins: DoorPins) -> None:
     door_ = GpioDoor(pins, factory)
-    assert door_.inputs() == Inputs()
+    assert door_.read_inputs() == InputLevels()
     door_.close()
 
 
 def test_a_level_that_no_edge_told_of_is_found_by_looking_and_must_hold(factory: Any) -> None:
     device = gpiozero.DigitalInputDevice(24, pull_up=True, pin_factory=factory)
-    level = Level(device, yes_is_high=False)
+    level = InputPin(device, yes_is_high=False)
     pin = factory.pin(24)
     pin.when_changed = None  # the kernel has lost every edge
     pin.drive_low()
-    assert [level.told(at_s) for at_s in (1.0, 1.005, 1.019, 1.021)] == [False, False, False, True]
+    assert [level.take(at_s) for at_s in (1.0, 1.005, 1.019, 1.021)] == [False, False, False, True]
     pin.drive_high()
-    assert level.told(2.0)
+    assert level.take(2.0)
     pin.drive_low()
-    assert level.told(2.01), "it came back: bounce"
+    assert level.take(2.01), "it came back: bounce"
     pin.drive_high()
-    assert level.told(2.021), "and begins anew"
-    assert level.told(2.03)
-    assert not level.told(2.042)
+    assert level.take(2.021), "and begins anew"
+    assert level.take(2.03)
+    assert not level.take(2.042)
     device.close()
 
 
@@ -518,5 +518,5 @@ def test_a_pin_that_cannot_be_read_is_told(quiet: Any) -> None:
 
     quiet.pin(5)._get_state = broken
     with pytest.raises(DoorLost, match=r"cannot be read any more .*chip is gone"):
-        door_.inputs()
+        door_.read_inputs()
     door_.close()

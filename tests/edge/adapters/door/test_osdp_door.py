@@ -15,18 +15,18 @@ import pytest
 
 from edge.adapters.door import osdp_door, osdp_panel
 from edge.adapters.door.osdp_door import LATCHED, REFUSED, OsdpDoor, score
-from edge.doorway import light_signals
-from edge.doorway.light_signals import Signal
+from edge.doorway import door_signals
+from edge.doorway.door_signals import Signal
 from edge.parts import DoorLost
-from edge.wire import pair
-from edge.wire.unit import ConfigError, Controlled
+from edge.wire import pair_key
+from edge.wire.unit import ConfigError, ControllerDoor
 from tests.controller import KEY, REARM, Cable, Controller
 from tests.doors import SAVED_S, lost, rests, until
 from tests.levels import QUIET, but
 
 pytestmark = pytest.mark.system  # real processes
 
-OPEN = light_signals.action(Signal.OPEN, 400)
+OPEN = door_signals.action(Signal.OPEN, 400)
 RECONNECTS = 300
 GUARD_S = 1.5  # the relay falls so long after the last frame (firmware/guard.py)
 
@@ -47,7 +47,7 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextlib.contextmanager
 def opened(cable: Cable, key: bytes = KEY, **said: object) -> Iterator[OsdpDoor]:
     made = OsdpDoor(
-        msgspec.convert({"kind": "osdp", "port": str(cable.path), **said}, Controlled), key
+        msgspec.convert({"kind": "osdp", "port": str(cable.path), **said}, ControllerDoor), key
     )
     try:
         yield made
@@ -83,13 +83,13 @@ def held() -> tuple[int, int]:
 
 def test_no_port_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DoorLost, match=r"there is no serial port .*/none for the controller"):
-        OsdpDoor(Controlled(port=str(tmp_path / "none")), KEY)
+        OsdpDoor(ControllerDoor(port=str(tmp_path / "none")), KEY)
 
 
 def test_a_file_is_no_port(tmp_path: Path) -> None:
     (tmp_path / "port").write_text("")
     with pytest.raises(DoorLost, match="cannot be used as a serial port"):
-        OsdpDoor(Controlled(port=str(tmp_path / "port")), KEY)
+        OsdpDoor(ControllerDoor(port=str(tmp_path / "port")), KEY)
 
 
 def test_a_port_that_another_program_has(cable: Cable) -> None:
@@ -97,7 +97,7 @@ def test_a_port_that_another_program_has(cable: Cable) -> None:
         opened(cable),
         pytest.raises(DoorLost, match="in use by another program"),
     ):
-        OsdpDoor(Controlled(port=str(cable.path)), KEY)
+        OsdpDoor(ControllerDoor(port=str(cable.path)), KEY)
 
 
 def test_a_silent_controller_is_no_reason_not_to_start(cable: Cable) -> None:
@@ -105,10 +105,10 @@ def test_a_silent_controller_is_no_reason_not_to_start(cable: Cable) -> None:
     with opened(cable) as silent:
         assert time.monotonic() - start_s < osdp_door.START_S + 5
         assert "does not answer; check its supply" in lost(silent)
-        for call in (lambda: silent.apply(OPEN), silent.inputs, silent.resting):
+        for call in (lambda: silent.apply(OPEN), silent.read_inputs, silent.settle):
             with pytest.raises(DoorLost, match="does not answer"):
                 call()
-        assert silent.turned() == (0, 0)
+        assert silent.take_turns() == (0, 0)
         silent.illuminate(True)
         with controlled(cable) as controller:
             until(lambda: rests(silent))
@@ -139,7 +139,7 @@ def test_another_address_does_not_answer(cable: Cable) -> None:
 # The key.
 
 
-@pytest.mark.parametrize("theirs", [bytes(range(16)), pair.DEFAULT, None])
+@pytest.mark.parametrize("theirs", [bytes(range(16)), pair_key.DEFAULT, None])
 def test_with_another_key_nothing_opens(cable: Cable, theirs: bytes | None) -> None:
     with controlled(cable, key=theirs) as controller, opened(cable) as wrong:
         until(lambda: "has another key than this unit" in lost(wrong))
@@ -162,9 +162,9 @@ def test_the_right_key_is_found_after_the_wrong_one(cable: Cable) -> None:
 
 def test_a_key_file(tmp_path: Path) -> None:
     file = tmp_path / "controller.key"
-    file.write_text(pair.to_text(KEY) + "\n")
+    file.write_text(pair_key.to_text(KEY) + "\n")
     file.chmod(0o600)
-    assert pair.read(file) == KEY
+    assert pair_key.read(file) == KEY
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_key_file(tmp_path: Path) -> None:
         (KEY.hex() + "00", 0o600, "has not the 32 hexadecimal digits"),
         ("zz" * 16, 0o600, "has not the 32 hexadecimal digits"),
         ("\xff\xfe" * 40, 0o600, "has not the 32 hexadecimal digits"),
-        (pair.DEFAULT.hex(), 0o600, "default key, which everybody knows"),
+        (pair_key.DEFAULT.hex(), 0o600, "default key, which everybody knows"),
         ("7e" * 16, 0o600, "all its bytes are alike"),
         (KEY.hex(), 0o640, "can be read by others"),
         (KEY.hex(), 0o604, "can be read by others"),
@@ -188,7 +188,7 @@ def test_what_is_no_key_file(tmp_path: Path, text: str | None, mode: int, told: 
         file.write_text(text, "latin-1")
         file.chmod(mode)
     with pytest.raises(ConfigError) as said:
-        pair.read(file)
+        pair_key.read(file)
     assert told in str(said.value)
     assert KEY.hex() not in str(said.value), "a log is no place for a key"
 
@@ -210,9 +210,9 @@ def test_each_start_challenges_with_other_numbers(cable: Cable) -> None:
 
 
 def test_a_new_key_is_random_and_none_that_is_known() -> None:
-    made = {pair.made() for _ in range(1000)}
+    made = {pair_key.new_key() for _ in range(1000)}
     assert len(made) == 1000
-    assert all(pair.from_text(pair.to_text(key)) == key for key in made)
+    assert all(pair_key.from_text(pair_key.to_text(key)) == key for key in made)
 
 
 # The link.
@@ -221,7 +221,7 @@ def test_a_new_key_is_random_and_none_that_is_known() -> None:
 def test_a_cut_cable_ends_the_pulse_and_brings_none_back(cable: Cable) -> None:
     with controlled(cable) as controller, opened(cable) as unit:
         until(lambda: rests(unit))
-        unit.apply(light_signals.action(Signal.OPEN, 8000))
+        unit.apply(door_signals.action(Signal.OPEN, 8000))
         until(lambda: controller.pins.relay)
         cable.cut = True
         until(controller.pulses_ms)
@@ -326,7 +326,7 @@ def test_an_edge_while_the_link_is_down_is_no_lost_turn(cable: Cable) -> None:
 
         def all_counted() -> bool:
             nonlocal counted
-            counted += unit.turned()[0]
+            counted += unit.take_turns()[0]
             return counted == 3
 
         until(all_counted)
@@ -339,7 +339,7 @@ def test_a_turnstile_that_stands_between_its_arms_at_the_start_is_no_turn(cable:
         with opened(cable, inputs=["turn"]) as unit:
             until(lambda: rests(unit))
             time.sleep(0.3)
-            assert unit.turned() == (0, 0)
+            assert unit.take_turns() == (0, 0)
 
 
 def test_a_turn_is_one_whatever_else_moves_meanwhile(cable: Cable) -> None:
@@ -349,9 +349,9 @@ def test_a_turn_is_one_whatever_else_moves_meanwhile(cable: Cable) -> None:
         controller.level("turn", True)
         for _ in range(3):
             controller.tap("contact")
-        until(lambda: unit.inputs().level("contact"))
+        until(lambda: unit.read_inputs().level("contact"))
         time.sleep(0.3)
-        assert unit.turned() == (1, 0)
+        assert unit.take_turns() == (1, 0)
 
 
 # Somebody on the cable.
@@ -395,14 +395,14 @@ def test_what_somebody_on_the_cable_says_is_not_believed(
     wired = ["contact", "exit_button", "fire", "help_button", "turn", "turn_out", "tamper"]
     with controlled(cable), opened(cable, inputs=wired) as unit:
         until(lambda: rests(unit))
-        unit.inputs()
+        unit.read_inputs()
         cable.lie = block, code, data
         for _ in range(20):
             with contextlib.suppress(DoorLost):
-                assert unit.inputs() == but(QUIET, latched=False)
+                assert unit.read_inputs() == but(QUIET, latched=False)
             with contextlib.suppress(DoorLost):
-                assert unit.resting()
-            assert unit.turned() == (0, 0)
+                assert unit.settle()
+            assert unit.take_turns() == (0, 0)
             time.sleep(0.05)
         assert cable.told, "nobody lied"
         cable.lie = None
@@ -417,11 +417,11 @@ def test_a_latched_controller_is_a_fault_until_it_is_rearmed(cable: Cable) -> No
         until(lambda: rests(unit))
         controller.level("tamper", True)
         until(lambda: lost(unit) == LATCHED)
-        assert unit.inputs().latched
-        assert unit.inputs().level("tamper")
+        assert unit.read_inputs().latched
+        assert unit.read_inputs().level("tamper")
         with pytest.raises(DoorLost, match="re-arm"):
             unit.apply(OPEN)
-        unit.apply(light_signals.action(Signal.NOT_READY))  # it is told at the door all the same
+        unit.apply(door_signals.action(Signal.NOT_READY))  # it is told at the door all the same
         until(lambda: any(pins.red for pins in controller.history))
         controller.level("tamper", False)
         time.sleep(0.5)
@@ -438,9 +438,9 @@ def test_a_refused_pulse_is_a_fault_for_a_while(cable: Cable) -> None:
     """The controller has one pulse to give after its start, and the next two seconds later."""
     with controlled(cable) as controller, opened(cable) as unit:
         until(lambda: rests(unit))
-        unit.apply(light_signals.action(Signal.OPEN, 100))
+        unit.apply(door_signals.action(Signal.OPEN, 100))
         until(lambda: rests(unit))
-        unit.apply(light_signals.action(Signal.OPEN, 100))
+        unit.apply(door_signals.action(Signal.OPEN, 100))
         until(lambda: lost(unit) == REFUSED)
         with pytest.raises(DoorLost, match="refused a pulse"):
             unit.apply(OPEN)
@@ -457,7 +457,7 @@ def test_a_refused_pulse_is_a_fault_for_a_while(cable: Cable) -> None:
 @pytest.mark.parametrize("signal", Signal)
 def test_each_command_ends_by_itself(signal: Signal) -> None:
     """A unit that dies in the middle leaves no light and no sound."""
-    action = light_signals.action(signal)
+    action = door_signals.action(signal)
     for at_ms, command in score(action):
         lasts_ms = 100 * (
             command["on_count"] if osdp_panel.sounds(command) else command["timer_count"]

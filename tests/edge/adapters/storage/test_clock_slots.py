@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from edge.adapters.storage import clock_slots
 from edge.adapters.storage.clock_slots import NAMES, SLOT_LEN, Slots, SlotsLost
-from edge.clock.time_interval import Kept, Relation
+from edge.clock.time_interval import Relation, StoredClock
 
-FIRST = Kept(1_796_000_000, 300, None)
-SECOND = Kept(1_796_000_300, 600, Relation(1000, -5_000_123, 601, 1300))
+FIRST = StoredClock(1_796_000_000, 300, None)
+SECOND = StoredClock(1_796_000_300, 600, Relation(1000, -5_000_123, 601, 1300))
 THIRD = replace(SECOND, floor_s=1_796_000_600, powered_s=900)
 
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
-    assert Slots(tmp_path).load() == Kept()
+    assert Slots(tmp_path).load() == StoredClock()
     kept = Slots(tmp_path)
     for each in (FIRST, SECOND, THIRD):
         kept.save(each)
@@ -64,7 +64,7 @@ def test_the_first_write_of_all_cut_off_leaves_nothing_known(tmp_path: Path) -> 
     for at in range(SLOT_LEN):
         path.write_bytes(new[:at])
         found = Slots(tmp_path)
-        assert found.load() == Kept()
+        assert found.load() == StoredClock()
         assert found.torn == [str(path)]
         found.save(SECOND)
         assert Slots(tmp_path).load() == SECOND
@@ -85,7 +85,7 @@ def test_what_is_no_slot_is_told_and_written_over(tmp_path: Path, content: bytes
     for name in NAMES:
         (tmp_path / name).write_bytes(content)
     found = Slots(tmp_path)
-    assert found.load() == Kept()
+    assert found.load() == StoredClock()
     assert len(found.torn) == 2
     found.save(FIRST)
     found.save(SECOND)
@@ -116,11 +116,11 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from edge.adapters.storage.clock_slots import Slots, SlotsLost
-from edge.clock.time_interval import Kept
+from edge.clock.time_interval import StoredClock
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 try:
-    Slots(Path(sys.argv[1])).save(Kept(1, 2, None))
+    Slots(Path(sys.argv[1])).save(StoredClock(1, 2, None))
 except SlotsLost as error:
     print(error)
 """
@@ -128,7 +128,7 @@ except SlotsLost as error:
 
 def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
     kept = Slots(tmp_path / "none")
-    assert kept.load() == Kept()
+    assert kept.load() == StoredClock()
     with pytest.raises(SlotsLost, match="cannot be written"):
         kept.save(FIRST)
 

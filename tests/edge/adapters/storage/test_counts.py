@@ -11,26 +11,26 @@ from pathlib import Path
 
 import pytest
 
-from edge.adapters.storage.counts import FILE, DiskStore
+from edge.adapters.storage.counts import FILE, DiskCountStore
 from edge.parts import StoreLost
-from edge.report.tally import Cell, Closed
+from edge.report.tally import ClosedCell, OpenCell
 from edge.wire import report
 
-CELL = Cell("green", 900, 12, 11, 10)
+CELL = OpenCell("green", 900, 12, 11, 10)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[DiskStore]:
-    store = DiskStore(tmp_path, "campus/north", random.Random(1))
+def store(tmp_path: Path) -> Iterator[DiskCountStore]:
+    store = DiskCountStore(tmp_path, "campus/north", random.Random(1))
     yield store
     store.close()
 
 
-def closed(cell: Cell, until_s: int) -> Closed:
-    return Closed(cell, until_s, replace(cell, from_s=until_s, count=0, distinct=0))
+def closed(cell: OpenCell, until_s: int) -> ClosedCell:
+    return ClosedCell(cell, until_s, replace(cell, from_s=until_s, count=0, distinct=0))
 
 
-def ack(store: DiskStore, cells: list[report.Cell], **changes: object) -> report.Ack:
+def ack(store: DiskCountStore, cells: list[report.Cell], **changes: object) -> report.Ack:
     said = {
         "site": "campus",
         "unit": "north-1",
@@ -42,22 +42,22 @@ def ack(store: DiskStore, cells: list[report.Cell], **changes: object) -> report
     return report.Ack(**{**said, **changes})  # type: ignore[arg-type]
 
 
-def totals(store: DiskStore) -> tuple[int, int]:
+def totals(store: DiskCountStore) -> tuple[int, int]:
     return store._db.execute("SELECT decided, acknowledged FROM unit").fetchone()
 
 
 def test_what_was_counted_is_there_again(tmp_path: Path) -> None:
-    store = DiskStore(tmp_path, "campus/north", random.Random(1))
+    store = DiskCountStore(tmp_path, "campus/north", random.Random(1))
     store.count(CELL)
     installation, session = store.installation, store.session
     store.close()
-    again = DiskStore(tmp_path, "campus/north", random.Random(2))
+    again = DiskCountStore(tmp_path, "campus/north", random.Random(2))
     assert again.cells() == {"green": CELL}
     assert (again.installation, again.session) == (installation, session + 1)
     again.close()
 
 
-def test_cells_are_numbered_and_replaced(store: DiskStore) -> None:
+def test_cells_are_numbered_and_replaced(store: DiskCountStore) -> None:
     store.count(CELL)
     store.close_cells([closed(CELL, 1800), closed(replace(CELL, category="red"), 1800)])
     first, second = store.unacknowledged(8)
@@ -67,13 +67,13 @@ def test_cells_are_numbered_and_replaced(store: DiskStore) -> None:
     assert store.cells()["green"].from_s == 1800
 
 
-def test_an_acknowledgement_frees_exactly_its_cells(store: DiskStore) -> None:
+def test_an_acknowledgement_frees_exactly_its_cells(store: DiskCountStore) -> None:
     store.close_cells([closed(CELL, 1800), closed(CELL, 2700), closed(CELL, 3600)])
     cells = store.unacknowledged(8)
-    assert store.acknowledged(ack(store, cells[:2]))
+    assert store.acknowledge(ack(store, cells[:2]))
     assert [c.number for c in store.unacknowledged(8)] == [3]
     assert totals(store) == (0, 24)
-    assert store.acknowledged(ack(store, cells[:2])), "a repeat is no error"
+    assert store.acknowledge(ack(store, cells[:2])), "a repeat is no error"
     assert totals(store) == (0, 24)
 
 
@@ -81,25 +81,25 @@ def test_an_acknowledgement_frees_exactly_its_cells(store: DiskStore) -> None:
     "change", [{"digest": "0" * 64}, {"installation": "f" * 16}, {"first": 3}, {"last": 9}]
 )
 def test_an_acknowledgement_that_does_not_fit_frees_nothing(
-    change: dict[str, object], store: DiskStore
+    change: dict[str, object], store: DiskCountStore
 ) -> None:
     store.close_cells([closed(CELL, 1800), closed(CELL, 2700)])
-    assert not store.acknowledged(ack(store, store.unacknowledged(8), **change))
+    assert not store.acknowledge(ack(store, store.unacknowledged(8), **change))
     assert len(store.unacknowledged(8)) == 2
 
 
 @pytest.mark.system
-def test_a_second_program_is_told(store: DiskStore, tmp_path: Path) -> None:
+def test_a_second_program_is_told(store: DiskCountStore, tmp_path: Path) -> None:
     program = (
         "import random; from pathlib import Path\n"
-        "from edge.adapters.storage.counts import DiskStore\n"
-        f"DiskStore(Path({str(tmp_path)!r}), 'campus/north', random.Random())"
+        "from edge.adapters.storage.counts import DiskCountStore\n"
+        f"DiskCountStore(Path({str(tmp_path)!r}), 'campus/north', random.Random())"
     )
     other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert "in use by another menshen-edge" in other.stderr
 
 
-def test_full_disk_is_one_sentence_and_loses_nothing(store: DiskStore, tmp_path: Path) -> None:
+def test_full_disk_is_one_sentence_and_loses_nothing(store: DiskCountStore, tmp_path: Path) -> None:
     store.count(CELL)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     largest = max(path.stat().st_size for path in tmp_path.iterdir())
@@ -119,7 +119,7 @@ def test_full_disk_is_one_sentence_and_loses_nothing(store: DiskStore, tmp_path:
 def test_damaged_file_is_kept_and_told(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"not a database at all" * 100)
     with pytest.raises(StoreLost, match="damaged"):
-        DiskStore(tmp_path, "campus/north", random.Random())
+        DiskCountStore(tmp_path, "campus/north", random.Random())
     assert (tmp_path / FILE).read_bytes().startswith(b"not a database")
 
 
@@ -129,32 +129,32 @@ def test_file_of_another_version_is_left_alone(tmp_path: Path) -> None:
     db.commit()
     db.close()
     with pytest.raises(StoreLost, match="another version"):
-        DiskStore(tmp_path, "campus/north", random.Random())
+        DiskCountStore(tmp_path, "campus/north", random.Random())
 
 
 def test_unusable_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreLost, match="cannot be used"):
-        DiskStore(tmp_path / "file" / "state", "campus/north", random.Random())
+        DiskCountStore(tmp_path / "file" / "state", "campus/north", random.Random())
 
 
-def test_the_counts_of_another_unit_are_left_alone(store: DiskStore, tmp_path: Path) -> None:
+def test_the_counts_of_another_unit_are_left_alone(store: DiskCountStore, tmp_path: Path) -> None:
     """A card that was copied with its state would be counted twice, under two names."""
     store.count(CELL)
     store.close()
     with pytest.raises(StoreLost, match="holds the counts of campus/north, and this is campus/s"):
-        DiskStore(tmp_path, "campus/south", random.Random())
-    again = DiskStore(tmp_path, "campus/north", random.Random())
+        DiskCountStore(tmp_path, "campus/south", random.Random())
+    again = DiskCountStore(tmp_path, "campus/north", random.Random())
     assert again.cells()["green"] == CELL
     again.close()
 
 
-def test_cells_begin_once(store: DiskStore) -> None:
+def test_cells_begin_once(store: DiskCountStore) -> None:
     store.count(CELL)
-    store.begin([replace(CELL, from_s=5, count=0), Cell("red", 5, 0, 0, 12)])
-    assert store.cells() == {"green": CELL, "red": Cell("red", 5, 0, 0, 12)}
+    store.begin([replace(CELL, from_s=5, count=0), OpenCell("red", 5, 0, 0, 12)])
+    assert store.cells() == {"green": CELL, "red": OpenCell("red", 5, 0, 0, 12)}
 
 
-def test_a_probe_is_a_durable_change(store: DiskStore) -> None:
+def test_a_probe_is_a_durable_change(store: DiskCountStore) -> None:
     store.probe()
     assert store._db.execute("SELECT probed FROM unit").fetchone() == (1,)

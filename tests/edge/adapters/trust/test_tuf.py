@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from edge.adapters.trust import sources, tuf_trust
-from edge.adapters.trust.client import Older
-from edge.adapters.trust.sources import Folder, Inbox
+from edge.adapters.trust.client import OlderDocuments
+from edge.adapters.trust.sources import TrustFolder, TrustInbox
 from edge.adapters.trust.tuf_trust import TufTrust
 from edge.clock.time_interval import Interval, Now
 from edge.judge.trust_documents import Bundle
@@ -52,9 +52,9 @@ class Place:
     def unit(self, accept: Callable[[Bundle], Bundle] = lambda bundle: bundle) -> TufTrust[Bundle]:
         return TufTrust(self.card, self.folder / "state", "campus", accept, self.at)
 
-    def stick(self) -> Folder:
+    def stick(self) -> TrustFolder:
         """The realm as it is now, on a stick."""
-        return Folder(self.realm.write(self.folder / "stick"), "the stick")
+        return TrustFolder(self.realm.write(self.folder / "stick"), "the stick")
 
     def generations(self) -> list[Path]:
         return sorted((self.folder / "state" / "trust").iterdir())
@@ -73,7 +73,7 @@ def taken(unit: TufTrust[Bundle]) -> Bundle:
     return bundle
 
 
-def refused(unit: TufTrust[Bundle], stick: sources.Source, sentence: str) -> None:
+def refused(unit: TufTrust[Bundle], stick: sources.DocumentSource, sentence: str) -> None:
     """`stick` is refused with `sentence`, and the unit believes what it believed, also later."""
     unit.latest()
     with pytest.raises(TrustError, match=sentence) as told:
@@ -148,10 +148,10 @@ def test_rollback_an_old_stick_changes_nothing_and_says_so(place: Place) -> None
     place.realm.write(old)
     place.realm.publish(NOW_S + 100)
     unit.refresh(place.stick())
-    refused(unit, Folder(old, "the stick"), "the stick: it is older than what this unit has")
-    with pytest.raises(Older):
-        unit.refresh(Folder(old, "the stick"))
-    refused(place.unit(), Folder(old, "the stick"), "older")  # after a restart as well
+    refused(unit, TrustFolder(old, "the stick"), "the stick: it is older than what this unit has")
+    with pytest.raises(OlderDocuments):
+        unit.refresh(TrustFolder(old, "the stick"))
+    refused(place.unit(), TrustFolder(old, "the stick"), "older")  # after a restart as well
 
 
 def test_rollback_of_one_document_by_the_online_keys(place: Place) -> None:
@@ -235,18 +235,20 @@ def test_fast_forward_and_the_way_back(place: Place) -> None:
     place.realm.publish(NOW_S + 100)
     refused(unit, place.stick(), "older than what this unit has")
     stolen = place.realm.online
-    place.realm.online = repository.Online(key("snapshot 2"), key("timestamp 2"))
+    place.realm.online = repository.OnlineKeys(key("snapshot 2"), key("timestamp 2"))
     place.realm.root(NOW_S + 150)
     place.realm.publish(NOW_S + 200)
     assert unit.refresh(place.stick())
     assert taken(unit).version == NOW_S + 200
-    with pytest.raises(repository.Broken, match="is not the one that the newest root names"):
+    with pytest.raises(
+        repository.BrokenRepository, match="is not the one that the newest root names"
+    ):
         repository.published(place.realm.files, stolen, NOW_S + 300, renew=True)
     place.realm.files[repository.TIMESTAMP] = _timestamp_by(stolen, honest)
     refused(unit, place.stick(), "not signed by those who may")
 
 
-def _timestamp_by(online: repository.Online, files: dict[str, bytes]) -> bytes:
+def _timestamp_by(online: repository.OnlineKeys, files: dict[str, bytes]) -> bytes:
     """The newest timestamp that those keys can sign over files of their time."""
     added = repository.published(files, online, NOW_S + 400, renew=True)
     return added[repository.TIMESTAMP]
@@ -290,7 +292,7 @@ def test_a_look_at_a_stick_takes_no_more_than_a_look(tmp_path: Path) -> None:
     with (tmp_path / repository.TIMESTAMP).open("wb") as file:
         file.truncate(64 * 1024 * 1024)
     tracemalloc.start()
-    Folder(tmp_path, "the stick").mark()
+    TrustFolder(tmp_path, "the stick").mark()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1024 * 1024
@@ -346,7 +348,7 @@ def test_a_role_signed_by_other_keys_is_refused(
     }[role]
     signers = [key(name) for name in thieves]
     place.realm.documents(role, {document: b"{}"}, NOW_S + 50, NOW_S + DAY_S, signers)
-    with pytest.raises(repository.Broken, match="not signed by the keys of its role"):
+    with pytest.raises(repository.BrokenRepository, match="not signed by the keys of its role"):
         place.realm.publish(NOW_S + 100)  # nobody honest publishes it
     place.realm.publish_unseen(NOW_S + 100)  # a thief of the online keys does
     refused(unit, place.stick(), "not signed by those who may")
@@ -398,7 +400,7 @@ def test_every_altered_cut_or_missing_file_is_refused_or_not_needed(place: Place
             path.write_bytes(data)
 
 
-def _fresh(place: Place, stick: Folder) -> TufTrust[Bundle]:
+def _fresh(place: Place, stick: TrustFolder) -> TufTrust[Bundle]:
     unit = place.unit()
     unit.latest()
     assert unit.refresh(stick)
@@ -462,7 +464,7 @@ def test_an_issuer_that_forgets_its_list_keeps_no_neighbour_from_news(place: Pla
 def test_lists_of_issuers_that_sign_for_other_sites_are_not_fetched(place: Place) -> None:
     unit = place.unit()
     (city,) = issuers(NOW_S).issuers
-    elsewhere = trust.Issuer("harbour", [], 60, sites=["harbour"])
+    elsewhere = trust.IssuerEntry("harbour", [], 60, sites=["harbour"])
     place.realm.issuers(trust.Issuers(2, NOW_S, [city, elsewhere]), NOW_S + 50)
     place.realm.owners["status/harbour"] = key("status harbour")
     place.realm.targets(NOW_S + 50)
@@ -481,7 +483,7 @@ class _Asked:
 
     name = "the stick"
 
-    def __init__(self, source: sources.Source) -> None:
+    def __init__(self, source: sources.DocumentSource) -> None:
         self._source, self.files = source, list[str]()
 
     def mark(self) -> object:
@@ -630,7 +632,7 @@ def test_a_site_that_the_repository_does_not_know_is_refused(place: Place) -> No
 # The broker's topics.
 
 
-def fill(inbox: Inbox, files: dict[str, bytes]) -> None:
+def fill(inbox: TrustInbox, files: dict[str, bytes]) -> None:
     for file, data in files.items():
         inbox.put(file, data)
 
@@ -656,7 +658,7 @@ def test_what_was_not_needed_before_is_asked_for_again(
     unit, realm = place.unit(), place.realm
     unit.latest()
     (city,) = issuers(NOW_S).issuers
-    elsewhere = trust.Issuer("harbour", [], 60, sites=["harbour"])
+    elsewhere = trust.IssuerEntry("harbour", [], 60, sites=["harbour"])
     realm.issuers(trust.Issuers(2, NOW_S, [city, elsewhere]), NOW_S + 50)
     realm.owners["status/harbour"] = key("status harbour")
     realm.targets(NOW_S + 50)
@@ -674,7 +676,7 @@ def test_what_was_not_needed_before_is_asked_for_again(
     assert "status/harbour/0.cwt" not in _soon(unit).documents
     _until(lambda: unit.inbox.mark() is None)
     before = dict(realm.files)
-    here = trust.Issuer("harbour", [], 60, sites=["harbour", "campus"])
+    here = trust.IssuerEntry("harbour", [], 60, sites=["harbour", "campus"])
     realm.issuers(trust.Issuers(3, NOW_S, [city, here]), NOW_S + 150)
     realm.publish(NOW_S + 200)
     fill(unit.inbox, {f: d for f, d in realm.files.items() if before.get(f) != d})
@@ -684,10 +686,10 @@ def test_what_was_not_needed_before_is_asked_for_again(
 
 
 def test_asking_again_becomes_seldom() -> None:
-    inbox, asked = Inbox(), list[float]()
+    inbox, asked = TrustInbox(), list[float]()
     for now_s in range(100, 100_000, 10):
         inbox.again = lambda now_s=now_s: asked.append(now_s)  # type: ignore[misc]
-        inbox.incomplete(now_s)
+        inbox.request_again(now_s)
     gaps = [b - a for a, b in itertools.pairwise(asked)]
     assert gaps[:3] == [60, 120, 240]
     assert max(gaps) == gaps[-1] == sources.AGAIN_S_MAX
@@ -696,7 +698,7 @@ def test_asking_again_becomes_seldom() -> None:
 def test_the_inbox_is_bounded_and_forgets_what_is_gone(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    inbox = Inbox()
+    inbox = TrustInbox()
     assert inbox.mark() is None
     inbox.put(repository.TIMESTAMP, b"t")
     before = inbox.mark()
@@ -713,9 +715,9 @@ def test_the_inbox_is_bounded_and_forgets_what_is_gone(
     inbox.put("metadata/2.root.json", b"")
     inbox.put("metadata/3.root.json", b"1")
     assert b"".join(inbox.open("metadata/3.root.json")) == b"1"
-    inbox.empty(before)  # more has come since: nothing may be lost
+    inbox.clear(before)  # more has come since: nothing may be lost
     assert inbox.mark() is not None
-    inbox.empty(inbox.mark())
+    inbox.clear(inbox.mark())
     assert inbox.mark() is None
 
 
@@ -729,7 +731,9 @@ def test_a_role_whose_document_is_not_there_is_not_published(
     del place.realm.files[file]
     if torn is not None:
         place.realm.files[file] = torn
-    with pytest.raises(repository.Broken, match=r"names status/city/0\.cwt, which is not there"):
+    with pytest.raises(
+        repository.BrokenRepository, match=r"names status/city/0\.cwt, which is not there"
+    ):
         place.realm.publish(NOW_S + 100)
 
 

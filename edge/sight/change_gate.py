@@ -38,26 +38,26 @@ RISE = 1.02  # a frame, where something moves: an unknown noise is learnt after 
 Blocks = npt.NDArray[np.float32]
 
 
-class Gate:
+class ChangeGate:
     """Sees frames in their order. `moved` looks; `decoded` says that this one was decoded."""
 
     def __init__(self) -> None:
         self._shape: tuple[int, ...] = ()
-        self._seen: _Seen | None = None
-        self._decoded: _Seen | None = None
-        self._spare: _Seen | None = None
+        self._seen: _GateFrame | None = None
+        self._decoded: _GateFrame | None = None
+        self._spare: _GateFrame | None = None
         self._noise: Blocks | None = None  # levels squared, of each block
         self._most = np.empty(0, np.float32)  # what may be left where nothing has moved
         self._frames = 0
 
-    def moved(self, small: Luma) -> bool:
+    def take_frame(self, small: Luma) -> bool:
         """Whether `small` (uint8, height x width) shows something new."""
         if small.shape != self._shape:
             self._shape = small.shape
             self._noise = self._seen = self._decoded = self._spare = None
         if min(small.shape) < BLOCK:
             return True
-        seen = self._seen = self._seen or self._spare or _Seen(small.shape)
+        seen = self._seen = self._seen or self._spare or _GateFrame(small.shape)
         if self._decoded is None:
             seen.take(small, None)
             return True
@@ -77,13 +77,13 @@ class Gate:
         self._most = MOVED * self._noise
         return bool(moved.any())
 
-    def decoded(self) -> None:
+    def note_decoded(self) -> None:
         """The frame seen last was decoded: the next ones are compared with it."""
         if self._seen is not None:
             self._spare, self._decoded, self._seen = self._decoded, self._seen, None
 
 
-class _Seen:
+class _GateFrame:
     """A frame's pixels, and of each block the mean, the variance, and the covariance with the
     same block of the frame decoded last.
 
@@ -99,7 +99,7 @@ class _Seen:
         self._weights = np.full(BLOCK, SKIP / (BLOCK * BLOCK), np.float32)
         self.mean = self.variance = self.common = self._sums[0]
 
-    def take(self, small: Luma, before: "_Seen | None") -> None:
+    def take(self, small: Luma, before: "_GateFrame | None") -> None:
         """Fill with a frame."""
         lines, width = small[: self._rows * BLOCK : SKIP], self._columns * BLOCK
         np.copyto(self.pixels.reshape(-1, width), lines[:, :width])
@@ -112,12 +112,12 @@ class _Seen:
         self.variance = squares - self.mean * self.mean
         self.common = products - self.mean * other.mean
 
-    def at_most(self, before: "_Seen") -> Blocks:
+    def at_most(self, before: "_GateFrame") -> Blocks:
         """No less than `left`, and quicker: as if the light were the same."""
         most: Blocks = self.variance + before.variance - 2 * self.common
         return most
 
-    def left(self, before: "_Seen", noise: Blocks | float) -> Blocks:
+    def left(self, before: "_GateFrame", noise: Blocks | float) -> Blocks:
         """The mean square of what is left of each block when `before` is taken away from it, as
         bright as it is now; in levels squared.
         """

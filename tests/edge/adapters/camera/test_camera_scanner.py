@@ -20,15 +20,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.adapters.camera import camera_eyes as adapter
+from edge.adapters.camera import camera_scanner as adapter
 from edge.adapters.camera import decoder_process as process
 from edge.adapters.camera import decoder_supervisor
-from edge.adapters.camera.camera_eyes import CameraEyes
+from edge.adapters.camera.camera_scanner import CameraScanner
 from edge.adapters.camera.decoder_process import Decoder, DecoderLost
 from edge.parts import CameraLost
-from edge.sight import frame_pacing, shared
+from edge.sight import decoder_messages, frame_pacing
 from edge.sight.frame import Frame, Luma, Sighting
-from edge.sight.ports import Eyes
+from edge.sight.ports import Scanner
 from tests.campus import symbol
 from tests.harmed import BY_NAME, SECRET
 from tests.lens import Lens
@@ -55,8 +55,8 @@ def picture(text: str, fault: str | None = None, move: int = 0) -> Luma:
 
 
 @contextlib.contextmanager
-def opened(lens: Lens, **how: object) -> Iterator[CameraEyes]:
-    eyes = CameraEyes(lens, "both", **{"deadline_s": DEADLINE_S, "program": HARMED} | how)
+def opened(lens: Lens, **how: object) -> Iterator[CameraScanner]:
+    eyes = CameraScanner(lens, "both", **{"deadline_s": DEADLINE_S, "program": HARMED} | how)
     try:
         yield eyes
     finally:
@@ -70,7 +70,7 @@ def until(there: Callable[[], object], within_s: float = SOON_S) -> None:
         time.sleep(0.005)
 
 
-def sighted(eyes: CameraEyes, within_s: float = SOON_S) -> Sighting:
+def sighted(eyes: CameraScanner, within_s: float = SOON_S) -> Sighting:
     """The next sighting, as the loop takes it: it may never hear of a failure."""
     end_s = time.monotonic() + within_s
     while (told := eyes.latest()) is None:
@@ -83,7 +83,7 @@ def texts(told: Sighting) -> list[str]:
     return [symbol.data.decode() for symbol in told.symbols]
 
 
-def read(lens: Lens, eyes: CameraEyes, text: str) -> Sighting:
+def read(lens: Lens, eyes: CameraScanner, text: str) -> Sighting:
     """Hold `text` up, in frames that are never alike, until it is read."""
     end_s = time.monotonic() + SOON_S
     for move in count():
@@ -99,7 +99,7 @@ def read(lens: Lens, eyes: CameraEyes, text: str) -> Sighting:
     raise AssertionError
 
 
-def child(eyes: CameraEyes) -> int:
+def child(eyes: CameraScanner) -> int:
     running = eyes._supervisor._decoder._process
     assert running is not None
     return running.pid
@@ -108,7 +108,7 @@ def child(eyes: CameraEyes) -> int:
 def test_what_is_held_up_is_sighted_with_its_place_and_steps() -> None:
     lens = Lens()
     with opened(lens, program=process.PROGRAM) as eyes:
-        port: Eyes = eyes
+        port: Scanner = eyes
         assert port.latest() is None
         lens.shows(picture("DC1:HELLO"), 12.5)
         told = sighted(eyes)
@@ -289,7 +289,7 @@ def test_a_lost_camera_reaches_the_loop_and_so_does_its_return() -> None:
 def test_a_camera_that_hangs_is_lost_and_keeps_nobody_from_ending(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """`Newest` gives a frame's memory back to libcamera when the next is taken."""
+    """`StallRecovery` gives a frame's memory back to libcamera when the next is taken."""
     monkeypatch.setattr(adapter, "HANGS_S", 0.3)
     monkeypatch.setattr(adapter, "CLOSE_S", 0.5)
     ends = threading.Event()
@@ -403,9 +403,9 @@ def test_it_does_not_outlive_the_unit() -> None:
     """Not even a hung one, whose socket nobody reads."""
     script = (
         "import os, time\n"
-        "from tests.edge.adapters.camera.test_camera_eyes import *\n"
+        "from tests.edge.adapters.camera.test_camera_scanner import *\n"
         "lens = Lens()\n"
-        "eyes = CameraEyes(lens, 'both', program=HARMED, deadline_s=60)\n"
+        "eyes = CameraScanner(lens, 'both', program=HARMED, deadline_s=60)\n"
         "read(lens, eyes, 'DC1:BEFORE')\n"
         "lens.shows(picture('DC1:DURING', 'spin'))\n"
         "time.sleep(0.3)\n"
@@ -470,7 +470,7 @@ def test_a_frame_is_in_sealed_memory_without_a_name() -> None:
         assert seals & fcntl.F_SEAL_GROW
         assert seals & fcntl.F_SEAL_SEAL
         with pytest.raises(PermissionError):
-            shared.mmap.mmap(memory.fd, memory.length)  # to write
+            decoder_messages.mmap.mmap(memory.fd, memory.length)  # to write
         with pytest.raises(PermissionError):
             os.ftruncate(memory.fd, 1)
         lens.shows(picture("DC1:SCRIBBLES", "scribble"))
@@ -538,7 +538,7 @@ def test_frames_of_any_size_and_layout() -> None:
 def test_the_unit_itself_loads_no_decoder() -> None:
     """They crash and take memory: only their own process has them."""
     code = (
-        "import sys, edge.adapters.camera.camera_eyes\n"
+        "import sys, edge.adapters.camera.camera_scanner\n"
         "print({'cv2', 'zxingcpp', 'pyzbar', 'multiprocessing'} & set(sys.modules))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

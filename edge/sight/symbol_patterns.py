@@ -18,7 +18,7 @@ FINDER = 3.5
 
 
 @lru_cache(maxsize=8)
-def known(size: int) -> tuple[Grid, Grid]:
+def fixed_modules(size: int) -> tuple[Grid, Grid]:
     """Which modules every symbol of this size has alike (size x size), and what they are:
     finder, timing and alignment patterns and the one dark module.
     """

@@ -22,7 +22,7 @@ class PairKeyError(ValueError):
     """It can be no pair's key; the message says why."""
 
 
-def made() -> bytes:
+def new_key() -> bytes:
     """A new key from the system's random source."""
     while True:
         key = secrets.token_bytes(KEY_LEN)

@@ -12,9 +12,9 @@ import pytest
 
 from edge.sight import boxes, cascade, tracks, zxing
 from edge.sight.frame import Luma, Symbol
-from edge.sight.live import Live
+from edge.sight.live_reading import Live
 from edge.sight.rescues import Attempt, Rescue
-from edge.sight.tracks import Place, Tracks
+from edge.sight.tracks import CodeRegion, Tracks
 from tests import scenes
 from tests.edge.sight.test_decoders import TEXT
 from tests.edge.sight.test_decoders import symbol as rendered
@@ -191,19 +191,19 @@ def test_the_corners_of_what_was_rescued_are_in_the_frame() -> None:
 
 def test_a_region_is_followed_where_it_moves_and_a_jump_is_another_one() -> None:
     luma, regions = frame(), Tracks()
-    (first,) = regions.follow(luma, [Place((100, 100, 300, 300))], 0.0)
+    (first,) = regions.follow(luma, [CodeRegion((100, 100, 300, 300))], 0.0)
     for i in range(1, 10):
         moved = (100 + 40 * i, 100, 300 + 40 * i, 300)
         other = (20, 20, 60, 60)
-        seen = regions.follow(luma, [Place(other), Place(moved)], i * FRAME_S)
+        seen = regions.follow(luma, [CodeRegion(other), CodeRegion(moved)], i * FRAME_S)
         assert seen[1] is first
         assert first.place.box == moved
-    (jumped,) = regions.follow(luma, [Place((20, 100, 220, 300))], 10 * FRAME_S)
+    (jumped,) = regions.follow(luma, [CodeRegion((20, 100, 220, 300))], 10 * FRAME_S)
     assert jumped is not first
 
 
 def test_a_region_outlasts_some_frames_without_it_and_is_then_forgotten() -> None:
-    luma, regions, here = frame(), Tracks(), Place((100, 100, 300, 300))
+    luma, regions, here = frame(), Tracks(), CodeRegion((100, 100, 300, 300))
     (first,) = regions.follow(luma, [here], 0.0)
     assert regions.follow(luma, [], 0.2) == []
     assert regions.follow(luma, [here], 0.4) == [first]

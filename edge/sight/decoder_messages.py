@@ -22,7 +22,7 @@ _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | _SEAL_FUTURE_WRITE | fcntl.F_
 _MAP_LOCKED = 0x2000  # mman.h: never in swap
 
 
-class Look(msgspec.Struct, frozen=True, array_like=True):
+class ReadRequest(msgspec.Struct, frozen=True, array_like=True):
     """To the decoder: read the frame that is in the memory now."""
 
     width: int
@@ -30,11 +30,11 @@ class Look(msgspec.Struct, frozen=True, array_like=True):
     seen_s: float  # monotonic seconds
 
 
-class Ready(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class DecoderReady(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """From the decoder: its libraries are loaded."""
 
 
-class Read(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class ReadResult(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """From the decoder: what the frame shows; the fields of `edge.sight.frame.Sighting`."""
 
     symbols: tuple[tuple[bytes, Corners], ...]
@@ -42,19 +42,19 @@ class Read(msgspec.Struct, frozen=True, array_like=True, tag=True):
     steps: tuple[tuple[str, float], ...]
 
 
-class Failed(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class ReadFailed(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """From the decoder: it raised and goes on. Where, and never what: that could hold a code."""
 
     where: str
 
 
-Answer = Ready | Read | Failed
+Answer = DecoderReady | ReadResult | ReadFailed
 
-_look = msgspec.msgpack.Decoder(Look)
+_look = msgspec.msgpack.Decoder(ReadRequest)
 _answer = msgspec.msgpack.Decoder(Answer)
 
 
-class Memory:
+class FrameMemory:
     """Room for one frame, on the unit's side."""
 
     def __init__(self, length: int) -> None:
@@ -80,7 +80,7 @@ class Memory:
             os.close(self.fd)
 
 
-def ask(to: socket.socket, look: Look, memory: Memory | None) -> None:
+def send_request(to: socket.socket, look: ReadRequest, memory: FrameMemory | None) -> None:
     """Send `look`; with `memory` where the decoder has not got this one yet. Raises OSError."""
     message = msgspec.msgpack.encode(look)
     if memory is None:
@@ -89,7 +89,7 @@ def ask(to: socket.socket, look: Look, memory: Memory | None) -> None:
         socket.send_fds(to, [message], [memory.fd])
 
 
-def asked(at: socket.socket) -> tuple[Look, int | None] | None:
+def receive_request(at: socket.socket) -> tuple[ReadRequest, int | None] | None:
     """The next frame to read, and the memory's descriptor when it is a new one; None: the end."""
     message, fds, _, _ = socket.recv_fds(at, 256, 1)
     return (_look.decode(message), fds[0] if fds else None) if message else None
@@ -103,17 +103,17 @@ def mapped(fd: int) -> mmap.mmap:
         os.close(fd)
 
 
-def answer(to: socket.socket, said: Answer) -> None:
+def send_answer(to: socket.socket, said: Answer) -> None:
     """Send what the decoder has to say. Of too many symbols the last are left out."""
     message = msgspec.msgpack.encode(said)
-    while len(message) > ANSWER_LEN_MAX and isinstance(said, Read):
+    while len(message) > ANSWER_LEN_MAX and isinstance(said, ReadResult):
         half = len(said.symbols) // 2, len(said.unread) // 2
-        said = Read(said.symbols[: half[0]], said.unread[: half[1]], said.steps)
+        said = ReadResult(said.symbols[: half[0]], said.unread[: half[1]], said.steps)
         message = msgspec.msgpack.encode(said)
     to.send(message)
 
 
-def answered(at: socket.socket) -> Answer | None:
+def receive_answer(at: socket.socket) -> Answer | None:
     """What the decoder answers; None: it is gone.
 
     Raises OSError and, for nonsense, msgspec.MsgspecError or RecursionError.

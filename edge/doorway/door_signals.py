@@ -26,7 +26,7 @@ class Signal(Enum):
     SHUT_ME = "no light, five quick: the door stands open, please shut it"
 
 
-class Step(NamedTuple):
+class LightStep(NamedTuple):
     """Levels from `at_ms` after the start of the action until the next step."""
 
     at_ms: int
@@ -41,7 +41,7 @@ class DoorAction:
 
     signal: Signal
     unlock_ms: int  # 0 leaves the relay alone
-    steps: tuple[Step, ...]
+    steps: tuple[LightStep, ...]
 
     @property
     def lasts_ms(self) -> int:
@@ -49,7 +49,7 @@ class DoorAction:
         return self.steps[-1].at_ms
 
 
-class _Look(NamedTuple):
+class _SignalPattern(NamedTuple):
     """One signal: pieces of (ms, green, red), and when the buzzer sounds as (from, to) ms."""
 
     lights: tuple[tuple[int, bool, bool], ...]
@@ -64,17 +64,17 @@ _TWO_LONG = ((0, 400), (600, 1000))  # an on-off buzzer has no low tone: length 
 _FIVE_QUICK = tuple((at_ms, at_ms + 60) for at_ms in range(0, 600, 120))
 
 _LOOKS = {
-    Signal.OPEN: _Look(((1500, True, False),), _ONE_SHORT),
-    Signal.REFUSED: _Look(((2000, False, True),), _TWO_SHORT),
-    Signal.REFRESH: _Look(((500, False, True), (500, False, False)) * 3, _TWO_LONG),
-    Signal.UNREADABLE: _Look(((250, True, False), (250, False, True)) * 3, ()),
-    Signal.HELP: _Look(((2500, True, True),), _THREE_SHORT),
-    Signal.FULL: _Look(
+    Signal.OPEN: _SignalPattern(((1500, True, False),), _ONE_SHORT),
+    Signal.REFUSED: _SignalPattern(((2000, False, True),), _TWO_SHORT),
+    Signal.REFRESH: _SignalPattern(((500, False, True), (500, False, False)) * 3, _TWO_LONG),
+    Signal.UNREADABLE: _SignalPattern(((250, True, False), (250, False, True)) * 3, ()),
+    Signal.HELP: _SignalPattern(((2500, True, True),), _THREE_SHORT),
+    Signal.FULL: _SignalPattern(
         ((150, False, True), (150, False, False), (150, False, True), (550, False, False)) * 2,
         ((0, 400),),
     ),
-    Signal.NOT_READY: _Look(((150, False, True),), ()),
-    Signal.SHUT_ME: _Look(((540, False, False),), _FIVE_QUICK),
+    Signal.NOT_READY: _SignalPattern(((150, False, True),), ()),
+    Signal.SHUT_ME: _SignalPattern(((540, False, False),), _FIVE_QUICK),
 }
 
 
@@ -87,11 +87,11 @@ def action(signal: Signal, unlock_ms: int = 0) -> DoorAction:
         raise ValueError(f"an unlock of {unlock_ms} ms is not within 0 to {UNLOCK_MS_MAX} ms")
     look = _LOOKS[signal]
     if signal is Signal.OPEN and unlock_ms > look.lights[0][0]:
-        look = _Look(((unlock_ms, True, False),), look.sounds)
+        look = _SignalPattern(((unlock_ms, True, False),), look.sounds)
     return DoorAction(signal, unlock_ms, tuple(_steps(look)))
 
 
-def _steps(look: _Look) -> Iterator[Step]:
+def _steps(look: _SignalPattern) -> Iterator[LightStep]:
     changes = {edge for sound in look.sounds for edge in sound}
     lights = []
     at_ms = 0
@@ -105,5 +105,5 @@ def _steps(look: _Look) -> Iterator[Step]:
         if change_ms < at_ms:
             _, green, red = [piece for piece in lights if piece[0] <= change_ms][-1]
         buzzer = any(start <= change_ms < until for start, until in look.sounds)
-        yield Step(change_ms, green, red, buzzer)
-    yield Step(end_ms, False, False, False)
+        yield LightStep(change_ms, green, red, buzzer)
+    yield LightStep(end_ms, False, False, False)

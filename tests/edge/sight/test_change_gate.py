@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge.sight.gate import Gate, small_of
+from edge.sight.change_gate import ChangeGate, small_of
 from tests import scenes
 from tests.scenes import camera
 from tests.scenes.hall import hall
@@ -40,13 +40,13 @@ def noisy(picture: npt.NDArray[np.generic], sigma: float, rng: Rng) -> Luma:
     return np.clip(picture + rng.normal(0, sigma, picture.shape), 0, 255).astype(np.uint8)
 
 
-def opened(gate: Gate, smalls: Iterable[Luma]) -> list[bool]:
+def opened(gate: ChangeGate, smalls: Iterable[Luma]) -> list[bool]:
     """Whether each frame moved; decoded are those and one a second."""
     told = []
     for number, small in enumerate(smalls):
-        told.append(gate.moved(small))
+        told.append(gate.take_frame(small))
         if told[-1] or number % AGAIN == 0:
-            gate.decoded()
+            gate.note_decoded()
     return told
 
 
@@ -74,7 +74,7 @@ def test_a_still_scene_with_noise_never_passes(sigma: int) -> None:
     """200 frames at full noise: 176,000 blocks."""
     rng = np.random.default_rng(sigma)
     behind = small_of(hall(rng))
-    told = opened(Gate(), (noisy(behind, sigma, rng) for _ in range(200)))
+    told = opened(ChangeGate(), (noisy(behind, sigma, rng) for _ in range(200)))
     assert told == [True] + [False] * 199
 
 
@@ -83,7 +83,7 @@ def test_noise_that_grows_with_the_light_never_passes() -> None:
     rng = np.random.default_rng(1)
     behind = small_of(hall(rng)).astype(np.float64)
     frames = (behind + rng.normal(0, 0.75, behind.shape) * np.sqrt(behind) for _ in count())
-    told = opened(Gate(), (np.clip(f, 0, 255).astype(np.uint8) for f in islice(frames, 400)))
+    told = opened(ChangeGate(), (np.clip(f, 0, 255).astype(np.uint8) for f in islice(frames, 400)))
     assert sum(told[30:]) == 0, "two seconds to learn it"
 
 
@@ -96,10 +96,10 @@ def test_a_code_that_changes_its_modules_passes_at_once(
     rng = np.random.default_rng(2)
     for old, new in islice(zip(texts(rng), texts(rng), strict=True), 4):
         look, behind = held(rng, side, contrast), hall(rng)
-        gate = Gate()
+        gate = ChangeGate()
         before, after = (shown(text, look, behind) for text in (old, new))
         assert sum(opened(gate, (small(camera.noisy(before, sigma, rng)) for _ in range(20)))) == 1
-        assert gate.moved(small(camera.noisy(after, sigma, rng)))
+        assert gate.take_frame(small(camera.noisy(after, sigma, rng)))
 
 
 @SMALLS
@@ -107,7 +107,7 @@ def test_a_hand_that_comes_in_passes_in_its_first_frame(small: Callable[[Luma], 
     plain = 0
     for seed in range(8):
         rng = np.random.default_rng(seed)
-        behind, gate = hall(rng), Gate()
+        behind, gate = hall(rng), ChangeGate()
         text = next(texts(rng))
         assert sum(opened(gate, (small(camera.noisy(behind, 4, rng)) for _ in range(8)))) == 1
         frames = [small(frame) for frame in scenes.visit(text, rng, behind=behind)]
@@ -128,7 +128,7 @@ def test_a_slow_approach_passes() -> None:
     shots = (
         small_of(camera.noisy(shown(text, replace(look, side=s), behind), 6, rng)) for s in sides
     )
-    told = opened(Gate(), shots)
+    told = opened(ChangeGate(), shots)
     assert sum(told[1:20]) == 0
     assert any(told[20:26])
     assert sum(told[20:]) > 8
@@ -149,7 +149,7 @@ def test_light_and_flicker_do_not_hold_it_open(light: str) -> None:
     behind = small_of(hall(rng)).astype(np.float64)
     rows = np.arange(behind.shape[0])[:, None]
     bright = LIGHTS[light]
-    told = opened(Gate(), (noisy(behind * bright(i, rows), 2, rng) for i in range(400)))
+    told = opened(ChangeGate(), (noisy(behind * bright(i, rows), 2, rng) for i in range(400)))
     assert sum(told[:150]) < 40, "ten seconds to learn it"
     assert sum(told[150:]) == 0
 
@@ -165,21 +165,21 @@ def test_what_sways_for_ever_is_noise_at_last_and_a_code_beside_it_is_not() -> N
         frame[20:60, 200:260] = np.roll(frame[20:60, 200:260], turn, axis=1)
         return noisy(frame, 2, rng)
 
-    gate = Gate()
+    gate = ChangeGate()
     told = opened(gate, (swaying(i) for i in range(600)))
     assert any(told[1:30]), "it was seen at first"
     assert sum(told[450:]) < 15, "a tenth of the frames"
     frame = swaying(600)
     frame[100:128, 100:128] = rng.choice([60, 200], (28, 28))
-    assert gate.moved(frame)
+    assert gate.take_frame(frame)
 
 
 def test_another_size_and_a_frame_smaller_than_a_block_pass() -> None:
-    gate = Gate()
+    gate = ChangeGate()
     still = np.full((180, 320), 90, np.uint8)
     assert opened(gate, [still, still]) == [True, False]
-    assert gate.moved(still[:90])
-    assert Gate().moved(still[:5, :5])
+    assert gate.take_frame(still[:90])
+    assert ChangeGate().take_frame(still[:5, :5])
 
 
 def test_frames_are_brought_to_about_320_columns() -> None:

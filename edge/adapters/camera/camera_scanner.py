@@ -21,11 +21,11 @@ from edge.adapters.camera.decoder_supervisor import (
     DecoderSupervisor,
 )
 from edge.parts import CameraLost
-from edge.sight.camera_health import View
+from edge.sight.camera_health import ViewHealth
+from edge.sight.change_gate import small_of
 from edge.sight.frame import Frame, Sighting
 from edge.sight.frame_pacing import FrameArrivals, FramePacing
-from edge.sight.gate import small_of
-from edge.sight.ports import Camera
+from edge.sight.ports import FrameSource
 
 KEEP_S = 0.5
 """For so long what was read and not yet taken is not replaced by a frame in which nothing was."""
@@ -46,12 +46,12 @@ class Waits(Protocol):
         """Return after `seconds`, or at once when there is a new frame."""
 
 
-class CameraEyes:
-    """The port `Eyes` over a camera."""
+class CameraScanner:
+    """The port `Scanner` over a camera."""
 
     def __init__(
         self,
-        camera: Camera,
+        camera: FrameSource,
         decoder: str,
         *,
         budget_s: float = BUDGET_S,
@@ -64,7 +64,7 @@ class CameraEyes:
         self._supervisor = DecoderSupervisor(decoder, budget_s, deadline_s, report_s, program)
         self._pacing = FramePacing()
         self._arrivals = FrameArrivals()
-        self._view = View()
+        self._view = ViewHealth()
         self._last: Sighting | None = None  # None: nothing is known of this scene
         self.dropped = 0  # sightings that nobody took
 
@@ -160,7 +160,7 @@ class CameraEyes:
     def _see(self, frame: Frame) -> None:
         small = small_of(frame.luma) if frame.small is None else frame.small
         if min(small.shape) >= VIEWED_MIN:
-            self._view.saw(small, frame.exposure, frame.seen_s)
+            self._view.take_frame(small, frame.exposure, frame.seen_s)
         if not self._pacing.take(small, frame.seen_s):
             if self._last is not None:
                 self._put(replace(self._last, seen_s=frame.seen_s, steps=()))

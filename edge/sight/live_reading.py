@@ -16,10 +16,10 @@ from typing import TypeVar
 
 from edge.sight import cascade, pixels, zxing
 from edge.sight.boxes import Box, around, meet
-from edge.sight.cascade import Decoder, Result
+from edge.sight.cascade import CascadeResult, Decoder
 from edge.sight.frame import Corners, Luma, Symbol
 from edge.sight.rescues import ALONE, LIVE, Attempt, Rescue
-from edge.sight.tracks import Best, Place, Track, Tracks, due, turns
+from edge.sight.tracks import Best, CodeRegion, Track, Tracks, due, in_turn
 
 LEARN = 0.3  # of the way from what a rescue was expected to take to what it took
 FORGET = 0.98  # of it, each time that it does not fit at all: one slow moment is no verdict
@@ -59,7 +59,7 @@ class Live:
         self._rested = True  # the frame before was not searched for patterns, or need not be
         self._read_s: dict[bytes, float] = {}  # when a symbol was read last, by what it says
 
-    def look(self, luma: Luma, seen_s: float) -> Result:
+    def look(self, luma: Luma, seen_s: float) -> CascadeResult:
         """Read `luma` (uint8, height x width), seen at `seen_s` (monotonic seconds)."""
         end_s = self._clock() + self._budget_s
         self._read_s = {d: s for d, s in self._read_s.items() if 0 <= seen_s - s <= KNOWN_S}
@@ -67,10 +67,10 @@ class Live:
         symbols: tuple[Symbol, ...] = ()
         tracks: list[Track] = []
         if self._waits:
-            tracks = due(self._follow(luma, zxing.Found(), seen_s, steps), seen_s)
+            tracks = due(self._follow(luma, zxing.ZxingResult(), seen_s, steps), seen_s)
         self._waits = False
         if tracks:
-            symbols = self._likeliest(luma, turns(tracks)[0], steps)
+            symbols = self._likeliest(luma, in_turn(tracks)[0], steps)
             symbols = symbols or self._rescued(luma, tracks, end_s, steps, whole=False)
         else:
             found = self._timed(self._name, lambda: self._read(luma), steps)
@@ -78,19 +78,19 @@ class Live:
             quiet = not (symbols or found.located or len(self._tracks))
             self._rested = not (quiet and self._rested)
             if quiet and self._rested:  # an empty scene is searched in every second frame
-                return Result((), (), tuple(steps))
+                return CascadeResult((), (), tuple(steps))
             news = any(s.data not in self._read_s for s in symbols)
             tracks = self._follow(luma, found, seen_s, steps, patterned=not news)
             self._beside_s = end_s - self._clock()
             if not news:  # which would not wait for a rescue of something else
                 symbols += self._rescued(luma, due(tracks, seen_s), end_s, steps, whole=True)
         self._read_s |= {s.data: seen_s for s in symbols}
-        return Result(symbols, _unread(tracks, symbols, seen_s), tuple(steps))
+        return CascadeResult(symbols, _unread(tracks, symbols, seen_s), tuple(steps))
 
     def _follow(
         self,
         luma: Luma,
-        found: zxing.Found,
+        found: zxing.ZxingResult,
         seen_s: float,
         steps: Steps,
         *,
@@ -103,9 +103,9 @@ class Live:
         read = [around(s.corners) for s in found.symbols]
 
         def follow() -> list[Track]:
-            shown = zxing.Found((), found.located, found.sizes) if patterned else found
+            shown = zxing.ZxingResult((), found.located, found.sizes) if patterned else found
             places = [
-                Place(a.box, a.located, a.sizes)
+                CodeRegion(a.box, a.located, a.sizes)
                 for a in cascade.regions(luma, shown)
                 if not any(meet(a.box, box) for box in read)
             ]
@@ -119,7 +119,7 @@ class Live:
         found = self._timed(
             f"{self._name} on a region", lambda: self._read(pixels.cut(luma, box)), steps
         )
-        track.place = Place(box, tuple(_moved(c, box[:2]) for c in found.located), found.sizes)
+        track.place = CodeRegion(box, tuple(_moved(c, box[:2]) for c in found.located), found.sizes)
         if found.located:
             track.located_s = track.seen_s
         return tuple(Symbol(s.data, _moved(s.corners, box[:2])) for s in found.symbols)
@@ -138,7 +138,7 @@ class Live:
             symbols = self._timed(rescue.name, partial(_run, rescue, track, luma), steps)
             took_s = steps[-1][1] / 1e3
             self._expected_s[rescue.name] += LEARN * (took_s - self._expected_s[rescue.name])
-            track.tried(rescue.name, took_s, read=bool(symbols))
+            track.note_try(rescue.name, took_s, read=bool(symbols))
             if symbols:
                 return symbols
 
@@ -151,7 +151,7 @@ class Live:
         whole: bool,
     ) -> tuple[Track, Rescue] | None:
         """What is tried next, on the region that has had the least of its share."""
-        for track in turns(tracks):
+        for track in in_turn(tracks):
             for rescue in self._order(track, whole=whole):
                 if (track, rescue.name) in tried:
                     continue
@@ -220,11 +220,11 @@ def _run(rescue: Rescue, track: Track, luma: Luma) -> tuple[Symbol, ...]:
     return tuple(Symbol(s.data, _moved(s.corners, (left, top))) for s in symbols)
 
 
-def _zbar() -> Callable[[Luma], zxing.Found]:
+def _zbar() -> Callable[[Luma], zxing.ZxingResult]:
     """zbar as a first decoder. Raises ImportError with a sentence."""
     from edge.sight import zbar
 
-    return lambda luma: zxing.Found(zbar.read(luma))
+    return lambda luma: zxing.ZxingResult(zbar.read(luma))
 
 
 def _unread(

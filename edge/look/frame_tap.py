@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import replace
 
 from edge.sight.frame import Frame
-from edge.sight.ports import Camera
+from edge.sight.ports import FrameSource
 
 KEPT = 6
 """Frames that a sighting may be behind, decoded and drawn; each is a copy of the whole luma."""
@@ -16,9 +16,9 @@ RATE_FRAMES = 30  # that the frames a second are told from
 
 
 class Tee:
-    """A port `Camera` around another; its frames are asked for from any thread."""
+    """A port `FrameSource` around another; its frames are asked for from any thread."""
 
-    def __init__(self, camera: Camera) -> None:
+    def __init__(self, camera: FrameSource) -> None:
         self._camera = camera
         self._lock = threading.Lock()
         self._kept: deque[Frame] = deque(maxlen=KEPT)
