@@ -13,6 +13,7 @@ DEMOS ?= 20
 CAMERA ?=
 PHOTOS ?=
 PUBLISH ?=
+VERSION ?=
 # One more than cores: half of a test's time is waiting, for a relay, a broker, a cable.
 WORKERS ?= $(shell expr $$(nproc) + 1)
 
@@ -20,7 +21,7 @@ WORKERS ?= $(shell expr $$(nproc) + 1)
 # the longest files first.
 SHARED_OUT = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: always demo test test-quick test-hardware check firmware bench bench-sight drawings circuit enclosure fuzz soak soak-osdp pictures lock clean
+.PHONY: always demo test test-quick test-hardware check firmware bench bench-sight drawings circuit enclosure fuzz soak soak-osdp pictures lock release clean
 
 demo: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds='$(SECONDS)') $(if $(CAMERA),--camera='$(CAMERA)')
@@ -101,6 +102,10 @@ lock: $(VENV)/ready
 	$(BIN)/pip-compile --quiet --allow-unsafe --strip-extras --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --extra unit --extra provisioning --extra server --extra demo --extra osdp --extra webcam --extra dev \
 	  --output-file requirements.lock pyproject.toml
+
+# Set the version and BUILT_S, date the changes, commit, tag: CONTRIBUTING.md, Release.
+release:
+	@$(PYTHON) .ci/release.py $(VERSION)
 
 clean:
 	rm -rf $(VENV) .cache .demo build
