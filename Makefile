@@ -21,7 +21,7 @@ WORKERS ?= $(shell expr $$(nproc) + 1)
 # the longest files first.
 SHARED_OUT = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: always demo test test-quick test-hardware check firmware bench bench-sight drawings circuit enclosure fuzz soak soak-osdp pictures lock release clean
+.PHONY: always demo test test-quick test-hardware check hooks firmware bench bench-sight drawings circuit enclosure fuzz soak soak-osdp pictures lock release clean
 
 demo: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds='$(SECONDS)') $(if $(CAMERA),--camera='$(CAMERA)')
@@ -49,7 +49,12 @@ check: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy .ci/*.py
 	VENV=$(VENV) .ci/firmware-types
+
+# Check format, lint, types and the subject at each commit: .pre-commit-config.yaml.
+hooks: $(VENV)/ready
+	$(BIN)/pre-commit install
 
 # The images that an installer drags onto a Pico or Pico 2: build/firmware.
 firmware: $(VENV)/ready
