@@ -13,14 +13,16 @@ DEMOS ?= 20
 CAMERA ?=
 PHOTOS ?=
 PUBLISH ?=
+VERSION ?=
 # One more than cores: half of a test's time is waiting, for a relay, a broker, a cable.
 WORKERS ?= $(shell expr $$(nproc) + 1)
 
 # A file's tests stay together, for some go on where the one before ended; tests/conftest.py puts
 # the longest files first.
 SHARED_OUT = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+QUICK = not system and not slow and not hardware
 
-.PHONY: always demo test test-quick test-hardware check firmware bench bench-sight drawings circuit enclosure fuzz soak soak-osdp pictures lock clean
+.PHONY: always demo test test-quick coverage test-hardware check hooks firmware bench bench-sight drawings circuit enclosure fuzz soak soak-osdp pictures lock release clean
 
 demo: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.demo $(if $(SECONDS),--seconds='$(SECONDS)') $(if $(CAMERA),--camera='$(CAMERA)')
@@ -30,7 +32,12 @@ test: $(VENV)/ready .cache/apt-demo .cache/apt-test .cache/apt-drawings .cache/m
 
 # No real processes and nothing that takes seconds: for every change.
 test-quick: $(VENV)/ready .cache/apt-demo
-	$(BIN)/python -m pytest $(SHARED_OUT) -q -m "not system and not slow and not hardware"
+	$(BIN)/python -m pytest $(SHARED_OUT) -q -m "$(QUICK)"
+
+# Which lines the quick tests run, room by room; fails under the floor of pyproject.toml.
+coverage: $(VENV)/ready .cache/apt-demo
+	$(BIN)/python -m pytest $(SHARED_OUT) -q -m "$(QUICK)" --cov --cov-report= --cov-fail-under=0
+	$(BIN)/python .ci/coverage_rooms.py
 
 test-hardware: .cache/hardware-possible $(VENV)/ready .cache/hardware
 	$(BIN)/python -m pytest -m hardware
@@ -48,7 +55,12 @@ check: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy .ci/*.py
 	VENV=$(VENV) .ci/firmware-types
+
+# Check format, lint, types and the subject at each commit: .pre-commit-config.yaml.
+hooks: $(VENV)/ready
+	$(BIN)/pre-commit install
 
 # The images that an installer drags onto a Pico or Pico 2: build/firmware.
 firmware: $(VENV)/ready
@@ -101,6 +113,10 @@ lock: $(VENV)/ready
 	$(BIN)/pip-compile --quiet --allow-unsafe --strip-extras --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --extra unit --extra provisioning --extra server --extra demo --extra osdp --extra webcam --extra dev \
 	  --output-file requirements.lock pyproject.toml
+
+# Set the version and BUILT_S, date the changes, commit, tag: CONTRIBUTING.md, Release.
+release:
+	@$(PYTHON) .ci/release.py $(VERSION)
 
 clean:
 	rm -rf $(VENV) .cache .demo build

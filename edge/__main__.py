@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge import assembly, extras
+from edge import assembly, extras, version
 from edge.adapters import board, systemd
 from edge.adapters.trust import tuf_trust
 from edge.clock.issuer_floors import IssuerFloors
@@ -36,6 +36,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+version.add_option(app, "menshen-edge")
 
 CAMERA_LOST_S = 30.0
 """After this long a new process is the better try: a camera's driver seldom comes back in one."""

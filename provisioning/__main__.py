@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from edge import extras
+from edge import extras, version
 from edge.wire.foreign_formats import FORMATS
 from edge.wire.unit import CameraConfig
 from provisioning import authority as authorities
@@ -28,6 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+version.add_option(app, "menshen-provision")
 
 Estate = Annotated[Path, typer.Argument(metavar="ESTATE", help="The folder of this estate.")]
 IssuerName = Annotated[str, typer.Argument(metavar="NAME", help="The issuer's name.")]

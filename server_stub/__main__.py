@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from edge import extras
+from edge import extras, version
 
 if TYPE_CHECKING:
     from server_stub.issuing import records
@@ -20,6 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+version.add_option(app, "menshen-server")
 
 EstateFolder = Annotated[
     Path, typer.Argument(metavar="ESTATE", help="The folder that menshen-provision made.")

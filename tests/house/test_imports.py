@@ -27,7 +27,7 @@ FLOORS = {
             "edge.words",
             "edge.extras",
         ),  # edge/__init__.py: one constant
-        ("edge.clock", "edge.doorway", "edge.sight"),
+        ("edge.clock", "edge.doorway", "edge.sight", "edge.version"),
         ("edge.judge", "edge.look", "edge.commissioning"),
         ("edge.passing", "edge.report"),
         ("edge.loop", "edge.adapters"),
@@ -52,8 +52,22 @@ FLOORS = {
 
 # What a house may import of another one.
 ABROAD = {
-    "server_stub": {"edge.wire", "edge.files", "edge.backoff", "edge.words", "edge.extras"},
-    "provisioning": {"edge.wire", "edge.files", "edge.words", "edge.extras", "hardware"},
+    "server_stub": {
+        "edge.wire",
+        "edge.files",
+        "edge.backoff",
+        "edge.words",
+        "edge.extras",
+        "edge.version",
+    },
+    "provisioning": {
+        "edge.wire",
+        "edge.files",
+        "edge.words",
+        "edge.extras",
+        "edge.version",
+        "hardware",
+    },
     "hardware": {"edge.wire"},
 }
 

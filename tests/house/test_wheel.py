@@ -12,6 +12,7 @@ import sys
 import time
 import venv
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from zipfile import ZipFile
@@ -21,7 +22,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from PIL import Image
 
-from edge import extras
+from edge import BUILT_S, extras
 from edge.wire.code import Code, Colour, encode
 from tests import ROOT
 from tests.campus import symbol
@@ -253,6 +254,18 @@ def test_without_an_extra_every_command_explains_itself(
         assert name in done.stdout
         inner = places[""].run(command, name, "--help")
         assert inner.returncode == 0, inner.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS.values())
+def test_without_an_extra_every_command_prints_its_version(
+    command: str, places: dict[str, Environment], wheel: Path
+) -> None:
+    done = places[""].run(command, "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    name, version = wheel.name.split("-")[:2]  # what pip made of pyproject.toml
+    assert name == "menshen"
+    built = datetime.fromtimestamp(BUILT_S, UTC).strftime("%Y-%m-%d")
+    assert done.stdout == f"{command} {version} (built {built})\n"
 
 
 def test_without_an_extra_a_unit_names_its_own(
