@@ -37,7 +37,7 @@ FAST = 30.0  # frames a second
 
 
 @dataclass
-class Door:
+class CampusDoor:
     """One unit's card, its eyes and its hardware."""
 
     name: str
@@ -112,7 +112,7 @@ class Campus:
         self.estate = folder / "estate"
         self.broker_port = free_port()
         self.store = folder / "centre.db"
-        self.doors: dict[str, Door] = {}
+        self.doors: dict[str, CampusDoor] = {}
         self._opened = ExitStack()
         authority.authority(self.estate)
         issuers.issuer(self.estate, ISSUER, from_s=int(time.time()) - 86400)
@@ -155,7 +155,7 @@ class Campus:
         self._opened.callback(program.kill)
         return program
 
-    def books(self, door: Door) -> Books:
+    def books(self, door: CampusDoor) -> Books:
         """Raises sqlite3.OperationalError while the unit still runs: it has its file alone."""
         with closing(sqlite3.connect(door.card / "state" / "counts.db", timeout=0.5)) as mine:
             installation, decided = mine.execute(
@@ -194,7 +194,7 @@ class Campus:
         socket, book = self.folder / f"{name}.pins", self.folder / f"{name}.relay"
         link = self._opened.enter_context(keeper(socket, book))
         folder = self._opened.enter_context(runtime())
-        self.doors[name] = Door(name, card, frames, socket, book, link, folder)
+        self.doors[name] = CampusDoor(name, card, frames, socket, book, link, folder)
 
 
 class BatteryClock(threading.Thread):

@@ -117,7 +117,7 @@ def running(*arguments: object, env: dict[str, str] | None = None) -> Iterator[P
         program.kill()
 
 
-class Client:
+class CentreClient:
     """An MQTT client that may hold a certificate and keeps what it gets."""
 
     def __init__(
@@ -171,14 +171,16 @@ class Client:
         return self.got.get(timeout=seconds)
 
 
-def unit_client(estate: Path, unit: str, port: int, name: str = "", **options: Any) -> Client:
+def unit_client(estate: Path, unit: str, port: int, name: str = "", **options: Any) -> CentreClient:
     """A client with the certificate of a unit's card."""
     card = estate / "sites" / SITE / "units" / unit
-    return Client(port, card / "ca.pem", (card / "unit.pem", card / "unit.key"), name, **options)
+    return CentreClient(
+        port, card / "ca.pem", (card / "unit.pem", card / "unit.key"), name, **options
+    )
 
 
-def collector_client(estate: Path, port: int) -> Client:
+def collector_client(estate: Path, port: int) -> CentreClient:
     """A client with the collector's certificate."""
     server = estate / "server"
     pair = (server / "collector.pem", server / "collector.key")
-    return Client(port, estate / "authority" / "ca.pem", pair)
+    return CentreClient(port, estate / "authority" / "ca.pem", pair)

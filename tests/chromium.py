@@ -28,7 +28,7 @@ def chromium(*more: str) -> Iterator[Browser]:
         browser.close()
 
 
-class Watch:
+class ChromiumWatch:
     """What a page asked for and complained of."""
 
     def __init__(self, page: Page, url: str) -> None:

@@ -20,7 +20,7 @@ from edge.doorway.ports import Door
 from edge.parts import DoorLost
 from edge.wire.door_inputs import INPUTS, Input
 from edge.wire.unit import ControllerDoor, DoorPins
-from tests.controller import KEY, Cable, Controller
+from tests.controller import KEY, Cable, ControllerProcess
 
 ROOT = Path(__file__).parent.parent
 PINS = {
@@ -30,7 +30,7 @@ PINS = {
 LAMP = PINS["illuminator"][0]
 
 
-class Shown(NamedTuple):
+class DoorLights(NamedTuple):
     """The outputs from `at_ms` on."""
 
     at_ms: float
@@ -46,7 +46,7 @@ class Rig(Protocol):
     door: Door
     lamps: MockFactory  # the unit's own pins
 
-    def shown(self) -> list[Shown]:
+    def shown(self) -> list[DoorLights]:
         """Every change of the outputs, the oldest first."""
 
     def say(self, name: Input, yes: bool) -> None:
@@ -78,7 +78,7 @@ class Direct:
         for name in self._wired:  # gpiozero's pull-ups say what a cut cable would
             self.say(name, False)
 
-    def shown(self) -> list[Shown]:
+    def shown(self) -> list[DoorLights]:
         changes = []
         for name in ("relay", "green", "red", "buzzer"):
             pin = self.lamps.pin(PINS[name][0])
@@ -119,7 +119,7 @@ class Safe:
     ) -> None:
         self.lamps = MockFactory(revision="a02082")
         self.cable = Cable(folder / "controller")
-        self.controller = Controller(self.cable, interpreter=interpreter)
+        self.controller = ControllerProcess(self.cable, interpreter=interpreter)
         assert not self.controller.pins.relay
         self._said = ControllerDoor(port=str(self.cable.path), inputs=list(wired), illuminator=LAMP)
         self.again()
@@ -127,8 +127,8 @@ class Safe:
     def again(self) -> None:
         self.door: Door = OsdpDoor(self._said, KEY, self.lamps)
 
-    def shown(self) -> list[Shown]:
-        return [Shown(p.ms, *p[2:6]) for p in list(self.controller.history)]
+    def shown(self) -> list[DoorLights]:
+        return [DoorLights(p.ms, *p[2:6]) for p in list(self.controller.history)]
 
     def say(self, name: Input, yes: bool) -> None:
         self.controller.level(name, yes)
@@ -191,12 +191,12 @@ def until(condition: Callable[[], Any], most_s: float = 20.0) -> None:
         time.sleep(0.005)
 
 
-def pulses_ms(shown: list[Shown]) -> list[float]:
+def pulses_ms(shown: list[DoorLights]) -> list[float]:
     """How long each pulse of the relay was, those that have ended."""
     return [b - a for a, b in relay_ms(shown)]
 
 
-def relay_ms(shown: list[Shown]) -> list[tuple[float, float]]:
+def relay_ms(shown: list[DoorLights]) -> list[tuple[float, float]]:
     """When each pulse began and ended."""
     found, start = [], None
     for now in shown:
@@ -208,7 +208,7 @@ def relay_ms(shown: list[Shown]) -> list[tuple[float, float]]:
     return found
 
 
-def lights(shown: list[Shown]) -> list[tuple[bool, bool]]:
+def lights(shown: list[DoorLights]) -> list[tuple[bool, bool]]:
     """What the two lights showed, one after the other; not what they showed while one of them had
     changed already and the other one not yet.
     """
@@ -227,17 +227,17 @@ SEEN_MS = 60
 """Shorter is no light: the shortest step is 150 ms."""
 
 
-def sounds(shown: list[Shown]) -> int:
+def sounds(shown: list[DoorLights]) -> int:
     """How often the buzzer began."""
     levels = [False, *(now.buzzer for now in shown)]
     return sum(b and not a for a, b in pairwise(levels))
 
 
-def _together(changes: list[tuple[float, str, bool]]) -> list[Shown]:
+def _together(changes: list[tuple[float, str, bool]]) -> list[DoorLights]:
     """Each pin's own history, as one."""
     now = dict.fromkeys(("relay", "green", "red", "buzzer"), False)
     found = []
     for at_ms, name, level in sorted(changes, key=lambda change: change[0]):
         now[name] = level
-        found.append(Shown(at_ms, **now))
+        found.append(DoorLights(at_ms, **now))
     return found

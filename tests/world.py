@@ -81,7 +81,7 @@ REVOKED = range(1000, 1500)  # the entries of those who were taken back
 
 
 @dataclass(frozen=True)
-class Visit:
+class StreetVisit:
     """One person in front of the door."""
 
     kind: str
@@ -205,9 +205,9 @@ class Street:
         self.rtc_ahead_s = -1_234_567_890.0  # the RTC's own count: no date at all
         self.wall_s = float(START_S)
         self.monotonic_s = 1000.0
-        self.visit: Visit | None = None
+        self.visit: StreetVisit | None = None
         self.next_visit_s = self.monotonic_s + 1
-        self.visits: list[Visit] = []
+        self.visits: list[StreetVisit] = []
         self.turnstile = turnstile  # with a turn sensor
         self.turns = 0
         self.cable_cut = False
@@ -262,11 +262,11 @@ class Street:
         rng = random.Random(f"unit {self.seed} {self.boots}")
         self.store = DiskCountStore(self.folder, f"{SITE}/{UNIT}", rng)
         world = Ports(
-            Watch(self),
+            WorldWatch(self),
             self,
             self,
             self.store,
-            Line(self) if self.wired else None,
+            StreetLine(self) if self.wired else None,
             self.memory,
             self.documents or Post(self),
         )
@@ -364,7 +364,7 @@ class Street:
             text = self.people.text(kind, who, int(self.wall_s))
             until_s = self.monotonic_s + self.rng.uniform(1, 5)
             again = self.just_passed(who)
-            self.visit = Visit(kind, text, self.monotonic_s, until_s, who, again)
+            self.visit = StreetVisit(kind, text, self.monotonic_s, until_s, who, again)
             self.visits.append(self.visit)
         self._go_wrong()
         if self.leaf:
@@ -540,7 +540,7 @@ class Leaf:
 
 
 @dataclass
-class Watch:
+class WorldWatch:
     """The unit's clock: the real reckoning, from what a power cut left."""
 
     street: Street
@@ -659,7 +659,7 @@ class Centre:
         self.fresh.clear()
 
 
-class Line:
+class StreetLine:
     """The unit's end of the way to the centre."""
 
     def __init__(self, street: Street) -> None:

@@ -81,7 +81,7 @@ def _still(
     frame as soon as it comes and read it with zxing-cpp, in the same rhythm: a processor that
     has slept is slow at first.
     """
-    peer, peer_lens = Peer(), Lens()
+    peer, peer_lens = DecoderPeer(), Lens()
     thread = threading.Thread(target=peer.run, args=(peer_lens,), daemon=True)
     thread.start()
     show = cycle(zip(pixels, smalls or [None] * len(pixels), strict=True))
@@ -104,7 +104,7 @@ def _still(
     return (after_s[0] - before_s[0]) / (after_s[1] - before_s[1])
 
 
-class Peer:
+class DecoderPeer:
     """Every frame through zxing-cpp, and nothing else."""
 
     ended = False

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from tests.conformance import kit
 from tests.conformance.kit import Result
-from tests.conformance.program import LATE_S, Program
+from tests.conformance.program import LATE_S, ReaderProgram
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 console = Console()
@@ -39,10 +39,10 @@ def wallet(command: Command, late_s: Late = LATE_S) -> None:
 
 
 def run(
-    questions: Callable[[Program], Iterator[Result]], command: list[str], late_s: float
+    questions: Callable[[ReaderProgram], Iterator[Result]], command: list[str], late_s: float
 ) -> None:
     """Exit 0: it conforms; 1: it does not; 2: it never answered."""
-    with Program(command, late_s) as program:
+    with ReaderProgram(command, late_s) as program:
         results: list[Result] = []
         for result in questions(program):
             results.append(result)

@@ -10,7 +10,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.conformance import law
-from tests.conformance.program import NoAnswer, Program
+from tests.conformance.program import NoAnswer, ReaderProgram
 from tests.vectors.parts import base45
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -31,7 +31,7 @@ class Result:
     wrong: str = ""
 
 
-def reader(program: Program) -> Iterator[Result]:
+def reader(program: ReaderProgram) -> Iterator[Result]:
     """Every vector, in turn."""
     for name, case in CASES.items():
         try:
@@ -106,7 +106,7 @@ OUT_OF_BOUNDS: dict[str, dict[str, Any]] = {
 }
 
 
-def issuer(program: Program) -> Iterator[Result]:
+def issuer(program: ReaderProgram) -> Iterator[Result]:
     """Codes with given claims, read strictly; then claims that no issuer may write."""
     for name, case in CASES.items():
         if "claims" not in case or "holder" in case:
@@ -124,7 +124,7 @@ def issuer(program: Program) -> Iterator[Result]:
         yield Result(name, "section 4, claims out of bounds are refused", name, wrong)
 
 
-def _written(program: Program, seed: str, claims: dict[str, Any]) -> tuple[int, str]:
+def _written(program: ReaderProgram, seed: str, claims: dict[str, Any]) -> tuple[int, str]:
     try:
         answer = program.ask({"seed": seed, "claims": claims})
         text = answer.get("text")
@@ -133,13 +133,13 @@ def _written(program: Program, seed: str, claims: dict[str, Any]) -> tuple[int, 
         found = law.issued(text, _public(seed)).claims
     except NoAnswer as error:
         return 0, str(error)
-    except law.Broken as broken:
+    except law.BrokenRule as broken:
         return broken.section, str(broken)
     plain = {key: v.hex() if type(v) is bytes else v for key, v in found.items()}
     return 1, "" if plain == claims else f"section 4: it says {plain}, asked was {claims}"
 
 
-def wallet(program: Program) -> Iterator[Result]:
+def wallet(program: ReaderProgram) -> Iterator[Result]:
     """Holder codes around given codes, read strictly."""
     for name, case in CASES.items():
         if "holder" not in case:
@@ -161,7 +161,7 @@ def wallet(program: Program) -> Iterator[Result]:
                     wrong = f"section 9: it says {held.iat}, {held.door}: not what was asked"
         except NoAnswer as error:
             wrong = str(error)
-        except law.Broken as broken:
+        except law.BrokenRule as broken:
             group, wrong = broken.section, str(broken)
         yield Result(name, SECTIONS[group], case["why"], wrong)
 

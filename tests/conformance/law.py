@@ -32,7 +32,7 @@ SMALL = {  # y of the points of small order (their sign left out), and of 0 and 
 }
 
 
-class Broken(Exception):
+class BrokenRule(Exception):
     """A rule does not hold: where it stands, and which it is."""
 
     def __init__(self, section: int, rule: str) -> None:
@@ -42,7 +42,7 @@ class Broken(Exception):
 
 def must(holds: bool, section: int, rule: str) -> None:
     if not holds:
-        raise Broken(section, rule)
+        raise BrokenRule(section, rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,9 @@ def _verify(
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, signed)
     except InvalidSignature:
-        raise Broken(section, "the signature is that of the Sig_structure by this key") from None
+        raise BrokenRule(
+            section, "the signature is that of the Sig_structure by this key"
+        ) from None
 
 
 def _bstr(data: bytes) -> bytes:
@@ -295,4 +297,4 @@ class _Cbor:
         try:
             return data.decode()
         except UnicodeDecodeError:
-            raise Broken(4, "text is UTF-8") from None
+            raise BrokenRule(4, "text is UTF-8") from None

@@ -15,7 +15,7 @@ class NoAnswer(Exception):
     """The program does not run, stopped, or said nothing that is an answer."""
 
 
-class Program:
+class ReaderProgram:
     """A process that is asked; it is started again after it has stopped."""
 
     def __init__(self, command: list[str], late_s: float = LATE_S) -> None:

@@ -21,7 +21,7 @@ REARM = 8
 CPYTHON = (sys.executable, "-B")
 
 
-class Pins(NamedTuple):
+class ControllerPins(NamedTuple):
     at_s: float  # monotonic, when this side heard of it
     ms: int  # by the controller's own clock
     relay: bool
@@ -76,7 +76,7 @@ class Cable:
             return
 
 
-class Controller:
+class ControllerProcess:
     """Runs until `close`; `power(False)` takes its supply away."""
 
     def __init__(
@@ -90,7 +90,7 @@ class Controller:
         self.cable = cable
         self.key, self.address, self.latch = key, address, latch
         self._interpreter = interpreter
-        self.history: list[Pins] = []
+        self.history: list[ControllerPins] = []
         self.frames: list[tuple[float, bytes]] = []  # what came over the line
         self._levels = 0
         self._ended = False
@@ -105,7 +105,7 @@ class Controller:
             thread.start()
 
     @property
-    def pins(self) -> Pins:
+    def pins(self) -> ControllerPins:
         until_s = time.monotonic() + 10
         while not self.history:
             assert time.monotonic() < until_s, "the controller does not start"
@@ -186,4 +186,4 @@ class Controller:
                 self.cable.write(bytes.fromhex(rest[0]))
             elif kind == "o":
                 ms, *levels = map(int, rest)
-                self.history.append(Pins(time.monotonic(), ms, *map(bool, levels)))
+                self.history.append(ControllerPins(time.monotonic(), ms, *map(bool, levels)))

@@ -41,11 +41,11 @@ from provisioning import issuers, repository, sites
 from server_stub import store as stores
 from server_stub.estate import Estate
 from server_stub.issuing import revocation, status_lists
-from tests.campus import Books, Campus, Door, end
+from tests.campus import Books, Campus, CampusDoor, end
 from tests.centre import ISSUER, SITE, Program
 from tests.demo import people
 from tests.demo.door import KEY
-from tests.demo.judging import CHANGED, Answer, Judgement, News, Visit, audit, follows, judge
+from tests.demo.judging import CHANGED, Answer, JudgedVisit, Judgement, News, audit, follows, judge
 from tests.keeper import KeeperLost, ledger
 
 WIRED, ALONE = ("north", "south"), ("island",)
@@ -62,7 +62,7 @@ class DemoError(Exception):
 
 
 @dataclass(frozen=True)
-class Look:
+class DemoLook:
     """One look of a door at what is before its camera."""
 
     marks: tuple[str, ...]  # of the symbols that it reads
@@ -70,10 +70,10 @@ class Look:
 
 
 @dataclass
-class Watched:
+class WatchedDoor:
     """One door as the demo sees it from outside."""
 
-    door: Door
+    door: CampusDoor
     process: subprocess.Popen[str]
     street: subprocess.Popen[str] | None
     pins: tuple[int, int]  # green, red
@@ -82,9 +82,9 @@ class Watched:
     street_ready: bool = False
     last_line: str = ""  # of its log
     reason: str = ""
-    visits: list[Visit] = field(default_factory=list)
+    visits: list[JudgedVisit] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
-    looks: list[Look] = field(default_factory=list)
+    looks: list[DemoLook] = field(default_factory=list)
     versions: list[tuple[float, int]] = field(default_factory=list)  # (monotonic s, version)
     judgement: Judgement = field(default_factory=Judgement)
 
@@ -131,9 +131,9 @@ class Demo:
         self.seed = seed
         self.program = program
         self.key = os.urandom(16).hex()  # of the marks
-        self.watched: list[Watched] = []
+        self.watched: list[WatchedDoor] = []
         self.events: deque[Text] = deque(maxlen=14)
-        self.lines: Queue[tuple[Watched, bool, float, str]] = Queue()  # True: from a street
+        self.lines: Queue[tuple[WatchedDoor, bool, float, str]] = Queue()  # True: from a street
         self.page = self.wallet = ""
         self.programs: list[Program] = []
         self.taken_back: list[str] = []  # records
@@ -166,24 +166,24 @@ class Demo:
             card = shutil.copytree(door.card / "trust", campus.folder / f"{door.name}-trust")
             door.edit(trust=str(card), trust_stick=str(campus.folder / f"{door.name}-stick"))
 
-    def start_door(self, door: Door, *options: str) -> Watched:
+    def start_door(self, door: CampusDoor, *options: str) -> WatchedDoor:
         """The unit; one without a broker has the time from its RTC."""
         process = _popen(
             door.command(*options, program=self.program), env=os.environ | {KEY: self.key}
         )
         pins = door.pins()
-        watched = Watched(door, process, None, (pins[GREEN_PIN], pins[RED_PIN]))
+        watched = WatchedDoor(door, process, None, (pins[GREEN_PIN], pins[RED_PIN]))
         watched.has_time = door.name in ALONE
         self.watched.append(watched)
         self._listen(watched, process)
         return watched
 
-    def _listen(self, watched: Watched, source: subprocess.Popen[str]) -> None:
+    def _listen(self, watched: WatchedDoor, source: subprocess.Popen[str]) -> None:
         reader = threading.Thread(target=self._read, args=(watched, source), daemon=True)
         reader.start()
         watched.readers.append(reader)
 
-    def _start_street(self, watched: Watched, number: int) -> None:
+    def _start_street(self, watched: WatchedDoor, number: int) -> None:
         """Who comes by at that door."""
         door = watched.door
         street = _popen([sys.executable, "-m", "tests.demo.street"], stdin=subprocess.PIPE)
@@ -202,7 +202,7 @@ class Demo:
         }
         _write(street, json.dumps(order))
 
-    def _read(self, watched: Watched, source: subprocess.Popen[str]) -> None:
+    def _read(self, watched: WatchedDoor, source: subprocess.Popen[str]) -> None:
         assert source.stdout
         for line in source.stdout:
             self.lines.put((watched, source is watched.street, time.monotonic(), line.rstrip()))
@@ -216,7 +216,7 @@ class Demo:
 
     def hear(self) -> None:
         """Take the lines of doors and streets since the last call."""
-        changed: list[Watched] = []
+        changed: list[WatchedDoor] = []
         while True:
             try:
                 watched, from_street, at_s, line = self.lines.get_nowait()
@@ -230,7 +230,7 @@ class Demo:
         for watched in changed:
             watched.judgement = judge(watched.visits, watched.answers, self.news, ended=False)
 
-    def _hear_street(self, watched: Watched, line: str) -> None:
+    def _hear_street(self, watched: WatchedDoor, line: str) -> None:
         try:
             fields = json.loads(line)
         except ValueError:
@@ -240,18 +240,18 @@ class Demo:
         if "kind" not in fields:
             watched.street_ready = True
             return
-        watched.visits.append(Visit(**fields))
+        watched.visits.append(JudgedVisit(**fields))
         if watched.has_since_s(self.news) is not None:
             self._ask(watched)
 
-    def _ask(self, watched: Watched) -> None:
+    def _ask(self, watched: WatchedDoor) -> None:
         """Have somebody come by to whom the news makes a difference, until it has answered them."""
         owed = watched.owes(self.news)
         if owed and watched.street:
             with suppress(BrokenPipeError):  # a street that has ended: `run` notices
                 _write(watched.street, owed[len(watched.visits) % len(owed)])
 
-    def _hear_door(self, watched: Watched, at_s: float, line: str) -> None:
+    def _hear_door(self, watched: WatchedDoor, at_s: float, line: str) -> None:
         if not line.startswith("{"):
             line = line.removeprefix("menshen-edge: ").replace(f"{self.campus.folder}/", "")
             watched.last_line = line
@@ -259,7 +259,7 @@ class Demo:
             return
         fields = json.loads(line)
         if "seen_s" in fields:
-            watched.looks.append(Look(tuple(fields["marks"]), fields["unread"]))
+            watched.looks.append(DemoLook(tuple(fields["marks"]), fields["unread"]))
         elif "synced" in fields:
             watched.has_time = True
         elif "version" in fields:
@@ -303,7 +303,7 @@ class Demo:
             )
         )
 
-    def _tell(self, watched: Watched, what: Text) -> None:
+    def _tell(self, watched: WatchedDoor, what: Text) -> None:
         self._say(Text.assemble((f"{watched.door.name:7}", "bold"), what))
 
     def _say(self, line: Text) -> None:
@@ -358,7 +358,7 @@ class Demo:
 
     def _wait_for(
         self,
-        holds: Callable[[Watched], bool],
+        holds: Callable[[WatchedDoor], bool],
         update: Callable[[], None],
         more: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -489,7 +489,7 @@ class Demo:
                 good = False
         return good
 
-    def _holds(self, watched: Watched, books: Books) -> bool:
+    def _holds(self, watched: WatchedDoor, books: Books) -> bool:
         high = any(watched.door.link.state().levels.values())
         wrong = audit(books, watched.answers, ledger(watched.door.ledger), high)
         if watched.street:
@@ -595,7 +595,7 @@ class _Turns:
     LOOKS, LOOKS_BETWEEN = 15, 3  # every rescue of the decoder has its turn
     NOTHING = np.full((720, 1280), 128, np.uint8)
 
-    def __init__(self, watched: Watched, pictures: list[Path], console: Console) -> None:
+    def __init__(self, watched: WatchedDoor, pictures: list[Path], console: Console) -> None:
         self._watched, self._console = watched, console
         self._answered: set[str] = set()  # marks
         self._rows: list[tuple[str, str]] = []
@@ -630,7 +630,7 @@ class _Turns:
             self._watched.door.show(luma)
             yield True
 
-    def _answer(self, looks: list[Look], answers: list[Answer]) -> str:
+    def _answer(self, looks: list[DemoLook], answers: list[Answer]) -> str:
         marks = {each for look in looks for each in look.marks}
         if answers:
             self._answered |= marks

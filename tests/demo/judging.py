@@ -23,7 +23,7 @@ def mark(key: bytes, text: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class Visit:
+class JudgedVisit:
     """Somebody held a code before a door."""
 
     kind: str
@@ -62,7 +62,7 @@ class Judgement:
 
 
 def judge(
-    visits: Sequence[Visit], answers: Iterable[Answer], news: News, ended: bool = True
+    visits: Sequence[JudgedVisit], answers: Iterable[Answer], news: News, ended: bool = True
 ) -> Judgement:
     """Match `answers` with `visits`, both of one door.
 
@@ -104,7 +104,7 @@ def judge(
     return judgement
 
 
-def follows(visits: Iterable[Visit], answers: Iterable[Answer], news: News) -> set[str]:
+def follows(visits: Iterable[JudgedVisit], answers: Iterable[Answer], news: News) -> set[str]:
     """The kinds whose answer the news changes and that this door has answered since it had it."""
     if news.version is None:
         return set()

@@ -86,7 +86,7 @@ def eu_keys() -> bytes:
 
 
 @dataclass
-class Phone:
+class DemoPhone:
     """One unlocked wallet; with a `key` of its own it makes proofs."""
 
     issuer: str  # its URL
@@ -104,19 +104,19 @@ class Phone:
         return holder.encode(self.bare, int(time.time()) + off_s, None, self.key)
 
 
-def unlock(issuer: str, secrets: Sequence[str], with_key: bool = False) -> list[Phone]:
+def unlock(issuer: str, secrets: Sequence[str], with_key: bool = False) -> list[DemoPhone]:
     """Exchange activation secrets, each once, for phones."""
     phones = []
     for secret in secrets:
         key = keys.private_key() if with_key else None
         public = {"key": keys.public_to_text(key.public)} if key else {}
         answer = _post(f"{issuer}v1/activate", {"secret": secret, **public})
-        phones.append(Phone(issuer, str(answer["token"]), key))
+        phones.append(DemoPhone(issuer, str(answer["token"]), key))
     return phones
 
 
 @dataclass(frozen=True)
-class Visit:
+class DemoVisit:
     """Who comes: what they are, what they show, and when that was made."""
 
     kind: str
@@ -131,7 +131,7 @@ class Crowd:
         self, issuer: str, secrets: dict[str, list[str]], city: keys.PrivateKey, rng: Rng
     ) -> None:
         self._issuer, self._secrets = issuer, secrets
-        self._phones: dict[str, list[Phone]] = {kind: [] for kind in secrets}
+        self._phones: dict[str, list[DemoPhone]] = {kind: [] for kind in secrets}
         self._phones["taken back"] = unlock(issuer, secrets["taken back"], with_key=True)
         for phone in self._phones["taken back"]:  # they have their codes before the news
             phone.code()
@@ -139,9 +139,9 @@ class Crowd:
         self._city = city
         self._rng = rng
         self._number = 0
-        self._again: list[tuple[int, Visit]] = []  # from which visit on to show what once more
+        self._again: list[tuple[int, DemoVisit]] = []  # from which visit on to show what once more
 
-    def next(self, wanted: str | None = None) -> Visit:
+    def next(self, wanted: str | None = None) -> DemoVisit:
         """The next visit, of the `wanted` kind if there is one.
 
         A phone is unlocked when its owner comes for the first time.
@@ -149,11 +149,11 @@ class Crowd:
         self._number += 1
         if wanted is None and self._again and self._again[0][0] <= self._number:
             first = self._again.pop(0)[1]
-            return Visit(AGAIN, first.text, first.made_s)
+            return DemoVisit(AGAIN, first.text, first.made_s)
         shares = np.array([share for share, _, _ in KINDS.values()], float)
         kind = wanted or list(KINDS)[self._rng.choice(len(KINDS), p=shares / shares.sum())]
         made_s = time.time()
-        visit = Visit(kind, self._text(kind), made_s)
+        visit = DemoVisit(kind, self._text(kind), made_s)
         if self._rng.random() < AGAIN_SHARE.get(kind, 0):
             self._again.append((self._number + AGAIN_LATER, visit))
         return visit
@@ -169,7 +169,7 @@ class Crowd:
             return phone.bare
         return self._signed(kind, int(time.time()))
 
-    def _phone(self, kind: str) -> Phone:
+    def _phone(self, kind: str) -> DemoPhone:
         phones, secrets = self._phones[kind], self._secrets[kind]
         if secrets:
             phones += unlock(self._issuer, [secrets.pop()], kind in _WITH_KEY)

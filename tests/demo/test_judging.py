@@ -6,14 +6,24 @@ import pytest
 
 from tests.campus import Books
 from tests.demo import people
-from tests.demo.judging import CHANGED, YOUNG_S, Answer, News, Visit, audit, follows, judge, mark
+from tests.demo.judging import (
+    CHANGED,
+    YOUNG_S,
+    Answer,
+    JudgedVisit,
+    News,
+    audit,
+    follows,
+    judge,
+    mark,
+)
 from tests.keeper import Moved
 
 NO_NEWS, UNDER_WAY, PUBLISHED = News(), News(begun=True), News(begun=True, version=7)
 
 
-def visit(kind: str, code: str = "A") -> Visit:
-    return Visit(kind, code, 1000.0)
+def visit(kind: str, code: str = "A") -> JudgedVisit:
+    return JudgedVisit(kind, code, 1000.0)
 
 
 def answer(category: str, code: str = "A", version: int = 0, at_s: float = 1001.0) -> Answer:

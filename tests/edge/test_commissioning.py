@@ -185,7 +185,7 @@ def test_at_a_terminal_it_asks_before_the_lock_is_released(tmp_path: Path) -> No
             stderr=inside,
         )
         os.close(inside)
-        shown = Shown(terminal)
+        shown = TerminalLines(terminal)
         shown.until("help button: not pressed (press it)")
         os.write(terminal, b"\n")
         shown.until("illuminator")
@@ -202,7 +202,7 @@ def test_at_a_terminal_it_asks_before_the_lock_is_released(tmp_path: Path) -> No
     assert sorted(path.name for path in unit.parent.iterdir()) == before, "nothing is written"
 
 
-class Shown:
+class TerminalLines:
     """What a terminal has shown."""
 
     def __init__(self, terminal: int) -> None:

@@ -45,10 +45,10 @@ from edge.wire.code import Code, Colour, StatusEntry, encode
 from edge.wire.rules import PLAIN
 from tests import ROOT
 from tests.conftest import CITY, issuers
-from tests.controller import KEY, Cable, Controller
+from tests.controller import KEY, Cable, ControllerProcess
 from tests.doors import lost, rests, until
 from tests.keeper import keeper
-from tests.world import KINDS, OPENING, Street, Troubles, Visit, ledger
+from tests.world import KINDS, OPENING, Street, StreetVisit, Troubles, ledger
 
 NOW_S = BUILT_S + 10**6
 HERE = Place(frozenset({"campus"}))
@@ -75,7 +75,7 @@ def shown(street: Street, kind: str, who: int = 1, text: bytes = b"") -> int:
     """Hold one code up for three seconds, let it leave; how often the relay pulsed."""
     before = len(street.pulses)
     text = text or street.people.text(kind, who, int(street.wall_s))
-    street.visit = Visit(kind, text, street.monotonic_s, street.monotonic_s + 3)
+    street.visit = StreetVisit(kind, text, street.monotonic_s, street.monotonic_s + 3)
     street.next_visit_s = float("inf")
     street.run(4)
     street.visit = None
@@ -102,7 +102,7 @@ def test_2_a_crashed_program_opens_nothing_when_it_starts_again(tmp_path: Path) 
     before = len(street.pulses)
     for kind in [k for k in KINDS if k not in OPENING] * 2:
         text = street.people.text(kind, 1, int(street.wall_s))
-        street.visit = Visit(kind, text, street.monotonic_s, float("inf"))
+        street.visit = StreetVisit(kind, text, street.monotonic_s, float("inf"))
         street.power_cut()  # with somebody in view
         street.run(3)
     street.visit = None
@@ -188,7 +188,7 @@ def test_2_a_stripped_holder_code_is_refused_and_a_whole_one_opens(tmp_path: Pat
 def test_2_a_cut_cable_opens_nothing(tmp_path: Path) -> None:
     """The controller's relay falls, and what was asked for meanwhile never comes."""
     cable = Cable(tmp_path / "port")
-    controller = Controller(cable)
+    controller = ControllerProcess(cable)
     made = OsdpDoor(unit.ControllerDoor(port=str(cable.path)), KEY)
     try:
         until(lambda: rests(made))

@@ -16,7 +16,7 @@ from edge.parts import StoreLost
 from edge.passing.answered_codes import GONE_S
 from edge.report.tally import OpenCell
 from edge.wire import keys, report
-from tests.world import KINDS, Street, Troubles, Visit, ledger
+from tests.world import KINDS, Street, StreetVisit, Troubles, ledger
 
 HOUR_S = 3600
 
@@ -206,7 +206,7 @@ def test_a_slow_disk_answers_a_code_in_view_once(tmp_path: Path) -> None:
     street = Street(1, tmp_path)
     street.next_visit_s = float("inf")
     text = street.people.text("green", 1, int(street.wall_s))
-    street.visit = Visit("green", text, street.monotonic_s, street.monotonic_s + 15)
+    street.visit = StreetVisit("green", text, street.monotonic_s, street.monotonic_s + 15)
     count = street.store.count
 
     def slow(cell: OpenCell) -> None:

@@ -77,7 +77,7 @@ def colour(number, ms, on_ms=0, off_ms=0):
     )
 
 
-class Panel:
+class ReferencePanel:
     """`key`: what it believes to be the pair's key. `rng(n)`: random bytes."""
 
     def __init__(self, key, rng, address=0):
@@ -129,7 +129,7 @@ class Panel:
             scbk.encrypt(bytes(kind) + self.rnd_a[:6] + bytes(8))
             for kind in ((1, 0x82), (1, 1), (1, 2))
         )
-        session = Session(enc, mac1, mac2)
+        session = PanelSession(enc, mac1, mac2)
         if session.enc.encrypt(self.rnd_a + rnd_b) != reply.data[16:]:
             raise Wrong("another key")
         cryptogram = session.enc.encrypt(rnd_b + self.rnd_a)
@@ -191,7 +191,7 @@ class Panel:
         return reply
 
 
-class Session:
+class PanelSession:
     def __init__(self, enc, mac1, mac2):
         self.enc = aes(enc, 1)
         self.dec = aes(enc, 1)

@@ -5,14 +5,14 @@ import unittest
 import inputs
 import panel
 from controller import Controller
-from panel import Panel
+from panel import ReferencePanel
 
 KEY = bytes(range(1, 17))
 PERIOD = 2**30
 START = PERIOD - 30_000  # the clock turns over in the middle of most tests
 
 
-class Door:
+class ControllerBench:
     """A controller, a clock that a test moves by hand, and what its pins did."""
 
     def __init__(
@@ -62,8 +62,8 @@ class Pair:
     """A panel and its door."""
 
     def __init__(self, key=KEY, **more):
-        self.door = Door(**more)
-        self.panel = Panel(key, self.door.random)
+        self.door = ControllerBench(**more)
+        self.panel = ReferencePanel(key, self.door.random)
 
     def plain(self, code, data=b"", block=b""):
         return self.panel.parse(self.door.say(self.panel.plain(code, data, block)))
@@ -117,7 +117,7 @@ GUARDED = (
 )
 
 
-class SessionTest(unittest.TestCase):
+class ControllerSessionTest(unittest.TestCase):
     def test_a_session(self):
         pair = Pair().meet()
         self.assertEqual(pair.ask(panel.POLL).block, 0x18)
@@ -163,7 +163,7 @@ class SessionTest(unittest.TestCase):
         for key in (None, panel.DEFAULT_KEY, bytes(16), b"\xaa" * 16):
             for selector in (0, 1):
                 pair = Pair(key=key or KEY)
-                pair.door = Door(key=key)
+                pair.door = ControllerBench(key=key)
                 self.assertEqual(pair.plain(panel.ID, b"\0").code, panel.PDID)
                 self.assertEqual(pair.plain(panel.CAP, b"\0").code, panel.PDCAP)
                 reply = pair.panel.parse(pair.door.say(pair.panel.challenge(selector)))
@@ -175,7 +175,7 @@ class SessionTest(unittest.TestCase):
     def test_the_default_key_is_not_taken_for_the_pairs(self):
         """A panel that asks for SCBK-D, and uses it, gets nowhere with a door that has a key."""
         pair = Pair(key=panel.DEFAULT_KEY)
-        pair.door = Door()
+        pair.door = ControllerBench()
         reply = pair.panel.parse(pair.door.say(pair.panel.challenge(selector=0)))
         self.assertEqual((reply.code, bytes(reply.data)), (panel.NAK, b"\6"))
 
@@ -363,7 +363,7 @@ class RelayTest(unittest.TestCase):
     def test_a_restart_within_a_pulse(self):
         pair = Pair().ready()
         self.out(pair, panel.pulse(10_000))
-        pair.door = Door()
+        pair.door = ControllerBench()
         pair.door.go(2000)
         answer = pair.door.say(pair.panel.secured(panel.POLL))
         self.assertEqual(pair.panel.parse(answer).code, panel.NAK)
@@ -669,7 +669,7 @@ class HostileTest(unittest.TestCase):
                 pair.meet()
                 self.hurt(pair)
             self.assertEqual(pair.plain(code).code, ANSWERS[code])
-            for door in (Door(key=None), Door(latch="tamper", latched=True)):
+            for door in (ControllerBench(key=None), ControllerBench(latch="tamper", latched=True)):
                 pair.door = door
                 self.assertEqual(pair.plain(code).code, ANSWERS[code])
 
@@ -687,7 +687,7 @@ class HostileTest(unittest.TestCase):
             opened = [frame for frame in recorded if frame[-3:] and frame[6:8] == b"\x17\x68"]
             self.assertEqual(len(opened), 1)
             if restart:
-                pair.door = Door()
+                pair.door = ControllerBench()
                 pair.door.seed = 99
             pair.door.on_ms = 0
             for frame in recorded:  # the same session, or none
@@ -721,7 +721,7 @@ class HostileTest(unittest.TestCase):
             pair.poll(1_500)
             recorded = list(pair.door.wire)
             if restart:
-                pair.door = Door(stuck=True, starts=8)
+                pair.door = ControllerBench(stuck=True, starts=8)
             for _ in range(3):
                 pair.door.on_ms = 0
                 for frame in recorded:
@@ -990,7 +990,7 @@ class LatchTest(unittest.TestCase):
 
     def test_another_word(self):
         with self.assertRaises(ValueError):
-            Door(latch="always")
+            ControllerBench(latch="always")
 
 
 class LightsTest(unittest.TestCase):
@@ -1007,7 +1007,7 @@ class LightsTest(unittest.TestCase):
 
     def test_red_flashes_without_a_link(self):
         for key in (KEY, None):
-            door = Door(key=key)
+            door = ControllerBench(key=key)
             seen = ""
             for _ in range(130):
                 seen += "r" if door.out.red else "."

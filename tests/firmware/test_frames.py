@@ -4,7 +4,7 @@ import unittest
 
 import frames
 from guard import ticks_diff
-from panel import Panel
+from panel import ReferencePanel
 
 PERIOD = 2**30
 POLL = bytes.fromhex("5300080004608edf")  # plain, address 0, sequence 0
@@ -14,7 +14,7 @@ def hexed(text):
     return bytes.fromhex(text.replace(" ", ""))
 
 
-class Line:
+class NoisyLine:
     def __init__(self, start=0):
         self.at = start
         self.stream = frames.Stream(start, ticks_diff)
@@ -25,7 +25,7 @@ class Line:
 
 
 def plain(code=frames.POLL, data=b"", **more):
-    return Panel(bytes(16), None).frame(code, data, **more)
+    return ReferencePanel(bytes(16), None).frame(code, data, **more)
 
 
 class CrcTest(unittest.TestCase):
@@ -67,8 +67,8 @@ class StreamTest(unittest.TestCase):
 
     def test_byte_by_byte_and_all_at_once(self):
         sent = [plain(), plain(frames.ID, b"\0"), plain(frames.CAP, b"\0")]
-        self.assertEqual(Line().say(b"".join(sent)), sent)
-        line, got = Line(), []
+        self.assertEqual(NoisyLine().say(b"".join(sent)), sent)
+        line, got = NoisyLine(), []
         for frame in sent:
             for byte in b"\xff" + frame:
                 got += line.say(bytes((byte,)), 1)
@@ -76,14 +76,14 @@ class StreamTest(unittest.TestCase):
 
     def test_noise_before_it(self):
         for noise in ("00", "ff", "ffff", "530000000000", "53ffffffff", "54" * 300):
-            self.assertEqual(Line().say(hexed(noise) + plain()), [plain()], noise)
+            self.assertEqual(NoisyLine().say(hexed(noise) + plain()), [plain()], noise)
         for noise in ("5354", "53ff53", "530008", "53" * 9):  # the head of a frame, perhaps
-            line = Line()
+            line = NoisyLine()
             line.say(hexed(noise) + plain())
             self.assertEqual(line.say(plain(), frames.GAP_MS + 1), [plain()], noise)
 
     def test_a_frame_within_a_broken_one(self):
-        line = Line()
+        line = NoisyLine()
         self.assertEqual(line.say(hexed("53001200 04 60 aabb") + plain() + b"\0\0"), [plain()])
 
     def test_a_wrong_crc_is_silence(self):
@@ -91,43 +91,43 @@ class StreamTest(unittest.TestCase):
         for n in range(len(whole) * 8):
             hurt = bytearray(whole)
             hurt[n // 8] ^= 1 << n % 8
-            line = Line()
+            line = NoisyLine()
             self.assertEqual(line.say(bytes(hurt)), [])
             self.assertEqual(line.say(whole, 101), [whole])  # and the next one is heard
 
     def test_what_stays_away_is_given_up(self):
-        line = Line()
+        line = NoisyLine()
         self.assertEqual(line.say(plain()[:6]), [])
         self.assertEqual(line.say(plain(), frames.GAP_MS + 1), [plain()])
         self.assertEqual(line.say(plain()[:6]), [])
         self.assertEqual(line.say(plain()[6:], frames.GAP_MS), [plain()])
-        line = Line(PERIOD - 50)
+        line = NoisyLine(PERIOD - 50)
         line.say(plain()[:6])
         self.assertEqual(line.say(plain()[6:], 90), [plain()])
 
     def test_lengths(self):
         longest = plain(frames.LED, bytes(frames.LEN_MAX - 8))
         self.assertEqual(len(longest), frames.LEN_MAX)
-        self.assertEqual(Line().say(longest), [longest])
+        self.assertEqual(NoisyLine().say(longest), [longest])
         for text in ("5300070004 60 0000", "5300000004", "53000000045300000004", "5300810004"):
-            line = Line()
+            line = NoisyLine()
             self.assertEqual(line.say(hexed(text)), [])
             self.assertEqual(line.say(plain(), 200), [plain()])
-        self.assertEqual(Line().say(plain(frames.LED, bytes(frames.LEN_MAX - 7))), [])
+        self.assertEqual(NoisyLine().say(plain(frames.LED, bytes(frames.LEN_MAX - 7))), [])
 
     def test_blocks_that_do_not_fit(self):
         for block in (b"\0\x15", b"\1\x15", b"\x09\x15", b"\xff\x11", b"\xff\x15"):
-            self.assertEqual(Line().say(plain(block=block)), [])
-        self.assertEqual(Line().say(plain(block=b"\2\x15")), [])  # no room for a MAC
-        self.assertEqual(len(Line().say(plain(block=b"\2\x15", mac=bytes(4)))), 1)
-        self.assertEqual(len(Line().say(plain(block=b"\3\x11\1"))), 1)
+            self.assertEqual(NoisyLine().say(plain(block=block)), [])
+        self.assertEqual(NoisyLine().say(plain(block=b"\2\x15")), [])  # no room for a MAC
+        self.assertEqual(len(NoisyLine().say(plain(block=b"\2\x15", mac=bytes(4)))), 1)
+        self.assertEqual(len(NoisyLine().say(plain(block=b"\3\x11\1"))), 1)
 
     def test_a_check_sum_and_other_devices_answers_are_silence(self):
         body = hexed("5300070000 60")
-        self.assertEqual(Line().say(body + bytes((-sum(body) & 255,))), [])
+        self.assertEqual(NoisyLine().say(body + bytes((-sum(body) & 255,))), [])
         body = hexed("5300080000 60")  # a CRC where a check sum is said to be
-        self.assertEqual(Line().say(body + frames.crc16(body).to_bytes(2, "little")), [])
-        self.assertEqual(Line().say(plain(address=0x80)), [])
+        self.assertEqual(NoisyLine().say(body + frames.crc16(body).to_bytes(2, "little")), [])
+        self.assertEqual(NoisyLine().say(plain(address=0x80)), [])
 
     def test_memory_and_time_are_bounded(self):
         """Whatever comes: little is held, and little is computed for it."""
@@ -141,7 +141,7 @@ class StreamTest(unittest.TestCase):
         frames.crc16 = counting
         try:
             for noise in (b"\x53", hexed("530080000c"), hexed("5300800004"), hexed("5300080004")):
-                line, piece = Line(), noise * (256 // len(noise))
+                line, piece = NoisyLine(), noise * (256 // len(noise))
                 for _ in range(20):
                     counted[0] = 0
                     line.say(piece, 20)

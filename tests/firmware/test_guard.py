@@ -22,7 +22,7 @@ STARTS = (0, 12_345, PERIOD - 1, PERIOD - 700, PERIOD // 2 - 300)
 """Where a test begins after its quiet time: somewhere, and just before where ticks turn over."""
 
 
-class Street:
+class GuardStreet:
     """A guard with a clock that wraps, and a host that sends a frame every 200 ms."""
 
     def __init__(self, start, quiet_ms=PULSES_MAX * PULSE_EVERY_MS):
@@ -71,7 +71,7 @@ class GuardTest(unittest.TestCase):
 
     def test_a_pulse_has_its_length(self):
         for start in STARTS:
-            street = Street(start)
+            street = GuardStreet(start)
             self.assertEqual(street.ask(1000), 1000)
             self.assertTrue(street.on())
             self.assertEqual(street.go(999), 999)
@@ -79,21 +79,21 @@ class GuardTest(unittest.TestCase):
 
     def test_a_long_pulse_is_cut(self):
         for asked in (PULSE_MS_MAX + 1, 6_553_500, PERIOD - 1, PERIOD):
-            street = Street(0)
+            street = GuardStreet(0)
             self.assertEqual(street.ask(asked), PULSE_MS_MAX)
         self.assertEqual(street.go(PULSE_MS_MAX - 1), PULSE_MS_MAX - 1)
         self.assertEqual(street.go(1000), 0)
 
     def test_on_for_ever_is_refused(self):
         for asked in (0, -1, -PERIOD):
-            street = Street(0)
+            street = GuardStreet(0)
             self.assertEqual(street.ask(asked), 0)
             self.assertFalse(street.on())
             self.assertEqual(street.ask(700), 700)  # and it cost nothing
 
     def test_a_running_pulse_is_not_lengthened(self):
         for start in STARTS:
-            street = Street(start)
+            street = GuardStreet(start)
             street.ask(1000)
             on = 0
             for _ in range(10):
@@ -104,7 +104,7 @@ class GuardTest(unittest.TestCase):
 
     def test_it_rests_between_pulses(self):
         for start in STARTS:
-            street = Street(start)
+            street = GuardStreet(start)
             street.ask(500)
             street.go(500)
             street.go(REST_MS_MIN - 1)
@@ -113,7 +113,7 @@ class GuardTest(unittest.TestCase):
             self.assertEqual(street.ask(500), 500)
 
     def test_off_ends_a_pulse_and_saves_nothing(self):
-        street = Street(0)
+        street = GuardStreet(0)
         street.ask(3000)
         street.go(100)
         street.guard.off(street.now)
@@ -123,7 +123,7 @@ class GuardTest(unittest.TestCase):
 
     def test_too_many_are_refused(self):
         for start in STARTS:
-            street = Street(start)
+            street = GuardStreet(start)
             given = 0
             for _ in range(PULSES_MAX * 2):
                 given += street.ask(1) > 0
@@ -132,7 +132,7 @@ class GuardTest(unittest.TestCase):
             self.assertEqual(given, PULSES_MAX + spent_ms // PULSE_EVERY_MS)
 
     def test_after_a_quiet_time_no_more_are_saved_up(self):
-        street = Street(0, quiet_ms=PULSE_EVERY_MS * PULSES_MAX * 4)
+        street = GuardStreet(0, quiet_ms=PULSE_EVERY_MS * PULSES_MAX * 4)
         given = 0
         for _ in range(PULSES_MAX + 4):
             given += street.ask(1) > 0
@@ -142,7 +142,7 @@ class GuardTest(unittest.TestCase):
 
     def test_it_falls_when_the_link_is_lost(self):
         for start in STARTS:
-            street = Street(start)
+            street = GuardStreet(start)
             street.ask(PULSE_MS_MAX)
             street.go(3000)
             street.guard.frame(street.now)
@@ -152,7 +152,7 @@ class GuardTest(unittest.TestCase):
             self.assertFalse(street.guard.linked(street.now))
 
     def test_a_pulse_that_fell_does_not_come_back(self):
-        street = Street(0)
+        street = GuardStreet(0)
         street.ask(PULSE_MS_MAX)
         street.frames = False
         street.go(LINK_MS_MAX + 200)
@@ -160,7 +160,7 @@ class GuardTest(unittest.TestCase):
         self.assertEqual(street.go(PULSE_MS_MAX), 0)
 
     def test_a_frame_that_comes_too_late_does_not_save_the_pulse(self):
-        street = Street(0)
+        street = GuardStreet(0)
         street.guard.frame(street.now)
         street.ask(PULSE_MS_MAX)
         late = (street.now + LINK_MS_MAX) % PERIOD
@@ -174,7 +174,7 @@ class GuardTest(unittest.TestCase):
             self.assertFalse(fresh.relay(at))
 
     def test_a_restart_is_no_way_to_more(self):
-        street = Street(0, quiet_ms=0)
+        street = GuardStreet(0, quiet_ms=0)
         street.guard.frame(street.now)
         self.assertEqual(street.ask(1), 0)
         given = 0
@@ -185,7 +185,7 @@ class GuardTest(unittest.TestCase):
 
     def test_a_clock_that_goes_back_trusts_nothing(self):
         for back in (1, 5000, PERIOD // 2):
-            street = Street(PERIOD + 5)
+            street = GuardStreet(PERIOD + 5)
             street.ask(PULSE_MS_MAX)
             self.assertTrue(street.on())
             street.at -= back
@@ -218,7 +218,7 @@ class GuardTest(unittest.TestCase):
 
     def test_years_of_turning_over(self):
         """A step of three days at a time, over many wraps: the same pulse each time."""
-        street = Street(0)
+        street = GuardStreet(0)
         for _ in range(20):
             street.at += 3 * 24 * 3600 * 1000
             self.assertFalse(street.on())

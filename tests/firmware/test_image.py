@@ -107,7 +107,7 @@ def serving(image: Path, flash: bytes, ms: float = 110) -> Pico:
 
 
 def frame_of_a_poll() -> bytes:
-    return panel.Panel(KEY, os.urandom, ADDRESS).plain(panel.POLL)
+    return panel.ReferencePanel(KEY, os.urandom, ADDRESS).plain(panel.POLL)
 
 
 def exchange(pico: Pico, frame: bytes, ms: float = 100) -> bytes:
@@ -126,9 +126,9 @@ def exchange(pico: Pico, frame: bytes, ms: float = 100) -> bytes:
     return bytes(pico.said)
 
 
-def session(pico: Pico, key: bytes = KEY) -> panel.Panel:
+def session(pico: Pico, key: bytes = KEY) -> panel.ReferencePanel:
     """A panel that has proved its key and seen the controller prove its own."""
-    host = panel.Panel(key, os.urandom, ADDRESS)
+    host = panel.ReferencePanel(key, os.urandom, ADDRESS)
     host.parse(exchange(pico, host.plain(panel.POLL)))
     challenged = host.parse(exchange(pico, host.challenge()))
     proof = host.challenged(challenged)
@@ -156,7 +156,7 @@ def test_it_serves_as_the_peripheral(image: Path, paired: bytes) -> None:
     assert not pico.usb_connected, "USB is dead without the jumper"
     assert pico.edges[pins.RELAY], "the relay's pin was seen"
     assert not relay_moved(pico)
-    host = panel.Panel(KEY, os.urandom, ADDRESS)
+    host = panel.ReferencePanel(KEY, os.urandom, ADDRESS)
     assert host.parse(exchange(pico, host.plain(panel.POLL))).code == panel.ACK
     identified = host.parse(exchange(pico, host.plain(panel.ID, b"\0")))
     assert identified.code == panel.PDID
@@ -166,7 +166,7 @@ def test_it_serves_as_the_peripheral(image: Path, paired: bytes) -> None:
     assert b"\x09\x01\x00" in able.data  # AES-128, no default key
     opened = exchange(pico, host.plain(panel.OUT, panel.pulse(1_000)))
     assert host.parse(opened).code == panel.NAK
-    stranger = panel.Panel(KEY, os.urandom, ADDRESS + 1)
+    stranger = panel.ReferencePanel(KEY, os.urandom, ADDRESS + 1)
     assert exchange(pico, stranger.plain(panel.POLL)) == b""
     assert not relay_moved(pico)
 
@@ -209,7 +209,7 @@ def test_no_challenge_comes_twice(image: Path, paired: bytes) -> None:
     """Where `os.urandom` always says the same: the starts and the challenges are counted."""
 
     def challenged(pico: Pico) -> bytes:
-        host = panel.Panel(KEY, os.urandom, ADDRESS)
+        host = panel.ReferencePanel(KEY, os.urandom, ADDRESS)
         host.parse(exchange(pico, host.plain(panel.POLL)))
         answer = host.parse(exchange(pico, host.challenge()))
         assert answer.code == panel.CCRYPT
@@ -228,7 +228,7 @@ def test_the_latch_survives_a_power_cut(image: Path) -> None:
     flash = pico.flash()
 
     def inputs(pico: Pico) -> bytes:
-        host = panel.Panel(KEY, os.urandom, ADDRESS)
+        host = panel.ReferencePanel(KEY, os.urandom, ADDRESS)
         host.parse(exchange(pico, host.plain(panel.POLL)))
         return host.parse(exchange(pico, host.plain(panel.ISTAT))).data
 
@@ -288,7 +288,7 @@ def test_a_flash_that_lost_a_bit_of_the_settings(image: Path, paired: bytes) -> 
     hurt = bytearray(paired)
     hurt[at] ^= 1
     pico = serving(image, bytes(hurt))
-    host = panel.Panel(KEY, os.urandom, 0)
+    host = panel.ReferencePanel(KEY, os.urandom, 0)
     polled = exchange(pico, host.plain(panel.POLL))
     assert not polled or host.parse(polled).code == panel.ACK
     with pytest.raises(panel.Wrong, match=r"no CCRYPT|no reply"):

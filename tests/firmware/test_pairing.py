@@ -26,7 +26,7 @@ def encrypt(key, block):
     return bytes(each ^ 0xFF for each in key)
 
 
-class Broken(Store):
+class BrokenStore(Store):
     """A flash that does not keep what is written, or cannot be written at all."""
 
     def __init__(self, folder, error=None):
@@ -39,7 +39,7 @@ class Broken(Store):
         super()._write(name, text.replace("5", "6"))
 
 
-class Case(unittest.TestCase):
+class PairingCase(unittest.TestCase):
     def setUp(self):
         for name in os.listdir(FOLDER):
             os.remove(FOLDER + name)
@@ -60,7 +60,7 @@ class Case(unittest.TestCase):
             return file.read()
 
 
-class PairingTest(Case):
+class PairingTest(PairingCase):
     def test_who(self):
         self.assertEqual(self.say(b"menshen?\n"), "menshen-controller 1 e6614 0.1.0 none")
 
@@ -123,11 +123,11 @@ class PairingTest(Case):
         self.assertTrue(answer.endswith(b"0.1.0 none\n"))
 
     def test_a_flash_that_keeps_something_else(self):
-        self.pairing = Pairing("e6614", "0.1.0", Broken(FOLDER), encrypt)
+        self.pairing = Pairing("e6614", "0.1.0", BrokenStore(FOLDER), encrypt)
         self.assertTrue(self.say(PAIR).startswith("refused the flash does not keep it"))
 
     def test_a_flash_that_cannot_be_written(self):
-        self.pairing = Pairing("e6614", "0.1.0", Broken(FOLDER, 28), encrypt)
+        self.pairing = Pairing("e6614", "0.1.0", BrokenStore(FOLDER, 28), encrypt)
         self.assertEqual(self.say(PAIR), "refused the flash cannot be written (error 28)")
         self.assertEqual(os.listdir(FOLDER), [])
 
@@ -143,7 +143,7 @@ class PairingTest(Case):
         self.assertEqual(self.say(b"fault?\n"), "fault none")
 
 
-class StoreTest(Case):
+class StoreTest(PairingCase):
     def test_nothing_stored(self):
         self.assertTrue(self.store.settings() is None)
         self.assertFalse(self.store.latched())
@@ -221,7 +221,7 @@ class StoreTest(Case):
         self.assertEqual(Unread(FOLDER).started(), 1)
 
     def test_a_start_that_cannot_be_counted_is_told(self):
-        self.assertRaises(OSError, Broken(FOLDER, 28).started)
+        self.assertRaises(OSError, BrokenStore(FOLDER, 28).started)
 
     def test_the_same_fault_is_written_once(self):
         written = []

@@ -32,7 +32,7 @@ def main(
 
 
 def hurt(blocks: int, first: int, jobs: int) -> bool:
-    tally, began_s = mutants.Tally(), time.monotonic()
+    tally, began_s = mutants.MutantTally(), time.monotonic()
     with Progress(
         TextColumn("mutants"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         TextColumn("{task.fields[found]}"), console=console,

@@ -21,7 +21,7 @@ CALLS_MAX = 400  # a parser that is ten levels deep for each of DEPTH_MAX needs 
 SENTENCE_LEN_MAX = 450
 
 
-class Known(msgspec.Struct):
+class FuzzedDocument(msgspec.Struct):
     x: Any = None
     number: int = 0
 
@@ -57,7 +57,7 @@ def one(data: bytes) -> None:
     if not data:
         return
     read = READERS[data[0] % len(READERS)]
-    for kind in (object, Known):
+    for kind in (object, FuzzedDocument):
         try:
             value = read(data[1:], kind)
         except decode.DecodeError as error:

@@ -40,7 +40,7 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Tally:
+class MutantTally:
     """What became of the mutants."""
 
     mutants: int = 0
@@ -49,7 +49,7 @@ class Tally:
     wounds: Counter[str] = field(default_factory=Counter)
     found: list[Finding] = field(default_factory=list)
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "MutantTally") -> None:
         self.mutants += other.mutants
         self.unhurt += other.unhurt
         self.verdicts += other.verdicts
@@ -65,7 +65,7 @@ def ours(text: bytes) -> Verdict | None:
     return judge(text, NOW)
 
 
-def wrong(mutant: Mutant, tally: Tally, verify: Verify = ours) -> str | None:
+def wrong(mutant: Mutant, tally: MutantTally, verify: Verify = ours) -> str | None:
     """What is wrong with what the verifier says of it; None: all is well."""
     tally.mutants += 1
     try:
@@ -79,9 +79,9 @@ def wrong(mutant: Mutant, tally: Tally, verify: Verify = ours) -> str | None:
     return "is believed" if isinstance(said, Genuine) else None
 
 
-def block(number: int, verify: Verify = ours) -> Tally:
+def block(number: int, verify: Verify = ours) -> MutantTally:
     """A thousand mutants, the same ones each time."""
-    rng, tally = random.Random(f"mutants {number}"), Tally()
+    rng, tally = random.Random(f"mutants {number}"), MutantTally()
     for _ in range(BLOCK):
         mutant = wounds.mutant(rng)
         tally.wounds.update(mutant.wounds)
@@ -91,7 +91,7 @@ def block(number: int, verify: Verify = ours) -> Tally:
     return tally
 
 
-def blocks(first: int, count: int, jobs: int) -> Iterator[Tally]:
+def blocks(first: int, count: int, jobs: int) -> Iterator[MutantTally]:
     """`count` blocks from number `first` on, as they are done, in `jobs` processes."""
     with ProcessPoolExecutor(jobs, mp_context=get_context("forkserver")) as pool:
         waiting = [pool.submit(block, number) for number in range(first, first + count)]

@@ -18,13 +18,13 @@ from tests.bench.sight import __main__ as command
 from tests.bench.sight import fetch, judge, photos, plots, publish, shown, work
 from tests.bench.sight.photos import PhotosWrong
 from tests.bench.sight.pool import measure
-from tests.bench.sight.race import Taken, race
+from tests.bench.sight.race import RaceRead, race
 from tests.bench.sight.readers import PEERS, Read, Reader, zbar, zxing
 from tests.bench.sight.rows import Row, Section, missed, sections
 from tests.bench.sight.said import among
 from tests.bench.sight.sources import COLLECTIONS, Collection
 from tests.bench.sight.visits import FRAMES, attend, paired
-from tests.bench.sight.work import Run, Seen, Task
+from tests.bench.sight.work import DecoderResult, Run, Task
 from tests.scenes.sweep import easy
 
 pytestmark = pytest.mark.slow  # left out of make test-quick
@@ -54,12 +54,12 @@ def album(folder: Path, texts: Sequence[str], corpus: str = "boofcv") -> Path:
     return folder
 
 
-def photographs(folder: Path, read: Read) -> list[Seen]:
+def photographs(folder: Path, read: Read) -> list[DecoderResult]:
     run = run_of(read, folder=folder, photos=tuple(photos.load(folder)))
     return [work.do(Task("photo", 0, 0, i, 1), run) for i in range(len(run.photos))]
 
 
-def row(seen: Sequence[Seen], key: str) -> Row:
+def row(seen: Sequence[DecoderResult], key: str) -> Row:
     return next(row for section in sections(seen) for row in section.rows if row.key == key)
 
 
@@ -150,9 +150,9 @@ def test_texts_are_compared_as_people_mean_them() -> None:
 def test_frames_that_arrive_while_it_is_busy_are_dropped_and_the_newest_is_taken() -> None:
     looked: list[int] = []
 
-    def look(number: int) -> Taken:
+    def look(number: int) -> RaceRead:
         looked.append(number)
-        return Taken((), 0.030)  # here; 0.15 s at the door: two frames and a quarter
+        return RaceRead((), 0.030)  # here; 0.15 s at the door: two frames and a quarter
 
     attended = attend(b"T", look)
     assert looked == [0, 2, 4, 6, 9, 11]
@@ -161,17 +161,17 @@ def test_frames_that_arrive_while_it_is_busy_are_dropped_and_the_newest_is_taken
 
 
 def test_who_is_quick_drops_nothing_and_waits_for_the_next_frame() -> None:
-    attended = attend(b"T", lambda number: Taken((b"T",) if number == 3 else (), 0.001))
+    attended = attend(b"T", lambda number: RaceRead((b"T",) if number == 3 else (), 0.001))
     assert attended.read_s == pytest.approx(3 / 15 + 0.005)
     assert (attended.looked, attended.dropped) == (4, 0)
 
 
 def test_an_answer_after_the_visit_is_no_read() -> None:
-    assert attend(b"T", lambda number: Taken((b"T",), 0.2)).read_s is None
+    assert attend(b"T", lambda number: RaceRead((b"T",), 0.2)).read_s is None
 
 
 def test_what_was_not_shown_is_no_read_and_remembered() -> None:
-    attended = attend(b"T", lambda number: Taken((b"X",), 0.001))
+    attended = attend(b"T", lambda number: RaceRead((b"X",), 0.001))
     assert attended.read_s is None
     assert attended.wrong == (b"X",) * FRAMES
 
@@ -185,12 +185,12 @@ def test_the_error_of_a_paired_difference() -> None:
 
 
 def test_more_visits_must_be_more_than_the_error_of_their_count() -> None:
-    def seen(more: int) -> list[Seen]:
+    def seen(more: int) -> list[DecoderResult]:
         made = []
         for i in range(200):
             read = {"menshen": i < 100 + more, "zxing-cpp": i < 100}
-            attended = {n: attend(b"", lambda number: Taken((), 0.0)) for n in read}
-            made.append(Seen("visit", "8", "", str(i), read=read, attended=attended))
+            attended = {n: attend(b"", lambda number: RaceRead((), 0.0)) for n in read}
+            made.append(DecoderResult("visit", "8", "", str(i), read=read, attended=attended))
         return made
 
     assert row(seen(2), "visits_8_more").within is False

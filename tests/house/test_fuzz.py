@@ -28,7 +28,7 @@ def test_what_is_hurt_was_genuine(seed: Seed) -> None:
 
 
 def test_thousands_of_mutants() -> None:
-    tally = mutants.Tally()
+    tally = mutants.MutantTally()
     for number in range(BLOCKS):
         tally.add(mutants.block(number))
     assert not tally.found, "\n".join(map(str, tally.found))
@@ -48,7 +48,7 @@ def test_thousands_of_mutants() -> None:
 def test_a_mutant_is_never_believed(rng: random.Random) -> None:
     """The same wounds with every choice Hypothesis's own, so that a finding shrinks."""
     mutant = wounds.mutant(rng)
-    assert mutants.wrong(mutant, mutants.Tally()) is None, mutant
+    assert mutants.wrong(mutant, mutants.MutantTally()) is None, mutant
 
 
 def test_the_same_block_again_is_the_same() -> None:

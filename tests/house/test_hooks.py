@@ -15,7 +15,7 @@ pytestmark = pytest.mark.system
 CONFIG = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
 
 
-class Repository:
+class HookedRepository:
     """A clone in which both hooks are installed, and nothing can be downloaded."""
 
     def __init__(self, folder: Path) -> None:
@@ -66,8 +66,8 @@ class Repository:
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    return Repository(tmp_path_factory.mktemp("hooks"))
+def clone(tmp_path_factory: pytest.TempPathFactory) -> HookedRepository:
+    return HookedRepository(tmp_path_factory.mktemp("hooks"))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Repository:
         "squash! anything",
     ],
 )
-def test_a_good_subject_is_committed(subject: str, clone: Repository) -> None:
+def test_a_good_subject_is_committed(subject: str, clone: HookedRepository) -> None:
     assert clone.commit(subject, "--allow-empty") is None
     assert clone.run("git", "log", "-1", "--format=%s").stdout == subject + "\n"
 
@@ -99,7 +99,7 @@ def test_a_good_subject_is_committed(subject: str, clone: Repository) -> None:
         ("wire: it ends.", "must not end with a full stop"),
     ],
 )
-def test_a_bad_subject_is_refused(subject: str, reason: str, clone: Repository) -> None:
+def test_a_bad_subject_is_refused(subject: str, reason: str, clone: HookedRepository) -> None:
     before = clone.run("git", "rev-parse", "HEAD").stdout
     printed = clone.commit(subject, "--allow-empty")
     assert printed is not None
@@ -107,7 +107,7 @@ def test_a_bad_subject_is_refused(subject: str, reason: str, clone: Repository) 
     assert clone.run("git", "rev-parse", "HEAD").stdout == before
 
 
-def test_the_body_and_gits_comments_are_free(clone: Repository) -> None:
+def test_the_body_and_gits_comments_are_free(clone: HookedRepository) -> None:
     body = "A body may be long and end as it likes, with a full stop for instance. " * 3
     assert clone.commit(f"wire: why\n\n{body}", "--allow-empty") is None
     message = clone.folder.parent / "message"
@@ -115,7 +115,7 @@ def test_the_body_and_gits_comments_are_free(clone: Repository) -> None:
     clone.run("git", "commit", "--allow-empty", "--cleanup=strip", "-F", str(message), check=True)
 
 
-def test_code_is_formatted_and_checked_before_a_commit(clone: Repository) -> None:
+def test_code_is_formatted_and_checked_before_a_commit(clone: HookedRepository) -> None:
     clone.write("x  =  1\n")
     printed = clone.commit("code: a bad format")
     assert printed is not None

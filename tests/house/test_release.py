@@ -37,7 +37,7 @@ LATER_S = BUILT_S + 3 * 86400 + 7 * 60
 CHANGES = "# Changelog\n\n## Unreleased\n\nWhat is new.\n\n## 0.0.1 (2026-01-01)\n\nBefore.\n"
 
 
-class Repository:
+class ReleasedRepository:
     """A clone with the files that a release changes."""
 
     def __init__(self, folder: Path) -> None:
@@ -102,8 +102,8 @@ class Repository:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    return Repository(tmp_path)
+def repository(tmp_path: Path) -> ReleasedRepository:
+    return ReleasedRepository(tmp_path)
 
 
 def next_version() -> str:
@@ -113,7 +113,7 @@ def next_version() -> str:
     return f"{major}.{int(minor) + 1}.0"
 
 
-def test_a_release_sets_version_and_build_time_everywhere(repository: Repository) -> None:
+def test_a_release_sets_version_and_build_time_everywhere(repository: ReleasedRepository) -> None:
     version = next_version()
     done = repository.release(version, SOURCE_DATE_EPOCH=str(LATER_S))
     assert (done.returncode, done.stderr) == (0, "")
@@ -138,7 +138,7 @@ def test_a_release_sets_version_and_build_time_everywhere(repository: Repository
     assert f"tests.upgrade.make tests/upgrade/{version}" in done.stdout
 
 
-def test_a_release_changes_nothing_else_in_those_files(repository: Repository) -> None:
+def test_a_release_changes_nothing_else_in_those_files(repository: ReleasedRepository) -> None:
     before = {name: repository.read(name).splitlines() for name in FILES}
     repository.release(next_version(), SOURCE_DATE_EPOCH=str(LATER_S))
     for name in set(FILES) - {"Makefile"}:
@@ -168,7 +168,7 @@ def test_every_file_that_names_the_version_is_set_by_a_release() -> None:
     assert named == set(release.VERSION_LINES)
 
 
-def test_without_an_epoch_the_build_time_is_now(repository: Repository) -> None:
+def test_without_an_epoch_the_build_time_is_now(repository: ReleasedRepository) -> None:
     def now_s() -> int:
         return int(subprocess.check_output(["date", "+%s"]))
 
@@ -177,13 +177,13 @@ def test_without_an_epoch_the_build_time_is_now(repository: Repository) -> None:
     assert before_s <= repository.built_s() <= now_s()
 
 
-def test_the_build_time_never_goes_back(repository: Repository) -> None:
+def test_the_build_time_never_goes_back(repository: ReleasedRepository) -> None:
     done = repository.release(next_version(), SOURCE_DATE_EPOCH=str(BUILT_S - 86400))
     assert done.returncode == 0
     assert repository.built_s() == BUILT_S
 
 
-def test_two_releases_in_a_row(repository: Repository) -> None:
+def test_two_releases_in_a_row(repository: ReleasedRepository) -> None:
     first = next_version()
     assert repository.release(first, SOURCE_DATE_EPOCH=str(LATER_S)).returncode == 0
     second = f"{first.rpartition('.')[0]}.10"
@@ -194,34 +194,34 @@ def test_two_releases_in_a_row(repository: Repository) -> None:
     assert repository.git("tag", "--list").splitlines() == [f"v{first}", f"v{second}"]
 
 
-def test_a_dirty_tree_is_refused(repository: Repository) -> None:
+def test_a_dirty_tree_is_refused(repository: ReleasedRepository) -> None:
     repository.write("Makefile", "changed\n")
     repository.refuses(next_version(), "The working tree has changes")
 
 
-def test_a_file_that_git_does_not_know_is_refused(repository: Repository) -> None:
+def test_a_file_that_git_does_not_know_is_refused(repository: ReleasedRepository) -> None:
     repository.write("new.py", "")
     repository.refuses(next_version(), "The working tree has changes")
 
 
 @pytest.mark.parametrize("version", ["", "1", "1.2", "v9.9.9", "9.9.9rc1", "9.09.9", "9.9.9\n"])
-def test_what_is_no_version_is_refused(version: str, repository: Repository) -> None:
+def test_what_is_no_version_is_refused(version: str, repository: ReleasedRepository) -> None:
     repository.refuses(version, "write VERSION=x.y.z")
 
 
-def test_a_version_that_is_not_greater_is_refused(repository: Repository) -> None:
+def test_a_version_that_is_not_greater_is_refused(repository: ReleasedRepository) -> None:
     present = tomllib.loads(repository.read("pyproject.toml"))["project"]["version"]
     for version in (present, "0.0.99"):
         repository.refuses(version, "is not greater than the present version")
 
 
-def test_versions_are_compared_as_numbers(repository: Repository) -> None:
+def test_versions_are_compared_as_numbers(repository: ReleasedRepository) -> None:
     text = repository.read("pyproject.toml")
     repository.commit("pyproject.toml", re.sub(r'(?m)^version = ".*"$', 'version = "0.10.0"', text))
     repository.refuses("0.9.0", "is not greater than the present version, 0.10.0")
 
 
-def test_a_tag_that_exists_is_refused(repository: Repository) -> None:
+def test_a_tag_that_exists_is_refused(repository: ReleasedRepository) -> None:
     version = next_version()
     repository.git("tag", f"v{version}")
     done = repository.release(version)
@@ -241,7 +241,7 @@ def test_a_tag_that_exists_is_refused(repository: Repository) -> None:
     ids=["missing", "twice", "empty", "empty at the end"],
 )
 def test_a_changelog_without_the_next_section_is_refused(
-    changes: str, sentence: str, repository: Repository
+    changes: str, sentence: str, repository: ReleasedRepository
 ) -> None:
     repository.commit("CHANGELOG.md", changes)
     repository.refuses(next_version(), sentence)
@@ -253,12 +253,12 @@ def test_a_changelog_without_the_next_section_is_refused(
      ("99999999999", "later than this machine's clock")],
 )  # fmt: skip
 def test_an_epoch_that_cannot_be_is_refused(
-    epoch: str, sentence: str, repository: Repository
+    epoch: str, sentence: str, repository: ReleasedRepository
 ) -> None:
     repository.refuses(next_version(), sentence, SOURCE_DATE_EPOCH=epoch)
 
 
-def test_a_commit_that_fails_leaves_no_trace(repository: Repository) -> None:
+def test_a_commit_that_fails_leaves_no_trace(repository: ReleasedRepository) -> None:
     hook = repository.folder / ".git" / "hooks" / "commit-msg"
     hook.write_text("#!/bin/sh\necho the hook refuses >&2\nexit 1\n")
     hook.chmod(0o755)
@@ -266,7 +266,7 @@ def test_a_commit_that_fails_leaves_no_trace(repository: Repository) -> None:
     assert repository.built_s() == BUILT_S
 
 
-def test_make_hands_the_version_on(repository: Repository) -> None:
+def test_make_hands_the_version_on(repository: ReleasedRepository) -> None:
     version = next_version()
     line = ["make", "--silent", "release", f"VERSION={version}"]
     subprocess.run(line, cwd=repository.folder, env=os.environ | GIT, check=True, timeout=60)

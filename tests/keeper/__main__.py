@@ -71,7 +71,7 @@ class Relay:
         os.fsync(self._book.fileno())
 
 
-class Board:
+class KeptBoard:
     """The pins, with one of them leading to the relay."""
 
     def __init__(self, relay_pin: int, relay: Relay) -> None:
@@ -104,7 +104,7 @@ def now_ms() -> float:
     return time.monotonic_ns() / 1e6
 
 
-def serve(listener: socket.socket, board: Board) -> None:
+def serve(listener: socket.socket, board: KeptBoard) -> None:
     """Answer everybody, one request at a time, until terminated."""
     waiting = selectors.DefaultSelector()
     waiting.register(listener, selectors.EVENT_READ)
@@ -126,7 +126,7 @@ def serve(listener: socket.socket, board: Board) -> None:
                 peer.close()
 
 
-def _hear(peer: socket.socket, started: dict[socket.socket, bytes], board: Board) -> bool:
+def _hear(peer: socket.socket, started: dict[socket.socket, bytes], board: KeptBoard) -> bool:
     """Answer the whole lines that came from `peer`; False when it is gone or talks nonsense."""
     try:
         got = peer.recv(4096)
@@ -150,7 +150,7 @@ def main() -> None:
         given.socket.unlink(missing_ok=True)
         listener.bind(str(given.socket))
         listener.listen()
-        serve(listener, Board(given.relay, Relay(given.one_shot_ms, book)))
+        serve(listener, KeptBoard(given.relay, Relay(given.one_shot_ms, book)))
 
 
 if __name__ == "__main__":

@@ -307,7 +307,7 @@ def test_a_step_cut_off_anywhere_is_finished_by_repeating_it(
     steps = [STEPS[name] for name in ("authority", "issuer", "site", "publish", "unit")]
     issuers.issuer(root, "hospital", sites=["campus"])
 
-    class Cut(BaseException):
+    class PowerGone(BaseException):
         pass
 
     for make in steps:
@@ -319,11 +319,11 @@ def test_a_step_cut_off_anywhere_is_finished_by_repeating_it(
         def fsync(handle: int, synced: Callable[[int], None] = synced) -> None:
             synced(handle)
             if (root / last).exists():
-                raise Cut
+                raise PowerGone
 
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", fsync)
-            with pytest.raises(Cut):
+            with pytest.raises(PowerGone):
                 make(root)
         half = contents(root)
         make(root)

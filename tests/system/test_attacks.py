@@ -28,13 +28,13 @@ from tests.conftest import write_unit
 from tests.realm import Realm
 from tests.vectors.door import WORLD
 from tests.vectors.parts import KID, PUBLIC, cbor, cose
-from tests.world import GROUPS, SITE, START_S, Street, Visit
+from tests.world import GROUPS, SITE, START_S, Street, StreetVisit
 
 PHONE = keys.private_key(b"phone".ljust(32))
 FRIEND = keys.private_key(b"friend".ljust(32))
 
 
-class Door:
+class AttackedDoor:
     """One door of the street with nobody about but who is in the story."""
 
     def __init__(self, folder: Path) -> None:
@@ -65,7 +65,7 @@ class Door:
         street = self.street
         before, pulses = len(street.decisions), len(street.pulses)
         at_s = street.monotonic_s
-        street.visit = Visit("green", text.encode(), at_s, at_s + 6)
+        street.visit = StreetVisit("green", text.encode(), at_s, at_s + 6)
         street.run(6)
         street.visit, street.next_visit_s = None, float("inf")
         street.run(6)
@@ -75,12 +75,12 @@ class Door:
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Door:
-    return Door(tmp_path)
+def door(tmp_path: Path) -> AttackedDoor:
+    return AttackedDoor(tmp_path)
 
 
 @pytest.mark.parametrize("more", ["0", "00", "000", " ", "\n", "RWG", "%%"])
-def test_bytes_appended_to_a_genuine_code(door: Door, more: str) -> None:
+def test_bytes_appended_to_a_genuine_code(door: AttackedDoor, more: str) -> None:
     """With something behind it, it would be another code to whoever compares texts."""
     genuine = door.code()
     assert door.shows(genuine) == ("green", True)
@@ -90,7 +90,7 @@ def test_bytes_appended_to_a_genuine_code(door: Door, more: str) -> None:
     assert door.shows(code.wrap(raw + b"\0")) == ("not-genuine", False)
 
 
-def test_the_wrapper_stripped(door: Door) -> None:
+def test_the_wrapper_stripped(door: AttackedDoor) -> None:
     """The issuer's code stands in the holder's in plain sight: cut out, it is nobody's."""
     bare = door.code(cnf=PHONE.public)
     shown = holder.encode(bare, door.now_s, None, PHONE)
@@ -102,13 +102,13 @@ def test_the_wrapper_stripped(door: Door) -> None:
     assert door.shows(shown) == ("green", True)
 
 
-def test_a_friends_code_in_ones_own_wrapper(door: Door) -> None:
+def test_a_friends_code_in_ones_own_wrapper(door: AttackedDoor) -> None:
     bare = door.code(cnf=PHONE.public)
     assert door.shows(holder.encode(bare, door.now_s, None, FRIEND)) == ("not-genuine", False)
     assert door.shows(holder.encode(bare, door.now_s, None, PHONE)) == ("green", True)
 
 
-def test_a_friends_key_written_into_the_code(door: Door) -> None:
+def test_a_friends_key_written_into_the_code(door: AttackedDoor) -> None:
     """The thief's key in `cnf`, the issuer's signature as it was."""
     theirs = code.unwrap(door.code(cnf=FRIEND.public).encode())
     mine = code.unwrap(door.code(cnf=PHONE.public).encode())
@@ -119,7 +119,7 @@ def test_a_friends_key_written_into_the_code(door: Door) -> None:
     assert door.shows(shown) == ("not-genuine", False)
 
 
-def test_a_screenshot_sent_to_a_friend(door: Door) -> None:
+def test_a_screenshot_sent_to_a_friend(door: AttackedDoor) -> None:
     """The holder passes; the picture passes nobody after that, at once or later."""
     bare = door.code(cnf=PHONE.public)
     picture = holder.encode(bare, door.now_s, None, PHONE)
@@ -129,13 +129,13 @@ def test_a_screenshot_sent_to_a_friend(door: Door) -> None:
     assert door.shows(picture) == ("proof-old", False)
 
 
-def test_a_screenshot_of_a_day_old_code_of_somebody_who_never_came(door: Door) -> None:
+def test_a_screenshot_of_a_day_old_code_of_somebody_who_never_came(door: AttackedDoor) -> None:
     bare = door.code(cnf=PHONE.public, iat_s=door.now_s - 9000)
     picture = holder.encode(bare, door.now_s - 8000, None, PHONE)
     assert door.shows(picture) == ("proof-old", False)
 
 
-def test_a_renewed_code_for_a_friend(door: Door) -> None:
+def test_a_renewed_code_for_a_friend(door: AttackedDoor) -> None:
     """Who has passed renews the code and sends the new one to a friend who is still outside."""
     assert door.shows(door.code()) == ("green", True)
     renewed = door.code(iat_s=door.now_s, exp_s=door.now_s + 3600)
@@ -143,7 +143,7 @@ def test_a_renewed_code_for_a_friend(door: Door) -> None:
     assert door.shows(door.code(sub="AAECAwQFBg8")) == ("green", True)  # somebody else's is
 
 
-def test_a_code_of_another_site(door: Door) -> None:
+def test_a_code_of_another_site(door: AttackedDoor) -> None:
     """A company that may sign for its own building signs a visitor into this one."""
     company = keys.private_key(b"company".ljust(32))
     window = (START_S - 86400, START_S + 30 * 86400)
@@ -229,7 +229,7 @@ def test_a_bomb_as_a_status_list(caplog: pytest.LogCaptureFixture) -> None:
 # The documents: a door of the street that believes what a real TUF client brings it.
 
 
-class Documented(Door):
+class Documented(AttackedDoor):
     """A door whose documents come from `realm`; the attacker holds some of its keys."""
 
     def __init__(self, folder: Path) -> None:
@@ -402,7 +402,7 @@ def test_a_units_card_in_another_unit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rtc_turned_s", [None, -7200, -86400])
 def test_the_clock_wound_back_after_a_power_cut(rtc_turned_s: int | None, tmp_path: Path) -> None:
     """The fuse, a hand at the RTC, no network: and then a picture of this morning's code."""
-    door = Door(tmp_path)
+    door = AttackedDoor(tmp_path)
     this_morning = door.code()
     phone = holder.encode(door.code(cnf=PHONE.public), door.now_s, None, PHONE)
     door.street.run(2 * 3600)

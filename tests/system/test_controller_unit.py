@@ -18,7 +18,7 @@ from edge.wire import pair_key
 from edge.wire.code import Code, Colour, encode
 from tests.campus import end, put_frame, symbol
 from tests.conftest import CITY, related, write_unit
-from tests.controller import KEY, Cable, Controller
+from tests.controller import KEY, Cable, ControllerProcess
 from tests.doors import SAVED_S, until
 from tests.firmware.pty.harness import micropython
 from tests.runtime import runtime
@@ -30,7 +30,7 @@ ISSUED_S = 60  # ago: the RTC of these units stands still
 OPENS = "green: opens"
 
 
-class Unit:
+class ControllerUnit:
     """A running unit, and what it says."""
 
     def __init__(self, card: Path, folder: Path) -> None:
@@ -94,21 +94,21 @@ class Wall:
 
     def __init__(self, folder: Path, interpreter: tuple[str, ...], unlock_ms: int = 400) -> None:
         self.cable = Cable(folder / "port")
-        self.controller = Controller(self.cable, interpreter=interpreter)
+        self.controller = ControllerProcess(self.cable, interpreter=interpreter)
         self.card = made_card(folder / "card", self.cable.path, unlock_ms)
         assert not self.controller.pins.relay
 
     @contextmanager
-    def unit(self) -> Iterator[Unit]:
+    def unit(self) -> Iterator[ControllerUnit]:
         with runtime() as folder:
-            made = Unit(self.card, folder)
+            made = ControllerUnit(self.card, folder)
             try:
                 yield made
             finally:
                 made.process.kill()
                 made.process.wait(10)
 
-    def opens(self, unit: Unit) -> None:
+    def opens(self, unit: ControllerUnit) -> None:
         """A green code opens, and the relay's pulse ends."""
         before = len(self.controller.pulses_ms())
         assert OPENS in unit.show()

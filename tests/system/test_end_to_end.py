@@ -28,7 +28,7 @@ from edge.wire import code, eu_documents, holder, keys, status
 from edge.wire.code import Code, Colour
 from provisioning import foreign
 from tests import eudcc
-from tests.campus import Campus, Door, end, symbol
+from tests.campus import Campus, CampusDoor, end, symbol
 from tests.centre import ISSUER, SITE, Program
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
@@ -43,10 +43,10 @@ RULES: dict[str, Any] = {
 
 
 @dataclass
-class Unit(threading.Thread):
+class TownUnit(threading.Thread):
     """A running door, and each line that it says; words to wait for are regular expressions."""
 
-    door: Door
+    door: CampusDoor
     said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -103,7 +103,7 @@ class Unit(threading.Thread):
 
 
 @dataclass(frozen=True)
-class Phone:
+class TownPhone:
     """A browser with a key of its own that was unlocked at the issuer."""
 
     record: str
@@ -122,7 +122,7 @@ class Town:
         self.campus, self.stick = campus, stick
         self.wallet = ""
         self.broker: Program | None = None
-        self.units: dict[str, Unit] = {}
+        self.units: dict[str, TownUnit] = {}
 
     def provision(self, *arguments: object) -> str:
         return self._command("provisioning", *arguments)
@@ -151,13 +151,13 @@ class Town:
         words = dict(line.split(maxsplit=1) for line in said.splitlines())
         return words["record"], words["secret"]
 
-    def activated(self, *more: str) -> Phone:
+    def activated(self, *more: str) -> TownPhone:
         record, secret = self.enrol(*more)
         key = keys.private_key()
         public = keys.public_to_text(key.public)
         token = self._post("v1/activate", {"secret": secret, "key": public})["token"]
         answer = self._post("v1/code", {"key": public}, token)
-        return Phone(record, key, str(answer["text"]))
+        return TownPhone(record, key, str(answer["text"]))
 
     def _post(self, path: str, body: dict[str, str], token: str = "") -> dict[str, Any]:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
@@ -204,7 +204,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         town.broker = campus.broker()
         town.broker.wait_for("ready")
         campus.collector(look_s=0.3).wait_for("ready")
-        town.units = {name: Unit(door) for name, door in campus.doors.items()}
+        town.units = {name: TownUnit(door) for name, door in campus.doors.items()}
         yield town
         for unit in town.units.values():
             assert end(unit.process) == 0
@@ -212,7 +212,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 
 
 @pytest.fixture(scope="module")
-def phone(town: Town) -> Phone:
+def phone(town: Town) -> TownPhone:
     """Unlocked at an issuer that starts now, after the cards were written."""
     issuer = town.campus.program("issuer", town.campus.estate, ISSUER, *town.store, "--port", 0)
     # The doors' cards have no list yet.
@@ -221,7 +221,9 @@ def phone(town: Town) -> Phone:
     return town.activated("--scope", "staff:acme")
 
 
-def test_a_phone_with_its_own_key_opens_once_the_list_has_come(town: Town, phone: Phone) -> None:
+def test_a_phone_with_its_own_key_opens_once_the_list_has_come(
+    town: Town, phone: TownPhone
+) -> None:
     north = town.units["north"]
     said = code.decode(phone.text.encode())
     assert isinstance(said, code.SignedCode)
@@ -235,7 +237,7 @@ def test_a_phone_with_its_own_key_opens_once_the_list_has_come(town: Town, phone
 
 
 def test_a_door_without_a_network_says_it_has_no_list_until_the_stick_comes(
-    town: Town, phone: Phone
+    town: Town, phone: TownPhone
 ) -> None:
     island = town.units["island"]
     assert "no list" in island.shown(phone.proof)
@@ -256,7 +258,7 @@ def test_a_screenshot_is_refused_later_and_a_wrong_clock_told(town: Town) -> Non
     assert "opens" in north.shown(town.activated().proof(door=f"{SITE}/north"))
 
 
-def test_what_is_revoked_reaches_the_running_door(town: Town, phone: Phone) -> None:
+def test_what_is_revoked_reaches_the_running_door(town: Town, phone: TownPhone) -> None:
     north = town.units["north"]
     town.server("revoke", phone.record, *town.store)
     town.server("status-list", town.campus.estate, ISSUER, *town.store)
@@ -297,7 +299,7 @@ def test_a_foreign_certificate_is_recognised_when_its_keys_and_mapping_came(town
     assert "opens" in north.shown(certificate, "green: ")
 
 
-def test_a_stick_brings_the_door_without_a_network_up_to_date(town: Town, phone: Phone) -> None:
+def test_a_stick_brings_the_door_without_a_network_up_to_date(town: Town, phone: TownPhone) -> None:
     """Rules, the list with the revoked phone and the foreign issuer: all that the stick has."""
     island = town.units["island"]
     assert "yellow: stays shut" in island.shown(town.bearer(Colour.YELLOW))
@@ -309,7 +311,7 @@ def test_a_stick_brings_the_door_without_a_network_up_to_date(town: Town, phone:
     shutil.rmtree(town.stick)
 
 
-def test_a_card_made_now_carries_the_lists(town: Town, phone: Phone) -> None:
+def test_a_card_made_now_carries_the_lists(town: Town, phone: TownPhone) -> None:
     town.provision("unit", town.campus.estate, SITE, "late", "--no-broker")
     card = town.campus.estate / "sites" / SITE / "units" / "late"
     (listed,) = (card / "trust" / "targets" / "status" / ISSUER).iterdir()
@@ -321,13 +323,13 @@ def test_a_card_made_now_carries_the_lists(town: Town, phone: Phone) -> None:
 
 
 def test_a_restart_without_broker_and_rtc_goes_on_knowing_time_and_news(
-    town: Town, phone: Phone
+    town: Town, phone: TownPhone
 ) -> None:
     before = town.units["north"]
     assert end(before.process) == 0
     assert town.broker
     town.broker.kill()
-    town.units["north"] = again = Unit(before.door)
+    town.units["north"] = again = TownUnit(before.door)
     assert "opens" in again.shown(town.bearer)
     assert "revoked: stays shut" in again.shown(phone.proof)
     assert "its company is closed" in again.shown(lambda: town.bearer(scope="staff:beta"))

@@ -19,7 +19,7 @@ import pytest
 
 from edge.wire.code import Code, Colour, encode
 from tests import killer
-from tests.campus import Books, Campus, Door, end, symbol
+from tests.campus import Books, Campus, CampusDoor, end, symbol
 from tests.keeper import ONE_SHOT_MS, ledger
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
@@ -30,10 +30,10 @@ MOMENTS_MAX = {"fdatasync": 14, "pwrite64": 16, "sendto": 26, "write": 14}
 """Beyond these a life repeats itself: start, connect, count, close, send, acknowledge, pulse."""
 
 
-class Crowd(threading.Thread):
+class KilledCrowd(threading.Thread):
     """One green code after another in front of a camera, each of somebody else."""
 
-    def __init__(self, campus: Campus, door: Door) -> None:
+    def __init__(self, campus: Campus, door: CampusDoor) -> None:
         super().__init__(daemon=True)
         self.campus, self.door = campus, door
         self.gone = threading.Event()
@@ -59,14 +59,14 @@ def campus(tmp_path: Path) -> Iterator[Campus]:
 
 
 @pytest.fixture
-def crowd(campus: Campus) -> Iterator[Crowd]:
-    crowd = Crowd(campus, campus.doors["north"])
+def crowd(campus: Campus) -> Iterator[KilledCrowd]:
+    crowd = KilledCrowd(campus, campus.doors["north"])
     crowd.start()
     yield crowd
     crowd.leave()
 
 
-def opened(campus: Campus, door: Door) -> Books | None:
+def opened(campus: Campus, door: CampusDoor) -> Books | None:
     """The books; None while the unit has died before its file was made."""
     try:
         return campus.books(door)
@@ -75,7 +75,7 @@ def opened(campus: Campus, door: Door) -> Books | None:
         return None
 
 
-def test_a_door_killed_at_each_moment(campus: Campus, crowd: Crowd) -> None:
+def test_a_door_killed_at_each_moment(campus: Campus, crowd: KilledCrowd) -> None:
     door = campus.doors["north"]
     broker, collector = campus.broker(), campus.collector()
     broker.wait_for("ready")
@@ -121,7 +121,7 @@ def test_a_door_killed_at_each_moment(campus: Campus, crowd: Crowd) -> None:
     ],
 )
 def test_the_centre_killed_at_each_moment(
-    program: str, call: str, moments: range, campus: Campus, crowd: Crowd
+    program: str, call: str, moments: range, campus: Campus, crowd: KilledCrowd
 ) -> None:
     door = campus.doors["north"]
     programs = {"broker": campus.broker(), "collector": None}
@@ -145,7 +145,7 @@ def test_the_centre_killed_at_each_moment(
     assert not door.link.state().relay_closed
 
 
-def settled(campus: Campus, crowd: Crowd) -> None:
+def settled(campus: Campus, crowd: KilledCrowd) -> None:
     """Wait until cells arrive again, send the crowd home, and wait for the last of them."""
     until_s = time.monotonic() + 300  # both ends wait longer after each failure, a minute at most
     before = stored_cells(campus)

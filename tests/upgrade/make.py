@@ -31,7 +31,7 @@ from edge.wire import eu_documents, report
 from provisioning import foreign
 from tests import eudcc
 from tests.campus import BatteryClock, end, put_frame, symbol
-from tests.centre import Client, Program, free_port
+from tests.centre import CentreClient, Program, free_port
 from tests.keeper import keeper
 from tests.runtime import runtime
 
@@ -59,7 +59,7 @@ PROFILE = ("Local Storage", "IndexedDB", "Service Worker")
 """What of a browser's profile holds what pages keep."""
 
 
-class Unit(threading.Thread):
+class KeptUnit(threading.Thread):
     """A running door on kept pins, and each line that it prints."""
 
     def __init__(self, card: Path, folder: Path, pins: Path) -> None:
@@ -118,10 +118,10 @@ class Unit(threading.Thread):
 
 
 @contextmanager
-def running(card: Path, folder: Path) -> Iterator[Unit]:
+def running(card: Path, folder: Path) -> Iterator[KeptUnit]:
     """The unit of `card` with pins and a runtime folder of its own; `folder` is for the pins."""
     with keeper(folder / "pins", folder / "relay"), runtime() as ram:
-        unit = Unit(card, ram, folder / "pins")
+        unit = KeptUnit(card, ram, folder / "pins")
         try:
             yield unit
             unit.stop()
@@ -309,7 +309,7 @@ class Maker:
             assert collector.end() == 0
             server = self.estate / "server"
             pair = (server / "collector.pem", server / "collector.key")
-            listener = Client(self.broker_port, self.estate / "authority" / "ca.pem", pair)
+            listener = CentreClient(self.broker_port, self.estate / "authority" / "ca.pem", pair)
             assert listener.start()
             for leaf in ("state", "health", "counts", "ask"):
                 assert listener.subscribe(f"menshen/1/+/+/{leaf}")
@@ -333,7 +333,7 @@ class Maker:
         self.provision("site-rules", self.estate, SITE, self.work / "rules.json")
         self.provision("publish", self.estate)
 
-    def crowd(self, unit: Unit, url: str) -> None:
+    def crowd(self, unit: KeptUnit, url: str) -> None:
         for _ in range(CROWD):
             assert "opens" in unit.shows(self.passer(url))
 
@@ -348,7 +348,7 @@ class Maker:
             return bool(store.execute("SELECT count(*) FROM cells").fetchone()[0])
 
 
-def hear(listener: Client, leaf: str, words: str) -> list[tuple[str, str]]:
+def hear(listener: CentreClient, leaf: str, words: str) -> list[tuple[str, str]]:
     """The leaves and payloads of messages, up to the first at `leaf` that holds `words`."""
     heard = []
     while True:

@@ -23,16 +23,16 @@ from cryptography import x509
 from playwright.sync_api import BrowserContext, Page, expect
 
 from edge import BUILT_S
-from edge.wire.rules import Ages
+from edge.wire.rules import DocumentAges
 from tests.campus import BatteryClock
-from tests.centre import Client, Program, free_port
-from tests.controller import Cable, Controller
+from tests.centre import CentreClient, Program, free_port
+from tests.controller import Cable, ControllerProcess
 from tests.upgrade.make import (
     BEARER_ORIGIN,
     DECIDED,
     HOLDER_ORIGIN,
     PROFILE,
-    Unit,
+    KeptUnit,
     browser,
     command,
     edit,
@@ -95,10 +95,10 @@ class Kept:
         where = ("--broker-port", self.broker_port, "--look-s", 0.3)
         return self.program("collector", self.estate, *self.store, *where)
 
-    def client(self, folder: Path, name: str) -> Client:
+    def client(self, folder: Path, name: str) -> CentreClient:
         """Connected to the broker with the certificate `name` in `folder`."""
         pair = (folder / f"{name}.pem", folder / f"{name}.key")
-        client = Client(self.broker_port, self.estate / "authority" / "ca.pem", pair)
+        client = CentreClient(self.broker_port, self.estate / "authority" / "ca.pem", pair)
         assert client.start()
         self.opened.callback(client.stop)
         return client
@@ -366,7 +366,7 @@ def test_nobody_needs_a_new_secret_and_the_doors_open(kept: Kept) -> None:
 
 
 @contextmanager
-def north(kept: Kept, at_s: int | None = None) -> Iterator[Unit]:
+def north(kept: Kept, at_s: int | None = None) -> Iterator[KeptUnit]:
     """The unit that the version before ran; its battery clock has gone on until `at_s` or now."""
     behind_s = kept.facts["rtc_behind_s"] + (int(time.time()) - at_s if at_s else 0)
     clock = Rtc(kept.card / "rtc", behind_s)
@@ -379,14 +379,14 @@ def north(kept: Kept, at_s: int | None = None) -> Iterator[Unit]:
 
 
 @contextmanager
-def gate(kept: Kept) -> Iterator[tuple[Unit, Controller]]:
+def gate(kept: Kept) -> Iterator[tuple[KeptUnit, ControllerProcess]]:
     """The unit with a controller, its card copied by an installer today."""
     folder = kept.folder / "gate"
     card = shutil.copytree(kept.card_of(kept.gate), folder / "card")
     cable = Cable(folder / "port")
     edit(card, broker={"port": kept.broker_port}, door={"port": str(cable.path)})
     key = tomllib.loads((card / "unit.toml").read_text())["door"]["key"]
-    controller = Controller(cable, bytes.fromhex((card / key).read_text()))
+    controller = ControllerProcess(cable, bytes.fromhex((card / key).read_text()))
     try:
         with running(card, folder) as unit:
             yield unit, controller
@@ -444,7 +444,7 @@ def forgets(kept: Kept) -> None:
     centre.stop()
 
 
-def check_books(kept: Kept, door: Unit) -> None:
+def check_books(kept: Kept, door: KeptUnit) -> None:
     """Its installation and numbers go on, and each decision of both versions is in one place."""
     query = "SELECT unit, installation, session, decided FROM unit"
     (before,), (after,) = rows(kept.counts_before, query), rows(kept.counts, query)
@@ -477,7 +477,7 @@ def test_a_unit_is_upgraded_before_the_centre(version: Path, tmp_path: Path) -> 
             assert centre.subscribe(f"menshen/1/+/+/{leaf}")
         at_s = max(kept.facts["until_s"], BUILT_S) + 60
         with north(kept, at_s) as door:
-            age_h, ages = (at_s - kept.signed_s) / 3600, Ages()
+            age_h, ages = (at_s - kept.signed_s) / 3600, DocumentAges()
             if age_h < ages.status_h:
                 assert "opens" in door.shows(kept.facts["sheet"]["text"])
                 assert "revoked" in door.shows(kept.facts["lost_sheet"]["text"])

@@ -20,7 +20,7 @@ NAMES = sorted(path.stem for path in (FOLDER / "codes").glob("*.json"))
 FIRST = "north-1"
 
 
-class Case(msgspec.Struct, forbid_unknown_fields=True):
+class DoorVector(msgspec.Struct, forbid_unknown_fields=True):
     """A file. `text` (or `base64`) is followed by `repeat`; the clock's error is the world's."""
 
     why: str
@@ -52,9 +52,9 @@ class Case(msgspec.Struct, forbid_unknown_fields=True):
         return judge(self.data(), self.now(), self.door)
 
 
-def case(name: str) -> Case:
+def case(name: str) -> DoorVector:
     """One of the files."""
-    return msgspec.json.decode((FOLDER / "codes" / f"{name}.json").read_bytes(), type=Case)
+    return msgspec.json.decode((FOLDER / "codes" / f"{name}.json").read_bytes(), type=DoorVector)
 
 
 def code_of(claims: dict[str, Any]) -> code.Code:

@@ -24,7 +24,7 @@ from tests.bench.sight.pool import measure
 from tests.bench.sight.publish import bound, value
 from tests.bench.sight.readers import OURS, READERS, Reader
 from tests.bench.sight.rows import Row, Section, missed, sections
-from tests.bench.sight.work import Run, Seen, Task
+from tests.bench.sight.work import DecoderResult, Run, Task
 
 COUNT, SEED = 200, 1
 
@@ -117,7 +117,9 @@ def _bound(row: Row) -> str:
     return bound(row) + mark
 
 
-def document(made: list[Section], seen: list[Seen], given: argparse.Namespace) -> dict[str, object]:
+def document(
+    made: list[Section], seen: list[DecoderResult], given: argparse.Namespace
+) -> dict[str, object]:
     """What `--json` writes: every figure, and what each reader made of each photograph."""
     return {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -138,7 +140,7 @@ def document(made: list[Section], seen: list[Seen], given: argparse.Namespace) -
     }
 
 
-def _sweeps(seen: list[Seen]) -> dict[str, dict[str, dict[str, float]]]:
+def _sweeps(seen: list[DecoderResult]) -> dict[str, dict[str, dict[str, float]]]:
     """Hardship, reader, level: the share that is read."""
     told: dict[str, dict[str, dict[str, list[bool]]]] = {}
     for s in (s for s in seen if s.kind == "sweep"):

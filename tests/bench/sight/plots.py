@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from tests import scenes
 from tests.bench.sight import shown
-from tests.bench.sight.work import Seen
+from tests.bench.sight.work import DecoderResult
 from tests.scenes import Luma
 from tests.scenes.sweep import HARDSHIPS, Hardship, easy
 
@@ -53,7 +53,7 @@ STYLE = {
 }
 
 
-def draw(seen: Sequence[Seen], folder: Path) -> list[Path]:
+def draw(seen: Sequence[DecoderResult], folder: Path) -> list[Path]:
     """Write what was measured into `folder`; what was not is left out."""
     folder.mkdir(parents=True, exist_ok=True)
     made = []
@@ -73,12 +73,12 @@ def draw(seen: Sequence[Seen], folder: Path) -> list[Path]:
     return made
 
 
-def _categories(seen: Sequence[Seen]) -> Figure | None:
+def _categories(seen: Sequence[DecoderResult]) -> Figure | None:
     """A dot for each reader on a line for each category, the hardest for zxing-cpp at the top."""
     photos = [s for s in seen if s.kind == "photo"]
     if not photos:
         return None
-    groups: dict[str, list[Seen]] = {}
+    groups: dict[str, list[DecoderResult]] = {}
     for s in photos:
         named = s.category.replace("_", " ") if s.group == "boofcv" else f"{s.group} collection"
         groups.setdefault(named, []).append(s)
@@ -119,7 +119,7 @@ def _categories(seen: Sequence[Seen]) -> Figure | None:
     return figure
 
 
-def _hardships(seen: Sequence[Seen]) -> Figure | None:
+def _hardships(seen: Sequence[DecoderResult]) -> Figure | None:
     """One small picture for each hardship: the share that is read as it grows, and what it is."""
     swept = [s for s in seen if s.kind == "sweep"]
     if not swept:
@@ -149,7 +149,7 @@ def _hardships(seen: Sequence[Seen]) -> Figure | None:
     return figure
 
 
-def _curves(axes: Axes, seen: list[Seen], hardship: Hardship, peers: list[str]) -> None:
+def _curves(axes: Axes, seen: list[DecoderResult], hardship: Hardship, peers: list[str]) -> None:
     at = np.arange(len(hardship.levels))
     for name in peers:
         rates = [
@@ -187,7 +187,7 @@ def _strip(hardship: Hardship) -> Luma:
     return cv2.resize(strip, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
 
 
-def _costs(seen: Sequence[Seen]) -> Figure | None:
+def _costs(seen: Sequence[DecoderResult]) -> Figure | None:
     """How many pictures cost at most so much: one curve for each reader, by what is shown."""
     parts = (
         ("photographs", [s for s in seen if s.kind == "photo"]),
@@ -226,7 +226,7 @@ def _costs(seen: Sequence[Seen]) -> Figure | None:
     return figure
 
 
-def _visits(seen: Sequence[Seen]) -> Figure | None:
+def _visits(seen: Sequence[DecoderResult]) -> Figure | None:
     """The share of visits that are read after so many seconds."""
     versions = sorted({s.group for s in seen if s.kind == "visit"}, key=int)
     if not versions:
@@ -266,7 +266,7 @@ def _legend(figure: Figure, axes: Axes) -> None:
     )
 
 
-def _names(seen: Sequence[Seen]) -> list[str]:
+def _names(seen: Sequence[DecoderResult]) -> list[str]:
     """The readers that were measured, the ones to be seen best last."""
     there = {name for s in seen for name in (*s.read, *s.cpu_s)}
     return [name for name in SHOWN if name in there]

@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tests.bench.sight import work
-from tests.bench.sight.work import Run, Seen, Task
+from tests.bench.sight.work import DecoderResult, Run, Task
 
 CHUNK = 12  # tasks that a process takes at a time
 
 _run: Run  # of a process
 
 
-def measure(tasks: list[Task], run: Run, jobs: int, told: Console) -> list[Seen]:
+def measure(tasks: list[Task], run: Run, jobs: int, told: Console) -> list[DecoderResult]:
     """Do `tasks` in `jobs` processes and sort what they saw, whoever did what."""
     tasks = tasks.copy()
     random.Random(run.seed).shuffle(tasks)  # light and heavy ones mixed: the bar tells the truth
@@ -33,7 +33,7 @@ def measure(tasks: list[Task], run: Run, jobs: int, told: Console) -> list[Seen]
     return [seen for _, seen in sorted(done, key=lambda pair: pair[0])]
 
 
-def _done(tasks: list[Task], run: Run, jobs: int) -> Iterator[tuple[Task, Seen]]:
+def _done(tasks: list[Task], run: Run, jobs: int) -> Iterator[tuple[Task, DecoderResult]]:
     if jobs == 1:
         _start(run)
         yield from ((task, work.do(task, run)) for task in tasks)
@@ -49,5 +49,5 @@ def _start(run: Run) -> None:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # each ECI it cannot read
 
 
-def _do(task: Task) -> Seen:
+def _do(task: Task) -> DecoderResult:
     return work.do(task, _run)

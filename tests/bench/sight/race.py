@@ -14,21 +14,21 @@ from tests.scenes import Luma
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class RaceRead:
     """What one reader made of one picture."""
 
     said: tuple[bytes, ...]
     cpu_s: float
 
 
-def timed(read: Callable[..., list[bytes]], *given: object) -> Taken:
+def timed(read: Callable[..., list[bytes]], *given: object) -> RaceRead:
     """Call `read`."""
     start = time.process_time()
     said = read(*given)
-    return Taken(tuple(said), time.process_time() - start)
+    return RaceRead(tuple(said), time.process_time() - start)
 
 
-def race(luma: Luma, readers: Sequence[Reader], turn: int) -> dict[str, Taken]:
+def race(luma: Luma, readers: Sequence[Reader], turn: int) -> dict[str, RaceRead]:
     """What each of `readers` takes for `luma`; `turn` says who begins."""
     alone = [r for r in readers if r.read is not None]
     shift = turn % len(alone)
@@ -44,9 +44,9 @@ def race(luma: Luma, readers: Sequence[Reader], turn: int) -> dict[str, Taken]:
     return taken
 
 
-def after(first: Taken, then: Callable[[], Taken]) -> Taken:
+def after(first: RaceRead, then: Callable[[], RaceRead]) -> RaceRead:
     """`first`, and `then` where that read nothing: the cost of both."""
     if first.said:
         return first
     second = then()
-    return Taken(second.said, first.cpu_s + second.cpu_s)
+    return RaceRead(second.said, first.cpu_s + second.cpu_s)

@@ -27,7 +27,7 @@ Read = Callable[[Luma], list[bytes]]
 QR = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 
 
-class Stream(Protocol):
+class FrameStream(Protocol):
     """Sees the frames of one door."""
 
     def look(self, luma: Luma, small: Luma | None, seen_s: float) -> list[bytes]:
@@ -40,7 +40,7 @@ class Reader:
 
     name: str
     read: Read | None  # None: it is two others, one after the other
-    stream: Callable[[bool], Stream] | None = None  # None: frame by frame, as pictures
+    stream: Callable[[bool], FrameStream] | None = None  # None: frame by frame, as pictures
     first: str = ""
     after: str = ""
 
@@ -118,7 +118,7 @@ OURS = Reader("menshen", ours, Sight)
 READERS = (OURS, *PEERS)
 
 
-def stream(reader: Reader, gated: bool = True) -> Stream:
+def stream(reader: Reader, gated: bool = True) -> FrameStream:
     """A new door for `reader`."""
     if reader.stream is not None:
         return reader.stream(gated)

@@ -10,7 +10,7 @@ import numpy as np
 from tests.bench.sight import shown
 from tests.bench.sight.photos import SCREENS
 from tests.bench.sight.visits import paired
-from tests.bench.sight.work import Seen
+from tests.bench.sight.work import DecoderResult
 
 SURE = 1.96
 """Standard errors: the difference of two counts is more than their error in 95 of 100 runs."""
@@ -56,7 +56,7 @@ class Section:
     rows: list[Row] = field(default_factory=list)
 
 
-def sections(seen: Sequence[Seen]) -> list[Section]:
+def sections(seen: Sequence[DecoderResult]) -> list[Section]:
     """Every section that was measured."""
     made = [_photographs(seen), _categories(seen), _scenes(seen), _quiet(seen), _visits(seen)]
     return [section for section in made if section.rows] + [_false(seen)]
@@ -67,7 +67,7 @@ def missed(made: Iterable[Section]) -> list[Row]:
     return [row for section in made for row in section.rows if row.within is False]
 
 
-def _photographs(seen: Sequence[Seen]) -> Section:
+def _photographs(seen: Sequence[DecoderResult]) -> Section:
     section = Section("photographs")
     photos = [s for s in seen if s.kind == "photo"]
     boofcv = [s for s in photos if s.group == "boofcv"]
@@ -95,7 +95,7 @@ def _photographs(seen: Sequence[Seen]) -> Section:
     return section
 
 
-def _categories(seen: Sequence[Seen]) -> Section:
+def _categories(seen: Sequence[DecoderResult]) -> Section:
     section = Section("photographs, by what is hard (no bounds)")
     boofcv = [s for s in seen if s.kind == "photo" and s.group == "boofcv"]
     for category in sorted({s.category for s in boofcv}):
@@ -105,7 +105,7 @@ def _categories(seen: Sequence[Seen]) -> Section:
     return section
 
 
-def _scenes(seen: Sequence[Seen]) -> Section:
+def _scenes(seen: Sequence[DecoderResult]) -> Section:
     section = Section("door scenes, one picture each")
     for version, least in zip(shown.KINDS, (70, 55), strict=True):
         stills = [s for s in seen if s.kind == "still" and s.group == str(version)]
@@ -122,7 +122,7 @@ def _scenes(seen: Sequence[Seen]) -> Section:
     return section
 
 
-def _quiet(seen: Sequence[Seen]) -> Section:
+def _quiet(seen: Sequence[DecoderResult]) -> Section:
     section = Section("frames in which nobody shows a code")
     halls = [s for s in seen if s.kind == "empty" and s.group == "hall"]
     cluttered = [s for s in seen if s.kind == "empty" and s.group == "clutter"]
@@ -146,7 +146,7 @@ def _quiet(seen: Sequence[Seen]) -> Section:
     return section
 
 
-def _visits(seen: Sequence[Seen]) -> Section:
+def _visits(seen: Sequence[DecoderResult]) -> Section:
     section = Section("visits of 0.8 s, on a processor five times slower")
     for version, goal in zip(shown.KINDS, (75, 90), strict=True):
         visits = [s for s in seen if s.kind == "visit" and s.group == str(version)]
@@ -182,7 +182,7 @@ def _visits(seen: Sequence[Seen]) -> Section:
     return section
 
 
-def _false(seen: Sequence[Seen]) -> Section:
+def _false(seen: Sequence[DecoderResult]) -> Section:
     wrong = [(name, s, text) for s in seen for name, text in s.wrong]
     alone = [(name, s, text) for s in seen for name, text in s.alone]
     again = [(name, s, text) for name, s, text in wrong + alone if _again(s, text, wrong + alone)]
@@ -197,7 +197,7 @@ def _false(seen: Sequence[Seen]) -> Section:
     )
 
 
-def _again(seen: Seen, text: str, told: list[tuple[str, Seen, str]]) -> bool:
+def _again(seen: DecoderResult, text: str, told: list[tuple[str, DecoderResult, str]]) -> bool:
     """Whether other photographs of the collection are read so: noise does not err alike twice.
 
     A guess at an encoding does, so the text must be ASCII.
@@ -207,10 +207,10 @@ def _again(seen: Seen, text: str, told: list[tuple[str, Seen, str]]) -> bool:
 
 
 def _texts(
-    seen: Sequence[Seen],
+    seen: Sequence[DecoderResult],
     key: str,
     says: str,
-    told: list[tuple[str, Seen, str]],
+    told: list[tuple[str, DecoderResult, str]],
     most: float | None,
 ) -> Row:
     names = dict.fromkeys(name for s in seen for name in s.cpu_s)
@@ -226,13 +226,17 @@ def _texts(
 
 
 def _rate(
-    key: str, says: str, seen: list[Seen], least: float | None = None, goal: float | None = None
+    key: str,
+    says: str,
+    seen: list[DecoderResult],
+    least: float | None = None,
+    goal: float | None = None,
 ) -> Row:
     values = {n: 100 * statistics.fmean(s.read[n] for s in seen) for n in seen[0].read}
     return Row(key, says, "%", values, "at least" if least else None, least, goal)
 
 
-def _count(key: str, says: str, seen: list[Seen]) -> Row:
+def _count(key: str, says: str, seen: list[DecoderResult]) -> Row:
     """All of them are to be read."""
     names = seen[0].read if seen else {}
     values = {n: float(sum(s.read[n] for s in seen)) for n in names}
@@ -240,25 +244,29 @@ def _count(key: str, says: str, seen: list[Seen]) -> Row:
 
 
 def _ms(
-    key: str, says: str, seen: list[Seen], of: Callable[[list[float]], float], unit: float = 1e3
+    key: str,
+    says: str,
+    seen: list[DecoderResult],
+    of: Callable[[list[float]], float],
+    unit: float = 1e3,
 ) -> Row:
     return Row(key, says, "ms", {n: of(_costs(seen, n)) * unit for n in seen[0].cpu_s})
 
 
-def _by(key: str, says: str, seen: list[Seen], whose: str, most: float | None) -> Row:
+def _by(key: str, says: str, seen: list[DecoderResult], whose: str, most: float | None) -> Row:
     theirs = statistics.fmean(_costs(seen, whose))
     values = {n: statistics.fmean(_costs(seen, n)) / theirs for n in seen[0].cpu_s}
     return Row(key, says, "x", values, "at most" if most else None, most)
 
 
-def _p95_by_pyzbar(seen: list[Seen]) -> Row:
+def _p95_by_pyzbar(seen: list[DecoderResult]) -> Row:
     theirs = statistics.fmean(_costs(seen, ZBAR))
     values = {n: _p95(_costs(seen, n)) / theirs for n in seen[0].cpu_s}
     says = "  95th percentile / pyzbar's mean"
     return Row("boofcv_p95_by_pyzbar", says, "x", values, "at most", round(P95_BY_PYZBAR, 2))
 
 
-def _costs(seen: list[Seen], name: str) -> list[float]:
+def _costs(seen: list[DecoderResult], name: str) -> list[float]:
     return [cost for s in seen for cost in s.cpu_s.get(name, ())]
 
 

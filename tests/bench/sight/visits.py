@@ -8,7 +8,7 @@ when the code's text is there before its 0.8 s are over: nobody stands still for
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.bench.sight.race import Taken
+from tests.bench.sight.race import RaceRead
 from tests.bench.sight.readers import SLOWER
 
 FRAMES = 12
@@ -27,7 +27,7 @@ class Attended:
 
 
 def attend(
-    text: bytes, look: Callable[[int], Taken], frames: int = FRAMES, slower: float = SLOWER
+    text: bytes, look: Callable[[int], RaceRead], frames: int = FRAMES, slower: float = SLOWER
 ) -> Attended:
     """Show a visit of `frames` frames to a reader; `look` takes the number of a frame."""
     end_s = frames / FRAMES_A_SECOND

@@ -16,7 +16,7 @@ from tests import scenes
 from tests.bench.sight import photos, shown
 from tests.bench.sight.judge import alone
 from tests.bench.sight.photos import Photo
-from tests.bench.sight.race import Taken, after, race, timed
+from tests.bench.sight.race import RaceRead, after, race, timed
 from tests.bench.sight.readers import READERS, Reader, Sight, stream
 from tests.bench.sight.said import among, plain
 from tests.bench.sight.visits import FRAMES, FRAMES_A_SECOND, Attended, attend
@@ -44,7 +44,7 @@ class Task(NamedTuple):
 
 
 @dataclass(slots=True)
-class Seen:
+class DecoderResult:
     """What the readers made of one picture, or of one stream of frames."""
 
     kind: str
@@ -87,16 +87,16 @@ def tasks(count: int, run: Run) -> list[Task]:
     return made
 
 
-def do(task: Task, run: Run) -> Seen:
+def do(task: Task, run: Run) -> DecoderResult:
     """Show one task to the readers."""
     return _DO[task.kind](task, run)
 
 
-def _photo(task: Task, run: Run) -> Seen:
+def _photo(task: Task, run: Run) -> DecoderResult:
     photo = run.photos[task.number]
     assert run.folder is not None
     luma = photos.luma(run.folder / photo.file)
-    seen = Seen("photo", photo.corpus, photo.category, photo.file, known=bool(photo.texts))
+    seen = DecoderResult("photo", photo.corpus, photo.category, photo.file, known=bool(photo.texts))
     taken = race(luma, run.readers, task.number)
     known = frozenset(
         plain(text) for p in run.photos if p.corpus == photo.corpus for text in p.texts
@@ -110,34 +110,36 @@ def _photo(task: Task, run: Run) -> Seen:
     return seen
 
 
-def _still(task: Task, run: Run) -> Seen:
+def _still(task: Task, run: Run) -> DecoderResult:
     rng = _rng(run, task)
     text = shown.code(task.group, task.number)
-    seen = Seen("still", str(task.group), "", f"{task.group}-{task.number}")
+    seen = DecoderResult("still", str(task.group), "", f"{task.group}-{task.number}")
     return _scene(seen, scenes.still(text, rng), text, task, run)
 
 
-def _dark(task: Task, run: Run) -> Seen:
+def _dark(task: Task, run: Run) -> DecoderResult:
     """Dark mode, and nothing else that is hard."""
     rng = _rng(run, task)
     text = shown.code(task.group, task.number)
     hardship = HARDSHIPS[-1]
     look = hardship.worsen(easy(text, rng), hardship.levels[0])
     assert look.inverted
-    seen = Seen("dark", str(task.group), "", f"{task.group}-{task.number}")
+    seen = DecoderResult("dark", str(task.group), "", f"{task.group}-{task.number}")
     return _scene(seen, scenes.still(text, rng, look), text, task, run)
 
 
-def _sweep(task: Task, run: Run) -> Seen:
+def _sweep(task: Task, run: Run) -> DecoderResult:
     rng = np.random.default_rng((run.seed, 4, task.number))  # at every level the same person
     hardship = HARDSHIPS[task.group]
     text = shown.code(8, task.number)
     look = hardship.worsen(easy(text, rng), hardship.levels[task.level])
-    seen = Seen("sweep", hardship.name, f"{hardship.levels[task.level]:g}", str(task.number))
+    seen = DecoderResult(
+        "sweep", hardship.name, f"{hardship.levels[task.level]:g}", str(task.number)
+    )
     return _scene(seen, scenes.still(text, rng, look), text, task, run)
 
 
-def _scene(seen: Seen, luma: Luma, text: str, task: Task, run: Run) -> Seen:
+def _scene(seen: DecoderResult, luma: Luma, text: str, task: Task, run: Run) -> DecoderResult:
     taken = race(luma, run.readers, task.number)
     _judged(seen, taken, [text])
     for name, t in taken.items():
@@ -145,7 +147,7 @@ def _scene(seen: Seen, luma: Luma, text: str, task: Task, run: Run) -> Seen:
     return seen
 
 
-def _empty(task: Task, run: Run) -> Seen:
+def _empty(task: Task, run: Run) -> DecoderResult:
     """People pass before a hall or before clutter and show nothing; every frame is looked at.
 
     `quiet`: of those before a hall the frames alone in which nothing was located or suspected.
@@ -153,11 +155,11 @@ def _empty(task: Task, run: Run) -> Seen:
     rng = _rng(run, task)
     scene = EMPTY[task.group]
     behind = scenes.cluttered(rng) if scene == "clutter" else None
-    seen = Seen("empty", scene, "", str(task.number))
+    seen = DecoderResult("empty", scene, "", str(task.number))
     frames = list(scenes.passing(rng, EMPTY_FRAMES, behind))
     smalls = [_small(luma) for luma in frames]
     suspected = set()
-    costs: dict[str, list[Taken]] = {}
+    costs: dict[str, list[RaceRead]] = {}
     for reader in _turned(run, task):
         door = stream(reader, gated=False)
         for i, (luma, small) in enumerate(zip(frames, smalls, strict=True)):
@@ -182,7 +184,7 @@ def _turned(run: Run, task: Task) -> list[Reader]:
     return alone[shift:] + alone[:shift]
 
 
-def _both(seen: Seen, run: Run, frame: int) -> None:
+def _both(seen: DecoderResult, run: Run, frame: int) -> None:
     """Where nothing is shown, two decoders one after the other cost both."""
     for r in run.readers:
         if r.read is None:
@@ -190,12 +192,12 @@ def _both(seen: Seen, run: Run, frame: int) -> None:
             seen.cpu_s.setdefault(r.name, []).append(both)
 
 
-def _rest(task: Task, run: Run) -> Seen:
+def _rest(task: Task, run: Run) -> DecoderResult:
     """A scene at rest, noise alone."""
     rng = _rng(run, task)
     scene = RESTING[task.group]
     text = shown.code(8, task.number) if scene == "code" else None
-    seen = Seen("rest", scene, "", str(task.number))
+    seen = DecoderResult("rest", scene, "", str(task.number))
     frames = list(scenes.resting(rng, RESTING_FRAMES, text))
     smalls = [None if scene == "usb" else _small(luma) for luma in frames]
     for reader in _turned(run, task):
@@ -209,23 +211,23 @@ def _rest(task: Task, run: Run) -> Seen:
     return seen
 
 
-def _visit(task: Task, run: Run) -> Seen:
+def _visit(task: Task, run: Run) -> DecoderResult:
     rng = _rng(run, task)
     text = shown.code(task.group, task.number)
     behind = scenes.hall(rng)
     before = scenes.empty(rng, behind)
     frames = list(scenes.visit(text, rng, FRAMES, behind))
     smalls = [_small(luma) for luma in frames]
-    seen = Seen("visit", str(task.group), "", f"{task.group}-{task.number}")
-    known: dict[tuple[str, int], Taken] = {}  # a stateless reader's, so that each looks once
+    seen = DecoderResult("visit", str(task.group), "", f"{task.group}-{task.number}")
+    known: dict[tuple[str, int], RaceRead] = {}  # a stateless reader's, so that each looks once
 
-    def picture(reader: Reader, i: int) -> Taken:
+    def picture(reader: Reader, i: int) -> RaceRead:
         if (reader.name, i) not in known:
             assert reader.read is not None
             known[reader.name, i] = timed(reader.read, frames[i])
         return known[reader.name, i]
 
-    def looker(reader: Reader) -> Callable[[int], Taken]:
+    def looker(reader: Reader) -> Callable[[int], RaceRead]:
         if reader.stream is not None:
             door = stream(reader)
             door.look(before, _small(before), -1 / FRAMES_A_SECOND)  # it has seen the hall
@@ -246,7 +248,7 @@ def _visit(task: Task, run: Run) -> Seen:
     return seen
 
 
-_DO: dict[str, Callable[[Task, Run], Seen]] = {
+_DO: dict[str, Callable[[Task, Run], DecoderResult]] = {
     "photo": _photo,
     "still": _still,
     "dark": _dark,
@@ -257,13 +259,13 @@ _DO: dict[str, Callable[[Task, Run], Seen]] = {
 }
 
 
-def _judged(seen: Seen, taken: dict[str, Taken], texts: Sequence[str]) -> None:
+def _judged(seen: DecoderResult, taken: dict[str, RaceRead], texts: Sequence[str]) -> None:
     for name, t in taken.items():
         seen.read[name] = any(among(data, texts) for data in t.said)
         _cost(seen, name, t)
 
 
-def _cost(seen: Seen, name: str, taken: Taken) -> None:
+def _cost(seen: DecoderResult, name: str, taken: RaceRead) -> None:
     seen.cpu_s.setdefault(name, []).append(taken.cpu_s)
 
 

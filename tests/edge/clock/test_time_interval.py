@@ -33,7 +33,7 @@ RTC_RESET_S = 946684800  # 2000-01-01: where a DS3231 begins anew
 
 
 @dataclass
-class Unit:
+class ClockedUnit:
     """A unit in a true world that it does not see: quartz, battery, power."""
 
     rng: random.Random
@@ -123,24 +123,24 @@ STEPS = st.lists(
 
 @given(st.integers(0, 2**32), st.sampled_from(["none", "alive", "dead"]), STEPS)
 def test_the_true_time_lies_in_the_interval(seed: int, rtc: str, steps: list[tuple]) -> None:
-    unit = Unit(random.Random(seed), rtc=rtc)
+    unit = ClockedUnit(random.Random(seed), rtc=rtc)
     for name, *values in steps:
         getattr(unit, name)(*values)
 
 
-def unit(rtc: str = "none", seed: int = 1) -> Unit:
-    return Unit(random.Random(seed), rtc=rtc)
+def unit(rtc: str = "none", seed: int = 1) -> ClockedUnit:
+    return ClockedUnit(random.Random(seed), rtc=rtc)
 
 
-def interval(of: Unit) -> Interval:
+def interval(of: ClockedUnit) -> Interval:
     return of.clock.at(of.monotonic_s)
 
 
-def width_s(of: Unit) -> int:
+def width_s(of: ClockedUnit) -> int:
     return interval(of).latest_s - interval(of).earliest_s
 
 
-def related(seed: int = 1) -> Unit:
+def related(seed: int = 1) -> ClockedUnit:
     """A unit that was synced, has run, and has written down its RTC's relation."""
     made = unit("alive", seed)
     made.syncs(0.1, 0.1)

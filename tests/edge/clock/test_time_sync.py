@@ -29,7 +29,7 @@ from edge.adapters.system_clock import SystemClock
 from edge.clock.time_interval import NEVER_S, Interval, Relation, RtcReading, StoredClock, Sync
 from edge.wire import unit
 from edge.wire.code import Code, Colour, encode
-from tests.campus import BatteryClock, Campus, Door, end, symbol
+from tests.campus import BatteryClock, Campus, CampusDoor, end, symbol
 from tests.edge.adapters.test_uplink import wait
 from tests.runtime import runtime
 
@@ -161,18 +161,18 @@ def test_a_broker_of_another_authority_is_never_let_in(
 def test_a_certificate_by_way_of_another_authority_fails_that_try_and_no_thread() -> None:
     """paho's thread outlives an OSError and nothing else; the unit would never connect again."""
 
-    class Shown:
+    class OldCertificate:
         def getpeercert(self) -> dict[str, Any]:
             return {"issuer": ((("commonName", "between"),),)}
 
     with pytest.raises(OSError, match="not signed by our authority itself"):
-        mqtt._dates(Shown(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))  # type: ignore[arg-type]
+        mqtt._dates(OldCertificate(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))  # type: ignore[arg-type]
 
 
 class Said(threading.Thread):
     """What a door prints, line by line."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: CampusDoor) -> None:
         super().__init__(daemon=True)
         self.lines: Queue[str] = Queue()
         self.process = subprocess.Popen(
@@ -192,7 +192,7 @@ class Said(threading.Thread):
         return line
 
 
-def show(campus: Campus, door: Door) -> None:
+def show(campus: Campus, door: CampusDoor) -> None:
     """A green code of somebody else each time."""
     now_s = int(time.time())
     sub = base64.urlsafe_b64encode(os.urandom(8))[:11].decode()

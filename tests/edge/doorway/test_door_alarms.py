@@ -27,7 +27,7 @@ from edge.parts import DoorLost
 from edge.wire import report
 from edge.wire.door_inputs import INPUTS
 from tests.levels import QUIET, but, says
-from tests.world import HELD_S, TICK_S, UNLOCK_MS, Message, Street, Troubles, Visit, ledger
+from tests.world import HELD_S, TICK_S, UNLOCK_MS, Message, Street, StreetVisit, Troubles, ledger
 
 SHUT = but(QUIET, latched=False)
 CAUSE: dict[report.Alarm, str] = {"latched": "latched"}
@@ -36,7 +36,7 @@ OPEN = but(SHUT, contact=True)
 TICK = 0.1
 
 
-class Watched:
+class WatchedAlarms:
     """A doorway that is asked every tick."""
 
     def __init__(self, first: InputLevels | None = SHUT, held_s: float = 30) -> None:
@@ -51,7 +51,7 @@ class Watched:
     def at_s(self) -> float:
         return self.ticks * TICK
 
-    def for_s(self, seconds: float, inputs: InputLevels | None) -> "Watched":
+    def for_s(self, seconds: float, inputs: InputLevels | None) -> "WatchedAlarms":
         """Ask for so long; the alarms are those at its end."""
         for _ in range(round(seconds / TICK)):
             self.tick(inputs)
@@ -71,7 +71,7 @@ class Watched:
 
 
 def test_a_door_that_nobody_released_is_forced_and_told_for_a_minute() -> None:
-    door_ = Watched().for_s(OPEN_S, OPEN)
+    door_ = WatchedAlarms().for_s(OPEN_S, OPEN)
     assert door_.alarms == ()
     assert door_.for_s(2 * TICK, OPEN).alarms == ("forced",)
     assert door_.for_s(5, SHUT).for_s(TOLD_S - 6, SHUT).alarms == ("forced",)
@@ -80,85 +80,85 @@ def test_a_door_that_nobody_released_is_forced_and_told_for_a_minute() -> None:
 
 @pytest.mark.parametrize("late_s", [0.0, 1.0, 3.0, 3 + GRACE_S - 2 * TICK])
 def test_who_was_let_through_forces_nothing(late_s: float) -> None:
-    door_ = Watched()
+    door_ = WatchedAlarms()
     door_.pulse(3)
     assert door_.for_s(late_s, SHUT).for_s(10, OPEN).for_s(30, SHUT).alarms == ()
     assert door_.for_s(2, OPEN).alarms == ("forced",), "one release, one opening"
 
 
 def test_a_pulse_that_is_over_excuses_nothing() -> None:
-    door_ = Watched()
+    door_ = WatchedAlarms()
     door_.pulse(3)
     assert door_.for_s(3 + GRACE_S + TICK, SHUT).for_s(1, OPEN).alarms == ("forced",)
 
 
 @pytest.mark.parametrize("late_s", [0.0, 1.0, EXIT_S - 2 * TICK])
 def test_a_request_to_exit_excuses_an_opening(late_s: float) -> None:
-    door_ = Watched().for_s(TICK, but(SHUT, exit_button=True))
+    door_ = WatchedAlarms().for_s(TICK, but(SHUT, exit_button=True))
     assert door_.for_s(late_s, SHUT).for_s(10, OPEN).alarms == ()
 
 
 def test_a_request_to_exit_that_comes_a_moment_after_the_opening_excuses_it_too() -> None:
     """Two contacts of one movement: a handle's own switch may follow the leaf."""
-    door_ = Watched().for_s(OPEN_S - TICK, OPEN).for_s(TICK, but(OPEN, exit_button=True))
+    door_ = WatchedAlarms().for_s(OPEN_S - TICK, OPEN).for_s(TICK, but(OPEN, exit_button=True))
     assert door_.for_s(10, OPEN).alarms == ()
-    late = Watched().for_s(2, OPEN).for_s(TICK, but(OPEN, exit_button=True))
+    late = WatchedAlarms().for_s(2, OPEN).for_s(TICK, but(OPEN, exit_button=True))
     assert late.alarms == ("forced",), "what was told is not taken back"
 
 
 def test_an_exit_long_ago_excuses_nothing() -> None:
-    door_ = Watched().for_s(TICK, but(SHUT, exit_button=True)).for_s(EXIT_S + TICK, SHUT)
+    door_ = WatchedAlarms().for_s(TICK, but(SHUT, exit_button=True)).for_s(EXIT_S + TICK, SHUT)
     assert door_.for_s(1, OPEN).alarms == ("forced",)
 
 
 def test_where_no_exit_button_is_wired_nothing_is_forced() -> None:
     """Every ordinary way out, by the handle, would be an alarm at the moment of a passage."""
     blind = but(OPEN, exit_button=None)
-    door_ = Watched(but(SHUT, exit_button=None)).for_s(20, blind)
+    door_ = WatchedAlarms(but(SHUT, exit_button=None)).for_s(20, blind)
     assert door_.alarms == ()
     assert door_.for_s(20, blind).alarms == ("held",)
 
 
 def test_a_door_that_is_open_from_the_start_was_forced_by_nobody() -> None:
-    door_ = Watched(None).for_s(29, OPEN)
+    door_ = WatchedAlarms(None).for_s(29, OPEN)
     assert door_.alarms == ()
     assert door_.for_s(3, OPEN).alarms == ("held",)
 
 
 def test_a_door_that_could_not_be_asked_may_be_open() -> None:
     """A request to exit may have gone unseen meanwhile."""
-    door_ = Watched().for_s(3, None)
+    door_ = WatchedAlarms().for_s(3, None)
     assert door_.for_s(10, OPEN).alarms == ()
     assert door_.for_s(5, SHUT).for_s(2, OPEN).alarms == ("forced",)
 
 
 def test_who_left_while_the_door_could_not_be_asked_forces_nothing() -> None:
     """They pressed the button, and open a moment after the unit sees the door again."""
-    for door_ in (Watched().for_s(3, None), Watched(None)):
+    for door_ in (WatchedAlarms().for_s(3, None), WatchedAlarms(None)):
         assert door_.for_s(4, SHUT).for_s(5, OPEN).alarms == ()
 
 
 def test_a_contact_that_has_said_nothing_yet_may_be_open() -> None:
     """A controller's first status comes after its link."""
-    door_ = Watched(None).for_s(20, but(SHUT, contact=None))
+    door_ = WatchedAlarms(None).for_s(20, but(SHUT, contact=None))
     assert door_.for_s(5, OPEN).alarms == ()
 
 
 def test_alarms_stay_while_the_door_cannot_be_asked() -> None:
-    door_ = Watched().for_s(2, but(SHUT, tamper=True)).for_s(600, None)
+    door_ = WatchedAlarms().for_s(2, but(SHUT, tamper=True)).for_s(600, None)
     assert door_.alarms == ("tamper",)
     assert door_.for_s(TOLD_S + 1, SHUT).alarms == ()
 
 
 def test_a_contact_that_bounces_forces_nothing() -> None:
-    door_ = Watched()
+    door_ = WatchedAlarms()
     for _ in range(100):
         door_.for_s(OPEN_S - TICK, OPEN).for_s(SHUT_S + TICK, SHUT)
         assert door_.alarms == ()
 
 
 def test_a_leaf_that_falls_shut_and_bounces_back_is_one_opening() -> None:
-    door_ = Watched()
+    door_ = WatchedAlarms()
     door_.pulse(3)
     door_.for_s(8, OPEN)
     for _ in range(5):
@@ -167,7 +167,7 @@ def test_a_leaf_that_falls_shut_and_bounces_back_is_one_opening() -> None:
 
 
 def test_a_door_that_stands_open_is_held_and_the_buzzer_reminds() -> None:
-    door_ = Watched(held_s=30)
+    door_ = WatchedAlarms(held_s=30)
     door_.pulse(3)
     opened_s = door_.at_s
     door_.for_s(33 - TICK, OPEN)
@@ -184,7 +184,7 @@ def test_a_door_that_stands_open_is_held_and_the_buzzer_reminds() -> None:
 
 
 def test_a_queue_that_walks_through_an_open_door_holds_nothing() -> None:
-    door_ = Watched(held_s=30)
+    door_ = WatchedAlarms(held_s=30)
     for _ in range(20):
         door_.pulse(3)
         door_.for_s(20, OPEN)
@@ -194,18 +194,18 @@ def test_a_queue_that_walks_through_an_open_door_holds_nothing() -> None:
 
 
 def test_a_button_that_is_taped_down_hides_no_door_that_is_held() -> None:
-    door_ = Watched(held_s=30).for_s(40, but(OPEN, exit_button=True))
+    door_ = WatchedAlarms(held_s=30).for_s(40, but(OPEN, exit_button=True))
     assert door_.alarms == ("held",)
 
 
 def test_during_a_fire_the_door_may_stand_open_and_the_buzzer_is_quiet() -> None:
     burning = but(OPEN, fire=True)
-    door_ = Watched(held_s=30).for_s(1, but(SHUT, fire=True)).for_s(600, burning)
+    door_ = WatchedAlarms(held_s=30).for_s(1, but(SHUT, fire=True)).for_s(600, burning)
     assert door_.alarms == ("fire",)
     assert not door_.reminders
     door_.for_s(29, OPEN)
     assert not door_.reminders
-    held = Watched(held_s=30).for_s(45, OPEN)
+    held = WatchedAlarms(held_s=30).for_s(45, OPEN)
     count = len(held.reminders)
     assert count
     held.for_s(60, burning)
@@ -216,7 +216,7 @@ def test_during_a_fire_the_door_may_stand_open_and_the_buzzer_is_quiet() -> None
 def test_what_an_input_says_is_told_while_it_says_so_and_a_minute_longer(
     alarm: report.Alarm,
 ) -> None:
-    door_ = Watched()
+    door_ = WatchedAlarms()
     assert door_.tick(but(SHUT, **{CAUSE[alarm]: True})).alarms == (alarm,)
     assert door_.for_s(TOLD_S - TICK, SHUT).alarms == (alarm,)
     assert door_.for_s(2 * TICK, SHUT).alarms == ()
@@ -226,7 +226,7 @@ def test_what_an_input_says_is_told_while_it_says_so_and_a_minute_longer(
 @given(presses=st.lists(st.booleans(), min_size=100, max_size=2000))
 def test_nobody_can_flood(alarm: report.Alarm, presses: list[bool]) -> None:
     """Whatever a hand does to a button, its alarm begins once a minute at most."""
-    door_, began = Watched(None), []
+    door_, began = WatchedAlarms(None), []
     for pressed in presses * 3:
         before = door_.alarms
         if door_.tick(but(SHUT, **{CAUSE[alarm]: pressed})).alarms and not before:
@@ -236,12 +236,12 @@ def test_nobody_can_flood(alarm: report.Alarm, presses: list[bool]) -> None:
 
 def test_alarms_have_one_order() -> None:
     everything = but(QUIET, contact=True, fire=True, help_button=True, tamper=True, latched=True)
-    door_ = Watched().for_s(2, OPEN).for_s(2, everything)
+    door_ = WatchedAlarms().for_s(2, OPEN).for_s(2, everything)
     assert door_.alarms == ("fire", "tamper", "latched", "forced", "help")
 
 
 def test_what_is_not_wired_is_no_alarm() -> None:
-    door_ = Watched(None).for_s(1000, says())
+    door_ = WatchedAlarms(None).for_s(1000, says())
     assert door_.alarms == ()
     assert not door_.reminders
 
@@ -346,9 +346,9 @@ def test_an_alarm_without_a_network_is_told_when_it_is_back(tmp_path: Path) -> N
     assert [said for _, said in alarms(street)[before:]] == [["tamper"]]
 
 
-def green(street: Street, seconds: float, who: int = 1) -> Visit:
+def green(street: Street, seconds: float, who: int = 1) -> StreetVisit:
     text = street.people.text("green", who, int(street.wall_s))
-    return Visit("green", text, street.monotonic_s, street.monotonic_s + seconds, who)
+    return StreetVisit("green", text, street.monotonic_s, street.monotonic_s + seconds, who)
 
 
 @pytest.mark.parametrize("cut", [False, True])

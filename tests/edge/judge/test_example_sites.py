@@ -58,7 +58,7 @@ class Who:
         return (holder.encode(text, at_s, self.labelled, PHONE) if self.phone else text).encode()
 
 
-class Told:
+class ExampleSite:
     """One site: its file, its doors, and how many are inside each."""
 
     def __init__(self, name: str, doors: dict[str, list[str]], people: dict[str, Who]) -> None:
@@ -126,8 +126,8 @@ class Told:
             assert said == happens, f"{day} {line}: {said}, {decision.why}"
 
 
-def home() -> Told:
-    return Told(
+def home() -> ExampleSite:
+    return ExampleSite(
         "home",
         {"gate": ["home", "home/gate"], "playroom": ["home", "home/playroom"]},
         {
@@ -177,9 +177,9 @@ def test_nobody_is_shut_out_of_home_because_a_clock_has_stopped() -> None:
     assert (playroom.opens, playroom.category) == (False, "unsure-time")
 
 
-def office_park() -> Told:
+def office_park() -> ExampleSite:
     machines = "office-park/machines"
-    return Told(
+    return ExampleSite(
         "office-park",
         {
             "tower-a": ["office-park", "office-park/tower-a"],
@@ -277,8 +277,8 @@ def test_five_seconds_of_doubt_at_the_office_park() -> None:
     assert answers == [False] * 15 + [None] * 10 + [True] * 16
 
 
-def service_hall() -> Told:
-    return Told(
+def service_hall() -> ExampleSite:
+    return ExampleSite(
         "service-hall",
         {
             "hall": ["service-hall", "service-hall/hall"],
@@ -335,11 +335,11 @@ def test_a_day_at_the_service_hall() -> None:
     )
 
 
-def hospital() -> Told:
+def hospital() -> ExampleSite:
     def door(*groups: str) -> list[str]:
         return ["hospital", *(f"hospital/{group}" for group in groups)]
 
-    return Told(
+    return ExampleSite(
         "hospital",
         {
             "main": door("main"),
@@ -427,8 +427,8 @@ def test_a_patients_card_at_a_hospital_that_has_heard_nothing_for_eight_days() -
     assert not card.opens
 
 
-def fever_clinic() -> Told:
-    return Told(
+def fever_clinic() -> ExampleSite:
+    return ExampleSite(
         "fever-clinic",
         {
             "entrance": ["fever-clinic", "fever-clinic/entrance"],

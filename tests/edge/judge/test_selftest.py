@@ -11,7 +11,7 @@ from edge.doorway.door_signals import Signal
 from edge.judge import selftest
 from edge.wire import report
 from tests import ROOT
-from tests.world import Street, Visit
+from tests.world import Street, StreetVisit
 
 BROKEN = {  # what a card with a changed file would do: the file, what it says, what it says then
     "any signature will do": (
@@ -53,7 +53,7 @@ def test_a_broken_verifier_is_noticed(name: str, tmp_path: Path) -> None:
 def show(street: Street) -> int:
     before = len(street.pulses)
     text = street.people.text("green", len(street.visits), int(street.wall_s))
-    street.visit = Visit("green", text, street.monotonic_s, street.monotonic_s + 3)
+    street.visit = StreetVisit("green", text, street.monotonic_s, street.monotonic_s + 3)
     street.visits.append(street.visit)
     street.run(8)
     street.visit, street.next_visit_s = None, float("inf")

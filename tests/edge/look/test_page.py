@@ -22,7 +22,7 @@ from edge.look.page import Page, PageError
 from edge.look.watch import LookView
 from edge.sight.frame import Exposure, Luma
 from tests import scenes
-from tests.chromium import Watch, chromium, pictures
+from tests.chromium import ChromiumWatch, chromium, pictures
 from tests.looking import PLAIN, TEXT, rng, texts, view
 
 ANY = "0.0.0.0"  # noqa: S104 -- its link is what is tried
@@ -178,7 +178,7 @@ def focusing() -> LookView:
 def test_the_box_is_drawn_on_the_code(browser: Browser, seen: LookView) -> None:
     with served(seen) as page:
         tab = browser.new_page(viewport={"width": 1280, "height": 800}, locale="en-GB")
-        watch = Watch(tab, page.link)
+        watch = ChromiumWatch(tab, page.link)
         tab.goto(page.link)
         expect(tab.locator("#advice li")).to_have_text("●Ready: a code of this size is read well.")
         frame = tab.locator("#picture").bounding_box()

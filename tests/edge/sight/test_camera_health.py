@@ -187,12 +187,12 @@ def test_a_full_picture_serves_where_there_is_no_low_resolution() -> None:
 # The illuminator.
 
 
-class Taken(NamedTuple):
+class TakenExposure(NamedTuple):
     shutter_us: int
     gain: float
 
 
-def exposed(light: float, before: float | None = None) -> tuple[float, Taken]:
+def exposed(light: float, before: float | None = None) -> tuple[float, TakenExposure]:
     """Mean luma and exposure of a scene of `light` (1 / ms), at most 1/240 s and gain 16.
 
     The exposure still is that of the light `before`.
@@ -201,7 +201,7 @@ def exposed(light: float, before: float | None = None) -> tuple[float, Taken]:
     shutter_ms = min(wanted_ms, 4.167)
     gain = min(max(wanted_ms / shutter_ms, 1.0), 16.0)
     linear = min(1.0, camera_health.GREY * light * shutter_ms * gain)
-    return 255 * linear ** (1 / 2.2), Taken(round(shutter_ms * 1000), gain)
+    return 255 * linear ** (1 / 2.2), TakenExposure(round(shutter_ms * 1000), gain)
 
 
 def night(

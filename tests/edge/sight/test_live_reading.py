@@ -25,7 +25,7 @@ GRAIN = np.random.default_rng(1).integers(0, 12, (480, 800), np.uint8)  # a sens
 SAID = b"DC1:SAID"
 
 
-class Clock:
+class ReadingClock:
     """Time passes only where a rescue says so."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Tried:
     """A rescue that takes `took_s`, keeps what it was tried on, and reads when it is told to."""
 
     def __init__(
-        self, name: str, clock: Clock, took_s: float = 0.005, says_s: float | None = None
+        self, name: str, clock: ReadingClock, took_s: float = 0.005, says_s: float | None = None
     ) -> None:
         self.clock, self.took_s, self.reads = clock, took_s, False
         self.seen: list[Luma] = []
@@ -89,7 +89,7 @@ def rescued(steps: tuple[tuple[str, float], ...]) -> list[str]:
 
 
 def test_rescues_take_turns_and_none_is_tried_twice_in_a_frame() -> None:
-    clock = Clock()
+    clock = ReadingClock()
     all_tried = [Tried(name, clock) for name in "abcde"]
     live = Live("both", 0.012, [t.rescue for t in all_tried], clock)
     for i in range(20):
@@ -102,7 +102,7 @@ def test_rescues_take_turns_and_none_is_tried_twice_in_a_frame() -> None:
 
 
 def test_a_rescue_that_takes_longer_than_it_says_is_not_begun_again_and_the_others_are() -> None:
-    clock = Clock()
+    clock = ReadingClock()
     slow, quick = Tried("slow", clock, 0.050, says_s=0.001), Tried("quick", clock, 0.002)
     live = Live("both", 0.020, [slow.rescue, quick.rescue], clock)
     took = []
@@ -118,7 +118,7 @@ def test_a_rescue_that_takes_longer_than_it_says_is_not_begun_again_and_the_othe
 
 
 def test_a_rescue_that_was_slow_once_comes_back() -> None:
-    clock = Clock()
+    clock = ReadingClock()
     once = Tried("once slow", clock, 0.050, says_s=0.001)
     live = Live("both", 0.020, [once.rescue], clock)
     for i in range(200):
@@ -128,7 +128,7 @@ def test_a_rescue_that_was_slow_once_comes_back() -> None:
 
 
 def test_what_a_rescue_takes_is_known_of_new_regions_too() -> None:
-    clock = Clock()
+    clock = ReadingClock()
     slow = Tried("slow", clock, 0.050, says_s=0.001)
     live = Live("both", 0.020, [slow.rescue], clock)
     for i in range(12):
@@ -136,7 +136,7 @@ def test_what_a_rescue_takes_is_known_of_new_regions_too() -> None:
     assert len(slow.seen) <= 3
 
 
-class Slowed(Clock):
+class Slowed(ReadingClock):
     """This thread's own time, and what rescues add to it."""
 
     def __call__(self) -> float:
@@ -166,7 +166,7 @@ def test_a_rescue_that_does_not_fit_beside_the_whole_frame_gets_every_second_one
 
 
 def test_what_a_rescue_read_is_read_by_it_first_in_the_next_frame() -> None:
-    clock = Clock()
+    clock = ReadingClock()
     all_tried = [Tried(name, clock, 0.001) for name in "abcd"]
     live = Live("both", 0.020, [t.rescue for t in all_tried], clock)
     all_tried[2].reads = True
@@ -179,7 +179,7 @@ def test_what_a_rescue_read_is_read_by_it_first_in_the_next_frame() -> None:
 
 
 def test_the_corners_of_what_was_rescued_are_in_the_frame() -> None:
-    clock = Clock()
+    clock = ReadingClock()
     reads = Tried("reads", clock)
     reads.reads = True
     live = Live("both", 0.020, [reads.rescue], clock)
@@ -211,7 +211,7 @@ def test_a_region_outlasts_some_frames_without_it_and_is_then_forgotten() -> Non
 
 
 def test_a_poster_is_tried_less_and_less_and_does_not_hold_up_what_is_new() -> None:
-    clock = Clock()
+    clock = ReadingClock()
     tried = Tried("a", clock, 0.005)
     live = Live("both", 0.007, [tried.rescue], clock)
     wall = (pattern(), 500, 100)
@@ -229,7 +229,7 @@ def test_a_poster_is_tried_less_and_less_and_does_not_hold_up_what_is_new() -> N
 
 
 def test_what_a_hand_holds_is_tried_for_as_long_as_it_is_held() -> None:
-    clock = Clock()
+    clock = ReadingClock()
     tried = Tried("a", clock, 0.005)
     live = Live("both", 0.007, [tried.rescue], clock)
     for i in range(10 * 15):
@@ -238,7 +238,7 @@ def test_what_a_hand_holds_is_tried_for_as_long_as_it_is_held() -> None:
 
 
 def test_the_larger_of_two_regions_gets_more_tries_and_the_smaller_some() -> None:
-    clock = Clock()
+    clock = ReadingClock()
     tried = Tried("a", clock, 0.005)
     live = Live("both", 0.007, [tried.rescue], clock)
     for i in range(40):
@@ -249,7 +249,7 @@ def test_the_larger_of_two_regions_gets_more_tries_and_the_smaller_some() -> Non
 
 
 def test_a_rescue_sees_the_sharpest_of_the_last_frames() -> None:
-    clock = Clock()
+    clock = ReadingClock()
     first, second = Tried("first", clock), Tried("second", clock)
     live = Live("both", 0.007, [first.rescue, second.rescue], clock)  # one a frame
     sharp = frame((pattern(), 300, 100))
@@ -260,7 +260,7 @@ def test_a_rescue_sees_the_sharpest_of_the_last_frames() -> None:
 
 
 def test_who_has_left_is_not_read_from_an_old_frame() -> None:
-    clock = Clock()
+    clock = ReadingClock()
     all_tried = [Tried(name, clock) for name in "abcdefghijklmnop"]
     live = Live("both", 0.007, [t.rescue for t in all_tried], clock)  # one a frame
     sharp = frame((pattern(), 300, 100))
@@ -274,7 +274,7 @@ def test_who_has_left_is_not_read_from_an_old_frame() -> None:
 
 
 def test_news_does_not_wait_for_a_rescue_of_something_else() -> None:
-    clock = Clock()
+    clock = ReadingClock()
     tried = Tried("a", clock)
     live = Live("both", 0.020, [tried.rescue], clock)
     for other in (pattern(), torn()):
@@ -365,7 +365,7 @@ def test_each_decoder_reads_a_stream_and_only_those_it_may(decoder: str) -> None
 
 @pytest.mark.slow
 def test_memory_stays_flat() -> None:
-    clock = Clock()
+    clock = ReadingClock()
     tried = Tried("a", clock, 0.001)
     live = Live("both", 0.005, [tried.rescue], clock)
     rng = np.random.default_rng(1)

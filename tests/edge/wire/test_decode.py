@@ -33,7 +33,7 @@ from edge.wire.trust import IssuerEntry, Issuers
 BOM = b"\xef\xbb\xbf"
 
 
-class Known(msgspec.Struct):
+class KnownFields(msgspec.Struct):
     """`x` is a known field, every other name is unknown and passed over."""
 
     x: Any = None
@@ -81,9 +81,9 @@ NESTS = {
 def test_deep_json(levels: int, nest: str, field: bytes, closed: bool) -> None:
     opens, inside, closes = NESTS[nest]
     data = b'{"%b":' % field + opens * levels + (inside + closes * levels + b"}") * closed
-    for kind in (Known, Strict, dict[str, Any], dict[str, msgspec.Raw], msgspec.Raw, object):
+    for kind in (KnownFields, Strict, dict[str, Any], dict[str, msgspec.Raw], msgspec.Raw, object):
         refused(lambda kind=kind: decode_json(data, kind), rf"^JSON nested deeper than {DEPTH_MAX}")
-    at = int(re.findall(r"byte (\d+)", sentence(lambda: decode_json(data, Known)))[0])
+    at = int(re.findall(r"byte (\d+)", sentence(lambda: decode_json(data, KnownFields)))[0])
     opened = [n for n, byte in enumerate(data[: at + 9]) if byte in b"[{"]
     assert at == opened[DEPTH_MAX]  # neither "]" nor "}" in a string is among them
 
@@ -147,7 +147,7 @@ PIECES = st.sampled_from(
 @example(b"x" + b".a" * 5000 + b" = 1")
 def test_any_bytes_give_a_value_or_the_one_error(data: bytes) -> None:
     for read in (decode_json, decode_toml):
-        for kind in (Known, Strict, object):
+        for kind in (KnownFields, Strict, object):
             bounded(lambda read=read, kind=kind: read(data, kind))
     bounded(lambda: decode_cbor(data))
 
@@ -159,7 +159,7 @@ def test_hurt_json_gives_a_value_or_the_one_error(value: object, draw: st.DataOb
         at = draw.draw(st.integers(0, len(data)))
         until = draw.draw(st.integers(at, min(len(data), at + 5)))
         data = data[:at] + draw.draw(PIECES) + data[until:]
-    for kind in (Known, Strict, object):
+    for kind in (KnownFields, Strict, object):
         bounded(lambda kind=kind: decode_json(data, kind))
 
 
@@ -183,7 +183,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize("data", NUMBERS)
 def test_json_that_is_no_number(data: bytes) -> None:
-    refused(lambda: decode_json(data, Known), NUMBERS[data])
+    refused(lambda: decode_json(data, KnownFields), NUMBERS[data])
 
 
 @pytest.mark.parametrize(
@@ -192,20 +192,20 @@ def test_json_that_is_no_number(data: bytes) -> None:
 )
 def test_json_that_is_not_utf8(data: bytes) -> None:
     at = min(data.find(b) for b in (b"\xff", b"\xed") if b in data)
-    refused(lambda: decode_json(data, Known), rf"not UTF-8 \(byte {at}\)")
+    refused(lambda: decode_json(data, KnownFields), rf"not UTF-8 \(byte {at}\)")
 
 
 def test_half_a_surrogate_pair() -> None:
-    refused(lambda: decode_json(b'{"x": "\\ud800"}', Known))
+    refused(lambda: decode_json(b'{"x": "\\ud800"}', KnownFields))
 
 
 def test_length_to_the_byte() -> None:
     data = b'{"x": 1}'
-    assert decode_json(data, Known, len(data)).x == 1
-    refused(lambda: decode_json(data, Known, len(data) - 1), "larger than 7 bytes")
-    assert decode_toml(b"x = 1", Known, 5).x == 1
-    refused(lambda: decode_toml(b"x = 1", Known, 4), "larger than 4 bytes")
-    refused(lambda: decode_toml(b"#" * (TOML_LEN_MAX + 1), Known), "larger than")
+    assert decode_json(data, KnownFields, len(data)).x == 1
+    refused(lambda: decode_json(data, KnownFields, len(data) - 1), "larger than 7 bytes")
+    assert decode_toml(b"x = 1", KnownFields, 5).x == 1
+    refused(lambda: decode_toml(b"x = 1", KnownFields, 4), "larger than 4 bytes")
+    refused(lambda: decode_toml(b"#" * (TOML_LEN_MAX + 1), KnownFields), "larger than")
     assert decode_cbor(b"\x81\x00", 2) == [0]
     refused(lambda: decode_cbor(b"\x81\x00", 1), "larger than 1 bytes")
 
@@ -235,7 +235,7 @@ DEEP_TOML = {
 
 @pytest.mark.parametrize("case", DEEP_TOML)
 def test_deep_toml(case: str) -> None:
-    for kind in (Known, Strict, object):
+    for kind in (KnownFields, Strict, object):
         refused(
             lambda kind=kind: decode_toml(DEEP_TOML[case].encode(), kind),
             rf"^TOML nested deeper than {DEPTH_MAX} levels \(byte \d+\)",
@@ -289,11 +289,11 @@ def test_toml_within_the_bound_is_read(table: dict[str, Any], around: int) -> No
     ],
 )
 def test_wrong_toml(line: str, why: str) -> None:
-    refused(lambda: decode_toml(line.encode(), Known), why)
+    refused(lambda: decode_toml(line.encode(), KnownFields), why)
 
 
 def test_toml_that_is_not_utf8() -> None:
-    refused(lambda: decode_toml(b'x = "\xff"', Known), r"not UTF-8 \(byte 5\)")
+    refused(lambda: decode_toml(b'x = "\xff"', KnownFields), r"not UTF-8 \(byte 5\)")
 
 
 @pytest.mark.parametrize("levels", [33, 1000, 5000, 100_000])
@@ -364,11 +364,11 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_byte_order_mark_is_passed_over(file: Path) -> None:
     file.write_bytes(BOM + b'{"x": 1}\r\n')
-    assert read_json(file, Known).x == 1
+    assert read_json(file, KnownFields).x == 1
     file.write_bytes(BOM + b"x = 1\r\n")
-    assert read_toml(file, Known).x == 1
+    assert read_toml(file, KnownFields).x == 1
     assert read_bytes(file) == b"x = 1\r\n"
-    refused(lambda: decode_json(BOM + b"{}", Known), "malformed")  # no program writes one
+    refused(lambda: decode_json(BOM + b"{}", KnownFields), "malformed")  # no program writes one
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
@@ -376,48 +376,48 @@ def test_another_encoding_is_named(file: Path, encoding: str) -> None:
     mark = {"utf-16-le": "\ufeff", "utf-16-be": "\ufeff"}.get(encoding, "")
     file.write_bytes((mark + '{"x": 1}').encode(encoding))
     for read in (read_json, read_toml):
-        refused(lambda read=read: read(file, Known), "save it as UTF-8")
+        refused(lambda read=read: read(file, KnownFields), "save it as UTF-8")
 
 
 def test_an_error_names_line_and_column(file: Path) -> None:
     file.write_bytes(BOM + '{"é": 1,\n "ééé": 1, }'.encode())
-    refused(lambda: read_json(file, Known), r"trailing comma.* \(line 2, column 12\)")
+    refused(lambda: read_json(file, KnownFields), r"trailing comma.* \(line 2, column 12\)")
     file.write_bytes(b'{"x": 1,\n "y": "\xff"}')
-    refused(lambda: read_json(file, Known), r"not UTF-8 \(line 2, column 8\)")
+    refused(lambda: read_json(file, KnownFields), r"not UTF-8 \(line 2, column 8\)")
     file.write_text('{"y":\n' + "[" * 5000)
-    refused(lambda: read_json(file, Known), r"deeper than 32 levels \(line 2, column 32\)")
+    refused(lambda: read_json(file, KnownFields), r"deeper than 32 levels \(line 2, column 32\)")
     file.write_text("y = 1\nx = " + "[" * 5000)
-    refused(lambda: read_toml(file, Known), r"deeper than 32 levels \(line 2, column 37\)")
+    refused(lambda: read_toml(file, KnownFields), r"deeper than 32 levels \(line 2, column 37\)")
     file.write_text("x = 1\nx = 2\n")
-    refused(lambda: read_toml(file, Known), "line 2, column 6")
+    refused(lambda: read_toml(file, KnownFields), "line 2, column 6")
 
 
 def test_a_name_twice_is_refused_in_a_file_that_people_edit(file: Path) -> None:
     for text in ('{"x": 1, "y": {}, "x": 2}', '{"y": [{"x": 1, "\\u0078": 2}]}'):
         file.write_text(text)
-        refused(lambda: read_json(file, Known), "one object has 'x' twice; keep one of them")
+        refused(lambda: read_json(file, KnownFields), "one object has 'x' twice; keep one of them")
     file.write_text('{"x": [{"y": 1}, {"y": 1}], "y": {"x": 1}}')
-    assert read_json(file, Known).x == [{"y": 1}, {"y": 1}]
+    assert read_json(file, KnownFields).x == [{"y": 1}, {"y": 1}]
 
 
 def test_integers_that_cannot_be_written_again_are_refused(file: Path) -> None:
     for number in (INTEGERS.start, INTEGERS.stop - 1, 0):
         file.write_text(f'{{"x": [{number}], "y": {number}}}')
-        assert json.loads(msgspec.json.encode(read_json(file, Known)))["x"] == [number]
+        assert json.loads(msgspec.json.encode(read_json(file, KnownFields)))["x"] == [number]
     for text in ("18446744073709551616", "-9223372036854775809", "9" * 4000, "9" * 400):
         for name in ("x", "y"):
             file.write_text(f'{{"{name}": [{text}]}}')
-            refused(lambda: read_json(file, Known), "more than 64 bits")
+            refused(lambda: read_json(file, KnownFields), "more than 64 bits")
 
 
 def test_no_more_of_a_file_is_read_than_the_bound() -> None:
-    refused(lambda: read_json(Path("/dev/zero"), Known), "larger than 4194304 bytes")
-    refused(lambda: read_toml(Path("/dev/zero"), Known), "larger than 262144 bytes")
+    refused(lambda: read_json(Path("/dev/zero"), KnownFields), "larger than 4194304 bytes")
+    refused(lambda: read_toml(Path("/dev/zero"), KnownFields), "larger than 262144 bytes")
 
 
 def test_a_file_that_is_not_there(file: Path) -> None:
     for read in (read_json, read_toml):
         with pytest.raises(FileNotFoundError):
-            read(file, Known)
+            read(file, KnownFields)
         with pytest.raises(IsADirectoryError):
-            read(file.parent, Known)
+            read(file.parent, KnownFields)

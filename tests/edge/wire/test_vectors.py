@@ -9,7 +9,7 @@ from edge.judge import verdict
 from edge.wire import code, holder, keys
 from tests import ROOT
 from tests.vectors import make
-from tests.vectors.door import NAMES, TRUST, WORLD, Case, case, told
+from tests.vectors.door import NAMES, TRUST, WORLD, DoorVector, case, told
 
 FOLDER = ROOT / "tests" / "vectors"
 CASES = {name: case(name) for name in NAMES}
@@ -117,4 +117,4 @@ def test_two_trusted_keys_share_a_kid() -> None:
 def test_a_file_with_an_unknown_field_fails() -> None:
     content = json.loads((FOLDER / "codes" / "green.json").read_text()) | {"expects": "green"}
     with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(json.dumps(content).encode(), type=Case)
+        msgspec.json.decode(json.dumps(content).encode(), type=DoorVector)

@@ -39,7 +39,7 @@ KEY = bytes.fromhex("7b1d5f0c93a24e68b7d0416f2c8e95aa")
 
 
 @dataclass(frozen=True)
-class Pins:
+class PtyPins:
     """Levels from `ms` of the controller's clock on."""
 
     ms: int
@@ -73,7 +73,7 @@ class Running:
         capture: bool = False,
         firmware: Path = FIRMWARE,
     ) -> None:
-        self.history: list[Pins] = []
+        self.history: list[PtyPins] = []
         self.captured: list[tuple[str, bytes]] = []
         self.latched = latched
         self.linked = False
@@ -128,9 +128,9 @@ class Running:
     # the pins
 
     @property
-    def pins(self) -> Pins:
+    def pins(self) -> PtyPins:
         """The levels now."""
-        return self.history[-1] if self.history else Pins(0)
+        return self.history[-1] if self.history else PtyPins(0)
 
     @property
     def relay(self) -> bool:
@@ -264,7 +264,7 @@ class Running:
         with self._changed:
             self.linked = False
             if self.history:
-                self.history.append(Pins(self.history[-1].ms))
+                self.history.append(PtyPins(self.history[-1].ms))
 
     def _tell(self, text: str) -> None:
         if self._process is not None:
@@ -279,7 +279,7 @@ class Running:
                 if process is not self._process:
                     return
                 if word == "out":
-                    self.history.append(Pins(numbers[0], *map(bool, numbers[1:])))
+                    self.history.append(PtyPins(numbers[0], *map(bool, numbers[1:])))
                 elif word == "at":
                     self._ats += 1
                 elif word == "stalled":

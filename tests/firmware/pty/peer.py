@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import panel as osdp
-from panel import Panel, Reply
+from panel import ReferencePanel, Reply
 
 from tests.firmware.pty.harness import KEY, Running
 
@@ -17,7 +17,7 @@ class Peer:
 
     def __init__(self, door: Running, key: bytes = KEY) -> None:
         self.door = door
-        self.panel = Panel(key, os.urandom)
+        self.panel = ReferencePanel(key, os.urandom)
 
     def say(self, frame: bytes) -> Reply:
         return self.panel.parse(self.door.exchange(frame))

@@ -6,7 +6,7 @@ from typing import Protocol
 TICKS = 2**30  # where MicroPython's milliseconds wrap
 
 
-class Seen(Protocol):
+class PinLevels(Protocol):
     """The pins at `ms` of the controller's clock."""
 
     @property
@@ -15,7 +15,7 @@ class Seen(Protocol):
     def relay(self) -> bool: ...
 
 
-def pulses_ms(history: Iterable[Seen]) -> list[int]:
+def pulses_ms(history: Iterable[PinLevels]) -> list[int]:
     """How long each pulse was that has ended, by the controller's own clock."""
     found, start = [], None
     for pins in list(history):

@@ -29,7 +29,7 @@ PATIENCE_S = 60.0
 FRAMES_MIN = 30
 
 
-class Told(PiCamera):
+class CameraProbe(PiCamera):
     """Notes what is asked of it."""
 
     def __init__(self, camera: CameraConfig) -> None:
@@ -116,7 +116,7 @@ def read(codes: int) -> list[str]:
     return sorted(texts)
 
 
-def stalls(camera: StallRecovery, told: Told) -> list[list[str]]:
+def stalls(camera: StallRecovery, told: CameraProbe) -> list[list[str]]:
     """What was asked of the driver until frames came again, by how many starts that took.
 
     The last stall lasts until whoever asks has been told that the camera is lost.
@@ -156,7 +156,7 @@ def reopened() -> dict[str, list[tuple[int, int, int]]]:
 
 def main() -> None:
     folder, pictures, codes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    told = Told(CameraConfig())
+    told = CameraProbe(CameraConfig())
     camera = StallRecovery(told)
     device = told._device.camera_configuration()
     said: dict[str, Any] = {

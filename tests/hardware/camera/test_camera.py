@@ -24,7 +24,7 @@ from PIL import Image
 from edge.wire import code, keys
 from edge.wire.code import Code, Colour
 from tests import scenes
-from tests.campus import Campus, Door
+from tests.campus import Campus, CampusDoor
 from tests.hardware import trixie
 from tests.looking import PLAIN, rng
 
@@ -41,11 +41,11 @@ Luma = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Town:
+class CameraTown:
     """A door with a battery clock and no network, and what its camera sees, over and over."""
 
     folder: Path
-    door: Door
+    door: CampusDoor
     texts: dict[str, str]  # "green", "another", "forged"
     pictures: list[Luma]  # as a JPEG decoder sees them
 
@@ -111,7 +111,7 @@ class Town:
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CameraTown]:
     trixie.has("camera")
     if not (BROUGHT / "preload.so").exists():
         pytest.fail("picamera2 for Debian 13 is missing; run: make .cache/camera/preload.so")
@@ -128,7 +128,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         }
         (folder / "libcamera").mkdir()
         shutil.copy(Path(__file__).with_name("virtual.yaml"), folder / "libcamera")
-        yield Town(folder, door, texts, pictures(folder / "pictures", list(texts.values())))
+        yield CameraTown(folder, door, texts, pictures(folder / "pictures", list(texts.values())))
 
 
 def bearer(city: keys.PrivateKey) -> str:
@@ -156,7 +156,7 @@ def pictures(folder: Path, texts: list[str]) -> list[Luma]:
 
 
 @pytest.fixture(scope="module")
-def told(town: Town) -> dict[str, Any]:
+def told(town: CameraTown) -> dict[str, Any]:
     """What the probe says."""
     numbers = str(len(town.pictures)), str(len(town.texts))
     ran = town.run("tests.hardware.camera.probe", f"{PLACE}/town", *numbers)
@@ -172,7 +172,7 @@ def test_it_is_the_real_picamera2_with_the_units_own_configuration(told: dict[st
     assert told["raw"] is None
 
 
-def test_a_frame_is_the_picture_in_both_resolutions(town: Town, told: dict[str, Any]) -> None:
+def test_a_frame_is_the_picture_in_both_resolutions(town: CameraTown, told: dict[str, Any]) -> None:
     """Luma of the whole range, unscaled; the small one of the same moment.
 
     JPEG decoders differ by a few steps of luma in a few pixels; the next picture differs by noise.
@@ -220,11 +220,11 @@ def test_what_was_opened_is_given_back(told: dict[str, Any]) -> None:
     assert told["left"][1:] == closed[0][1:]
 
 
-def test_the_symbols_come_out(town: Town, told: dict[str, Any]) -> None:
+def test_the_symbols_come_out(town: CameraTown, told: dict[str, Any]) -> None:
     assert told["read"] == sorted(town.texts.values())
 
 
-def test_look_shows_an_installer_what_the_camera_sees(town: Town) -> None:
+def test_look_shows_an_installer_what_the_camera_sees(town: CameraTown) -> None:
     with town.running("edge", "look", town.unit_toml, "--json") as look:
         assert look.stdout
         while True:
@@ -240,7 +240,7 @@ def test_look_shows_an_installer_what_the_camera_sees(town: Town) -> None:
     assert look.returncode == 0
 
 
-def test_a_door_opens_to_what_its_camera_sees(town: Town) -> None:
+def test_a_door_opens_to_what_its_camera_sees(town: CameraTown) -> None:
     """The whole unit, its relay kept by another process: once for each genuine code."""
     with town.running("run", town.unit_toml, "--show", keeper=True) as unit:
         assert unit.stdout
@@ -257,7 +257,7 @@ def test_a_door_opens_to_what_its_camera_sees(town: Town) -> None:
     assert town.door.closings() == 2
 
 
-def test_no_camera_is_one_sentence(town: Town) -> None:
+def test_no_camera_is_one_sentence(town: CameraTown) -> None:
     ran = town.run("edge", "look", town.unit_toml, "--seconds", "5", pipelines="none")
     assert (ran.returncode, ran.stdout) == (2, "")
     last = ran.stderr.splitlines()[-1]

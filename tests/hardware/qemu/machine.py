@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.hardware import trixie
-from tests.hardware.qemu.pins import Pins
+from tests.hardware.qemu.pins import QemuPins
 
 PI = trixie.ROOT / ".cache" / "raspi3b"
 
@@ -60,7 +60,7 @@ class Pi:
             qtest, self._commands, monitor = [self._accepted(one, qemu) for one in listening]
             self._commands.settimeout(1)
             self._opened.callback(_quit, monitor)  # before the sockets are closed
-            self.pins = Pins(qtest)
+            self.pins = QemuPins(qtest)
         except BaseException:
             self._opened.close()
             raise

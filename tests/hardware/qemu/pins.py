@@ -35,7 +35,7 @@ class Edge:
     at_s: float
 
 
-class Pins:
+class QemuPins:
     """QEMU's GPIO block behind a connected qtest socket."""
 
     def __init__(self, connection: socket.socket) -> None:

@@ -19,7 +19,7 @@ from edge.wire.unit import UNLOCK_MS_MAX
 from tests.hardware.qemu.card import HELD_S, LEVELS, UNIT_TOML, UNLOCK_MS, Card, install
 from tests.hardware.qemu.machine import Pi
 from tests.hardware.qemu.pins import Function
-from tests.hardware.qemu.unit import Unit
+from tests.hardware.qemu.unit import QemuUnit
 
 pytestmark = [pytest.mark.hardware, pytest.mark.timeout(900)]
 
@@ -39,8 +39,8 @@ OUTPUTS = ("relay", "green", "red", "buzzer")
 class Boots:
     """The same card in two kernels."""
 
-    strict: Unit
-    keeping: Unit
+    strict: QemuUnit
+    keeping: QemuUnit
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +58,16 @@ def boots() -> Iterator[Boots]:
             started.append(opened.enter_context(Pi(contents, work, option)))
         for pi in started:
             pi.ready()
-        yield Boots(*(Unit(pi, card) for pi in started))
+        yield Boots(*(QemuUnit(pi, card) for pi in started))
 
 
 @pytest.fixture
-def strict(boots: Boots) -> Unit:
+def strict(boots: Boots) -> QemuUnit:
     return boots.strict
 
 
 @pytest.fixture
-def keeping(boots: Boots) -> Unit:
+def keeping(boots: Boots) -> QemuUnit:
     return boots.keeping
 
 
@@ -77,7 +77,7 @@ def wired(boots: Boots) -> dict[str, int]:
     return boots.strict.card.pins
 
 
-def test_the_driver_is_the_pis_own_and_tells_no_edges_here(strict: Unit) -> None:
+def test_the_driver_is_the_pis_own_and_tells_no_edges_here(strict: QemuUnit) -> None:
     pi = strict.pi
     pi.run("chip.py >/run/chip 2>&1 & chip=$!")
     pi.run("soon 60 'grep \"^pinctrl-bcm2835 54$\" /run/chip' || { cat /run/chip; false; }", 120)
@@ -100,19 +100,21 @@ def killed_while_it_holds(pi: Pi, pin: int, signal: str) -> None:
 
 
 @pytest.mark.parametrize("signal", ["KILL", "TERM"])
-def test_a_strict_kernel_takes_a_dead_programs_output_back(strict: Unit, signal: str) -> None:
+def test_a_strict_kernel_takes_a_dead_programs_output_back(strict: QemuUnit, signal: str) -> None:
     killed_while_it_holds(strict.pi, FREE[signal], signal)
     assert strict.pi.pins.function(FREE[signal]) == Function.INPUT
 
 
 @pytest.mark.parametrize("signal", ["KILL", "TERM"])
-def test_the_trap_a_keeping_kernel_leaves_it_driven_high(keeping: Unit, signal: str) -> None:
+def test_the_trap_a_keeping_kernel_leaves_it_driven_high(keeping: QemuUnit, signal: str) -> None:
     killed_while_it_holds(keeping.pi, FREE[signal], signal)
     time.sleep(1)
     assert keeping.pi.pins.driven_high(FREE[signal])
 
 
-def test_a_pin_that_gpiozero_closes_is_held_by_nothing_inside(strict: Unit, keeping: Unit) -> None:
+def test_a_pin_that_gpiozero_closes_is_held_by_nothing_inside(
+    strict: QemuUnit, keeping: QemuUnit
+) -> None:
     """So a resistor outside pulls the relay's pin down (hardware/README.md)."""
     for unit in (strict, keeping):
         unit.pi.run("held.py 21 close")
@@ -120,7 +122,7 @@ def test_a_pin_that_gpiozero_closes_is_held_by_nothing_inside(strict: Unit, keep
 
 
 def test_where_the_kernel_keeps_outputs_the_unit_refuses_and_says_why(
-    keeping: Unit, wired: dict[str, int]
+    keeping: QemuUnit, wired: dict[str, int]
 ) -> None:
     pi = keeping.pi
     said = pi.run(f"menshen-edge run {UNIT_TOML}", 180, code=2)
@@ -132,14 +134,14 @@ def test_where_the_kernel_keeps_outputs_the_unit_refuses_and_says_why(
         assert pi.pins.edges(wired[name]) == [], name
 
 
-def rest(unit: Unit, wired: dict[str, int]) -> None:
+def rest(unit: QemuUnit, wired: dict[str, int]) -> None:
     """The wires of a quiet door; QEMU has no pulls, so both levels come from outside."""
     for name in LEVELS:
         unit.pi.pins.drive(wired[name], name not in LOOPS)
 
 
 def test_an_installer_sees_each_input_each_light_and_a_pulse(
-    strict: Unit, wired: dict[str, int]
+    strict: QemuUnit, wired: dict[str, int]
 ) -> None:
     pi, pins = strict.pi, strict.pi.pins
     rest(strict, wired)
@@ -177,7 +179,7 @@ def test_an_installer_sees_each_input_each_light_and_a_pulse(
         assert pins.function(wired[name]) == Function.INPUT, name
 
 
-def answer_in_red(unit: Unit, pin: int, shown_s: float) -> tuple[float, float]:
+def answer_in_red(unit: QemuUnit, pin: int, shown_s: float) -> tuple[float, float]:
     """From when until when the red light was on for the answer.
 
     On a busy machine decoding takes so long that the unit first blinks *closer, hold still*.
@@ -195,7 +197,7 @@ def answer_in_red(unit: Unit, pin: int, shown_s: float) -> tuple[float, float]:
 
 
 def test_a_green_code_pulses_the_relay_and_a_refused_one_does_not(
-    strict: Unit, wired: dict[str, int]
+    strict: QemuUnit, wired: dict[str, int]
 ) -> None:
     pins = strict.pi.pins
     rest(strict, wired)
@@ -229,7 +231,7 @@ def test_a_green_code_pulses_the_relay_and_a_refused_one_does_not(
 
 
 @pytest.fixture
-def running(strict: Unit, wired: dict[str, int]) -> Unit:
+def running(strict: QemuUnit, wired: dict[str, int]) -> QemuUnit:
     """As the test before has left it; a unit that is started where it has not."""
     if not strict.runs:
         rest(strict, wired)
@@ -237,7 +239,9 @@ def running(strict: Unit, wired: dict[str, int]) -> Unit:
     return strict
 
 
-def test_the_running_unit_sees_contact_exit_and_fire(running: Unit, wired: dict[str, int]) -> None:
+def test_the_running_unit_sees_contact_exit_and_fire(
+    running: QemuUnit, wired: dict[str, int]
+) -> None:
     """A door that stands open for HELD_S is reminded of by the buzzer; that time begins anew when
     the exit button is pressed, and does not run while there is fire.
     """
@@ -277,7 +281,7 @@ def test_the_running_unit_sees_contact_exit_and_fire(running: Unit, wired: dict[
     assert pins.edges(wired["relay"], opened_s) == []
 
 
-def in_mid_pulse(unit: Unit, relay: int) -> float:
+def in_mid_pulse(unit: QemuUnit, relay: int) -> float:
     """Show a green code and return, with the host's monotonic second, when its pulse has begun."""
     until_s = unit.show(unit.card.picture()) + SOON_S
     while not unit.pi.pins.driven_high(relay):
@@ -287,7 +291,7 @@ def in_mid_pulse(unit: Unit, relay: int) -> float:
 
 
 def test_killed_in_mid_pulse_the_relay_pin_is_an_input_again(
-    running: Unit, wired: dict[str, int]
+    running: QemuUnit, wired: dict[str, int]
 ) -> None:
     pins = running.pi.pins
     on_s = in_mid_pulse(running, wired["relay"])
@@ -303,7 +307,9 @@ def test_killed_in_mid_pulse_the_relay_pin_is_an_input_again(
     assert not pins.driven_high(wired["relay"])
 
 
-def test_ended_in_mid_pulse_the_relay_goes_low_first(running: Unit, wired: dict[str, int]) -> None:
+def test_ended_in_mid_pulse_the_relay_goes_low_first(
+    running: QemuUnit, wired: dict[str, int]
+) -> None:
     pins = running.pi.pins
     on_s = in_mid_pulse(running, wired["relay"])
     running.kill("TERM")

@@ -9,7 +9,7 @@ START_S = 180
 """The most that `menshen-edge run` may take until it is ready, on a busy machine."""
 
 
-class Unit:
+class QemuUnit:
     """`menshen-edge run` in the guest, as systemd would start it."""
 
     def __init__(self, pi: Pi, card: Card) -> None:

@@ -17,7 +17,7 @@ from provisioning import authority
 from server_stub.collecting import broker
 from server_stub.estate import Estate
 from tests import centre
-from tests.centre import SITE, Client, Program, collector_client, running, unit_client
+from tests.centre import SITE, CentreClient, Program, collector_client, running, unit_client
 
 pytestmark = pytest.mark.system
 A, B = centre.UNITS
@@ -36,7 +36,7 @@ def port(estate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int
 
 
 @pytest.fixture
-def collector(estate: Path, port: int) -> Iterator[Client]:
+def collector(estate: Path, port: int) -> Iterator[CentreClient]:
     client = collector_client(estate, port)
     assert client.start()
     yield client
@@ -44,7 +44,7 @@ def collector(estate: Path, port: int) -> Iterator[Client]:
 
 
 @pytest.fixture
-def unit_a(estate: Path, port: int) -> Iterator[Client]:
+def unit_a(estate: Path, port: int) -> Iterator[CentreClient]:
     client = unit_client(estate, A, port)
     assert client.start()
     yield client
@@ -52,14 +52,16 @@ def unit_a(estate: Path, port: int) -> Iterator[Client]:
 
 
 @pytest.fixture
-def unit_b(estate: Path, port: int) -> Iterator[Client]:
+def unit_b(estate: Path, port: int) -> Iterator[CentreClient]:
     client = unit_client(estate, B, port, name=f"{SITE}/{B}")
     assert client.start()
     yield client
     client.stop()
 
 
-def test_a_unit_writes_its_own_branch_and_only_that(collector: Client, unit_a: Client) -> None:
+def test_a_unit_writes_its_own_branch_and_only_that(
+    collector: CentreClient, unit_a: CentreClient
+) -> None:
     for leaf in ("state", "health", "counts", "ask", "answer"):
         assert collector.subscribe(f"menshen/1/+/+/{leaf}")
     others = [
@@ -81,7 +83,7 @@ def test_a_unit_writes_its_own_branch_and_only_that(collector: Client, unit_a: C
 
 @pytest.mark.parametrize("leaf", ["ack", "answer"])
 def test_a_unit_reads_its_own_orders_and_only_those(
-    leaf: report.Leaf, collector: Client, unit_a: Client, unit_b: Client
+    leaf: report.Leaf, collector: CentreClient, unit_a: CentreClient, unit_b: CentreClient
 ) -> None:
     own, others = report.topic(SITE, A, leaf), report.topic(SITE, B, leaf)
     for topic in (own, others, f"menshen/1/+/+/{leaf}", "#", report.topic(SITE, B, "counts")):
@@ -94,7 +96,7 @@ def test_a_unit_reads_its_own_orders_and_only_those(
     assert message.topic == own
 
 
-def test_a_unit_cannot_write_its_own_ack(unit_a: Client, collector: Client) -> None:
+def test_a_unit_cannot_write_its_own_ack(unit_a: CentreClient, collector: CentreClient) -> None:
     own = report.topic(SITE, A, "ack")
     unit_a.subscribe(own)
     unit_a.publish(own, b"forged")
@@ -102,7 +104,9 @@ def test_a_unit_cannot_write_its_own_ack(unit_a: Client, collector: Client) -> N
     assert unit_a.next().payload == b"true"
 
 
-def test_a_unit_cannot_leave_a_will_for_another(estate: Path, port: int, collector: Client) -> None:
+def test_a_unit_cannot_leave_a_will_for_another(
+    estate: Path, port: int, collector: CentreClient
+) -> None:
     assert collector.subscribe("menshen/1/+/+/state")
     for victim in (B, A):
         client = unit_client(estate, A, port)
@@ -116,7 +120,7 @@ def test_a_unit_cannot_leave_a_will_for_another(estate: Path, port: int, collect
 
 
 def test_nobody_takes_over_anothers_session_by_its_name(
-    estate: Path, port: int, unit_b: Client
+    estate: Path, port: int, unit_b: CentreClient
 ) -> None:
     for name in (f"{SITE}/{B}", "collector"):
         thief = unit_client(estate, A, port, name=name)
@@ -125,7 +129,9 @@ def test_nobody_takes_over_anothers_session_by_its_name(
         thief.stop()
 
 
-def test_the_collector_writes_nothing_but_acks(collector: Client, unit_b: Client) -> None:
+def test_the_collector_writes_nothing_but_acks(
+    collector: CentreClient, unit_b: CentreClient
+) -> None:
     assert collector.subscribe("menshen/1/+/+/counts")
     collector.publish(report.topic(SITE, A, "counts"), b"own invention")
     unit_b.publish(report.topic(SITE, B, "counts"), b"honest")
@@ -133,14 +139,14 @@ def test_the_collector_writes_nothing_but_acks(collector: Client, unit_b: Client
 
 
 def test_no_certificate_no_entry(estate: Path, port: int) -> None:
-    assert not Client(port, estate / "authority" / "ca.pem", None).start(5)
+    assert not CentreClient(port, estate / "authority" / "ca.pem", None).start(5)
 
 
 def test_a_foreign_authority_is_refused(estate: Path, port: int, tmp_path: Path) -> None:
     foreign = centre.make_estate(tmp_path / "foreign")
     card = foreign / "sites" / SITE / "units" / A
     pair = (card / "unit.pem", card / "unit.key")
-    assert not Client(port, estate / "authority" / "ca.pem", pair).start(5)
+    assert not CentreClient(port, estate / "authority" / "ca.pem", pair).start(5)
 
 
 def test_plain_mqtt_gets_nothing(port: int) -> None:

@@ -22,7 +22,7 @@ from server_stub import store
 from server_stub.collecting.collector import TOLD_LEN_MAX, AlarmLog, ReceivedMessage, Sorter
 from server_stub.estate import Estate
 from tests import centre
-from tests.centre import SITE, Client, Program, running, unit_client
+from tests.centre import SITE, CentreClient, Program, running, unit_client
 
 A, B = centre.UNITS
 INSTALLATION = "00112233445566aa"
@@ -109,7 +109,7 @@ def world(estate: Path, tmp_path: Path) -> Iterator[World]:
     world.broker.kill()
 
 
-class Unit:
+class ReportingUnit:
     """What a unit does about its cells: sends the oldest until an ack that it believes."""
 
     def __init__(self, world: World, cells: list[report.Cell]) -> None:
@@ -117,7 +117,7 @@ class Unit:
         self.trusted = keys.public_from_pem(public)
         self.cells = {c.number: c for c in cells}
         self.acked: list[int] = []
-        self.client: Client = unit_client(
+        self.client: CentreClient = unit_client(
             world.estate, A, world.port, f"{SITE}/{A}", clean_session=False
         )
         assert self.client.start()
@@ -147,7 +147,7 @@ class Unit:
 def test_each_cell_is_stored_once_though_the_collector_is_killed(world: World) -> None:
     draw = random.Random(1)
     every = [cell(n, 10 + n % 7) for n in range(1, 401)]
-    unit = Unit(world, every)
+    unit = ReportingUnit(world, every)
     world.collector.wait_for("ready")
     kills, kill_at = 0, 30
     end_s = time.monotonic() + 60
@@ -176,7 +176,7 @@ def test_each_cell_is_stored_once_though_the_collector_is_killed(world: World) -
 def test_what_was_sent_while_the_collector_was_away_arrives(world: World) -> None:
     world.collector.wait_for("ready")
     world.collector.kill()
-    unit = Unit(world, [cell(1), cell(2)])
+    unit = ReportingUnit(world, [cell(1), cell(2)])
     unit.client.publish(report.topic(SITE, A, "counts"), payload(cell(1), cell(2)))  # once only
     world.collector = world.start_collector()
     ack = unit.hear(15)
@@ -192,7 +192,7 @@ def test_it_survives_the_loss_of_the_broker(world: World) -> None:
     world.collector.wait_for("is gone")
     world.broker = world.start_broker()
     world.collector.wait_for("is back")
-    unit = Unit(world, [cell(1)])
+    unit = ReportingUnit(world, [cell(1)])
     unit.send()
     assert unit.hear(10)
     unit.client.stop()
@@ -210,7 +210,7 @@ def test_it_waits_for_a_broker_that_is_not_there_yet(estate: Path, tmp_path: Pat
 @pytest.mark.system
 def test_a_full_disk_acknowledges_nothing_and_loses_nothing(world: World) -> None:
     world.collector.wait_for("ready")
-    unit = Unit(world, [cell(1)])
+    unit = ReportingUnit(world, [cell(1)])
     unit.send()
     assert unit.hear(10)  # the store works
     _, hard = resource.prlimit(world.collector.process.pid, resource.RLIMIT_FSIZE)
@@ -232,7 +232,7 @@ def test_a_full_disk_acknowledges_nothing_and_loses_nothing(world: World) -> Non
 @pytest.mark.system
 def test_a_conflict_is_an_alarm_and_not_acknowledged(world: World) -> None:
     world.collector.wait_for("ready")
-    unit = Unit(world, [cell(1), cell(2)])
+    unit = ReportingUnit(world, [cell(1), cell(2)])
     unit.send()
     assert unit.hear(10)
     unit.cells = {2: cell(2), 3: cell(3)}
@@ -258,7 +258,7 @@ def test_a_conflict_is_an_alarm_and_not_acknowledged(world: World) -> None:
 @pytest.mark.system
 def test_missing_cells_are_an_alarm_and_what_follows_is_stored(world: World) -> None:
     world.collector.wait_for("ready")
-    unit = Unit(world, [cell(n) for n in range(5, 30)])  # 1 to 4 were acknowledged once
+    unit = ReportingUnit(world, [cell(n) for n in range(5, 30)])  # 1 to 4 were acknowledged once
     while unit.cells:
         unit.send()
         assert unit.hear(10)
@@ -273,7 +273,7 @@ def test_missing_cells_are_an_alarm_and_what_follows_is_stored(world: World) -> 
 @pytest.mark.system
 def test_a_cell_below_k_is_an_alarm_told_once(world: World) -> None:
     world.collector.wait_for("ready")
-    unit = Unit(world, [cell(1, 9), cell(2)])
+    unit = ReportingUnit(world, [cell(1, 9), cell(2)])
     for _ in range(3):
         unit.send()
     said = world.collector.wait_for("ALARM")
@@ -504,7 +504,7 @@ def test_no_damage_to_a_message_ends_the_sorter(
 @pytest.mark.system
 def test_a_message_that_is_no_text_does_not_end_it(world: World) -> None:
     world.collector.wait_for("ready")
-    unit = Unit(world, [cell(1), cell(2)])
+    unit = ReportingUnit(world, [cell(1), cell(2)])
     for leaf in ("state", "health", "counts"):
         unit.client.publish(report.topic(SITE, A, leaf), b'{"version":"\xff"}')
         said = world.collector.wait_for("dropped a message")

@@ -40,7 +40,7 @@ def estate(made: Path) -> Iterator[Estate]:
 
 
 @dataclass
-class Place:
+class PartyOffice:
     """An issuer, its store, and one phone with a key, whose record may speak for others."""
 
     estate: Estate
@@ -79,7 +79,7 @@ class Place:
             return set(revocation.set_entries(connection, ISSUER)[1])
 
 
-def unlocked(place: Place, key: bool = True, **more: object) -> Place:
+def unlocked(place: PartyOffice, key: bool = True, **more: object) -> PartyOffice:
     made = place.enrol(**more)  # type: ignore[arg-type]
     place.record, place.token = made.record, records.new_token()
     place.phone = keys.private_key() if key else None
@@ -89,14 +89,14 @@ def unlocked(place: Place, key: bool = True, **more: object) -> Place:
 
 
 @pytest.fixture
-def place(estate: Estate, tmp_path: Path) -> Place:
+def place(estate: Estate, tmp_path: Path) -> PartyOffice:
     engine = store.open_store(f"sqlite:///{tmp_path}/menshen.db")
     said, key = estate.issuer(ISSUER)
     signing = issuer.Issuer(said, key, engine, status=revocation.Statuses(engine))
-    return Place(estate, engine, signing, int(time.time()))
+    return PartyOffice(estate, engine, signing, int(time.time()))
 
 
-def test_a_family_has_one_code_and_each_their_own(place: Place) -> None:
+def test_a_family_has_one_code_and_each_their_own(place: PartyOffice) -> None:
     unlocked(place)
     assert place.answer(party=False).party == 1
     place.speaks(place.enrol().record, place.enrol().record)
@@ -121,7 +121,7 @@ def test_a_family_has_one_code_and_each_their_own(place: Place) -> None:
 @pytest.mark.parametrize("colours", [(GREEN, GREEN), (GREEN, YELLOW), (YELLOW, RED), (RED, GREEN)])
 @pytest.mark.parametrize("own", list(Colour))
 def test_it_is_green_only_if_all_are(
-    place: Place, own: Colour, colours: tuple[Colour, Colour]
+    place: PartyOffice, own: Colour, colours: tuple[Colour, Colour]
 ) -> None:
     unlocked(place, colour=own)
     place.speaks(*(place.enrol(colour).record for colour in colours))
@@ -130,7 +130,7 @@ def test_it_is_green_only_if_all_are(
     assert place.code(party=False).colour == own
 
 
-def test_it_turns_when_all_have_turned_and_not_before(place: Place) -> None:
+def test_it_turns_when_all_have_turned_and_not_before(place: PartyOffice) -> None:
     unlocked(place, key=False)
     first, second = place.enrol().record, place.enrol().record
     place.speaks(first, second)
@@ -150,7 +150,7 @@ def test_it_turns_when_all_have_turned_and_not_before(place: Place) -> None:
     assert (place.code().colour, place.code().turns) == (YELLOW, None)
 
 
-def test_who_speaks_for_nobody_gets_no_party_code(place: Place) -> None:
+def test_who_speaks_for_nobody_gets_no_party_code(place: PartyOffice) -> None:
     unlocked(place)
     assert place.phone
     wanted = {"key": keys.public_to_text(place.phone.public), "party": True}
@@ -171,7 +171,7 @@ def test_who_speaks_for_nobody_gets_no_party_code(place: Place) -> None:
             assert (answer.status_code, answer.json()["error"]) == (400, "body")
 
 
-def test_it_opens_no_door_that_one_of_them_may_not_use(place: Place) -> None:
+def test_it_opens_no_door_that_one_of_them_may_not_use(place: PartyOffice) -> None:
     unlocked(place, aud=("north", "south", "west"), scope="family:li staff:acme")
     other = place.enrol(aud=("west", "south"), scope="slow family:li")
     place.speaks(other.record, place.enrol(scope="family:li").record)
@@ -187,7 +187,7 @@ def test_it_opens_no_door_that_one_of_them_may_not_use(place: Place) -> None:
     assert place.code().party == 2  # nothing was changed
 
 
-def test_the_usual_code_costs_no_query_more_and_a_partys_one(place: Place) -> None:
+def test_the_usual_code_costs_no_query_more_and_a_partys_one(place: PartyOffice) -> None:
     unlocked(place, key=False)
     place.speaks(place.enrol().record)
     place.code()
@@ -203,7 +203,7 @@ def test_the_usual_code_costs_no_query_more_and_a_partys_one(place: Place) -> No
 
 
 @pytest.mark.parametrize("whose", ["a member's", "the speaker's"])
-def test_who_becomes_worse_takes_the_party_code_back(place: Place, whose: str) -> None:
+def test_who_becomes_worse_takes_the_party_code_back(place: PartyOffice, whose: str) -> None:
     unlocked(place)
     member = place.enrol(YELLOW).record
     place.speaks(member)
@@ -221,7 +221,7 @@ def test_who_becomes_worse_takes_the_party_code_back(place: Place, whose: str) -
     assert after.status.bit not in both
 
 
-def test_a_later_turn_is_worse(place: Place) -> None:
+def test_a_later_turn_is_worse(place: PartyOffice) -> None:
     unlocked(place)
     member = place.enrol(YELLOW).record
     place.speaks(member)
@@ -234,7 +234,7 @@ def test_a_later_turn_is_worse(place: Place) -> None:
     assert place.taken_back() == {party.bit}
 
 
-def test_a_party_of_others_takes_the_old_code_back(place: Place) -> None:
+def test_a_party_of_others_takes_the_old_code_back(place: PartyOffice) -> None:
     unlocked(place)
     first, second = place.enrol().record, place.enrol().record
     place.speaks(first, second)
@@ -251,7 +251,7 @@ def test_a_party_of_others_takes_the_old_code_back(place: Place) -> None:
 
 
 @pytest.mark.parametrize("change", ["colour", "turn", "people"])
-def test_a_party_code_of_old_colours_is_born_taken_back(place: Place, change: str) -> None:
+def test_a_party_code_of_old_colours_is_born_taken_back(place: PartyOffice, change: str) -> None:
     """Who read the colours before a change may still sign them; no door believes it for long."""
     unlocked(place)
     member = place.enrol().record
@@ -270,7 +270,7 @@ def test_a_party_code_of_old_colours_is_born_taken_back(place: Place, change: st
     assert fresh.bit != entry.bit
 
 
-def test_a_lost_phones_party_code_is_taken_back(place: Place) -> None:
+def test_a_lost_phones_party_code_is_taken_back(place: PartyOffice) -> None:
     unlocked(place)
     place.speaks(place.enrol().record)
     entries = {place.code(party=party).status for party in (False, True)}
@@ -282,7 +282,7 @@ def test_a_lost_phones_party_code_is_taken_back(place: Place) -> None:
 # At a door
 
 
-def at_door(place: Place, text: str, now_s: int) -> tuple[verdict.Verdict | None, Decision]:
+def at_door(place: PartyOffice, text: str, now_s: int) -> tuple[verdict.Verdict | None, Decision]:
     """What a door says and does that was brought the issuer's folder as it is."""
     (issuers,) = (place.estate.root / "repository" / "targets").glob("*.issuers.json")
     here = rules.SiteRules(site=SITE, version=1, signed_s=place.now_s)
@@ -305,7 +305,7 @@ def at_door(place: Place, text: str, now_s: int) -> tuple[verdict.Verdict | None
     return said, decide(said, rules.for_door(here, where.groups), now)
 
 
-def test_a_door_lets_all_of_them_in_until_one_is_worse(place: Place) -> None:
+def test_a_door_lets_all_of_them_in_until_one_is_worse(place: PartyOffice) -> None:
     unlocked(place)
     assert place.phone
     members = [place.enrol().record for _ in range(3)]
@@ -335,7 +335,7 @@ def test_a_door_lets_all_of_them_in_until_one_is_worse(place: Place) -> None:
 
 
 @pytest.mark.system
-def test_the_command_from_a_family_to_nobody(place: Place, tmp_path: Path) -> None:
+def test_the_command_from_a_family_to_nobody(place: PartyOffice, tmp_path: Path) -> None:
     unlocked(place)
     others = [place.enrol().record for _ in range(8)]
     where = ["--store", f"sqlite:///{tmp_path}/menshen.db"]
@@ -360,7 +360,7 @@ def test_the_command_from_a_family_to_nobody(place: Place, tmp_path: Path) -> No
     ],
 )
 def test_a_party_that_cannot_be_is_one_sentence(
-    place: Place, members: list[str], word: str
+    place: PartyOffice, members: list[str], word: str
 ) -> None:
     unlocked(place)
     with store.writing(place.engine) as connection:
@@ -374,7 +374,7 @@ def test_a_party_that_cannot_be_is_one_sentence(
 
 
 @pytest.mark.system
-def test_the_command_says_what_is_wrong_and_leaves(place: Place, tmp_path: Path) -> None:
+def test_the_command_says_what_is_wrong_and_leaves(place: PartyOffice, tmp_path: Path) -> None:
     where = ["--store", f"sqlite:///{tmp_path}/menshen.db"]
     program = Program("party", "nobody", place.enrol().record, *where)
     assert program.process.wait(20) == 2

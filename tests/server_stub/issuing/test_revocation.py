@@ -170,7 +170,7 @@ def test_nobody_gets_no_entry(engine: sa.Engine) -> None:
 
 
 @dataclass
-class Phone:
+class RevokedPhone:
     """For whom the issuer signs."""
 
     record: str
@@ -179,7 +179,7 @@ class Phone:
 
 def test_an_issuer_asks_for_each_code_and_survives_a_failure(engine: sa.Engine) -> None:
     status_of = revocation.Statuses(engine)
-    phone, exp_s = Phone(enrol(engine)), int(time.time()) + 12 * HOUR_S
+    phone, exp_s = RevokedPhone(enrol(engine)), int(time.time()) + 12 * HOUR_S
     entry = status_of(phone, exp_s)
     assert status_of(phone, exp_s + 1) == entry or int(time.time()) % DAY_S < 10  # midnight
     with engine.begin() as connection:
@@ -194,7 +194,7 @@ def test_an_issuer_asks_for_each_code_and_survives_a_failure(engine: sa.Engine) 
     with store.writing(engine) as connection:
         connection.execute(sa.delete(store.records))
     with pytest.raises(revocation.RevocationError):
-        status_of(Phone("nobody"), exp_s)
+        status_of(RevokedPhone("nobody"), exp_s)
 
 
 def test_a_longer_life_gets_an_entry_that_rests_longer(engine: sa.Engine) -> None:

@@ -18,7 +18,7 @@ from server_stub.operating import markup, overview
 from server_stub.operating import page as pages
 from server_stub.operating.overview import HourlyCounts, Why
 from tests.centre import running
-from tests.chromium import Watch, chromium, pictures
+from tests.chromium import ChromiumWatch, chromium, pictures
 
 HOUR_S = 3600
 NOW_S = 1_900_000_000 // HOUR_S * HOUR_S + 1800  # half past some hour
@@ -327,7 +327,7 @@ def test_the_operators_page(browser: Browser, tmp_path: Path) -> None:
         page = browser.new_page(
             locale="en-GB", viewport={"width": 1180, "height": 1000}, color_scheme="light"
         )
-        watch = Watch(page, url)
+        watch = ChromiumWatch(page, url)
         page.goto(url)
         expect(page).to_have_url(f"{url}en")
         doors = page.locator(".door")

@@ -36,7 +36,7 @@ from server_stub.issuing import issuer, parties, records
 from server_stub.wallet import assets
 from tests import centre
 from tests.centre import ISSUER, Program, running
-from tests.chromium import Watch, chromium, pictures
+from tests.chromium import ChromiumWatch, chromium, pictures
 from tests.served import served
 
 PHONE = {"width": 390, "height": 844}
@@ -55,7 +55,7 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @dataclass
-class Seen:
+class WalletView:
     """What an independent reader finds in a holder code: cbor2 and PyNaCl, no code of ours."""
 
     text: str
@@ -83,7 +83,7 @@ def shown(page: Page) -> str:
     return found[0].bytes.decode()
 
 
-def seen(page: Page) -> Seen:
+def seen(page: Page) -> WalletView:
     """The holder code on the screen, its signature verified."""
     text = shown(page)
     assert text.startswith("DC1:")
@@ -106,7 +106,7 @@ def seen(page: Page) -> Seen:
     held = holder.read(raw)
     assert isinstance(held, holder.HolderCode)
     assert (held.inner.code, held.iat_s, held.door) == (signed.code, claims[6], claims.get(3))
-    return Seen(text, signed.code, bare, claims[6], claims.get(3))
+    return WalletView(text, signed.code, bare, claims[6], claims.get(3))
 
 
 def at_door(
@@ -135,7 +135,7 @@ def at_door(
     return answer.colour if isinstance(answer, Genuine) else answer.reason
 
 
-def until(page: Page, wanted: Callable[[Seen], bool], seconds: float = 8) -> Seen:
+def until(page: Page, wanted: Callable[[WalletView], bool], seconds: float = 8) -> WalletView:
     """The first holder code on the screen that is as wanted."""
     end_s = time.monotonic() + seconds
     while True:
@@ -146,7 +146,7 @@ def until(page: Page, wanted: Callable[[Seen], bool], seconds: float = 8) -> See
         page.wait_for_timeout(100)
 
 
-class Place:
+class WalletOffice:
     """An issuer with its store, which may be ended and started again at the same address."""
 
     def __init__(self, estate: Path, folder: Path, life_s: int, holder_life_s: int = 43200) -> None:
@@ -172,8 +172,8 @@ class Place:
 
 
 @pytest.fixture
-def place(estate: Path, tmp_path: Path) -> Iterator[Place]:
-    place = Place(estate, tmp_path, life_s=6)
+def place(estate: Path, tmp_path: Path) -> Iterator[WalletOffice]:
+    place = WalletOffice(estate, tmp_path, life_s=6)
     yield place
     place.kill()
 
@@ -230,10 +230,10 @@ def test_from_the_commands_to_the_screen(
 
 
 @pytest.mark.system
-def test_the_wallet(place: Place, phone: BrowserContext, tmp_path: Path) -> None:
+def test_the_wallet(place: WalletOffice, phone: BrowserContext, tmp_path: Path) -> None:
     made = place.enrol()
     page = phone.new_page()
-    watch = Watch(page, place.url)
+    watch = ChromiumWatch(page, place.url)
     page.goto(f"{place.url}#{made.secret}")
     expect(page.locator("#colour")).to_contain_text("Green")
     expect(page).to_have_url(place.url)  # the secret is gone from the address
@@ -282,7 +282,7 @@ def test_the_wallet(place: Place, phone: BrowserContext, tmp_path: Path) -> None
 
 @pytest.mark.system
 def test_a_door_judges_what_the_phone_shows(
-    estate: Path, place: Place, phone: BrowserContext
+    estate: Path, place: WalletOffice, phone: BrowserContext
 ) -> None:
     page = opened(phone, place.address())
     proof = seen(page)
@@ -308,11 +308,11 @@ def test_a_door_judges_what_the_phone_shows(
 
 @pytest.mark.system
 def test_a_switch_shows_the_code_for_all_and_needs_no_network(
-    estate: Path, place: Place, phone: BrowserContext, tmp_path: Path
+    estate: Path, place: WalletOffice, phone: BrowserContext, tmp_path: Path
 ) -> None:
     made, child = place.enrol(), place.enrol()
     page = phone.new_page()
-    watch = Watch(page, place.url)
+    watch = ChromiumWatch(page, place.url)
     page.goto(f"{place.url}#{made.secret}")
     switch = page.get_by_role("switch", name="For 2 people")
     alone = seen(page)
@@ -352,7 +352,7 @@ def test_a_switch_shows_the_code_for_all_and_needs_no_network(
 
 @pytest.mark.system
 def test_a_code_turns_on_the_screen_as_it_does_at_the_door(
-    estate: Path, place: Place, phone: BrowserContext, tmp_path: Path
+    estate: Path, place: WalletOffice, phone: BrowserContext, tmp_path: Path
 ) -> None:
     made = place.enrol()
 
@@ -386,7 +386,7 @@ def test_a_code_turns_on_the_screen_as_it_does_at_the_door(
 
 
 @pytest.mark.system
-def test_the_key_cannot_leave_the_browser(place: Place, phone: BrowserContext) -> None:
+def test_the_key_cannot_leave_the_browser(place: WalletOffice, phone: BrowserContext) -> None:
     page = opened(phone, place.address())
     proof = seen(page)
     said = page.evaluate(
@@ -415,7 +415,9 @@ def test_the_key_cannot_leave_the_browser(place: Place, phone: BrowserContext) -
 
 
 @pytest.mark.system
-def test_it_works_without_a_network(place: Place, phone: BrowserContext, tmp_path: Path) -> None:
+def test_it_works_without_a_network(
+    place: WalletOffice, phone: BrowserContext, tmp_path: Path
+) -> None:
     page = opened(phone, place.address())
     kept_offline(page)
     before = seen(page)
@@ -443,7 +445,7 @@ def test_it_works_without_a_network(place: Place, phone: BrowserContext, tmp_pat
 
 @pytest.mark.system
 def test_an_expired_code_says_so(estate: Path, phone: BrowserContext, tmp_path: Path) -> None:
-    place = Place(estate, tmp_path, life_s=4, holder_life_s=4)
+    place = WalletOffice(estate, tmp_path, life_s=4, holder_life_s=4)
     try:
         page = opened(phone, place.address())
         kept_offline(page)
@@ -464,7 +466,7 @@ def test_an_expired_code_says_so(estate: Path, phone: BrowserContext, tmp_path: 
 
 @pytest.mark.system
 def test_the_door_of_a_label_stays_on_the_phone(
-    place: Place, phone: BrowserContext, tmp_path: Path
+    place: WalletOffice, phone: BrowserContext, tmp_path: Path
 ) -> None:
     requests: list[str] = []
     phone.on(
@@ -503,7 +505,9 @@ def test_the_door_of_a_label_stays_on_the_phone(
 
 
 @pytest.mark.system
-def test_a_scanned_label_counts_for_a_short_time(place: Place, phone: BrowserContext) -> None:
+def test_a_scanned_label_counts_for_a_short_time(
+    place: WalletOffice, phone: BrowserContext
+) -> None:
     opened(phone, place.address()).close()
     page = phone.new_page()
     page.clock.install()
@@ -518,7 +522,7 @@ def test_a_scanned_label_counts_for_a_short_time(place: Place, phone: BrowserCon
 @pytest.mark.system
 @pytest.mark.parametrize(("off_s", "word"), [(-200, "3 minutes slow"), (7300, "2 hours fast")])
 def test_a_wrong_clock_is_told_and_made_up_for(
-    place: Place, phone: BrowserContext, tmp_path: Path, off_s: int, word: str
+    place: WalletOffice, phone: BrowserContext, tmp_path: Path, off_s: int, word: str
 ) -> None:
     phone.add_init_script(
         f"const real = Date.now; Date.now = () => real.call(Date) + {1000 * off_s};"
@@ -535,7 +539,7 @@ def test_a_wrong_clock_is_told_and_made_up_for(
 
 
 @pytest.mark.system
-def test_a_right_clock_is_not_complained_of(place: Place, phone: BrowserContext) -> None:
+def test_a_right_clock_is_not_complained_of(place: WalletOffice, phone: BrowserContext) -> None:
     page = opened(phone, place.address())
     expect(page.locator("#wrong-clock")).to_be_hidden()
 
@@ -555,11 +559,11 @@ WITHOUT_STORE = "Object.defineProperty(window, 'indexedDB', {value: undefined});
 @pytest.mark.system
 @pytest.mark.parametrize("lacking", [WITHOUT_ED25519, WITHOUT_STORE], ids=["ed25519", "store"])
 def test_a_browser_without_keys_gets_bearer_codes_and_says_so(
-    place: Place, phone: BrowserContext, tmp_path: Path, lacking: str
+    place: WalletOffice, phone: BrowserContext, tmp_path: Path, lacking: str
 ) -> None:
     phone.add_init_script(lacking)
     page = opened(phone, place.address())
-    watch = Watch(page, place.url)
+    watch = ChromiumWatch(page, place.url)
     expect(page.locator("#note")).to_contain_text("cannot keep a key")
     bearer(shown(page), 6)
     page.screenshot(path=pictures(tmp_path) / "wallet-bearer.png")
@@ -573,7 +577,7 @@ def test_a_browser_without_keys_gets_bearer_codes_and_says_so(
 
 @pytest.mark.system
 def test_a_page_without_encryption_gets_bearer_codes_and_says_so(
-    place: Place, phone: BrowserContext
+    place: WalletOffice, phone: BrowserContext
 ) -> None:
     page = opened(phone, place.address().replace("127.0.0.1", "wallet.test"))
     assert page.evaluate("window.isSecureContext") is False
@@ -590,7 +594,7 @@ def bearer(text: str, life_s: int) -> None:
 
 @pytest.mark.system
 def test_a_phone_that_lost_its_key_is_told_and_gets_no_weaker_code(
-    place: Place, phone: BrowserContext, tmp_path: Path
+    place: WalletOffice, phone: BrowserContext, tmp_path: Path
 ) -> None:
     made = place.enrol()
     page = opened(phone, f"{place.url}#{made.secret}")
@@ -617,7 +621,9 @@ def test_a_phone_that_lost_its_key_is_told_and_gets_no_weaker_code(
 
 
 @pytest.mark.system
-def test_a_phone_of_the_time_before_keys_gets_one(place: Place, phone: BrowserContext) -> None:
+def test_a_phone_of_the_time_before_keys_gets_one(
+    place: WalletOffice, phone: BrowserContext
+) -> None:
     made = place.enrol()
     token = records.new_token()
     with store.writing(place.engine) as connection:
@@ -631,7 +637,7 @@ def test_a_phone_of_the_time_before_keys_gets_one(place: Place, phone: BrowserCo
 
 
 @pytest.mark.system
-def test_a_secret_that_is_refused_costs_no_key(place: Place, phone: BrowserContext) -> None:
+def test_a_secret_that_is_refused_costs_no_key(place: WalletOffice, phone: BrowserContext) -> None:
     page = opened(phone, place.address())
     before = seen(page)
     page.evaluate("location.hash = '0000-0000-0000-0000'")
@@ -642,7 +648,7 @@ def test_a_secret_that_is_refused_costs_no_key(place: Place, phone: BrowserConte
 
 @pytest.mark.system
 def test_other_phones_and_wrong_secrets(
-    browser: Browser, place: Place, phone: BrowserContext, tmp_path: Path
+    browser: Browser, place: WalletOffice, phone: BrowserContext, tmp_path: Path
 ) -> None:
     address = place.address()
     opened(phone, address)
@@ -658,7 +664,7 @@ def test_other_phones_and_wrong_secrets(
 
 @pytest.mark.system
 def test_a_lost_answer_locks_no_phone_out(
-    browser: Browser, place: Place, phone: BrowserContext, tmp_path: Path
+    browser: Browser, place: WalletOffice, phone: BrowserContext, tmp_path: Path
 ) -> None:
     address = place.address()
     page = phone.new_page()

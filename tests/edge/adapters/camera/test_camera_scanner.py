@@ -294,13 +294,13 @@ def test_a_camera_that_hangs_is_lost_and_keeps_nobody_from_ending(
     monkeypatch.setattr(adapter, "CLOSE_S", 0.5)
     ends = threading.Event()
 
-    class Hangs(Lens):
+    class HangingLens(Lens):
         def latest(self) -> Frame | None:
             if self.failure is not None:
                 ends.wait(SOON_S)
             return super().latest()
 
-    lens = Hangs()
+    lens = HangingLens()
     with opened(lens) as eyes:
         read(lens, eyes, "DC1:BEFORE")
         lens.failure = CameraLost("never said")
@@ -550,11 +550,17 @@ def test_nonsense_from_the_decoder_ends_it() -> None:
     code = (
         "import sys, socket\n"
         "s = socket.socket(fileno=int(sys.argv[1]))\n"
-        "s.send(bytes.fromhex('91a55265616479'))\n"
+        "s.send(bytes.fromhex('91ac4465636f6465725265616479'))\n"
         "s.recv(100); s.send(bytes.fromhex({!r})); s.recv(100)\n"
     )
-    deep = "92a55265616479" + "91" * 2000  # deeper than Python recurses
-    for hurt in ("c1", "93a452656164c0c0", "91a55265616479", "91a64661696c6564", deep):
+    deep = "92ac4465636f6465725265616479" + "91" * 2000  # deeper than Python recurses
+    for hurt in (
+        "c1",
+        "93aa52656164526573756c74c0c0",
+        "91ac4465636f6465725265616479",
+        "91aa526561644661696c6564",
+        deep,
+    ):
         decoder = Decoder("both", 5.0, (sys.executable, "-c", code.format(hurt)))
         decoder.start(0.0)
         with pytest.raises(DecoderLost, match=r"answered nonsense|out of turn"):

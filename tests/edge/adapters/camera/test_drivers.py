@@ -33,7 +33,7 @@ from edge.sight.frame import Frame
 from edge.wire.unit import CameraConfig
 
 
-class Clock:
+class CameraClock:
     """Monotonic seconds, moved by whoever waits."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Clock:
 class Scripted:
     """A Driver that does as its script says: a frame, None (nothing in time), or a CameraLost."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: CameraClock) -> None:
         self.clock = clock
         self.script: deque[Any] = deque()
         self.done: list[str] = []
@@ -87,8 +87,8 @@ class Scripted:
         self.done.append(f"close at {self.clock.now_s:.1f}")
 
 
-def scripted() -> tuple[Scripted, StallRecovery, Clock]:
-    clock = Clock()
+def scripted() -> tuple[Scripted, StallRecovery, CameraClock]:
+    clock = CameraClock()
     driver = Scripted(clock)
     return driver, StallRecovery(driver, clock, threaded=False), clock
 
@@ -180,7 +180,7 @@ def test_a_camera_that_is_gone_is_opened_again_until_it_is_there() -> None:
 
 
 def test_no_camera_at_the_start_is_told_at_once() -> None:
-    driver = Scripted(Clock())
+    driver = Scripted(CameraClock())
     driver.opens += [CameraLost("no camera answers")]
     with pytest.raises(CameraLost, match=r"no camera answers"):
         StallRecovery(driver, driver.clock)
@@ -190,13 +190,13 @@ def test_a_driver_that_hangs_holds_nobody_up() -> None:
     """With the thread, and so in real time."""
     hangs = threading.Event()
 
-    class Hangs(Scripted):
+    class HangingDriver(Scripted):
         def take(self) -> LentFrame | None:
             hangs.wait(20)
             return None
 
-    clock = Clock()
-    camera = StallRecovery(Hangs(clock), clock)
+    clock = CameraClock()
+    camera = StallRecovery(HangingDriver(clock), clock)
     began_s = time.monotonic()
     assert camera.latest() is None
     clock.now_s += 3.1
@@ -213,7 +213,7 @@ def test_a_driver_that_raises_what_nobody_foresaw_is_told_to_whoever_asks() -> N
         def take(self) -> LentFrame | None:
             raise ZeroDivisionError("our own bug")
 
-    driver = Raises(Clock())
+    driver = Raises(CameraClock())
     camera = StallRecovery(driver, driver.clock)
     camera._thread.join(5)
     with pytest.raises(ZeroDivisionError, match="our own bug"):
@@ -228,7 +228,7 @@ def test_the_thread_takes_frames_and_ends() -> None:
             time.sleep(0.005)
             return super().take()
 
-    clock = Clock()
+    clock = CameraClock()
     driver = Paced(clock)
     driver.script += list(range(50))
     camera = StallRecovery(driver, clock)
@@ -268,7 +268,7 @@ def test_a_thinned_picture_is_the_mean_of_four_points() -> None:
 class Picamera2:
     """picamera2's surface: requests that hold buffers, jobs that wait for them, controls."""
 
-    clock: Clock
+    clock: CameraClock
     told: list[str]
     model = "imx708"
     focuses = True
@@ -416,7 +416,7 @@ class MappedArray:
 @pytest.fixture
 def pi(monkeypatch: pytest.MonkeyPatch) -> type[Picamera2]:
     """A new stand-in, in the place of picamera2 and libcamera."""
-    fresh: Any = type("Picamera2", (Picamera2,), {"clock": Clock(), "told": []})
+    fresh: Any = type("Picamera2", (Picamera2,), {"clock": CameraClock(), "told": []})
     fresh.metadata = {"ExposureTime": 4160, "AnalogueGain": 4.0, "DigitalGain": 1.5}
     picamera2: Any = types.ModuleType("picamera2")
     picamera2.Picamera2, picamera2.MappedArray = fresh, MappedArray
@@ -645,7 +645,7 @@ class Control:
         self._value = value
 
 
-class Usb:
+class LinuxpyCamera:
     """A USB camera at linuxpy's surface: Device and VideoCapture in one, frames through a pipe."""
 
     offers: dict[str, float]  # format: frames a second
@@ -659,7 +659,7 @@ class Usb:
     timestamp_s: float | None = None
 
     def __init__(self, source: Any, size: int = 0) -> None:
-        if isinstance(source, Usb):
+        if isinstance(source, LinuxpyCamera):
             self.device = source
 
     # Device
@@ -700,7 +700,7 @@ class Usb:
         return self.format
 
     @property
-    def buffer(self) -> "Usb":
+    def buffer(self) -> "LinuxpyCamera":
         return self
 
     def raw_read(self) -> Any:
@@ -715,7 +715,9 @@ class Usb:
 def usb(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A camera that is plugged in; `comes(n)` makes n frames readable."""
     ends = os.pipe()
-    fresh: Any = type("Usb", (Usb,), {"offers": {"YUYV": 30.0}, "told": [], "controls": {}})
+    fresh: Any = type(
+        "Usb", (LinuxpyCamera,), {"offers": {"YUYV": 30.0}, "told": [], "controls": {}}
+    )
     fresh.readable, fresh.frame = ends, b""
     fresh.comes = staticmethod(lambda frames=1: os.write(ends[1], b"x" * frames))
     monkeypatch.setattr(v4l2, "Device", fresh)
@@ -871,7 +873,7 @@ def test_a_usb_camera_is_dated_by_its_driver_when_that_has_our_clock(usb: Any) -
 
 
 def test_unplugged_and_plugged_in_again(usb: Any) -> None:
-    clock = Clock()
+    clock = CameraClock()
     usb.frame = packed(0)
     camera = StallRecovery(Webcam(CameraConfig(**SIZE)), clock, threaded=False)
     usb.comes()
@@ -891,7 +893,7 @@ def test_unplugged_and_plugged_in_again(usb: Any) -> None:
 
 
 def test_a_usb_camera_that_stalls_is_started_again(usb: Any) -> None:
-    clock = Clock()
+    clock = CameraClock()
     usb.frame = packed(0)
     camera = StallRecovery(Webcam(CameraConfig(**SIZE)), clock, threaded=False)
     for _ in range(3):

@@ -21,8 +21,8 @@ from edge.wire.door_inputs import INPUTS, Input
 from tests.doors import (
     LAMP,
     SAVED_S,
+    DoorLights,
     Rig,
-    Shown,
     lights,
     lost,
     pulses_ms,
@@ -74,15 +74,15 @@ def bare(kind: str, interpreter: tuple[str, ...], tmp_path: Path) -> Iterator[Ri
         yield made
 
 
-def dark(now: Shown) -> bool:
+def dark(now: DoorLights) -> bool:
     return not (now.relay or now.green or now.red or now.buzzer)
 
 
-def since(rig: Rig, start: int) -> list[Shown]:
+def since(rig: Rig, start: int) -> list[DoorLights]:
     return rig.shown()[start:]
 
 
-def played(rig: Rig, action: door_signals.DoorAction) -> list[Shown]:
+def played(rig: Rig, action: door_signals.DoorAction) -> list[DoorLights]:
     """What the outputs did for it, until they were at rest again."""
     start = len(rig.shown())
     rig.door.apply(action)
@@ -96,7 +96,9 @@ def pulsed(rig: Rig, times: int) -> None:
     until(lambda: len(pulses_ms(rig.shown())) == times)
 
 
-def seen(rig: Rig, action: door_signals.DoorAction, right: Callable[[list[Shown]], bool]) -> None:
+def seen(
+    rig: Rig, action: door_signals.DoorAction, right: Callable[[list[DoorLights]], bool]
+) -> None:
     """A machine that does too much may miss a short light; never each time."""
     tries = []
     for _ in range(TRIES):
@@ -172,9 +174,9 @@ def test_an_endless_pulse_is_none(hung: Rig) -> None:
 def test_lights_and_sounds_of_each_signal(hung: Rig, signal: Signal) -> None:
     """As `edge/doorway/door_signals.py` lists them, in order, and then nothing."""
     action = door_signals.action(signal)
-    steps = [Shown(s.at_ms, False, s.green, s.red, s.buzzer) for s in action.steps]
+    steps = [DoorLights(s.at_ms, False, s.green, s.red, s.buzzer) for s in action.steps]
 
-    def right(found: list[Shown]) -> bool:
+    def right(found: list[DoorLights]) -> bool:
         return without_dark(lights(found)) == without_dark(lights(steps)) and (
             sounds(found) == sounds(steps)
         )
@@ -196,7 +198,7 @@ def test_a_light_lasts_as_long_as_its_step(hung: Rig) -> None:
         LightStep(1000, False, False, False),
     )
 
-    def right(found: list[Shown]) -> bool:
+    def right(found: list[DoorLights]) -> bool:
         green = [now.at_ms for now in found if now.green]
         red = [now.at_ms for now in found if now.red and not now.green]
         return bool(

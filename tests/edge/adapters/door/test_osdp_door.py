@@ -20,7 +20,7 @@ from edge.doorway.door_signals import Signal
 from edge.parts import DoorLost
 from edge.wire import pair_key
 from edge.wire.unit import ConfigError, ControllerDoor
-from tests.controller import KEY, REARM, Cable, Controller
+from tests.controller import KEY, REARM, Cable, ControllerProcess
 from tests.doors import SAVED_S, lost, rests, until
 from tests.levels import QUIET, but
 
@@ -56,8 +56,8 @@ def opened(cable: Cable, key: bytes = KEY, **said: object) -> Iterator[OsdpDoor]
 
 
 @contextlib.contextmanager
-def controlled(cable: Cable, **made: object) -> Iterator[Controller]:
-    controller = Controller(cable, **made)  # type: ignore[arg-type]
+def controlled(cable: Cable, **made: object) -> Iterator[ControllerProcess]:
+    controller = ControllerProcess(cable, **made)  # type: ignore[arg-type]
     try:
         assert not controller.pins.relay
         yield controller

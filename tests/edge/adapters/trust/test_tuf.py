@@ -38,7 +38,7 @@ class At:
 
 
 @dataclass
-class Place:
+class TrustFolders:
     """A unit's disk, with a card made at NOW_S."""
 
     folder: Path
@@ -61,10 +61,10 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path) -> TrustFolders:
     realm = Realm(NOW_S, issuers(NOW_S))
     realm.write(tmp_path / "card")
-    return Place(tmp_path, realm)
+    return TrustFolders(tmp_path, realm)
 
 
 def taken(unit: TufTrust[Bundle]) -> Bundle:
@@ -82,7 +82,7 @@ def refused(unit: TufTrust[Bundle], stick: sources.DocumentSource, sentence: str
     assert unit.latest() is None
 
 
-def test_a_unit_begins_with_its_card_and_is_told_once(place: Place) -> None:
+def test_a_unit_begins_with_its_card_and_is_told_once(place: TrustFolders) -> None:
     place.at.powered_s = 7.5
     unit = place.unit()
     bundle = taken(unit)
@@ -96,7 +96,7 @@ def test_a_unit_begins_with_its_card_and_is_told_once(place: Place) -> None:
     assert bundle.accepted_s == 7.5
 
 
-def test_a_newer_stick_is_taken_whole_and_outlives_a_restart(place: Place) -> None:
+def test_a_newer_stick_is_taken_whole_and_outlives_a_restart(place: TrustFolders) -> None:
     unit = place.unit()
     first = taken(unit)
     place.realm.status("city", b"a list", NOW_S + 50)
@@ -117,7 +117,7 @@ def test_a_newer_stick_is_taken_whole_and_outlives_a_restart(place: Place) -> No
     assert [p.name for p in place.generations()] == ["00000002", "00000003"]
 
 
-def test_the_same_stick_again_is_nothing_new(place: Place) -> None:
+def test_the_same_stick_again_is_nothing_new(place: TrustFolders) -> None:
     unit = place.unit()
     place.realm.publish(NOW_S + 100)
     assert unit.refresh(place.stick())
@@ -125,7 +125,7 @@ def test_the_same_stick_again_is_nothing_new(place: Place) -> None:
     assert len(place.generations()) == 2
 
 
-def test_check_reads_what_the_unit_would_and_writes_nothing(place: Place) -> None:
+def test_check_reads_what_the_unit_would_and_writes_nothing(place: TrustFolders) -> None:
     state = place.folder / "state"
     before = tuf_trust.load(place.card, state, "campus", lambda bundle: bundle)
     assert not state.exists()
@@ -141,7 +141,7 @@ def test_check_reads_what_the_unit_would_and_writes_nothing(place: Place) -> Non
 # What the specification calls attacks, section 1.5.2.
 
 
-def test_rollback_an_old_stick_changes_nothing_and_says_so(place: Place) -> None:
+def test_rollback_an_old_stick_changes_nothing_and_says_so(place: TrustFolders) -> None:
     unit = place.unit()
     old = place.folder / "old"
     place.realm.publish(NOW_S + 50)
@@ -154,7 +154,7 @@ def test_rollback_an_old_stick_changes_nothing_and_says_so(place: Place) -> None
     refused(place.unit(), TrustFolder(old, "the stick"), "older")  # after a restart as well
 
 
-def test_rollback_of_one_document_by_the_online_keys(place: Place) -> None:
+def test_rollback_of_one_document_by_the_online_keys(place: TrustFolders) -> None:
     """A thief of both online keys brings back the issuers document of yesterday."""
     old_line = repository.newest(place.realm.files, "issuers")
     place.realm.issuers(issuers(NOW_S), NOW_S + 50)
@@ -170,7 +170,7 @@ def test_rollback_of_one_document_by_the_online_keys(place: Place) -> None:
     refused(unit, place.stick(), "older|do not belong together")
 
 
-def test_freeze_expired_by_our_own_clock_and_no_others(place: Place) -> None:
+def test_freeze_expired_by_our_own_clock_and_no_others(place: TrustFolders) -> None:
     """python-tuf asks the system for the time; here `earliest` decides, in both directions."""
     unit = place.unit()
     place.realm.publish(NOW_S + 100)
@@ -182,14 +182,14 @@ def test_freeze_expired_by_our_own_clock_and_no_others(place: Place) -> None:
     assert unit.refresh(stick)
     far = Realm(int(time.time()) - 20 * 365 * DAY_S, issuers(NOW_S))  # expired by the system's
     far.write(place.folder / "far")
-    other = Place(place.folder / "other", far, At(int(time.time()) - 20 * 365 * DAY_S))
+    other = TrustFolders(place.folder / "other", far, At(int(time.time()) - 20 * 365 * DAY_S))
     far.write(other.card)
     then = other.unit()
     far.publish(other.at.earliest_s + 100)
     assert then.refresh(other.stick())
 
 
-def test_freeze_the_offline_roles_end_it(place: Place) -> None:
+def test_freeze_the_offline_roles_end_it(place: TrustFolders) -> None:
     """The online keys sign on for ever; what they refer to does not."""
     unit = place.unit()
     later_s = NOW_S + 91 * DAY_S
@@ -198,19 +198,19 @@ def test_freeze_the_offline_roles_end_it(place: Place) -> None:
     refused(unit, place.stick(), "expired; bring a fresh one .New issuers")
 
 
-def test_what_is_kept_is_never_expired_at_a_start(place: Place) -> None:
+def test_what_is_kept_is_never_expired_at_a_start(place: TrustFolders) -> None:
     first = taken(place.unit())
     place.at.earliest_s = NOW_S + 3000 * DAY_S
     assert taken(place.unit()) == first
 
 
-def test_a_card_that_lay_in_a_drawer_begins_all_the_same(place: Place) -> None:
+def test_a_card_that_lay_in_a_drawer_begins_all_the_same(place: TrustFolders) -> None:
     place.at.earliest_s = NOW_S + 3000 * DAY_S
     assert taken(place.unit()).signed_s == NOW_S  # its age is judged by the steps of age
 
 
 @pytest.mark.parametrize("role", ["snapshot", "targets", "issuers", "site/campus"])
-def test_mix_and_match_parts_of_two_publications(place: Place, role: str) -> None:
+def test_mix_and_match_parts_of_two_publications(place: TrustFolders, role: str) -> None:
     unit = place.unit()
     old = {r: place.realm.files[repository.metadata_file(r, NOW_S)] for r in (role,)}
     place.realm.targets(NOW_S + 50)
@@ -221,7 +221,7 @@ def test_mix_and_match_parts_of_two_publications(place: Place, role: str) -> Non
     refused(unit, place.stick(), "altered|longer than it may be")
 
 
-def test_fast_forward_and_the_way_back(place: Place) -> None:
+def test_fast_forward_and_the_way_back(place: TrustFolders) -> None:
     """A thief of the online keys signs far ahead; a new root with new keys heals it (5.3.11)."""
     unit = place.unit()
     honest = place.realm.files.copy()
@@ -256,7 +256,7 @@ def _timestamp_by(online: repository.OnlineKeys, files: dict[str, bytes]) -> byt
 
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("what", ["device", "pipe", "folder", "huge", "too long", "claims"])
-def test_endless_data_ends(place: Place, what: str) -> None:
+def test_endless_data_ends(place: TrustFolders, what: str) -> None:
     unit = place.unit()
     place.realm.publish(NOW_S + 100)
     place.at.earliest_s = NOW_S + 100
@@ -300,7 +300,7 @@ def test_a_look_at_a_stick_takes_no_more_than_a_look(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lists", [[b"x"] * 65, [b"x" * (repository.FILE_LEN_MAX // 2)] * 3])
 def test_what_one_issuer_signs_too_much_is_left_out_and_keeps_no_neighbour_from_news(
-    place: Place, lists: list[bytes], caplog: pytest.LogCaptureFixture
+    place: TrustFolders, lists: list[bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     unit = place.unit()
     taken(unit)
@@ -317,7 +317,7 @@ def test_what_one_issuer_signs_too_much_is_left_out_and_keeps_no_neighbour_from_
 
 
 @pytest.mark.parametrize("signers", [["root-1"], ["root-1", "stranger"], ["root-1", "root-1"]])
-def test_a_root_signed_by_one_of_two_is_refused(place: Place, signers: list[str]) -> None:
+def test_a_root_signed_by_one_of_two_is_refused(place: TrustFolders, signers: list[str]) -> None:
     unit = place.unit()
     place.realm.root_keys = [key("root-1"), key("root-4"), key("root-5")]
     place.realm.root(NOW_S + 50, [*map(key, signers), key("root-4")])
@@ -338,7 +338,7 @@ def test_a_root_signed_by_one_of_two_is_refused(place: Place, signers: list[str]
     ],
 )
 def test_a_role_signed_by_other_keys_is_refused(
-    place: Place, role: str, thieves: list[str]
+    place: TrustFolders, role: str, thieves: list[str]
 ) -> None:
     unit = place.unit()
     document = {
@@ -354,7 +354,7 @@ def test_a_role_signed_by_other_keys_is_refused(
     refused(unit, place.stick(), "not signed by those who may")
 
 
-def test_a_role_signs_its_own_paths_alone(place: Place) -> None:
+def test_a_role_signs_its_own_paths_alone(place: TrustFolders) -> None:
     """An issuer lists a document of everybody's in its own role: nobody asks it for that."""
     unit = place.unit()
     first = taken(unit)
@@ -368,7 +368,7 @@ def test_a_role_signs_its_own_paths_alone(place: Place) -> None:
 
 
 @pytest.mark.slow
-def test_every_altered_cut_or_missing_file_is_refused_or_not_needed(place: Place) -> None:
+def test_every_altered_cut_or_missing_file_is_refused_or_not_needed(place: TrustFolders) -> None:
     """The outcome is the whole new publication or the old one, whatever is done to a file."""
     place.realm.status("city", b"a list", NOW_S + 50)
     place.realm.issuers(issuers(NOW_S), NOW_S + 50)
@@ -400,7 +400,7 @@ def test_every_altered_cut_or_missing_file_is_refused_or_not_needed(place: Place
             path.write_bytes(data)
 
 
-def _fresh(place: Place, stick: TrustFolder) -> TufTrust[Bundle]:
+def _fresh(place: TrustFolders, stick: TrustFolder) -> TufTrust[Bundle]:
     unit = place.unit()
     unit.latest()
     assert unit.refresh(stick)
@@ -408,7 +408,7 @@ def _fresh(place: Place, stick: TrustFolder) -> TufTrust[Bundle]:
     return unit
 
 
-def test_roots_change_hands_while_a_unit_is_away_for_years(place: Place) -> None:
+def test_roots_change_hands_while_a_unit_is_away_for_years(place: TrustFolders) -> None:
     """Every holder is replaced, one a year; a stick brings the unit the whole chain."""
     unit = place.unit()
     realm = place.realm
@@ -434,7 +434,7 @@ def test_roots_change_hands_while_a_unit_is_away_for_years(place: Place) -> None
     refused(place.unit(), stick, "expired|not signed")
 
 
-def test_what_is_not_understood_is_not_taken(place: Place) -> None:
+def test_what_is_not_understood_is_not_taken(place: TrustFolders) -> None:
     def accept(bundle: Bundle) -> Bundle:
         if b"no" in bundle.documents["site/campus.json"]:
             raise TrustError("the rules of campus are not understood")
@@ -452,7 +452,7 @@ def test_what_is_not_understood_is_not_taken(place: Place) -> None:
     assert unit.refresh(place.stick())
 
 
-def test_an_issuer_that_forgets_its_list_keeps_no_neighbour_from_news(place: Place) -> None:
+def test_an_issuer_that_forgets_its_list_keeps_no_neighbour_from_news(place: TrustFolders) -> None:
     unit = place.unit()
     place.realm.status("city", b"old list", NOW_S + 10, until_s=NOW_S + 20)
     place.realm.publish(NOW_S + 100)
@@ -461,7 +461,7 @@ def test_an_issuer_that_forgets_its_list_keeps_no_neighbour_from_news(place: Pla
     assert taken(unit).documents["status/city/0.cwt"] == b"old list"  # its reader judges its age
 
 
-def test_lists_of_issuers_that_sign_for_other_sites_are_not_fetched(place: Place) -> None:
+def test_lists_of_issuers_that_sign_for_other_sites_are_not_fetched(place: TrustFolders) -> None:
     unit = place.unit()
     (city,) = issuers(NOW_S).issuers
     elsewhere = trust.IssuerEntry("harbour", [], 60, sites=["harbour"])
@@ -494,7 +494,7 @@ class _Asked:
         return self._source.open(file)
 
 
-def test_only_what_changed_is_fetched(place: Place) -> None:
+def test_only_what_changed_is_fetched(place: TrustFolders) -> None:
     unit = place.unit()
     place.realm.rules(b"{}", NOW_S + 50)
     place.realm.publish(NOW_S + 100)
@@ -507,7 +507,7 @@ def test_only_what_changed_is_fetched(place: Place) -> None:
 # The disk.
 
 
-def test_a_torn_generation_falls_back_to_the_one_before(place: Place) -> None:
+def test_a_torn_generation_falls_back_to_the_one_before(place: TrustFolders) -> None:
     unit = place.unit()
     first = taken(unit)
     place.realm.status("city", b"a list", NOW_S + 50)
@@ -528,7 +528,9 @@ def test_a_torn_generation_falls_back_to_the_one_before(place: Place) -> None:
     assert taken(place.unit()).accepted_s == 0.0
 
 
-def test_after_a_torn_generation_the_next_one_is_taken_and_the_good_one_kept(place: Place) -> None:
+def test_after_a_torn_generation_the_next_one_is_taken_and_the_good_one_kept(
+    place: TrustFolders,
+) -> None:
     unit = place.unit()
     place.realm.publish(NOW_S + 100)
     unit.refresh(place.stick())
@@ -541,7 +543,7 @@ def test_after_a_torn_generation_the_next_one_is_taken_and_the_good_one_kept(pla
     assert [p.name for p in place.generations()] == [good.name, "00000003"]
 
 
-def test_without_a_good_generation_the_card_begins_anew(place: Place) -> None:
+def test_without_a_good_generation_the_card_begins_anew(place: TrustFolders) -> None:
     place.unit()
     (place.generations()[0] / "metadata" / "timestamp.json").write_bytes(b"")
     assert taken(place.unit()).version == NOW_S
@@ -549,7 +551,7 @@ def test_without_a_good_generation_the_card_begins_anew(place: Place) -> None:
 
 @pytest.mark.parametrize("cut_at", range(0, 24, 3))
 def test_a_power_cut_in_a_refresh_leaves_one_or_the_other(
-    place: Place, cut_at: int, monkeypatch: pytest.MonkeyPatch
+    place: TrustFolders, cut_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unit = place.unit()
     first = taken(unit)
@@ -557,13 +559,13 @@ def test_a_power_cut_in_a_refresh_leaves_one_or_the_other(
     place.realm.publish(NOW_S + 100)
     stick, left, synced = place.stick(), cut_at, os.fsync
 
-    class Cut(BaseException):
+    class PowerCut(BaseException):
         pass
 
     def fsync(handle: int) -> None:
         nonlocal left
         if left == 0:
-            raise Cut
+            raise PowerCut
         left -= 1
         synced(handle)
 
@@ -572,7 +574,7 @@ def test_a_power_cut_in_a_refresh_leaves_one_or_the_other(
     cut = False
     try:
         unit.refresh(stick)
-    except Cut:
+    except PowerCut:
         cut = True
     monkeypatch.undo()
     again = place.unit()
@@ -584,7 +586,7 @@ def test_a_power_cut_in_a_refresh_leaves_one_or_the_other(
 
 
 def test_a_disk_that_takes_nothing_is_one_sentence(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    place: TrustFolders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unit = place.unit()
     place.realm.publish(NOW_S + 100)
@@ -605,7 +607,9 @@ def test_a_disk_that_takes_nothing_is_one_sentence(
         ("metadata/timestamp.json", "not complete .metadata/timestamp.json is missing"),
     ],
 )
-def test_a_card_without_trust_is_one_sentence(place: Place, lost: str, sentence: str) -> None:
+def test_a_card_without_trust_is_one_sentence(
+    place: TrustFolders, lost: str, sentence: str
+) -> None:
     (place.card / lost).unlink()
     with pytest.raises(TrustError, match=sentence):
         place.unit()
@@ -613,7 +617,7 @@ def test_a_card_without_trust_is_one_sentence(place: Place, lost: str, sentence:
         tuf_trust.load(place.card, place.folder / "state", "campus", lambda bundle: bundle)
 
 
-def test_a_card_of_another_authority_is_refused(place: Place) -> None:
+def test_a_card_of_another_authority_is_refused(place: TrustFolders) -> None:
     foreign = Realm(NOW_S, issuers(NOW_S))
     foreign.root_keys = three("foreign")
     foreign.files.clear()
@@ -624,7 +628,7 @@ def test_a_card_of_another_authority_is_refused(place: Place) -> None:
         place.unit()
 
 
-def test_a_site_that_the_repository_does_not_know_is_refused(place: Place) -> None:
+def test_a_site_that_the_repository_does_not_know_is_refused(place: TrustFolders) -> None:
     with pytest.raises(TrustError, match=r"has no site/harbour\.json"):
         TufTrust(place.card, place.folder / "state", "harbour", lambda b: b, place.at)
 
@@ -637,7 +641,7 @@ def fill(inbox: TrustInbox, files: dict[str, bytes]) -> None:
         inbox.put(file, data)
 
 
-def test_the_broker_brings_files_in_any_order(place: Place) -> None:
+def test_the_broker_brings_files_in_any_order(place: TrustFolders) -> None:
     unit = place.unit()
     place.realm.status("city", b"a list", NOW_S + 50)
     place.realm.root(NOW_S + 50)
@@ -651,7 +655,7 @@ def test_the_broker_brings_files_in_any_order(place: Place) -> None:
 
 
 def test_what_was_not_needed_before_is_asked_for_again(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    place: TrustFolders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The inbox is emptied when a generation is made; what was not needed then is gone from it."""
     monkeypatch.setattr(tuf_trust, "LOOK_S", 0.02)
@@ -723,7 +727,7 @@ def test_the_inbox_is_bounded_and_forgets_what_is_gone(
 
 @pytest.mark.parametrize("torn", [None, b"another list"])
 def test_a_role_whose_document_is_not_there_is_not_published(
-    place: Place, torn: bytes | None
+    place: TrustFolders, torn: bytes | None
 ) -> None:
     """Every door would refuse the whole: one issuer's lost file would be everybody's."""
     place.realm.status("city", b"a list", NOW_S + 50)
@@ -750,7 +754,7 @@ def test_topics_name_files_and_nothing_else() -> None:
 
 
 def test_the_thread_looks_by_itself_and_says_each_thing_once(
-    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    place: TrustFolders, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(tuf_trust, "LOOK_S", 0.02)
     caplog.set_level(logging.INFO)
