@@ -104,6 +104,8 @@ pictures: $(VENV)/ready .cache/apt-demo .cache/apt-test
 	cp .cache/pictures/operators.png server_stub/operating/
 	cp .cache/pictures/wallet.png server_stub/wallet/
 	cp .cache/pictures/look.png edge/look/
+	$(BIN)/python -m tests.demo.recording .cache/pictures/door.webp
+	cp .cache/pictures/door.webp tests/demo/
 
 # What is made from hardware/pins.toml: wiring drawings, mounting, firmware/pins.py.
 drawings: $(VENV)/ready .cache/apt-drawings
