@@ -70,7 +70,7 @@ bench: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.bench
 
 # PHOTOS is a folder with truth.json: tests/bench/sight/README.md. Fails where a bound is missed.
-# PUBLISH=1 puts what was measured into README.md.
+# PUBLISH=1 puts what was measured into tests/bench/README.md.
 bench-sight: $(VENV)/ready .cache/apt-demo
 	@mkdir -p .cache/bench-sight
 	$(BIN)/python -m tests.bench.sight $(if $(PHOTOS),--photos $(PHOTOS)) --plots .cache/bench-sight \
