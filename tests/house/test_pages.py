@@ -111,7 +111,8 @@ def test_both_readmes_name_the_same_commands() -> None:
 def commands(text: str) -> set[str]:
     """What stands in blocks of code, without its comments, and `make …` in the text."""
     blocks = re.findall(r"^ {4}(\S.*?)(?: +#.*)?$", text, re.MULTILINE)
-    return {*blocks, *re.findall(r"`((?:make|pip|menshen-\w+)\b[^`]*)`", text)}
+    named = re.findall(r"`((?:make|pip|menshen-\w+)\b[^`]*)`", text)
+    return {*blocks, *(" ".join(each.split()) for each in named)}
 
 
 @pytest.mark.parametrize("page", ["provisioning/README.md", "server_stub/README.md"])
