@@ -12,7 +12,12 @@ from tests import ROOT
 PAGE = (ROOT / "DEPENDENCIES.md").read_text("utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
-ALIASES = {"tzdata": "zoneinfo", "pip-tools": "pip-compile", "pytest-xdist": "--dist"}
+ALIASES = {
+    "tzdata": "zoneinfo",
+    "pip-tools": "pip-compile",
+    "pytest-xdist": "--dist",
+    "pytest-cov": "--cov",
+}
 """What a file says that uses a package by another name than that of its module."""
 
 
