@@ -70,7 +70,7 @@ bench: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.bench
 
 # PHOTOS is a folder with truth.json: tests/bench/sight/README.md. Fails where a bound is missed.
-# PUBLISH=1 puts what was measured into README.md.
+# PUBLISH=1 puts what was measured into tests/bench/README.md.
 bench-sight: $(VENV)/ready .cache/apt-demo
 	@mkdir -p .cache/bench-sight
 	$(BIN)/python -m tests.bench.sight $(if $(PHOTOS),--photos $(PHOTOS)) --plots .cache/bench-sight \
@@ -104,6 +104,8 @@ pictures: $(VENV)/ready .cache/apt-demo .cache/apt-test
 	cp .cache/pictures/operators.png server_stub/operating/
 	cp .cache/pictures/wallet.png server_stub/wallet/
 	cp .cache/pictures/look.png edge/look/
+	$(BIN)/python -m tests.demo.recording .cache/pictures/door.webp
+	cp .cache/pictures/door.webp tests/demo/
 
 # What is made from hardware/pins.toml: wiring drawings, mounting, firmware/pins.py.
 drawings: $(VENV)/ready .cache/apt-drawings

@@ -525,7 +525,7 @@ def with_street(
     seconds: float | None, console: Console, seed: int, program: str = "tests.demo.door"
 ) -> bool:
     """Three doors on a rendered street."""
-    with _folders() as (folder, memory), Campus(folder, WIRED, ALONE, memory) as campus:
+    with folders() as (folder, memory), Campus(folder, WIRED, ALONE, memory) as campus:
         for number, door in enumerate(campus.doors.values()):
             door.edit(
                 door={"unlock_ms": UNLOCK_MS},
@@ -559,7 +559,7 @@ def with_camera(camera: str, seconds: float | None, console: Console) -> bool:
         )
     device = path.exists() and not path.is_dir() and not path.is_file()
     pictures, torn = ([], []) if device else _pictures(path)
-    with _folders() as (folder, memory), Campus(folder, WIRED[:1], (), memory) as campus:
+    with folders() as (folder, memory), Campus(folder, WIRED[:1], (), memory) as campus:
         door = campus.doors[WIRED[0]]
         change: dict[str, Any] = {"frames_per_s": 15.0}
         if device:
@@ -685,7 +685,7 @@ def _show_wallet(demo: Demo, console: Console) -> None:
 
 
 @contextmanager
-def _folders() -> Iterator[tuple[Path, Path]]:
+def folders() -> Iterator[tuple[Path, Path]]:
     """A folder on the disk, and one in memory for frames."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with ExitStack() as stack:

@@ -90,6 +90,11 @@ class HeardTrust:
         return newer
 
 
+def in_words(decision: Decision) -> str:
+    """What the door does, and why."""
+    return f"{'opens' if decision.opens else 'stays shut'}, {decision.why}"
+
+
 def print_line(**fields: object) -> None:
     print(json.dumps(fields), flush=True)
 
@@ -108,7 +113,7 @@ def run(unit_toml: Path, looks: bool, change: Callable[[Ports], Ports] = lambda 
     def on_decision(verdict: Verdict, decision: Decision) -> None:
         print_line(
             category=decision.category,
-            why=f"{'opens' if decision.opens else 'stays shut'}, {decision.why}",
+            why=in_words(decision),
             marks=heard[0].marks,
             at_s=time.time(),
         )

@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import pytest
 import segno
+from PIL import Image
 from rich.console import Console
 
-from tests import scenes
+from tests import ROOT, scenes
 from tests.bench.sight import __main__ as command
 from tests.bench.sight import fetch, judge, photos, plots, publish, shown, work
 from tests.bench.sight.photos import PhotosWrong
@@ -371,5 +372,20 @@ def test_the_table_goes_between_its_marks_and_nowhere_else() -> None:
         publish.into("no marks", table)
 
 
-def test_the_readme_has_the_marks() -> None:
+def test_the_page_of_measurements_has_the_marks() -> None:
+    assert publish.README == ROOT / "tests" / "bench" / "README.md"
     publish.into(publish.README.read_text(), "")
+
+
+def test_a_measurement_renews_the_page_and_the_plots_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "bench" / "README.md"
+    page.parent.mkdir()
+    page.write_text(publish.README.read_text())
+    monkeypatch.setattr(publish, "README", page)
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "hardships.png")
+    publish.publish([Section("a section", [Row("k", "rate", "%", {"menshen": 81.25})])], tmp_path)
+    assert "| rate, % | 81.2 | " in page.read_text()
+    assert page.with_name("sight.png").is_file()
+    assert not page.with_name("sight-photographs.png").exists(), "it was not drawn"

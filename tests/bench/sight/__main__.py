@@ -93,7 +93,9 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=_positive, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the figures into it")
     parser.add_argument(
-        "--publish", action="store_true", help="and put them into README.md; wants --plots"
+        "--publish",
+        action="store_true",
+        help="and put them into tests/bench/README.md; wants --plots",
     )
     parser.add_argument("--json", type=_writable, metavar="FILE", help="write the figures here too")
     return parser

@@ -1,4 +1,4 @@
-"""The figures in the README: a table between two marks, and two plots beside this package."""
+"""The figures in tests/bench/README.md: a table between two marks, and two plots beside it."""
 
 import time
 from collections.abc import Iterable
@@ -8,8 +8,7 @@ from PIL import Image
 
 from tests.bench.sight.rows import Row, Section
 
-ROOT = Path(__file__).parents[3]
-README = ROOT / "README.md"
+README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- bench-sight: begin -->", "<!-- bench-sight: end -->"
 PLOTS = {"hardships.png": "sight.png", "categories.png": "sight-photographs.png"}
 COLUMNS = ("menshen", "zxing-cpp", "pyzbar", "OpenCV", "zxing-cpp, pyzbar")
@@ -31,19 +30,19 @@ def markdown(made: Iterable[Section]) -> str:
 def into(readme: str, table: str) -> str:
     """`readme` with `table` between the marks. Raises ValueError where they are not."""
     if readme.count(BEGIN) != 1 or readme.count(END) != 1:
-        raise ValueError(f"README.md needs one {BEGIN} and one {END}: the table stands between")
+        raise ValueError(f"{README} needs one {BEGIN} and one {END}: the table stands between")
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{table}{END}{after}"
 
 
 def publish(made: Iterable[Section], plots: Path) -> None:
-    """Write the table into README.md and the plots, made small, beside tests/bench/sight."""
+    """Write the table into tests/bench/README.md and the plots, made small, beside it."""
     README.write_text(into(README.read_text(), markdown(made)))
     for name, to in PLOTS.items():
         if (plots / name).exists():
             smaller = Image.open(plots / name).convert("RGB").quantize(COLOURS, dither=0)
-            smaller.save(Path(__file__).parents[1] / to, optimize=True)
+            smaller.save(README.with_name(to), optimize=True)
 
 
 def value(row: Row, name: str) -> str:
