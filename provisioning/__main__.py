@@ -57,7 +57,7 @@ def authority(
     ] = None,
 ) -> None:
     """Make the authority, and the broker's certificates."""
-    _tell(authorities.authority(estate, host or []))
+    _tell(authorities.create_authority(estate, host or []))
     _next(
         f"give each folder in {estate}/authority/holders to another person, and keep "
         f"{estate}/authority off any network; copy {estate}/server to the broker's machine. "
@@ -93,7 +93,7 @@ def issuer(
     ] = None,
 ) -> None:
     """Make an issuer, and the keys for its codes and status lists."""
-    folder = issuer_folders.issuer(
+    folder = issuer_folders.create_issuer(
         estate,
         name,
         longest_life_s,
@@ -115,7 +115,7 @@ def issuer_key(
     estate: Estate, name: IssuerName, days: Days = None, offline: Offline = False
 ) -> None:
     """Make an issuer's next key; it begins when the last one ends."""
-    folder = issuer_folders.next_key(estate, name, days, offline=offline)
+    folder = issuer_folders.create_next_key(estate, name, days, offline=offline)
     _tell([folder])
     _next(f"menshen-provision publish {estate}, and copy {folder.path} to the issuer's machine")
 
@@ -138,7 +138,7 @@ def recognise(
     ] = issuer_folders.FOREIGN_LIFE_S,
 ) -> None:
     """Recognise a foreign issuer; again with newer lists."""
-    made = issuer_folders.foreign(
+    made = issuer_folders.recognise_issuer(
         estate, name, format, terms, keys, sites=site or [], longest_life_s=longest_life_s
     )
     _tell([made])
@@ -161,11 +161,13 @@ def site(
     ] = False,
     like: Annotated[
         str | None,
-        typer.Option(help=f"Begin with the rules of an example: {', '.join(rule_files.kinds())}."),
+        typer.Option(
+            help=f"Begin with the rules of an example: {', '.join(rule_files.example_names())}."
+        ),
     ] = None,
 ) -> None:
     """Make a site: its key, and rules to begin with."""
-    folder = sites.site(estate, name, demo, like=like)
+    folder = sites.create_site(estate, name, demo, like=like)
     _tell([folder])
     _next(
         f"see {folder.path / sites.RULES}; menshen-provision publish {estate}; then: "
@@ -273,7 +275,7 @@ def unit(
     ] = False,
 ) -> None:
     """Make one unit's card, the folder that it reads."""
-    order = cards.Order(
+    order = cards.UnitOrder(
         name=name,
         groups=group or [],
         camera=_camera(camera_kind, camera_source),
@@ -284,7 +286,7 @@ def unit(
         broker_host=broker_host,
         broker_port=broker_port,
     )
-    card = cards.unit(estate, site, order)
+    card = cards.create_card(estate, site, order)
     _tell([card])
     copying = (
         f"copy {card.path} to the unit; there, once, add config.txt.add to the boot configuration "
@@ -341,8 +343,8 @@ def units(
     orders = batch.read(table)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Cards", total=len(orders))
-        made = cards.units(estate, site, orders, lambda _card: progress.advance(task))
-    new = [card for card in made if card.made]
+        made = cards.create_cards(estate, site, orders, lambda _card: progress.advance(task))
+    new = [card for card in made if card.created_names]
     out.print(f"Made {_count(new, 'card')} in {estate}/sites/{site}/units.")
     if len(new) < len(made):
         out.print(f"Already there, kept: {_count(made[len(new) :], 'card')}.")
@@ -373,7 +375,7 @@ def foreign(
     ] = None,
 ) -> None:
     """Make the key list of an issuer of EU certificates from published ones."""
-    made = foreign_keys.make(out, certificates, illegible or [])
+    made = foreign_keys.write_key_list(out, certificates, illegible or [])
     print(f"{out} has {made} key{'' if made == 1 else 's'}.")
     _next("make sure that each certificate is its state's own, then sign the list into the estate.")
 
@@ -411,26 +413,28 @@ def rules(
 
 
 def _camera(kind: str, source: str) -> CameraConfig:
-    return batch.camera({"kind": kind, "source": source})
+    return batch.camera_config({"kind": kind, "source": source})
 
 
 def _tell(folders: list[TrackedFolder]) -> None:
     for folder in folders:
-        if folder.made:
-            out.print(f"Made in {folder.path}: {', '.join(folder.made)}.")
-        if folder.renewed:
-            out.print(f"Renewed in {folder.path}: {', '.join(folder.renewed)}.")
-        if folder.kept:
-            out.print(f"Already there, kept, in {folder.path}: {', '.join(folder.kept)}.")
+        if folder.created_names:
+            out.print(f"Made in {folder.path}: {', '.join(folder.created_names)}.")
+        if folder.renewed_names:
+            out.print(f"Renewed in {folder.path}: {', '.join(folder.renewed_names)}.")
+        if folder.kept_names:
+            out.print(f"Already there, kept, in {folder.path}: {', '.join(folder.kept_names)}.")
 
 
 def _tell_published(folder: TrackedFolder, cards: list[TrackedFolder]) -> None:
-    changed = sorted(n for n in (*folder.made, *folder.renewed) if n.startswith("metadata/"))
+    changed = sorted(
+        n for n in (*folder.created_names, *folder.renewed_names) if n.startswith("metadata/")
+    )
     if changed:
         out.print(f"Signed in {folder.path}: {', '.join(changed)}.")
     else:
         out.print(f"Nothing has changed and nothing runs out in {folder.path}; all was kept.")
-    renewed = [card for card in cards if card.made or card.renewed]
+    renewed = [card for card in cards if card.created_names or card.renewed_names]
     if renewed:
         out.print(f"{_count(renewed, 'card')} renewed.")
 

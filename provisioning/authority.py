@@ -30,7 +30,7 @@ COMMON_NAME_LEN_MAX = 64  # RFC 5280, ub-common-name
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 
 
-def authority(estate: Path, hosts: Sequence[str] = ()) -> list[TrackedFolder]:
+def create_authority(estate: Path, hosts: Sequence[str] = ()) -> list[TrackedFolder]:
     """Make authority/, with the holders' folders, and server/.
 
     The broker will answer to `hosts` (none named: HOSTS).
@@ -216,8 +216,8 @@ def _hosts(certificate: x509.Certificate) -> list[str]:
 
 
 def _key(folder: TrackedFolder, stem: str) -> ec.EllipticCurvePrivateKey:
-    folder.not_alone(f"{stem}.pem", f"{stem}.key")
-    folder.once(f"{stem}.key", _new_key, private=True)
+    folder.require_key(f"{stem}.pem", f"{stem}.key")
+    folder.create_once(f"{stem}.key", _new_key, private=True)
     return _read_key(folder.path / f"{stem}.key")
 
 
@@ -247,7 +247,7 @@ def _certificate(
     make: Callable[[], x509.Certificate],
     key: ec.EllipticCurvePrivateKey,
 ) -> x509.Certificate:
-    folder.once(f"{stem}.pem", lambda: make().public_bytes(serialization.Encoding.PEM))
+    folder.create_once(f"{stem}.pem", lambda: make().public_bytes(serialization.Encoding.PEM))
     certificate = _read_certificate(folder.path / f"{stem}.pem")
     if certificate.public_key() != key.public_key():
         raise ProvisioningError(

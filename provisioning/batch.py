@@ -11,7 +11,7 @@ from edge.wire.decode import DecodeError, read_bytes
 from edge.wire.unit import CameraConfig
 from provisioning import estate as places
 from provisioning.files import ProvisioningError
-from provisioning.units import BROKER_PORT, CONTROLLER_BAUD, Order
+from provisioning.units import BROKER_PORT, CONTROLLER_BAUD, UnitOrder
 
 COLUMNS = (
     "name",
@@ -29,7 +29,7 @@ UNITS_MAX = 10_000
 _YES = {"": True, "yes": True, "no": False}
 
 
-def read(path: Path) -> list[Order]:
+def read(path: Path) -> list[UnitOrder]:
     """Every line of the table as an order. Raises ProvisioningError, naming the line."""
     try:
         text = read_bytes(path).decode("utf-8")
@@ -48,7 +48,7 @@ def read(path: Path) -> list[Order]:
         raise ProvisioningError(f"{path}, line {table.reader.line_num}: {error}") from None
 
 
-def camera(settings: Mapping[str, str]) -> CameraConfig:
+def camera_config(settings: Mapping[str, str]) -> CameraConfig:
     """A unit's camera from its `kind` and `source`. Raises ProvisioningError."""
     try:
         return msgspec.convert(settings, CameraConfig)
@@ -68,8 +68,8 @@ def _check(path: Path, columns: Sequence[str]) -> None:
         )
 
 
-def _orders(path: Path, table: "csv.DictReader[str]") -> list[Order]:
-    orders: list[Order] = []
+def _orders(path: Path, table: "csv.DictReader[str]") -> list[UnitOrder]:
+    orders: list[UnitOrder] = []
     line_of: dict[str, int] = {}
     for row in table:
         line = table.line_num
@@ -91,7 +91,7 @@ def _orders(path: Path, table: "csv.DictReader[str]") -> list[Order]:
     return orders
 
 
-def _order(row: dict[str, str], asked_at: str) -> Order:
+def _order(row: dict[str, str], asked_at: str) -> UnitOrder:
     if None in row or None in row.values():
         raise ProvisioningError("it has not as many fields as the first line")
     field = {name: row.get(name, "").strip() for name in COLUMNS}
@@ -103,10 +103,10 @@ def _order(row: dict[str, str], asked_at: str) -> Order:
     baud = field["controller_baud"] or str(CONTROLLER_BAUD)
     if not (baud.isascii() and baud.isdigit()):
         raise ProvisioningError(f"controller_baud {baud[:60]!r} is not a number")
-    return Order(
+    return UnitOrder(
         name=places.checked(field["name"], "unit"),
         groups=field["groups"].split(),
-        camera=camera(
+        camera=camera_config(
             {"kind": field["camera_kind"] or "picamera", "source": field["camera_source"]}
         ),
         wired=field["wired"].split(),

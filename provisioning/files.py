@@ -32,29 +32,29 @@ class TrackedFolder:
     """
 
     path: Path
-    made: list[str] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
-    renewed: list[str] = field(default_factory=list)
+    created_names: list[str] = field(default_factory=list)
+    kept_names: list[str] = field(default_factory=list)
+    renewed_names: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         folder(self.path)
         for left in self.path.glob(f".*{files.PASSING}"):  # by a step that was killed while writing
             left.unlink()
 
-    def once(self, name: str, make: Callable[[], bytes], private: bool = False) -> bytes:
+    def create_once(self, name: str, make: Callable[[], bytes], private: bool = False) -> bytes:
         """The bytes of `name`: as they are, or else made now. Never overwrites."""
         path = self.path / name
         if path.exists():
-            self.kept.append(name)
+            self.kept_names.append(name)
             return path.read_bytes()
         data = make()
         files.create(path, data, 0o600 if private else 0o644)
-        self.made.append(name)
+        self.created_names.append(name)
         return data
 
-    def same(self, name: str, data: bytes) -> None:
+    def require_same(self, name: str, data: bytes) -> None:
         """Like `once`, where only `data` will do. Raises ProvisioningError if it is another."""
-        if self.once(name, lambda: data) != data:
+        if self.create_once(name, lambda: data) != data:
             raise ProvisioningError(
                 f"{self.path / name} is there and differs from what this step would write; "
                 f"it was kept as it is"
@@ -64,12 +64,12 @@ class TrackedFolder:
         """Replace a document whose newer version takes the place of the older; never a key."""
         path = self.path / name
         if path.exists() and path.read_bytes() == data:
-            self.kept.append(name)
+            self.kept_names.append(name)
             return
-        (self.renewed if path.exists() else self.made).append(name)
+        (self.renewed_names if path.exists() else self.created_names).append(name)
         files.replace(path, data)
 
-    def not_alone(self, name: str, key: str) -> None:
+    def require_key(self, name: str, key: str) -> None:
         """Raises ProvisioningError if `name` is there and the `key` that it belongs to is not."""
         if (self.path / name).exists() and not (self.path / key).exists():
             raise ProvisioningError(
@@ -79,12 +79,12 @@ class TrackedFolder:
 
     def signing_key(self, stem: str) -> keys.PrivateKey:
         """The Ed25519 key `stem`.key with `stem`.pub beside it, made if it is not there."""
-        self.not_alone(f"{stem}.pub", f"{stem}.key")
-        pem = self.once(
+        self.require_key(f"{stem}.pub", f"{stem}.key")
+        pem = self.create_once(
             f"{stem}.key", lambda: keys.private_to_pem(keys.private_key()).encode(), private=True
         )
         key = _private(self.path / f"{stem}.key", pem)
-        self.same(f"{stem}.pub", keys.public_to_pem(key.public).encode())
+        self.require_same(f"{stem}.pub", keys.public_to_pem(key.public).encode())
         return key
 
 

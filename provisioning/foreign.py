@@ -31,7 +31,7 @@ class CertificateError(ProvisioningError):
     """A certificate that gives no key; one sentence for people."""
 
 
-def make(out: Path, files: Iterable[Path], illegible: Iterable[str] = ()) -> int:
+def write_key_list(out: Path, files: Iterable[Path], illegible: Iterable[str] = ()) -> int:
     """Write the key list of the certificates in `files` to `out`; how many keys it has.
 
     What is there is kept. Raises ProvisioningError, and OSError for files.
@@ -39,8 +39,10 @@ def make(out: Path, files: Iterable[Path], illegible: Iterable[str] = ()) -> int
     words = set(illegible)
     if not words <= set(eu_documents.EVIDENCE):
         raise ProvisioningError(f"--illegible is one of {', '.join(eu_documents.EVIDENCE)}")
-    certificates = [read(path) for path in files]
-    data = write(key_list(certificates, tuple(e for e in eu_documents.EVIDENCE if e in words)))
+    certificates = [read_certificate(path) for path in files]
+    data = encode_key_list(
+        key_list(certificates, tuple(e for e in eu_documents.EVIDENCE if e in words))
+    )
     if out.exists():
         if out.read_bytes() != data:
             raise ProvisioningError(
@@ -53,7 +55,7 @@ def make(out: Path, files: Iterable[Path], illegible: Iterable[str] = ()) -> int
     return len(set(certificates))
 
 
-def read(path: Path) -> bytes:
+def read_certificate(path: Path) -> bytes:
     """The DER of one certificate: a file of DER, of PEM, or of base64 as the gateways give it."""
     data = path.read_bytes()
     if data[:1] == b"\x30":
@@ -68,7 +70,7 @@ def read(path: Path) -> bytes:
         ) from None
 
 
-def key(der: bytes, illegible: tuple[Evidence, ...] = ()) -> eu_documents.EuKey:
+def key_entry(der: bytes, illegible: tuple[Evidence, ...] = ()) -> eu_documents.EuKey:
     """The list's entry for one Document Signer Certificate, DER.
 
     It may sign what its extended key usages say and, where they name none of the EU's, everything,
@@ -116,13 +118,13 @@ def key_list(
     certificates: Iterable[bytes], illegible: tuple[Evidence, ...] = ()
 ) -> eu_documents.EuKeyList:
     """One entry a certificate, the same one once. Raises CertificateError."""
-    entries = {der: key(der, illegible) for der in certificates}
+    entries = {der: key_entry(der, illegible) for der in certificates}
     return eu_documents.EuKeyList(
         tuple(sorted(entries.values(), key=lambda entry: (entry.country, entry.kid)))
     )
 
 
-def write(document: eu_documents.EuKeyList) -> bytes:
+def encode_key_list(document: eu_documents.EuKeyList) -> bytes:
     """The bytes of keys/<issuer>.json."""
     return msgspec.json.format(msgspec.json.encode(document), indent=1)
 

@@ -51,7 +51,7 @@ class IssuerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     keys: list[IssuerKeyDates] = []
 
 
-def issuer(
+def create_issuer(
     estate: Path,
     name: str,
     longest_life_s: int | None = None,
@@ -93,11 +93,11 @@ def issuer(
         folder = TrackedFolder(path)
         folder.signing_key("issuer")
         folder.signing_key("status")
-        folder.once("issuer.toml", lambda: text)
+        folder.create_once("issuer.toml", lambda: text)
     return folder
 
 
-def next_key(
+def create_next_key(
     estate: Path,
     name: str,
     days: int | None = None,
@@ -142,7 +142,7 @@ def next_key(
     return folder
 
 
-def foreign(
+def recognise_issuer(
     estate: Path,
     name: str,
     format: str,
@@ -178,7 +178,7 @@ def foreign(
         folder.signing_key("status")
         for file, text in texts.items():
             folder.renew(file, text)
-        folder.once("issuer.toml", lambda: setting)
+        folder.create_once("issuer.toml", lambda: setting)
     return folder
 
 

@@ -21,7 +21,7 @@ class _WiredPins(msgspec.Struct):
     pins: dict[str, _WiredPin]
 
 
-def wired(extra: Sequence[str] = ()) -> DoorPins:
+def door_pins(extra: Sequence[str] = ()) -> DoorPins:
     """The pins of a door with `extra` wired besides ALWAYS. Raises ProvisioningError."""
     text = resources.files("hardware").joinpath("pins.toml").read_bytes()
     pins = decode_toml(text, _WiredPins).pins

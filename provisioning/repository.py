@@ -54,12 +54,12 @@ def begin(estate: Path) -> list[TrackedFolder]:
         online = [server.signing_key(kind).public for kind in ("snapshot", "timestamp")]
         data = _sign_root(estate, 1, range(1, HOLDERS + 1), online, range(1, HOLDERS + 1))
         roots = TrackedFolder(first.parent)
-        roots.once(first.name, lambda: data)
+        roots.create_once(first.name, lambda: data)
         return [*made, roots, server]
     roots = TrackedFolder(first.parent)
-    roots.kept.append(first.name)
+    roots.kept_names.append(first.name)
     _online(estate, _roots(estate)[-1])
-    server.kept += ["snapshot.key", "timestamp.key"]
+    server.kept_names += ["snapshot.key", "timestamp.key"]
     return [roots, server]
 
 
@@ -72,7 +72,7 @@ def rotate(estate: Path, retire: int | None = None, online: bool = False) -> lis
     with places.changing(estate), _sound(estate):
         chain = _roots(estate)
         if retire is None and not online and not _due(chain[-1]):
-            return [TrackedFolder(places.roots(estate), kept=[f"{len(chain)}.root.json"])]
+            return [TrackedFolder(places.roots(estate), kept_names=[f"{len(chain)}.root.json"])]
         before = _numbers(estate, chain[-1])
         made: list[TrackedFolder] = []
         after = before
@@ -93,7 +93,7 @@ def rotate(estate: Path, retire: int | None = None, online: bool = False) -> lis
         if not wire.verified(chain[-1], "root", data):
             raise ProvisioningError(_too_few("root", before))
         roots = TrackedFolder(places.roots(estate))
-        roots.once(f"{len(chain) + 1}.root.json", lambda: data)
+        roots.create_once(f"{len(chain) + 1}.root.json", lambda: data)
     return [*made, *([server] if online else []), roots]
 
 
@@ -152,12 +152,12 @@ def published(estate: Path, site: str) -> tuple[int, int] | None:
         return decode_json(document, _Dated).signed_s, wire.read(data).until_s
 
 
-def for_cards(estate: Path, site: str) -> Files:
+def card_files(estate: Path, site: str) -> Files:
     """What the doors of `site` need. Raises ProvisioningError unless it is published."""
     return _for_cards(estate, site, read(estate))
 
 
-def put(card: TrackedFolder, wanted: Mapping[str, bytes]) -> None:
+def update_card(card: TrackedFolder, wanted: Mapping[str, bytes]) -> None:
     """Renew the folder `trust` of a card; what is not wanted any more goes last."""
     folder = card.path / "trust"
     was_there = (folder / "root.json").exists()
@@ -171,7 +171,7 @@ def put(card: TrackedFolder, wanted: Mapping[str, bytes]) -> None:
         if path.relative_to(folder).as_posix() not in wanted:
             path.unlink()
             changed = True
-    state = card.kept if not changed else card.renewed if was_there else card.made
+    state = card.kept_names if not changed else card.renewed_names if was_there else card.created_names
     state.append("trust")
 
 
@@ -327,17 +327,17 @@ def _write(estate: Path, before: Files, known: Files, renew: bool) -> list[Track
         if before.get(name) != known[name]:
             path = folder.path / name
             TrackedFolder(path.parent).renew(path.name, known[name])
-            (folder.renewed if name in before else folder.made).append(name)
+            (folder.renewed_names if name in before else folder.created_names).append(name)
     for name in before.keys() - current:
         (folder.path / name).unlink()
-    if not folder.made and not folder.renewed:
-        folder.kept.append("metadata")
+    if not folder.created_names and not folder.renewed_names:
+        folder.kept_names.append("metadata")
     cards = []
     for site in places.names(estate / "sites"):
         wanted = _for_cards(estate, site, known)
         for unit in sites.units(estate, site):
             cards.append(TrackedFolder(places.card(estate, site, unit)))
-            put(cards[-1], wanted)
+            update_card(cards[-1], wanted)
     return [folder, *cards]
 
 

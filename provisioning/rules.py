@@ -21,7 +21,7 @@ WORDS_SHOWN = 4  # of a company list that may have thousands
 DOORS_SHOWN = 12
 
 
-def kinds() -> list[str]:
+def example_names() -> list[str]:
     """The names of the example sites."""
     return sorted(p.stem for p in EXAMPLES.glob("*.json") if b'"site"' in p.read_bytes())
 
@@ -31,8 +31,10 @@ def template(kind: str, site: str) -> SiteRules:
 
     Raises ProvisioningError.
     """
-    if kind not in kinds():
-        raise ProvisioningError(f"there is no example site {kind!r}; take {', '.join(kinds())}")
+    if kind not in example_names():
+        raise ProvisioningError(
+            f"there is no example site {kind!r}; take {', '.join(example_names())}"
+        )
     said = msgspec.to_builtins(rules.read((EXAMPLES / f"{kind}.json").read_bytes(), kind))
 
     def here(group: str) -> str:

@@ -33,7 +33,7 @@ class SiteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         return CountsConfig(report_s=self.report_s)
 
 
-def site(
+def create_site(
     estate: Path,
     name: str,
     demo: bool = False,
@@ -52,15 +52,15 @@ def site(
         path = places.site(estate, name)
         folder = TrackedFolder(path)
         for derived in ("site.pub", "site.toml", RULES):
-            folder.not_alone(derived, "site.key")
+            folder.require_key(derived, "site.key")
         if (path / "site.toml").exists() and _read(path) != wanted:
             raise ProvisioningError(
                 f"{path} is there with other settings than these; it was kept as it is; "
                 f"see {path / 'site.toml'}"
             )
         folder.signing_key("site")
-        folder.once(RULES, lambda: rules)
-        folder.once("site.toml", lambda: text)
+        folder.create_once(RULES, lambda: rules)
+        folder.create_once("site.toml", lambda: text)
     return folder
 
 

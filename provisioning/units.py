@@ -29,7 +29,7 @@ GROUP_LEN_MAX = 63  # edge.wire.trust.Group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class UnitOrder:
     """What is asked for one unit; what is left out takes its usual value."""
 
     name: str
@@ -44,15 +44,15 @@ class Order:
     asked_at: str = ""  # the file and line it came from, named where it cannot be made
 
 
-def unit(estate: Path, site: str, order: Order) -> TrackedFolder:
+def create_card(estate: Path, site: str, order: UnitOrder) -> TrackedFolder:
     """Make one unit's card. Raises ProvisioningError if it is there and would differ."""
-    return units(estate, site, [order])[0]
+    return create_cards(estate, site, [order])[0]
 
 
-def units(
+def create_cards(
     estate: Path,
     site: str,
-    orders: Sequence[Order],
+    orders: Sequence[UnitOrder],
     told: Callable[[TrackedFolder], None] = lambda card: None,
 ) -> list[TrackedFolder]:
     """Make the cards of `orders`, calling `told` after each; none is made unless all can be.
@@ -61,7 +61,7 @@ def units(
     """
     with places.changing(estate):
         settings = sites.read(estate, site)
-        believed = repository.for_cards(estate, site)
+        believed = repository.card_files(estate, site)
         vouch = authority.Authority(estate) if any(o.broker for o in orders) else None
         planned = [_planned(estate, settings, order) for order in orders]
         cards = []
@@ -71,7 +71,7 @@ def units(
     return cards
 
 
-def plan(estate: Path, site: sites.SiteConfig, order: Order) -> UnitConfig:
+def plan(estate: Path, site: sites.SiteConfig, order: UnitOrder) -> UnitConfig:
     """The configuration that `order` comes to. Raises ProvisioningError if it cannot be made."""
     name = places.checked(order.name, "unit")
     configuration = UnitConfig(
@@ -92,7 +92,7 @@ def plan(estate: Path, site: sites.SiteConfig, order: Order) -> UnitConfig:
     return configuration
 
 
-def _planned(estate: Path, site: sites.SiteConfig, order: Order) -> UnitConfig:
+def _planned(estate: Path, site: sites.SiteConfig, order: UnitOrder) -> UnitConfig:
     try:
         return plan(estate, site, order)
     except ProvisioningError as error:
@@ -101,8 +101,8 @@ def _planned(estate: Path, site: sites.SiteConfig, order: Order) -> UnitConfig:
         raise
 
 
-def _door(order: Order) -> wire.DoorConfig:
-    wired = pins.wired(order.wired)
+def _door(order: UnitOrder) -> wire.DoorConfig:
+    wired = pins.door_pins(order.wired)
     if not order.controller:
         return DirectDoor(pins=wired)
     try:
@@ -123,7 +123,7 @@ def _door(order: Order) -> wire.DoorConfig:
         ) from None
 
 
-def _groups(order: Order) -> list[str]:
+def _groups(order: UnitOrder) -> list[str]:
     for group in order.groups:
         try:
             msgspec.convert(group, Group)
@@ -135,7 +135,7 @@ def _groups(order: Order) -> list[str]:
     return list(order.groups)
 
 
-def _broker(estate: Path, order: Order) -> BrokerConfig:
+def _broker(estate: Path, order: UnitOrder) -> BrokerConfig:
     hosts = authority.broker_hosts(estate)
     host = order.broker_host or hosts[0]
     if host not in hosts:
@@ -167,13 +167,13 @@ def _write(
     if unit.broker and vouch:
         usage = ExtendedKeyUsageOID.CLIENT_AUTH
         vouch.certificate(card, "unit", _certificate_name(unit), usage)
-        card.same("ca.pem", vouch.pem)
-    repository.put(card, believed)
-    card.once(boot.NAME, lambda: boot.addition(unit))
+        card.require_same("ca.pem", vouch.pem)
+    repository.update_card(card, believed)
+    card.create_once(boot.NAME, lambda: boot.addition(unit))
     if isinstance(unit.door, ControllerDoor):
         text = f"{pair_key.to_text(pair_key.new_key())}\n".encode()
-        card.once(CONTROLLER_KEY, lambda: text, private=True)
-    card.once(UNIT, lambda: _toml(unit))  # the last: a card that has it is whole
+        card.create_once(CONTROLLER_KEY, lambda: text, private=True)
+    card.create_once(UNIT, lambda: _toml(unit))  # the last: a card that has it is whole
     return card
 
 

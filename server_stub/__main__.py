@@ -150,7 +150,7 @@ def colour(
     from server_stub.issuing import records
 
     now_s, first = int(time.time()), Colour[colour.upper()]
-    turn = records.turn(first, until, Colour[then.upper()] if then else None, now_s)
+    turn = records.parse_turn(first, until, Colour[then.upper()] if then else None, now_s)
     with stores.changing(store) as connection:
         records.recolour(connection, record, first, now_s, turn)
     later = f", and {turn.colour.name.lower()} from {until} on" if turn else ""
@@ -173,7 +173,7 @@ def party(
     from server_stub.issuing import parties
 
     with stores.changing(store) as connection:
-        parties.speak_for(connection, record, members or ())
+        parties.set_members(connection, record, members or ())
     people = 1 + len(members or ())
     what = f"may show a code for {people} people" if members else "speaks only for itself"
     print(f"record {record} {what} from its next renewal on")
@@ -214,7 +214,7 @@ def revoke(
     from server_stub import store as stores
     from server_stub.issuing import revocation
 
-    sheet = None if number is None else revocation.entry(number)
+    sheet = None if number is None else revocation.parse_entry(number)
     with stores.changing(store) as connection:
         if sheet:
             revoked = revocation.revoke_sheet(connection, record, sheet)

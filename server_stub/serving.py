@@ -37,7 +37,7 @@ def take_port(host: str, port: int) -> socket.socket:
     return taken
 
 
-def ready(what: str, address: str) -> None:
+def print_ready(what: str, address: str) -> None:
     """The one line that says: from now on it serves."""
     print(f"ready: {what} at {address}", flush=True)
 
@@ -57,7 +57,7 @@ def serve_web(app: Any, what: str, host: str, port: int) -> None:
         timeout_graceful_shutdown=2,
     )
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_WebServer(config, lambda: ready(what, address)).serve([taken]))
+        asyncio.run(_WebServer(config, lambda: print_ready(what, address)).serve([taken]))
 
 
 class _WebServer(uvicorn.Server):
@@ -71,7 +71,7 @@ class _WebServer(uvicorn.Server):
             self._tell()
 
 
-def tell_when_open(what: str, address: str, host: str, port: int) -> None:
+def print_ready_when_open(what: str, address: str, host: str, port: int) -> None:
     """Say `ready` once somebody listens at `port`; returns at once, to be followed by an exec.
 
     A grandchild waits, so what this process becomes has no child that it knows nothing of.
@@ -92,7 +92,7 @@ def tell_when_open(what: str, address: str, host: str, port: int) -> None:
         except OSError:
             time.sleep(0.05)
             continue
-        ready(what, address)
+        print_ready(what, address)
         break
     os._exit(0)
 

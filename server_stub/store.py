@@ -187,7 +187,7 @@ def writing(engine: Engine) -> AbstractContextManager[Connection]:
     return engine.execution_options(**_WRITES).begin()
 
 
-def reading(engine: Engine) -> Connection:
+def open_reader(engine: Engine) -> Connection:
     """A connection to keep: each statement stands alone and sees all that is committed by then.
 
     Without a transaction around it a look-up costs less than half. Close it after an error.

@@ -32,16 +32,16 @@ def run(estate: Estate, state: Path, host: str, port: int) -> None:
 
     Raises BrokerError, EstateError, PortError.
     """
-    program = installed()
-    configuration = write(estate, state, host, port)
+    program = find_mosquitto()
+    configuration = write_config(estate, state, host, port)
     serving.take_port(host, port).close()
-    serving.tell_when_open("broker", f"mqtts://{host}:{port}", host, port)
+    serving.print_ready_when_open("broker", f"mqtts://{host}:{port}", host, port)
     os.chdir(configuration.parent)
     _leave_out(_EXPECTED)
     os.execv(program, [program, "-c", configuration.name])  # noqa: S606 -- what we are for
 
 
-def installed(search: str = _SEARCH) -> str:
+def find_mosquitto(search: str = _SEARCH) -> str:
     """Where Mosquitto is. Raises BrokerError."""
     program = shutil.which("mosquitto", path=search)
     if program is None:
@@ -49,7 +49,7 @@ def installed(search: str = _SEARCH) -> str:
     return program
 
 
-def write(estate: Estate, state: Path, host: str, port: int) -> Path:
+def write_config(estate: Estate, state: Path, host: str, port: int) -> Path:
     """Write what Mosquitto reads into `state`, where it will run; returns mosquitto.conf's path.
 
     Started as root it becomes `mosquitto` and gets copies of the certificates: a broker that faces
@@ -119,7 +119,8 @@ def _put(path: Path, data: bytes, account: pwd.struct_passwd | None) -> None:
 def _leave_out(line: str) -> None:
     """Leave `line` out of what this process writes to its standard error after an exec.
 
-    A grandchild passes the rest on and ends with the program, as in `serving.tell_when_open`.
+    A grandchild forwards the other lines and ends with the program, as in
+    `serving.print_ready_when_open`.
     """
     grep = shutil.which("grep")
     if grep is None:

@@ -35,7 +35,7 @@ from server_stub.estate import Estate, EstateError
 CLIENT = "collector"  # fixed, so the broker keeps what comes while we are away
 QUEUE_LEN_MAX = 20_000  # messages; what comes above is dropped, and its unit sends it again
 BATCH_LEN_MAX = 500  # messages in one commit
-TOLD_LEN_MAX = 10_000  # alarms kept in mind
+LOGGED_LEN_MAX = 10_000  # alarms kept in mind
 RETRY_S, RETRY_S_MAX = 1.0, 30.0
 RETRY_JITTER = 0.25
 KEEPALIVE_S = 30
@@ -90,7 +90,7 @@ class AlarmLog:
         """Say `sentence`, filled with `values`, unless `what` was told already."""
         if what in self._told:
             return
-        if len(self._told) >= TOLD_LEN_MAX:
+        if len(self._told) >= LOGGED_LEN_MAX:
             self._told.clear()  # told twice is better than never
         self._told.add(what)
         _log.error(f"ALARM: {sentence}", *values)
@@ -215,7 +215,7 @@ class Collector:
             messages = self._take()
             if messages:
                 self._keep(messages)
-            for topic, payload in self._trust.due():
+            for topic, payload in self._trust.take_due():
                 self._client.publish(topic, payload, qos=1, retain=True)
         self._trust.stop()
         self._client.disconnect()
@@ -328,7 +328,7 @@ class Collector:
             return
         self._connection += 1
         self._told = ""
-        self._trust.connected()
+        self._trust.note_connected()
         # Questions are not kept while we are away: a late answer would be none.
         wanted = [*((leaf, 1) for leaf in LEAVES), (ASK, 0)]
         theirs = [(f"{report.ROOT}/+/+/{leaf}", qos) for leaf, qos in wanted]
@@ -336,7 +336,7 @@ class Collector:
 
     def _on_subscribe(self, *_: Any) -> None:
         if self._connection == 1:
-            serving.ready("collector", f"the broker at {self._where}")
+            serving.print_ready("collector", f"the broker at {self._where}")
         else:
             _log.warning("the broker at %s is back", self._where)
 
@@ -357,7 +357,7 @@ class Collector:
     def _on_message(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         try:
             if message.topic.startswith(repository.TOPIC):
-                self._trust.retained(message.topic, bytes(message.payload))
+                self._trust.note_retained(message.topic, bytes(message.payload))
                 client.ack(message.mid, message.qos)
                 return
             if message.topic.endswith(f"/{ASK}"):

@@ -41,7 +41,7 @@ def renew(estate: Estate, now_s: int, every_s: int = RENEW_S, above: int = 0) ->
     """
     try:
         with files.locked(estate.root):
-            before = read(estate.repository)
+            before = read_repository(estate.repository)
             if TIMESTAMP not in before:
                 raise PublisherError(
                     f"nothing is published in {estate.repository}; run: menshen-provision publish "
@@ -90,12 +90,12 @@ class Publisher:
         self._stop.set()
         self._thread.join()
 
-    def connected(self) -> None:
+    def note_connected(self) -> None:
         """The broker sends what it retains from now on; before that nothing is known of it."""
         with self._lock:
             self._retained, self._known_s = {}, time.monotonic() + SETTLE_S
 
-    def retained(self, topic: str, payload: bytes) -> None:
+    def note_retained(self, topic: str, payload: bytes) -> None:
         """What the broker holds at `topic`; empty: nothing."""
         with self._lock:
             if self._retained is None:
@@ -105,7 +105,7 @@ class Publisher:
             else:
                 self._retained.pop(topic, None)
 
-    def due(self) -> list[tuple[str, bytes]]:
+    def take_due(self) -> list[tuple[str, bytes]]:
         """Topics and payloads to retain now, the timestamp after all else, then what is cleared."""
         with self._lock:
             if self._retained is None or time.monotonic() < self._known_s or not self._wanted:
@@ -149,7 +149,7 @@ class Publisher:
             self._wanted = wanted
 
 
-def read(folder: Path) -> dict[str, bytes]:
+def read_repository(folder: Path) -> dict[str, bytes]:
     """The files of a repository by name."""
     found = sorted(p for kind in ("metadata", "targets") for p in (folder / kind).rglob("*"))
     return {

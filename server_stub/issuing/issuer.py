@@ -226,11 +226,11 @@ class Issuer:
         if holder.party == 1:
             return None
         if holder.party_sub:
-            return parties.together(self._reader(), holder)
+            return parties.party_holder(self._reader(), holder)
         with store.writing(self._engine) as connection:  # the first party code of its day
             parties.renew_day(connection, holder.record)
             known = records.holder(connection, self._said.name, token, now_s)
-            return parties.together(connection, known) if known else None
+            return parties.party_holder(connection, known) if known else None
 
     def _bound(self, token: str, now_s: int, key: bytes) -> HolderRecord | None:
         with store.writing(self._engine) as connection:  # unlocked before it had a key
@@ -248,7 +248,7 @@ class Issuer:
 
     def _reader(self) -> Connection:
         if self._reading is None:
-            self._reading = store.reading(self._engine)
+            self._reading = store.open_reader(self._engine)
         return self._reading
 
     def _failed(self, error: sa.exc.SQLAlchemyError | RevocationError) -> Problem:
@@ -370,4 +370,6 @@ async def _send_problem(send: Send, problem: Problem) -> None:
 
 
 async def _send_json(send: Send, status: int, value: object) -> None:
-    await assets.answer(send, status, _ANSWER.encode(value), b"application/json", b"no-store")
+    await assets.send_response(
+        send, status, _ANSWER.encode(value), b"application/json", b"no-store"
+    )

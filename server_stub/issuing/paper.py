@@ -109,8 +109,8 @@ def _sheet(
     life_s: int,
     now_s: int,
 ) -> PaperSheet:
-    entry = revocation.entry_for_paper(connection, record, life_s, now_s)  # holds the record
-    holder = records.on_paper(connection, record, issuer, now_s)
+    entry = revocation.draw_paper_entry(connection, record, life_s, now_s)  # holds the record
+    holder = records.prepare_paper(connection, record, issuer, now_s)
     course = colour_changes.worst(holder.courses, now_s, now_s + life_s)
     if course.colour is not Colour.GREEN:
         raise PaperError(

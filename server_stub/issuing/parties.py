@@ -21,7 +21,7 @@ class PartyError(ValueError):
     """The party cannot be made; one sentence that says what is wrong and what to do."""
 
 
-def speak_for(connection: Connection, record: str, members: Sequence[str]) -> None:
+def set_members(connection: Connection, record: str, members: Sequence[str]) -> None:
     """From now on `record` speaks for `members`, and for nobody else; none: only for itself.
 
     Party codes that speak for others are taken back. To be called in `store.writing`.
@@ -70,7 +70,7 @@ def renew_day(connection: Connection, record: str) -> None:
     )
 
 
-def together(connection: Connection, holder: HolderRecord) -> HolderRecord | None:
+def party_holder(connection: Connection, holder: HolderRecord) -> HolderRecord | None:
     """What the party code says of `holder`, who has a `party_sub`, and those it speaks for.
 
     None: it speaks for nobody else.
@@ -80,7 +80,7 @@ def together(connection: Connection, holder: HolderRecord) -> HolderRecord | Non
         return None
     return replace(
         holder,
-        courses=(*holder.courses, *(revocation.course(row) for row in others)),
+        courses=(*holder.courses, *(revocation.course_from_row(row) for row in others)),
         sub=holder.party_sub,
         aud=_aud([holder.aud, *(tuple(row.aud) for row in others)]),
         scope=_scope([holder.scope, *(row.scope for row in others)]),

@@ -127,7 +127,7 @@ def recolour(
     known = connection.execute(mine.with_for_update()).first()
     if known is None:
         raise _no_record(record)
-    old = revocation.course(known)
+    old = revocation.course_from_row(known)
     if old.since(now_s) == new:
         return
     connection.execute(
@@ -144,7 +144,9 @@ def recolour(
         revocation.revoke_parties_of(connection, record)
 
 
-def turn(colour: Colour, until: str | None, then: Colour | None, now_s: int) -> ColourChange | None:
+def parse_turn(
+    colour: Colour, until: str | None, then: Colour | None, now_s: int
+) -> ColourChange | None:
     """What `colour` turns to, as typed: `until` as 2026-12-01T00:00Z, `then` green if None.
 
     Raises RecordError.
@@ -239,7 +241,7 @@ def renew_day(connection: Connection, issuer: str, token: str, now_s: int) -> No
     )
 
 
-def on_paper(connection: Connection, record: str, issuer: str, now_s: int) -> HolderRecord:
+def prepare_paper(connection: Connection, record: str, issuer: str, now_s: int) -> HolderRecord:
     """What a sheet of paper will say, with today's handle; needs no token. Raises RecordError."""
     day = now_s // DAY_S
     c = records.c
@@ -260,7 +262,7 @@ def on_paper(connection: Connection, record: str, issuer: str, now_s: int) -> Ho
 def _holder(row: sa.Row[Any]) -> HolderRecord:
     return HolderRecord(
         row.record,
-        (revocation.course(row),),
+        (revocation.course_from_row(row),),
         row.sub,
         tuple(row.aud),
         row.scope,

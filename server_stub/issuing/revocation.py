@@ -52,7 +52,7 @@ def list_name(issuer: str, number: int) -> str:
 def known_status(
     connection: Connection, record: str, life_s: int, now_s: int, party: bool = False
 ) -> StatusEntry | None:
-    """The entry that a phone's codes of today, or its party codes, name; None: ask `status_for`.
+    """The entry that a phone's codes of today, or its party codes, name; None: ask `assign_status`.
 
     Read the colour that the code will say before, never after: a change of colour sets the entry.
     """
@@ -71,7 +71,7 @@ _KNOWN = sa.select(status_bits.c.issuer, status_bits.c.list, status_bits.c.bit).
 )
 
 
-def status_for(
+def assign_status(
     connection: Connection, record: str, courses: tuple[ColourCourse, ...], life_s: int, now_s: int
 ) -> StatusEntry:
     """The entry for a phone's code of `life_s` seconds from now, which says what `courses` say.
@@ -117,7 +117,7 @@ class Statuses:
         now_s = int(time.time())
         life_s, party = exp_s - now_s, len(holder.courses) > 1
         if self._reading is None:
-            self._reading = store.reading(self._engine)
+            self._reading = store.open_reader(self._engine)
         try:
             known = known_status(self._reading, holder.record, life_s, now_s, party)
         except sa.exc.SQLAlchemyError:
@@ -127,16 +127,16 @@ class Statuses:
         if known:
             return known
         with store.writing(self._engine) as connection:  # the first of its day
-            return status_for(connection, holder.record, holder.courses, life_s, now_s)
+            return assign_status(connection, holder.record, holder.courses, life_s, now_s)
 
 
-def entry_for_paper(connection: Connection, record: str, life_s: int, now_s: int) -> ListPosition:
+def draw_paper_entry(connection: Connection, record: str, life_s: int, now_s: int) -> ListPosition:
     """An entry for one sheet of paper. To be called in `store.writing`. Raises RevocationError."""
     issuer, _ = _held(connection, record)
     return _draw(connection, issuer, record, None, _until_day(now_s // DAY_S, life_s), False)
 
 
-def entry(number: str) -> ListPosition:
+def parse_entry(number: str) -> ListPosition:
     """The entry that a sheet of paper shows, as `1/123456`. Raises RevocationError."""
     found = re.fullmatch(r"([1-9]\d{0,3})/(\d{1,9})", number.strip(), re.ASCII)
     if not found:
@@ -213,7 +213,7 @@ def _until_day(day: int, life_s: int) -> int:
     return -(-last_exp_s // DAY_S) + MARGIN_DAYS
 
 
-def course(row: sa.Row[*tuple[Any, ...]]) -> ColourCourse:
+def course_from_row(row: sa.Row[*tuple[Any, ...]]) -> ColourCourse:
     """The course that a row of `records` says."""
     turn = None if row.turn_s is None else ColourChange(Colour(row.turn_colour), row.turn_s)
     return ColourCourse(Colour(row.colour), turn)
@@ -229,10 +229,10 @@ def _held(
     if own is None:
         raise RevocationError(f"there is no record {record[:60]!r}; enrol prints a record's name")
     if not party:
-        return own.issuer, (course(own),)
+        return own.issuer, (course_from_row(own),)
     members = sa.select(parties.c.member).where(parties.c.record == record)
     others = connection.execute(wanted.where(c.record.in_(members)).order_by(c.record))
-    return own.issuer, (course(own), *(course(row) for row in others))
+    return own.issuer, (course_from_row(own), *(course_from_row(row) for row in others))
 
 
 def _set(connection: Connection, which: sa.ColumnElement[bool]) -> int:

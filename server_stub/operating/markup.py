@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from server_stub import templates
-from server_stub.operating.overview import COLOURS, PARTS, DoorState, HourCount, HourlyCounts, Why
+from server_stub.operating.overview import (
+    COLOURS,
+    PARTS,
+    DoorState,
+    HourCount,
+    HourlyCounts,
+    NoCountReason,
+)
 from server_stub.operating.words import Language, say, say_unknown, say_word
 
 DOORS_SHOWN = 60  # more than anybody reads; the search finds the others
@@ -172,12 +179,12 @@ def hours_table(table: HourlyCounts, doors_n: int, language: Language, now_s: in
 
 def _cell(entry: HourCount, doors_n: int, language: Language, now_s: int) -> HourCell:
     gaps = []
-    for why in Why:
+    for why in NoCountReason:
         n = entry.missing.get(why, 0)
         what = say(language, why.value)
         if n == doors_n:
             return HourCell("", "", [Gap(why.value, what, all_doors=True)])
-        if n and why is not Why.BEFORE:
+        if n and why is not NoCountReason.BEFORE:
             sentence = say(language, "at-doors", what=what, n=n, all=doors_n)
             gaps.append(Gap(why.value, sentence, all_doors=False))
     if not entry.cells:

@@ -46,7 +46,7 @@ class DoorState:
         return f"{self.site}/{self.unit}"
 
 
-class Why(Enum):
+class NoCountReason(Enum):
     """Why an hour of a door shows no count; the value names the word."""
 
     HELD = "held"  # fewer than k, or none: the unit keeps the cell open
@@ -63,7 +63,9 @@ class HourCount:
     from_s: int = 0
     until_s: int = 0
     cells: int = 0
-    missing: dict[Why, int] = field(default_factory=dict)  # how many doors are not in `count`
+    missing: dict[NoCountReason, int] = field(
+        default_factory=dict
+    )  # how many doors are not in `count`
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +134,15 @@ def _add(entry: HourCount, by_hour: dict[int, Any], at: int, start_s: int, door:
     entry.cells += row.cells
 
 
-def _why(by_hour: dict[int, Any], at: int, start_s: int, door: DoorState) -> Why:
+def _why(by_hour: dict[int, Any], at: int, start_s: int, door: DoorState) -> NoCountReason:
     end_s = start_s + HOUR_S
     if any(later > at and row.from_s < end_s for later, row in by_hour.items()):
-        return Why.LATER
+        return NoCountReason.LATER
     if end_s <= door.first_s:
-        return Why.BEFORE
+        return NoCountReason.BEFORE
     if door.status != "online" and door.heard_s < end_s:
-        return Why.NO_WORD
-    return Why.HELD
+        return NoCountReason.NO_WORD
+    return NoCountReason.HELD
 
 
 def _door(row: Any, now_s: int) -> DoorState:

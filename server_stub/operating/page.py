@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse
 
 from server_stub import serving, store
 from server_stub.operating import markup, overview
-from server_stub.operating.overview import DoorState, HourlyCounts, Why
+from server_stub.operating.overview import DoorState, HourlyCounts, NoCountReason
 from server_stub.operating.words import WORDS, Language, say, say_word
 
 REFRESH_S = 2.0
@@ -82,7 +82,7 @@ def read(engine: Engine, chosen: str, now_s: int) -> Reading:
 
 async def _page(engine: Engine, language: Language, host: str) -> None:
     ui.add_css(_CSS.read_text())
-    shell = Shell(language, host)
+    shell = OpenPage(language, host)
 
     async def refresh() -> None:
         try:
@@ -98,7 +98,7 @@ async def _page(engine: Engine, language: Language, host: str) -> None:
     ui.timer(REFRESH_S, refresh)
 
 
-class Shell:
+class OpenPage:
     """The parts of one open page, and what they show."""
 
     def __init__(self, language: Language, host: str) -> None:
@@ -243,7 +243,7 @@ def _nothing_published(table: HourlyCounts, start_s: int) -> bool:
     """Whether the hour shows no count though there was a door that might have one."""
     entries = [table.entries[key] for key in table.entries if key[0] == start_s]
     return not any(e.cells for e in entries) and any(
-        e.missing.keys() - {Why.BEFORE} for e in entries
+        e.missing.keys() - {NoCountReason.BEFORE} for e in entries
     )
 
 

@@ -45,7 +45,7 @@ _POLICY = (
     "connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types menshen"
 )
-GUARDED = (
+SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", _POLICY.encode()),
@@ -97,16 +97,16 @@ class _Asset:
     cache: bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await answer(send, 200, self.body, _MEDIA[self.suffix], self.cache)
+        await send_response(send, 200, self.body, _MEDIA[self.suffix], self.cache)
 
 
-async def answer(send: Send, status: int, body: bytes, media: bytes, cache: bytes) -> None:
+async def send_response(send: Send, status: int, body: bytes, media: bytes, cache: bytes) -> None:
     """One whole HTTP answer."""
     headers = [
         (b"content-type", media),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", cache),
-        *GUARDED,
+        *SECURITY_HEADERS,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

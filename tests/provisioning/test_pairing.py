@@ -16,7 +16,7 @@ from edge.wire import unit as wire
 from edge.wire.unit import ControllerDoor
 from provisioning import authority, issuers, pairing, repository, sites, units
 from provisioning.files import ProvisioningError
-from provisioning.units import Order
+from provisioning.units import UnitOrder
 from tests.controller import ROOT, Cable
 
 pytestmark = pytest.mark.system  # real processes
@@ -27,9 +27,9 @@ PORT = "/dev/serial0"
 @pytest.fixture(scope="module")
 def campus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("pairing") / "estate"
-    authority.authority(root)
-    issuers.issuer(root, "city")
-    sites.site(root, "campus")
+    authority.create_authority(root)
+    issuers.create_issuer(root, "city")
+    sites.create_site(root, "campus")
     repository.publish(root)
     return root
 
@@ -38,7 +38,9 @@ def campus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def card(campus: Path, request: pytest.FixtureRequest) -> Path:
     """The card of a unit with a controller, a new one for each test."""
     name = f"door-{abs(hash(request.node.nodeid)) % 10**9}"
-    return units.unit(campus, "campus", Order(name=name, controller=PORT, broker=False)).path
+    return units.create_card(
+        campus, "campus", UnitOrder(name=name, controller=PORT, broker=False)
+    ).path
 
 
 def run(*words: str | Path, code: int = 0) -> str:
@@ -141,9 +143,9 @@ def test_a_key_that_is_no_good_is_told_and_not_replaced(
     key.unlink()
     if text is not None:
         key.write_text(text)
-    order = Order(name=card.name, controller=PORT, broker=False)
+    order = UnitOrder(name=card.name, controller=PORT, broker=False)
     with pytest.raises(ProvisioningError, match=told):
-        units.unit(campus, "campus", order)
+        units.create_card(campus, "campus", order)
     assert key.exists() == (text is not None)
 
 
@@ -275,7 +277,7 @@ def test_what_it_says_before_is_passed_over(cable: Cable, card: Path) -> None:
 
 
 def test_wrong_words_are_one_sentence_and_code_2(campus: Path, card: Path, cable: Cable) -> None:
-    direct = units.unit(campus, "campus", Order(name="direct", broker=False)).path
+    direct = units.create_card(campus, "campus", UnitOrder(name="direct", broker=False)).path
     wrong: tuple[tuple[list[str | Path], str], ...] = (
         ([card, "--port", "/dev/none"], "/dev/none cannot be opened: there is no such port"),
         ([card, "--port", "/etc/hostname"], "it is no serial port"),

@@ -91,7 +91,7 @@ def test_thousands_of_companies_fit_a_screen() -> None:
     assert any("29 more doors" in note for note in notes)
 
 
-@pytest.mark.parametrize("kind", rules.kinds())
+@pytest.mark.parametrize("kind", rules.example_names())
 def test_an_example_becomes_another_sites_rules(kind: str) -> None:
     site = rules.template(kind, "campus")
     assert (site.site, site.version) == ("campus", 1)

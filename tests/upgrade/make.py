@@ -229,7 +229,9 @@ class Maker:
         (self.work / "rules.json").write_text(json.dumps(RULES))
         self.provision("site-rules", estate, SITE, self.work / "rules.json")
         signer = eudcc.key(from_s=now_s - 86400, until_s=now_s + YEARS_S)
-        (self.work / "keys.json").write_bytes(foreign.write(eu_documents.EuKeyList((signer,))))
+        (self.work / "keys.json").write_bytes(
+            foreign.encode_key_list(eu_documents.EuKeyList((signer,)))
+        )
         (self.work / "terms.json").write_bytes(
             msgspec.json.encode(eu_documents.EuTerms(eudcc.ANYTHING))
         )

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from edge.wire import keys, report
 from server_stub import store
-from server_stub.collecting.collector import TOLD_LEN_MAX, AlarmLog, ReceivedMessage, Sorter
+from server_stub.collecting.collector import LOGGED_LEN_MAX, AlarmLog, ReceivedMessage, Sorter
 from server_stub.estate import Estate
 from tests import centre
 from tests.centre import SITE, Client, Program, running, unit_client
@@ -294,10 +294,10 @@ def alarms(world: World) -> int:
 def test_alarms_are_remembered_within_a_bound(caplog: pytest.LogCaptureFixture) -> None:
     alarms = AlarmLog()
     with caplog.at_level(logging.ERROR):
-        for n in range(TOLD_LEN_MAX):
+        for n in range(LOGGED_LEN_MAX):
             alarms.log_once((n,), "%d", n)
             alarms.log_once((n,), "%d", n)
-        assert len(caplog.messages) == TOLD_LEN_MAX
+        assert len(caplog.messages) == LOGGED_LEN_MAX
         alarms.log_once(("one more",), "one more")
         alarms.log_once((0,), "again")
     assert caplog.messages[-2:] == ["ALARM: one more", "ALARM: again"]

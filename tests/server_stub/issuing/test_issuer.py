@@ -327,17 +327,17 @@ def test_a_turn_that_cannot_be_is_one_sentence(
     until: str | None, then: Colour | None, word: str
 ) -> None:
     with pytest.raises(records.RecordError, match=word) as caught:
-        records.turn(Colour.YELLOW, until, then, int(time.time()))
+        records.parse_turn(Colour.YELLOW, until, then, int(time.time()))
     assert "\n" not in str(caught.value)
 
 
 def test_a_turn_is_read_as_it_is_typed() -> None:
     said = [("2026-12-01T00:00Z", None), ("2026-12-01T08:00+08:00", Colour.GREEN)]
     for until, then in said:
-        assert records.turn(Colour.RED, until, then, 0) == code.ColourChange(
+        assert records.parse_turn(Colour.RED, until, then, 0) == code.ColourChange(
             Colour.GREEN, 1796083200
         )
-    assert records.turn(Colour.RED, None, None, 0) is None
+    assert records.parse_turn(Colour.RED, None, None, 0) is None
 
 
 # Holder codes: for a phone that has a key.

@@ -57,7 +57,7 @@ class Place:
 
     def speaks(self, *members: str) -> None:
         with store.writing(self.engine) as connection:
-            parties.speak_for(connection, self.record, members)
+            parties.set_members(connection, self.record, members)
 
     def recolour(self, record: str, colour: Colour, turn: ColourChange | None = None) -> None:
         with store.writing(self.engine) as connection:
@@ -263,7 +263,7 @@ def test_a_party_code_of_old_colours_is_born_taken_back(place: Place, change: st
         turn = ColourChange(YELLOW, place.now_s + 60) if change == "turn" else None
         place.recolour(member, GREEN if turn else RED, turn)
     with store.writing(place.engine) as connection:
-        entry = revocation.status_for(connection, place.record, said, 3600, place.now_s)
+        entry = revocation.assign_status(connection, place.record, said, 3600, place.now_s)
     assert place.taken_back() == {entry.bit}
     fresh = place.code().status
     assert fresh
