@@ -190,7 +190,7 @@ def test_a_torn_or_wrong_certificate_is_one_sentence(torn: str, tmp_path: Path) 
     )
     assert ran.returncode == 2
     (line,) = ran.stderr.strip().splitlines()
-    assert "bring them back from your backup" in line
+    assert "restore both from your backup" in line
 
 
 # -- what it prints, and who it is -----------------------------------------------------------------

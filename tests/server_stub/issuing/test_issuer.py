@@ -630,7 +630,7 @@ def test_the_commands_from_enrolment_to_a_red_code(estate: Path, tmp_path: Path)
         assert ask(f"{url}v1/code", token=token)["colour"] == "red"
         until = ["--until", "2096-12-01T00:00Z"]
         turning = Program("colour", record, "yellow", *until, *place)
-        assert "yellow from its next renewal on, and green" in turning.wait_for("record")
+        assert "yellow from its next renewal, and green" in turning.wait_for("record")
         said = ask(f"{url}v1/code", token=token)
         assert (said["colour"], said["turns"]) == (
             "yellow",

@@ -615,7 +615,7 @@ def test_the_commands_from_a_sheet_to_its_refusal(
     with running("issuer", estate.root, ISSUER, *place, "--port", 0):
         assert isinstance(judged(estate, text, int(time.time())), Genuine)
     revoking = Program("revoke", record, *place, "--number", number)
-    assert "taken back: 1" in revoking.wait_for("taken back")
+    assert "revoked: 1" in revoking.wait_for("revoked")
     listing = Program("status-list", estate.root, ISSUER, *place)
     assert "1 set" in listing.wait_for("renewed")
     assert listing.process.wait(20) == 0
