@@ -217,7 +217,7 @@ def test_a_full_disk_acknowledges_nothing_and_loses_nothing(world: World) -> Non
     resource.prlimit(world.collector.process.pid, resource.RLIMIT_FSIZE, (1, hard))
     unit.cells = {n: cell(n) for n in range(2, 10)}
     unit.send()
-    said = world.collector.wait_for("the store fails")
+    said = world.collector.wait_for("database error")
     assert "nothing is acknowledged" in said
     assert unit.hear(1.5) is None
     assert world.collector.process.poll() is None
@@ -543,8 +543,8 @@ def test_no_cells_need_no_acknowledgement(estate: Path) -> None:
     ("arguments", "word"),
     [
         (["nowhere", "--store", "sqlite://"], "is missing"),
-        (["ESTATE", "--store", "menshen.db"], "is no store"),
-        (["ESTATE", "--store", "sqlite:////no/such/folder/x.db"], "cannot be opened"),
+        (["ESTATE", "--store", "menshen.db"], "is not a database URL"),
+        (["ESTATE", "--store", "sqlite:////no/such/folder/x.db"], "cannot open the store"),
     ],
 )
 def test_bad_input_gets_one_sentence(estate: Path, arguments: list[str], word: str) -> None:

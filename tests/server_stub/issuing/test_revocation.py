@@ -76,7 +76,7 @@ def sheet_for(
 
 def known(engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int = NOW_S) -> object:
     with engine.connect() as connection:
-        return revocation.known_status(connection, record, life_s, now_s)
+        return revocation.todays_status(connection, record, life_s, now_s)
 
 
 def revoke(engine: sa.Engine, record: str, only: ListPosition | None = None) -> int:
@@ -155,7 +155,7 @@ def test_a_code_of_an_old_colour_is_born_taken_back(engine: sa.Engine) -> None:
     assert set(set_entries(engine)[1]) == {before.bit, after.bit}
     with store.writing(engine) as connection:
         red = revocation.assign_status(connection, record, RED, HOUR_S, NOW_S)
-        assert revocation.known_status(connection, record, HOUR_S, NOW_S) == red
+        assert revocation.todays_status(connection, record, HOUR_S, NOW_S) == red
     assert red.bit not in set_entries(engine)[1]
     again = entry_for(engine, record)
     assert again != red
@@ -556,9 +556,9 @@ def test_where_no_sheet_is_made_no_entry_is_taken(
         path.write_text("a sheet")
     told = {
         "yellow": "is yellow",
-        "longer": "name fewer hours",
+        "longer": "choose fewer hours",
         "there": "was kept",
-        "nowhere": "cannot be written",
+        "nowhere": "cannot write",
         "nobody": "no record",
         "another's": "no record",
     }[why]
@@ -629,7 +629,7 @@ def test_the_commands_from_a_sheet_to_its_refusal(
     ("arguments", "word"),
     [
         (["paper", "ESTATE", ISSUER, "nobody", "--out", "OUT"], "no record 'nobody'"),
-        (["paper", "ESTATE", ISSUER, "x", "--out", "OUT", "--hours", "999"], "name fewer hours"),
+        (["paper", "ESTATE", ISSUER, "x", "--out", "OUT", "--hours", "999"], "choose fewer hours"),
         (["paper", "ESTATE", "nobody", "x", "--out", "OUT"], "issuer.toml is missing"),
         (["revoke", "nobody"], "no record 'nobody'"),
         (["revoke", "x", "--number", "seven"], "is not the number of a sheet"),
