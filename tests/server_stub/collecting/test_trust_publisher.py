@@ -234,7 +234,7 @@ def test_a_list_by_another_key_is_left_out_and_told(
     (folder / "status.key").write_bytes((estate / "issuers/clinic/status.key").read_bytes())
     current = trust_publisher.renew(Estate(estate), int(time.time()))
     assert not [name for name in current if "status" in name]
-    assert "is not the one that doors believe" in caplog.text
+    assert "doors do not trust the status key" in caplog.text
 
 
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -252,7 +252,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
             and repository.publish(e)
             and [p.unlink() for p in (e / "server").glob("snapshot-2*")]
         ),
-        "names another snapshot key than this server has",
+        "does not have the snapshot key that the newest root names",
     ),
     "torn": (
         lambda e: (e / "repository" / signing.TIMESTAMP).write_bytes(b"{"),
@@ -267,7 +267,7 @@ def test_what_cannot_be_published_is_one_sentence_once(
 ) -> None:
     spoil, sentence = WRONG[case]
     spoil(estate)
-    monkeypatch.setattr(trust_publisher, "AGAIN_S", 0.02)
+    monkeypatch.setattr(trust_publisher, "RETRY_S", 0.02)
     publisher = trust_publisher.Publisher(Estate(estate), look_s=0.02)
     publisher.note_connected()
     publisher.start()
@@ -276,14 +276,14 @@ def test_what_cannot_be_published_is_one_sentence_once(
     publisher.stop()
     (record,) = caplog.records
     assert sentence in record.getMessage()
-    assert record.getMessage().endswith("; doors keep what they have")
+    assert record.getMessage().endswith("; doors keep their present documents")
     assert publisher.take_due() == []
 
 
 def test_the_broker_is_told_what_it_lacks_in_order(estate: Path) -> None:
     publisher = trust_publisher.Publisher(Estate(estate), look_s=0.02)
     publisher.start()
-    until(lambda: bool(publisher._wanted))
+    until(lambda: bool(publisher._current))
     assert publisher.take_due() == []  # not connected
     publisher.note_connected()
     current = trust_publisher.read_repository(estate / "repository")
