@@ -293,7 +293,7 @@ def test_the_broker_is_told_what_it_lacks_in_order(estate: Path) -> None:
     publisher.note_retained(signing.topic("targets/older.json"), b"older")
     publisher.note_retained(signing.topic("targets/older.json"), b"")
     assert publisher.take_due() == []  # what it retains is still coming
-    until(lambda: time.monotonic() > publisher._known_s)
+    until(lambda: time.monotonic() > publisher._settled_s)
     told = publisher.take_due()
     publisher.stop()
     assert {t for t, _ in told[:-1]} == {signing.topic(n) for n in current.keys() - {rooted}}

@@ -109,10 +109,10 @@ def test_a_cell_is_shown_at_the_hour_it_ended_in(filler: Filler) -> None:
     row = [hours.entries[hour_s - n * HOUR_S, "red"] for n in range(4)]
     assert [e.count for e in row] == [0, 11, 0, 0]
     assert [e.missing for e in row] == [
-        {NoCountReason.HELD: 1},
+        {NoCountReason.CELL_OPEN: 1},
         {},
-        {NoCountReason.LATER: 1},
-        {NoCountReason.LATER: 1},
+        {NoCountReason.COUNTED_LATER: 1},
+        {NoCountReason.COUNTED_LATER: 1},
     ]
     assert (row[1].from_s, row[1].until_s) == (hour_s - 3 * HOUR_S + 600, hour_s - 900)
     assert hours.entries[hour_s - HOUR_S, "green"].count == 40
@@ -141,10 +141,10 @@ def test_an_unheard_door_is_not_said_to_hold(filler: Filler) -> None:
     _, hours = filler.read()
     missing = [hours.entries[hour_s - n * HOUR_S, "green"].missing for n in range(4)]
     assert missing == [
-        {NoCountReason.NO_WORD: 1, NoCountReason.HELD: 1},
-        {NoCountReason.NO_WORD: 1, NoCountReason.HELD: 1},
-        {NoCountReason.NO_WORD: 1, NoCountReason.BEFORE: 1},
-        {NoCountReason.HELD: 1, NoCountReason.BEFORE: 1},
+        {NoCountReason.NO_MESSAGE: 1, NoCountReason.CELL_OPEN: 1},
+        {NoCountReason.NO_MESSAGE: 1, NoCountReason.CELL_OPEN: 1},
+        {NoCountReason.NO_MESSAGE: 1, NoCountReason.NOT_INSTALLED: 1},
+        {NoCountReason.CELL_OPEN: 1, NoCountReason.NOT_INSTALLED: 1},
     ]
 
 
