@@ -172,7 +172,7 @@ class Estate:
         except OSError as error:
             raise EstateError(f"cannot read {path}: {error}") from None
         except DecodeError as error:
-            raise EstateError(f"invalid file {path}: {error}") from None
+            raise EstateError(f"{path} is not valid: {error}") from None
 
     def _private_key(self, name: str) -> keys.PrivateKey:
         try:

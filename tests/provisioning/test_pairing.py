@@ -104,8 +104,8 @@ def test_each_pair_has_its_own_key(campus: Path, tmp_path: Path) -> None:
     ("words", "told"),
     [
         (["--controller", "ttyAMA0"], "is no serial port; name the controller's"),
-        (["--controller", PORT, "--controller-baud", "1200"], "cannot have this controller"),
-        (["--controller", PORT, "--wired", "lift"], "'lift' is nothing to wire"),
+        (["--controller", PORT, "--controller-baud", "1200"], "has invalid controller settings"),
+        (["--controller", PORT, "--wired", "lift"], "'lift' cannot be wired"),
         (["--controller", PORT, "--wired", "turn_out"], "turn_out is wired and turn is not"),
         (
             ["--controller", "/dev/a", "--camera-kind", "imager", "--camera-source", "/dev/a"],
@@ -130,7 +130,7 @@ def test_a_table_with_a_wrong_baud(campus: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (None, "but its controller.key is missing: bring it back"),
+        (None, "but its controller.key is missing: restore it"),
         ("7e" * 16, "all its bytes are alike"),
         (pair_keys.DEFAULT.hex(), "default key"),
         ("torn", "has not the 32 hexadecimal digits"),
@@ -213,7 +213,7 @@ def test_the_real_controller_is_paired(cable: Cable, real: Firmware, card: Path)
     told = run("pair", card, "--port", cable.path, "--latch", "both")
     key = pair_keys.read(card / "controller.key")
     assert f"check value {pairing.check_value(key)}. It had no key." in told
-    assert "Next: take the jumper off" in told
+    assert "Next: remove the jumper" in told
     assert key.hex() not in told
     stored = (cable.path.parent / "flash" / "controller.json").read_text()
     assert key.hex() in stored
@@ -238,16 +238,16 @@ def ready(check: str = "none") -> str:
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (lambda line: "", "no controller that wants to be paired answers"),
-        (lambda line: "MicroPython v1.25\r\n>>> \r\n", "no controller that wants to be paired"),
-        (lambda line: "menshen-controller 2 00 9 none\n", "no controller that wants to be paired"),
-        (lambda line: ready() if "?" in line else "", "did not say whether it has stored the key"),
+        (lambda line: "", "no controller in pairing mode answers"),
+        (lambda line: "MicroPython v1.25\r\n>>> \r\n", "no controller in pairing mode"),
+        (lambda line: "menshen-controller 2 00 9 none\n", "no controller in pairing mode"),
+        (lambda line: ready() if "?" in line else "", "did not confirm that it has stored the key"),
         (
             lambda line: ready() if "?" in line else "refused the flash cannot be written\n",
             "refused: the flash cannot be written",
         ),
-        (lambda line: ready() if "?" in line else "paired 000000\n", "has stored another key"),
-        (lambda line: "\x00\xff" * 3000, "no controller that wants to be paired"),
+        (lambda line: ready() if "?" in line else "paired 000000\n", "has stored a wrong key"),
+        (lambda line: "\x00\xff" * 3000, "no controller in pairing mode"),
     ],
 )
 def test_what_goes_wrong_is_one_sentence(
@@ -280,9 +280,9 @@ def test_wrong_words_are_one_sentence_and_code_2(campus: Path, card: Path, cable
     direct = units.create_card(campus, "campus", UnitOrder(name="direct", broker=False)).path
     wrong: tuple[tuple[list[str | Path], str], ...] = (
         ([card, "--port", "/dev/none"], "/dev/none cannot be opened: there is no such port"),
-        ([card, "--port", "/etc/hostname"], "it is no serial port"),
-        ([card, "--port", cable.path, "--latch", "sometimes"], "say none, tamper, link or both"),
-        ([direct, "--port", cable.path], "has no controller; make a unit that has one"),
+        ([card, "--port", "/etc/hostname"], "it is not a serial port"),
+        ([card, "--port", cable.path, "--latch", "sometimes"], "choose none, tamper, link or both"),
+        ([direct, "--port", cable.path], "has no controller and drives its door itself"),
         ([campus / "nowhere", "--port", cable.path], "unit.toml cannot be read"),
     )
     for words, told in wrong:

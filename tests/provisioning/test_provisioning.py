@@ -370,9 +370,9 @@ LOST = [
     ("unit", "repository/metadata/timestamp.json", "no metadata/timestamp.json"),
     ("unit", "repository/metadata/1.root.json", "is not published"),
     ("publish", "sites/campus/rules.json", "has no rules.json"),
-    ("publish", "server/timestamp.key", "lacks the timestamp key"),
+    ("publish", "server/timestamp.key", "the timestamp key that the newest root names is missing"),
     ("publish", "authority/roots/1.root.json", "has no root of trust"),
-    ("publish", "authority/holders/2/root.pub", "lacks a holder's folder"),
+    ("publish", "authority/holders/2/root.pub", "a holder's folder is missing"),
 ]
 
 
@@ -392,13 +392,13 @@ TORN = [
     ("authority", "authority/ca.pem", "not a certificate"),
     ("authority", "authority/ca.key", "not an EC private key"),
     ("issuer", "issuers/police/issuer.key", "not an Ed25519 private key"),
-    ("issuer", "issuers/police/issuer.toml", "not an issuer's description"),
-    ("site", "sites/campus/site.toml", "not a site's description"),
+    ("issuer", "issuers/police/issuer.toml", "not a valid issuer configuration"),
+    ("site", "sites/campus/site.toml", "not a valid site configuration"),
     ("publish", "sites/campus/rules.json", "rules.json: "),
     ("publish", "sites/campus/site.pub", "not an Ed25519 public key"),
-    ("publish", "authority/roots/1.root.json", "is torn or altered"),
+    ("publish", "authority/roots/1.root.json", "is damaged or altered"),
     ("publish", "repository/metadata/timestamp.json", "is no trust metadata"),
-    ("unit", "sites/campus/units/north-1/unit.toml", "not a unit's configuration"),
+    ("unit", "sites/campus/units/north-1/unit.toml", "not a valid unit configuration"),
 ]
 
 
@@ -459,7 +459,9 @@ def test_new_rules_need_no_holder(estate: Path, tmp_path: Path) -> None:
     changed.write_text('{"opens": ["green", "yellow"], "zone": "Asia/Shanghai"}')
     sites.change_rules(estate, "campus", changed)
     signed = repository.publish(estate)[0]
-    metadata = [n for n in (*signed.created_names, *signed.renewed_names) if n.startswith("metadata/")]
+    metadata = [
+        n for n in (*signed.created_names, *signed.renewed_names) if n.startswith("metadata/")
+    ]
     assert sorted(re.sub(r"\d{10}\.", "", n) for n in metadata) == [
         "metadata/site%2Fcampus.json",
         "metadata/snapshot.json",
@@ -532,7 +534,7 @@ def test_what_runs_out_is_signed_again(estate: Path, monkeypatch: pytest.MonkeyP
 
     assert stems(10) == set()
     assert stems(61) == {"issuers.json", "snapshot.json", "timestamp.json"}
-    with pytest.raises(ProvisioningError, match="the newest root runs out"):
+    with pytest.raises(ProvisioningError, match="the newest root expires soon"):
         stems(600)
 
 
@@ -563,7 +565,7 @@ def test_a_format_that_no_door_recognises_is_refused_and_nothing_is_made(
 ) -> None:
     listed = tmp_path / "keys.json"
     listed.write_text('{"keys": []}')
-    with pytest.raises(ProvisioningError, match=r"'hcl' is no format .* it knows hc1"):
+    with pytest.raises(ProvisioningError, match=r"the format 'hcl'; choose .* hc1"):
         issuers.recognise_issuer(estate, "islands", "hcl", MAPPING, listed)
     assert not (estate / "issuers" / "islands").exists()
 
@@ -585,10 +587,10 @@ def test_a_foreign_issuer_and_its_keys(estate: Path, tmp_path: Path) -> None:
     assert msgspec.json.decode(eu.terms) == msgspec.json.decode(MAPPING.read_bytes())
     key = {"kid": "AAAAAAAAAAA=", "algorithm": "ES256", "public": "AAAA", "from_s": 0, "until_s": 9}
     listed.write_bytes(msgspec.json.encode({"keys": [key]}))
-    with pytest.raises(ProvisioningError, match="key 1 of the list of 'eu' is no public key"):
+    with pytest.raises(ProvisioningError, match="key 1 of the list of 'eu' is not a public key"):
         issuers.recognise_issuer(estate, "eu", "hc1", terms, listed)
     listed.write_text("torn")
-    with pytest.raises(ProvisioningError, match="not what was expected"):
+    with pytest.raises(ProvisioningError, match=r"keys\.json is not valid"):
         issuers.recognise_issuer(estate, "eu", "hc1", terms, listed)
     with pytest.raises(ProvisioningError, match="is foreign"):
         issuers.create_next_key(estate, "eu")
@@ -659,14 +661,14 @@ def test_a_unit_without_a_broker_has_no_certificate(estate: Path) -> None:
 WRONG_ORDERS = {
     "bad name": (UnitOrder(name="North 1"), "cannot be the name of this unit"),
     "a way out": (UnitOrder(name="../x"), "cannot be the name of this unit"),
-    "bad group": (UnitOrder(name="a", groups=["North!"]), "cannot be a door group"),
+    "bad group": (UnitOrder(name="a", groups=["North!"]), "is not a valid door group"),
     "too many groups": (UnitOrder(name="a", groups=[f"g{n}" for n in range(17)]), "groups"),
     "a folder left out": (
         UnitOrder(name="a", camera=CameraConfig(kind="pictures")),
         "needs camera.source",
     ),
-    "nothing to wire": (UnitOrder(name="a", wired=["lift"]), "'lift' is nothing to wire"),
-    "another broker": (UnitOrder(name="a", broker_host="b.example"), "is good for localhost"),
+    "nothing to wire": (UnitOrder(name="a", wired=["lift"]), "'lift' cannot be wired"),
+    "another broker": (UnitOrder(name="a", broker_host="b.example"), "is for localhost"),
     "no port": (UnitOrder(name="a", broker_port=0), "port"),
 }
 
@@ -710,20 +712,20 @@ def test_fifty_units_from_a_table(estate: Path, tmp_path: Path) -> None:
 
 WRONG_TABLES = {
     "bad name": ("name\ngood\nNot Good\n", "line 3: 'Not Good' cannot be the name of this unit"),
-    "twice": ("name\na\nb\na\n", "line 4: unit 'a' is on line 2 already"),
-    "unknown column": ("name,colour\na,red\n", "line 1: 'colour' is no column"),
+    "twice": ("name\na\nb\na\n", "line 4: unit 'a' is already on line 2"),
+    "unknown column": ("name,colour\na,red\n", "line 1: 'colour' is not a column"),
     "no name": ("groups\ncampus\n", "line 1: it needs one column `name`"),
-    "semicolons": ("name;groups\na;b\n", "line 1: 'name;groups' is no column"),
-    "field left out": ("name,groups\na\n", "line 2: it has not as many fields"),
-    "field too many": ("name,groups\na,b,c\n", "line 2: it has not as many fields"),
+    "semicolons": ("name;groups\na;b\n", "line 1: 'name;groups' is not a column"),
+    "field left out": ("name,groups\na\n", "line 2: it does not have as many fields"),
+    "field too many": ("name,groups\na,b,c\n", "line 2: it does not have as many fields"),
     "open quote": ('name\n"a\n', "line 2: unexpected end of data"),
-    "camera": ("name,camera_kind\na,lens\n", "line 2: 'lens' is no kind of camera"),
+    "camera": ("name,camera_kind\na,lens\n", "line 2: 'lens' is not a kind of camera"),
     "port": ("name,broker_port\na,99999\n", "line 2: broker_port '99999'"),
     "broker": ("name,broker\na,perhaps\n", "line 2: broker is 'perhaps'"),
     "empty": ("", "line 1: it needs one column `name`"),
     "no units": ("name\n", "has 0 units"),
-    "group": ("name,groups\na,campus\nb,No!\n", "line 3: 'No!' cannot be a door group"),
-    "wired": ("name,wired\na,lift\n", "line 2: 'lift' is nothing to wire"),
+    "group": ("name,groups\na,campus\nb,No!\n", "line 3: 'No!' is not a valid door group"),
+    "wired": ("name,wired\na,lift\n", "line 2: 'lift' cannot be wired"),
 }
 
 
@@ -753,18 +755,18 @@ WRONG_COMMANDS = {
     "no such colour": (["issuer", "ESTATE", "clinic", "--colour", "blue"], "'blue'"),
     "no such example": (["site", "ESTATE", "home", "--like", "castle"], "no example site"),
     "no rules": (["site-rules", "ESTATE", "campus", "ESTATE/none"], "none cannot be read"),
-    "no holder": (["root", "ESTATE", "--retire", "7"], "number 7 is none of the holders"),
+    "no holder": (["root", "ESTATE", "--retire", "7"], "7 is not the number of a present holder"),
     "nothing begun": (["publish", "ESTATE/none"], "has no root of trust"),
     "unpublished": (["refresh", "ESTATE/none"], "nothing is published yet"),
     "unknown site": (["unit", "ESTATE", "home", "a"], "has no site 'home'"),
     "bad issuer": (["issuer", "ESTATE", "Clinic"], "cannot be the name of this issuer"),
     "window": (["issuer", "ESTATE", "clinic", "--days", "36"], "1 to 35 days, not for 36"),
     "host": (["authority", "ESTATE/x", "--host", "a b"], "not a host name"),
-    "camera": (["unit", "ESTATE", "campus", "a", "--camera-kind", "lens"], "no kind of camera"),
+    "camera": (["unit", "ESTATE", "campus", "a", "--camera-kind", "lens"], "not a kind of camera"),
     "no estate": (["show", "ESTATE/none"], "is not a folder"),
     "under a file": (
         ["authority", "ESTATE/authority/ca.pem/x"],
-        "is a file where a folder is needed",
+        "is a file, not a folder",
     ),
     "unwritable": (["issuer", "/proc/menshen", "clinic"], "/proc/menshen: No such file"),
 }
