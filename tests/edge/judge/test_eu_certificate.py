@@ -532,7 +532,10 @@ def test_a_published_certificate_says_what_its_key_may_sign() -> None:
     assert foreign.key_entry(der["PL_1.3.0_4"]).country == "PL"
     both = foreign.key_list([der["PL_1.3.0_4"], der["DK_1"], der["PL_1.3.0_4"]])
     assert [entry.country for entry in both.keys] == ["DK", "PL"]
-    for name, told in (("ES_401", "another kind"), ("FI_1", "say its evidence with --illegible")):
+    for name, told in (
+        ("ES_401", "unsupported key"),
+        ("FI_1", "give its evidence with --illegible"),
+    ):
         with pytest.raises(foreign.CertificateError, match=told):
             foreign.key_entry(der[name])
     assert foreign.key_entry(der["FI_1"], illegible=("test",)).evidence == ("test",)
