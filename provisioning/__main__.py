@@ -329,8 +329,8 @@ def pair(
     ] = "none",
 ) -> None:
     """Store a unit's key in its controller, over USB with the pairing jumper fitted."""
-    paired = pairing.pair(card, port, latch)
-    out.print(paired.sentence)
+    result = pairing.pair(card, port, latch)
+    out.print(result.sentence)
     _next(
         "remove the jumper, switch the controller off and on, and wire it to the unit; now no "
         "other controller can open this door, and this controller obeys no other unit"
@@ -471,10 +471,10 @@ def main() -> None:
         print(error, file=sys.stderr)
         sys.exit(2)
     except ModuleNotFoundError as error:
-        missing = extras.sentence(error, "provisioning")
-        if missing is None:
+        sentence = extras.sentence(error, "provisioning")
+        if sentence is None:
             raise
-        print(missing, file=sys.stderr)
+        print(sentence, file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

@@ -36,7 +36,7 @@ _REFUSED = re.compile(r"refused (?P<why>[ -~]{1,160})")
 
 
 @dataclass(frozen=True, slots=True)
-class Paired:
+class PairingResult:
     """The result of pairing a controller with a unit."""
 
     unit: str
@@ -66,7 +66,7 @@ def check_value(key: bytes) -> str:
     return (encryptor.update(bytes(16)) + encryptor.finalize())[:3].hex()
 
 
-def pair(card: Path, port: str, latch: str) -> Paired:
+def pair(card: Path, port: str, latch: str) -> PairingResult:
     """Store the key of `card` in the controller at `port`. Raises ProvisioningError."""
     if latch not in LATCHES:
         raise ProvisioningError(
@@ -93,7 +93,7 @@ def pair(card: Path, port: str, latch: str) -> Paired:
             f"the controller at {port} has stored a wrong key (check value {paired['check']}, not "
             f"{check}); repeat the step, with another cable if it fails again"
         )
-    return Paired(
+    return PairingResult(
         f"{unit.site}/{unit.name}",
         controller["serial"],
         controller["version"],

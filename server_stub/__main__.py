@@ -297,10 +297,10 @@ def main() -> None:
     try:
         app()
     except ModuleNotFoundError as error:
-        missing = extras.sentence(error, "server")
-        if missing is None:
+        sentence = extras.sentence(error, "server")
+        if sentence is None:
             raise
-        print(missing, file=sys.stderr)
+        print(sentence, file=sys.stderr)
         sys.exit(2)
     except ValueError as error:
         if not _is_own_error(error):

@@ -215,7 +215,7 @@ def add_cells(connection: Connection, reports: Sequence[Report]) -> list[StoredC
     rows = []
     results = []
     for unit_report in reports:
-        missing = _missing(connection, unit_report, digests)
+        missing = _missing_numbers(connection, unit_report, digests)
         last = conflict = None
         for cell in unit_report.counts.cells:
             key, digest = _key(unit_report, cell.number), report.digest(cell)
@@ -316,7 +316,7 @@ def _numbers(unit_report: Report) -> range:
     return range(first.number - 1, last.number + 1)
 
 
-def _missing(
+def _missing_numbers(
     connection: Connection, unit_report: Report, digests: dict[tuple[str, str, str, int], str]
 ) -> tuple[int, int] | None:
     """The numbers between the highest one stored and the first one in the report."""

@@ -76,9 +76,9 @@ def read(engine: Engine, door_name: str, now_s: int) -> Reading:
     offset_s = int(offset.total_seconds()) if offset else 0
     with engine.connect() as connection:
         doors = overview.doors(connection, now_s)
-        shown = [d for d in doors if door_name in (ALL, d.name)]
-        hours = overview.hours(connection, shown, now_s, offset_s)
-        return Reading(now_s, doors, hours, len(shown))
+        shown_doors = [d for d in doors if door_name in (ALL, d.name)]
+        hours = overview.hours(connection, shown_doors, now_s, offset_s)
+        return Reading(now_s, doors, hours, len(shown_doors))
 
 
 async def _page(engine: Engine, language: Language, host: str) -> None:
