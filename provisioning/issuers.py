@@ -259,7 +259,7 @@ def _toml(config: IssuerConfig) -> bytes:
 
 
 def _json(path: Path, kind: type) -> bytes:
-    """The file in its shortest form. Raises ProvisioningError."""
+    """Read a JSON file and re-encode it in its shortest form. Raises ProvisioningError."""
     try:
         return msgspec.json.encode(read_json(path, kind))
     except OSError as error:
