@@ -176,7 +176,7 @@ def test_provisioning_gives_these_pins() -> None:
     assert given == {name: pin.bcm for name, pin in file.pins.items()}
     bare = msgspec.structs.asdict(provisioned.door_pins())
     assert {name for name, pin in bare.items() if pin is not None} == set(provisioned.ALWAYS)
-    with pytest.raises(ProvisioningError, match="'lift' is nothing to wire"):
+    with pytest.raises(ProvisioningError, match="'lift' cannot be wired"):
         provisioned.door_pins(["lift"])
 
 

@@ -23,7 +23,7 @@ from cryptography import x509
 from playwright.sync_api import BrowserContext, Page, expect
 
 from edge import BUILT_S
-from edge.wire.rules import Ages
+from edge.wire.rules import DocumentAges
 from tests.campus import BatteryClock
 from tests.centre import Client, Program, free_port
 from tests.controller import Cable, Controller
@@ -477,7 +477,7 @@ def test_a_unit_is_upgraded_before_the_centre(version: Path, tmp_path: Path) -> 
             assert centre.subscribe(f"menshen/1/+/+/{leaf}")
         at_s = max(kept.facts["until_s"], BUILT_S) + 60
         with north(kept, at_s) as door:
-            age_h, ages = (at_s - kept.signed_s) / 3600, Ages()
+            age_h, ages = (at_s - kept.signed_s) / 3600, DocumentAges()
             if age_h < ages.status_h:
                 assert "opens" in door.shows(kept.facts["sheet"]["text"])
                 assert "revoked" in door.shows(kept.facts["lost_sheet"]["text"])
