@@ -373,20 +373,19 @@ def kept_messages(heard: list[tuple[str, str]]) -> list[dict[str, str]]:
 
 def schemas() -> dict[str, Any]:
     """What this version's centre and units read: JSON Schema of each message."""
-    kinds = (
-        report.StateReport,
-        report.HealthReport,
-        report.CountsReport,
-        report.TimeRequest,
-        report.Ack,
-        report.TimeAnswer,
-    )
-    found, parts = msgspec.json.schema_components(kinds, ref_template="{name}")
+    kinds = {
+        "state": report.StateReport,
+        "health": report.HealthReport,
+        "counts": report.CountsReport,
+        "ask": report.TimeRequest,
+        "ack": report.Ack,
+        "answer": report.TimeAnswer,
+    }
+    found, parts = msgspec.json.schema_components(kinds.values(), ref_template="{name}")
     for part in parts.values():  # on the wire a field that is unknown stands beside the others
         if part["properties"].pop("unknown", None) is not None:
             part["additionalProperties"] = True
-    names = [schema["$ref"].lower() for schema in found]
-    return {"kinds": dict(zip(names, found, strict=True)), "parts": parts}
+    return {"kinds": dict(zip(kinds, found, strict=True)), "parts": parts}
 
 
 def make(out: Path, work: Path) -> None:
