@@ -310,7 +310,7 @@ class Collector:
         except (OSError, ssl.SSLError) as error:
             raise CollectorError(
                 f"cannot use the collector's certificate ({error}); restore it from your backup, "
-                f"or make a new one with menshen-provision authority"
+                f"or move it away and run: menshen-provision authority"
             ) from None
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
