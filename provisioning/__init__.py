@@ -1,4 +1,4 @@
-"""What the people who run doors make once: authority, issuers, sites, and a card for each unit.
+"""Commissioning by the operator: authority, issuers, sites, and a card for each unit.
 
-Start at `estate.py` for what lies where; each command has its file.
+Start at `estate.py` for the folder's layout; each command has its own file.
 """

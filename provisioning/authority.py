@@ -1,7 +1,8 @@
-"""The X.509 authority, and the certificates by which broker, collector and units know each other.
-Beside it begins the other one, of those who sign what doors believe (`repository.py`).
+"""The X.509 authority, and the TLS certificates of broker, collector and units.
 
-EC P-256 throughout: what every TLS library has. The units pin this authority and no other.
+`create_authority` also begins the other authority: the keys that sign trust documents
+(`repository.py`). All keys here are EC P-256, which every TLS library supports. Units trust this
+authority and no other.
 """
 
 import datetime
@@ -22,7 +23,7 @@ from provisioning.files import ProvisioningError, TrackedFolder
 
 AUTHORITY_DAYS = 20 * 365  # as long as a door is used
 CERTIFICATE_DAYS = 5 * 365
-BACKDATED = datetime.timedelta(days=1)  # a clock that is a little slow does not refuse
+BACKDATED = datetime.timedelta(days=1)  # so that a slow clock accepts a new certificate
 HOSTS = ("localhost", "127.0.0.1")
 COLLECTOR = "collector"
 COMMON_NAME_LEN_MAX = 64  # RFC 5280, ub-common-name
@@ -30,37 +31,37 @@ COMMON_NAME_LEN_MAX = 64  # RFC 5280, ub-common-name
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 
 
-def authority(estate: Path, hosts: Sequence[str] = ()) -> list[TrackedFolder]:
+def create_authority(estate: Path, hosts: Sequence[str] = ()) -> list[TrackedFolder]:
     """Make authority/, with the holders' folders, and server/.
 
-    The broker will answer to `hosts` (none named: HOSTS).
+    The broker's certificate names `hosts` (HOSTS if empty).
 
-    Raises ProvisioningError if the broker's certificate is there for other hosts.
+    Raises ProvisioningError if the broker's certificate exists and names other hosts.
     """
-    wanted = _alt_names(hosts or HOSTS)
+    alt_names = _alt_names(hosts or HOSTS)
     with places.changing(estate):
         own = TrackedFolder(places.authority(estate))
         key = _key(own, "ca")
         _certificate(own, "ca", lambda: _self_signed(key), key)
-        vouch = Authority(estate)
+        ca = Authority(estate)
         server = TrackedFolder(places.server(estate))
-        broker = vouch.certificate(
-            server, "broker", "Menshen broker", ExtendedKeyUsageOID.SERVER_AUTH, wanted
+        broker = ca.certificate(
+            server, "broker", "Menshen broker", ExtendedKeyUsageOID.SERVER_AUTH, alt_names
         )
-        if hosts and set(_alt_names_of(broker)) != set(wanted):
+        if hosts and set(_alt_names_of(broker)) != set(alt_names):
             raise ProvisioningError(
                 f"{server.path / 'broker.pem'} is for {', '.join(_hosts(broker))}; to give the "
-                f"broker other names, move broker.pem and broker.key away and repeat this step"
+                f"broker other names, move broker.pem and broker.key away and repeat the step"
             )
-        vouch.certificate(server, "collector", COLLECTOR, ExtendedKeyUsageOID.CLIENT_AUTH)
+        ca.certificate(server, "collector", COLLECTOR, ExtendedKeyUsageOID.CLIENT_AUTH)
         server.signing_key("collector-sign")
         server.signing_key("time")
-        signed = repository.begin(estate)
-    return [own, server, *signed]
+        root_folders = repository.begin(estate)
+    return [own, server, *root_folders]
 
 
 def broker_hosts(estate: Path) -> list[str]:
-    """The names that the broker's certificate is good for. Raises ProvisioningError."""
+    """The hosts that the broker's certificate names. Raises ProvisioningError."""
     path = places.server(estate) / "broker.pem"
     if not path.exists():
         raise ProvisioningError(
@@ -70,10 +71,10 @@ def broker_hosts(estate: Path) -> list[str]:
 
 
 class Authority:
-    """The authority of an estate, ready to vouch."""
+    """The certificate authority of an estate, with its private key."""
 
     def __init__(self, estate: Path) -> None:
-        """Raises ProvisioningError when there is none, or only half of one."""
+        """Raises ProvisioningError if its certificate or its key is missing."""
         folder = places.authority(estate)
         for name in ("ca.pem", "ca.key"):
             if not (folder / name).exists():
@@ -92,7 +93,10 @@ class Authority:
         usage: x509.ObjectIdentifier,
         alt_names: Sequence[x509.GeneralName] = (),
     ) -> x509.Certificate:
-        """The pair `stem`.key and `stem`.pem, made if it is not there. Raises ProvisioningError."""
+        """The certificate `stem`.pem; it and `stem`.key are created if they do not exist.
+
+        Raises ProvisioningError.
+        """
         key = _key(folder, stem)
 
         def make() -> x509.Certificate:
@@ -103,13 +107,13 @@ class Authority:
             certificate.verify_directly_issued_by(self._certificate)
         except (ValueError, TypeError, InvalidSignature):
             raise ProvisioningError(
-                f"{folder.path / stem}.pem is not from this estate's authority; it was kept as "
-                f"it is; move it away to have a new one made"
+                f"{folder.path / stem}.pem is not from this estate's authority; it was kept; "
+                f"move it away to have a new one made"
             ) from None
         if certificate.subject != common_name(subject):
             raise ProvisioningError(
                 f"{folder.path / stem}.pem is for {certificate.subject.rfc4514_string()} and not "
-                f"for CN={subject}; it was kept as it is"
+                f"for CN={subject}; it was kept; move it away to have a new one made"
             )
         return certificate
 
@@ -176,10 +180,10 @@ def _key_usage(authority: bool) -> x509.KeyUsage:
 
 
 def common_name(text: str) -> x509.Name:
-    """The subject that a certificate for `text` has. Raises ProvisioningError if too long."""
+    """The X.509 name with the common name `text`. Raises ProvisioningError if it is too long."""
     if len(text) > COMMON_NAME_LEN_MAX:
         raise ProvisioningError(
-            f"{text!r} is too long for a certificate, which takes {COMMON_NAME_LEN_MAX} "
+            f"{text!r} is too long for a certificate, whose limit is {COMMON_NAME_LEN_MAX} "
             f"characters; choose a shorter name"
         )
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
@@ -216,8 +220,8 @@ def _hosts(certificate: x509.Certificate) -> list[str]:
 
 
 def _key(folder: TrackedFolder, stem: str) -> ec.EllipticCurvePrivateKey:
-    folder.not_alone(f"{stem}.pem", f"{stem}.key")
-    folder.once(f"{stem}.key", _new_key, private=True)
+    folder.require_key(f"{stem}.pem", f"{stem}.key")
+    folder.create_once(f"{stem}.key", _new_key, private=True)
     return _read_key(folder.path / f"{stem}.key")
 
 
@@ -236,7 +240,7 @@ def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
         key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ProvisioningError(
-            f"{path} is not an EC private key in PEM form; bring it back from your backup"
+            f"{path} is not an EC private key in PEM form; restore it from your backup"
         )
     return key
 
@@ -247,12 +251,12 @@ def _certificate(
     make: Callable[[], x509.Certificate],
     key: ec.EllipticCurvePrivateKey,
 ) -> x509.Certificate:
-    folder.once(f"{stem}.pem", lambda: make().public_bytes(serialization.Encoding.PEM))
+    folder.create_once(f"{stem}.pem", lambda: make().public_bytes(serialization.Encoding.PEM))
     certificate = _read_certificate(folder.path / f"{stem}.pem")
     if certificate.public_key() != key.public_key():
         raise ProvisioningError(
             f"{folder.path / stem}.pem and {stem}.key do not belong together; both were kept; "
-            f"bring the right one back from your backup"
+            f"restore the right one from your backup"
         )
     return certificate
 
@@ -262,6 +266,6 @@ def _read_certificate(path: Path) -> x509.Certificate:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except ValueError:
         raise ProvisioningError(
-            f"{path} is not a certificate in PEM form; bring it back from your backup, or move "
+            f"{path} is not a certificate in PEM form; restore it from your backup, or move "
             f"it away and repeat the step that made it"
         ) from None

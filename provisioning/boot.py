@@ -1,4 +1,4 @@
-"""What a unit's card adds to the boot partition's `config.txt`: its pins at rest from the first."""
+"""A unit's lines for the boot partition's `config.txt`: its pins are at rest from boot on."""
 
 from collections.abc import Iterator
 
@@ -8,17 +8,17 @@ from edge.wire.unit import ControllerDoor, UnitConfig
 from hardware import boot
 
 NAME = "config.txt.add"
-"""The file on the card; its first lines say how to use it."""
+"""The file on the card; its first lines explain how to use it."""
 
 CONFIG = "/boot/firmware/config.txt"
 """Where Raspberry Pi OS mounts the boot partition (Raspberry Pi documentation, config.txt)."""
 
 _ON_PINS = ("/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0")
-"""The Pi's own serial port; any other is on USB and needs no pin."""
+"""The names of the Pi's own serial port. Any other port is on USB and needs no pin."""
 
 
 def addition(unit: UnitConfig) -> bytes:
-    """The lines that `unit` needs, for every model of Pi that hardware/ is for."""
+    """The lines for `unit`, for every model of Pi that hardware/ supports."""
     return "\n".join((*_heading(unit), *_lines(unit), "")).encode()
 
 
@@ -26,10 +26,10 @@ def _heading(unit: UnitConfig) -> Iterator[str]:
     yield f"# Menshen: the boot configuration of unit {unit.name}, site {unit.site}."
     yield "# On the unit, in its configuration's folder, as root (a second time changes nothing):"
     yield f"#   grep -q '^# Menshen' {CONFIG} || cat {NAME} >> {CONFIG}; reboot"
-    yield "# or copy these lines to the end of config.txt on the card's boot partition."
+    yield "# or copy these lines to the end of config.txt on the SD card's boot partition."
     if _uart(unit):
-        yield "# In cmdline.txt there, take console=serial0,115200 out: that port serves the door."
-    yield "# Where each line comes from: hardware/boot.py."
+        yield "# In cmdline.txt there, remove console=serial0,115200: that port drives the door."
+    yield "# The source of each line: hardware/boot.py."
 
 
 def _lines(unit: UnitConfig) -> Iterator[str]:
@@ -37,8 +37,8 @@ def _lines(unit: UnitConfig) -> Iterator[str]:
     if isinstance(door, ControllerDoor):
         wired = {} if door.illuminator is None else {"illuminator": door.illuminator}
     else:
-        named = msgspec.structs.asdict(door.pins)
-        wired = {name: bcm for name, bcm in named.items() if bcm is not None}
+        pins = msgspec.structs.asdict(door.pins)
+        wired = {name: bcm for name, bcm in pins.items() if bcm is not None}
     return boot.lines(wired, uart=_uart(unit), camera=unit.camera.kind == "picamera")
 
 

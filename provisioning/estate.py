@@ -1,25 +1,25 @@
-"""An estate: one folder with all that an operator's sites are made of. What lies where.
+"""The layout of an estate: one folder that holds all keys and settings of an operator's sites.
 
-authority/   ca.pem, ca.key                  vouches for broker, collector and units
-             roots/1.root.json, ...          whom the doors trust first; each signed by two holders
-             holders/1, 2, 3                 one folder a person, kept apart: two of them sign
+authority/   ca.pem, ca.key                  signs the certificates of broker, collector and units
+             roots/1.root.json, ...          the roots of trust, each signed by two holders
+             holders/1, 2, 3                 one folder per person, kept apart: two of them sign
                  root.pub, .key              the roots
                  targets.pub, .key           which site and issuer has which key
-                 issuers.pub, .key           whom the doors believe, and in what
+                 issuers.pub, .key           which issuers the doors trust, and for what
 server/      broker.pem, .key                the broker's certificate
              collector.pem, .key             the collector's certificate
              collector-sign.pub, .key        signs acknowledgements
              time.pub, .key                  signs the time for units that ask
-             snapshot.pub, .key              say which documents are current, and nothing else
+             snapshot.pub, .key              sign which documents are current, and nothing else
              timestamp.pub, .key
 issuers/ISSUER/   issuer.pub, .key, .toml    signs codes; issuer-2 and so on are its next keys
                   status.pub, .key           signs which of its codes are revoked
-                  status/LIST.cwt            those lists, by menshen-server
+                  status/LIST.cwt            those lists, written by menshen-server
                   keys.pub, .key, .json      of a foreign issuer: signs the list of its keys
 sites/SITE/       site.pub, .key, .toml      signs the site's rules
-                  rules.json                 the rules; unsigned, to be changed by people
+                  rules.json                 the rules; unsigned, edited by people
 sites/SITE/units/UNIT/   the unit's card: what it needs, and nothing that opens another door
-repository/  metadata/, targets/             all of it signed, for the broker and for sticks
+repository/  metadata/, targets/             all of it signed, for the broker and for USB sticks
 """
 
 import time
@@ -37,56 +37,56 @@ from provisioning.files import ProvisioningError
 
 
 def authority(estate: Path) -> Path:
-    """Where the authority lives."""
+    """The authority's folder."""
     return estate / "authority"
 
 
 def holders(estate: Path) -> Path:
-    """The folders of those who sign together."""
+    """The folder of the holders' folders."""
     return authority(estate) / "holders"
 
 
 def roots(estate: Path) -> Path:
-    """Every root that was ever signed."""
+    """The folder of every root that was ever signed."""
     return authority(estate) / "roots"
 
 
 def repository(estate: Path) -> Path:
-    """What is published."""
+    """The folder of the published documents."""
     return estate / "repository"
 
 
 def server(estate: Path) -> Path:
-    """What the broker's and the collector's machine needs."""
+    """The folder for the broker's and the collector's machine."""
     return estate / "server"
 
 
 def issuer(estate: Path, name: str) -> Path:
-    """One issuer's folder. Raises ProvisioningError for a bad name."""
+    """One issuer's folder. Raises ProvisioningError for an invalid name."""
     return estate / "issuers" / checked(name, "issuer")
 
 
 def site(estate: Path, name: str) -> Path:
-    """One site's folder. Raises ProvisioningError for a bad name."""
-    if name == "trust":  # menshen/1/trust is where the broker has the trust documents
+    """One site's folder. Raises ProvisioningError for an invalid name."""
+    if name == "trust":  # menshen/1/trust is the broker's topic for trust documents
         raise ProvisioningError("'trust' cannot be the name of a site; choose another")
     return estate / "sites" / checked(name, "site")
 
 
 def card(estate: Path, site_name: str, unit: str) -> Path:
-    """One unit's card. Raises ProvisioningError for a bad name."""
+    """One unit's card. Raises ProvisioningError for an invalid name."""
     return site(estate, site_name) / "units" / checked(unit, "unit")
 
 
 def names(folder: Path) -> list[str]:
-    """The things that a folder of the estate holds, by name; none if it is not there."""
+    """The names of the folders in a folder of the estate; empty if it does not exist."""
     if not folder.is_dir():
         return []
     return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def checked(name: str, what: Literal["issuer", "site", "unit"]) -> str:
-    """`name` if it may name an issuer, site or unit. Raises ProvisioningError."""
+    """`name`, if it is valid for an issuer, site or unit. Raises ProvisioningError."""
     try:
         return msgspec.convert(name, Name)
     except msgspec.ValidationError:
@@ -97,13 +97,13 @@ def checked(name: str, what: Literal["issuer", "site", "unit"]) -> str:
 
 
 def now_s() -> int:
-    """Unix seconds UTC by this machine's clock, the only one that provisioning has."""
+    """Unix seconds UTC by this machine's clock, the only clock of provisioning."""
     return int(time.time())
 
 
 @contextmanager
 def changing(estate: Path) -> Iterator[None]:
-    """Make the estate's folder if need be, and let nobody else change it meanwhile."""
+    """Lock the estate's folder for a change; create the folder if it does not exist."""
     files.folder(estate)
     with locked(estate):
         yield

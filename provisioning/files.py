@@ -1,7 +1,7 @@
-"""Files that are made once and never overwritten, whole or not at all, whatever is cut off.
+"""Files that are created once and never overwritten. Each is written whole or not at all.
 
-A private key is written first and all else is derived from it, so a step that was cut off is
-finished by repeating it.
+A private key is written first and everything else is derived from it, so repeating an interrupted
+step completes it.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from edge.wire import keys
 
 
 class ProvisioningError(Exception):
-    """The step cannot be done; one sentence that says what is wrong and what to do."""
+    """The step cannot be done; one sentence says why and what to do."""
 
 
 def toml(table: dict[str, Any]) -> bytes:
-    """`table` as TOML, to be made before anything is written: the library may not be installed."""
+    """`table` as TOML. Call it before writing any file, because the library may be missing."""
     import tomli_w  # of the extra `provisioning`
 
     return tomli_w.dumps(table).encode()
@@ -26,74 +26,74 @@ def toml(table: dict[str, Any]) -> bytes:
 
 @dataclass
 class TrackedFolder:
-    """A folder of the estate and what one step did in it: the names `made`, `kept`, `renewed`.
+    """A folder of the estate, and the names of the files that one step created, kept or renewed.
 
-    To be used within `estate.changing`.
+    Use it within `estate.changing`.
     """
 
     path: Path
-    made: list[str] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
-    renewed: list[str] = field(default_factory=list)
+    created_names: list[str] = field(default_factory=list)
+    kept_names: list[str] = field(default_factory=list)
+    renewed_names: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         folder(self.path)
-        for left in self.path.glob(f".*{files.PASSING}"):  # by a step that was killed while writing
-            left.unlink()
+        for leftover in self.path.glob(f".*{files.PASSING}"):  # of a step that was killed
+            leftover.unlink()
 
-    def once(self, name: str, make: Callable[[], bytes], private: bool = False) -> bytes:
-        """The bytes of `name`: as they are, or else made now. Never overwrites."""
+    def create_once(self, name: str, make: Callable[[], bytes], private: bool = False) -> bytes:
+        """The bytes of the file `name`, which is created if it does not exist. Never overwrites."""
         path = self.path / name
         if path.exists():
-            self.kept.append(name)
+            self.kept_names.append(name)
             return path.read_bytes()
         data = make()
         files.create(path, data, 0o600 if private else 0o644)
-        self.made.append(name)
+        self.created_names.append(name)
         return data
 
-    def same(self, name: str, data: bytes) -> None:
-        """Like `once`, where only `data` will do. Raises ProvisioningError if it is another."""
-        if self.once(name, lambda: data) != data:
+    def require_same(self, name: str, data: bytes) -> None:
+        """Create `name` with `data`. Raises ProvisioningError if it exists with other content."""
+        if self.create_once(name, lambda: data) != data:
             raise ProvisioningError(
-                f"{self.path / name} is there and differs from what this step would write; "
-                f"it was kept as it is"
+                f"{self.path / name} exists and differs from what this step would write; "
+                f"it was kept; move it away to have it made again"
             )
 
     def renew(self, name: str, data: bytes) -> None:
-        """Replace a document whose newer version takes the place of the older; never a key."""
+        """Write a newer version of a document over the older one. Not for keys."""
         path = self.path / name
         if path.exists() and path.read_bytes() == data:
-            self.kept.append(name)
+            self.kept_names.append(name)
             return
-        (self.renewed if path.exists() else self.made).append(name)
+        (self.renewed_names if path.exists() else self.created_names).append(name)
         files.replace(path, data)
 
-    def not_alone(self, name: str, key: str) -> None:
-        """Raises ProvisioningError if `name` is there and the `key` that it belongs to is not."""
+    def require_key(self, name: str, key: str) -> None:
+        """Raises ProvisioningError if `name` exists without the `key` that it belongs to."""
         if (self.path / name).exists() and not (self.path / key).exists():
             raise ProvisioningError(
-                f"{self.path} has {name} but its key {key} is missing: bring {key} back from your "
-                f"backup, or move {name} away if you mean to start anew"
+                f"{self.path} has {name} but its key {key} is missing: restore {key} from your "
+                f"backup, or move {name} away to start with a new key"
             )
 
     def signing_key(self, stem: str) -> keys.PrivateKey:
-        """The Ed25519 key `stem`.key with `stem`.pub beside it, made if it is not there."""
-        self.not_alone(f"{stem}.pub", f"{stem}.key")
-        pem = self.once(
+        """The Ed25519 key `stem`.key; it and `stem`.pub are created if they do not exist."""
+        self.require_key(f"{stem}.pub", f"{stem}.key")
+        pem = self.create_once(
             f"{stem}.key", lambda: keys.private_to_pem(keys.private_key()).encode(), private=True
         )
         key = _private(self.path / f"{stem}.key", pem)
-        self.same(f"{stem}.pub", keys.public_to_pem(key.public).encode())
+        self.require_same(f"{stem}.pub", keys.public_to_pem(key.public).encode())
         return key
 
 
 def folder(path: Path) -> None:
-    """Make `path` for its owner alone, and its parents, unless it is there."""
+    """Create `path` and its parents, with access for the owner only, if they do not exist."""
     if path.is_dir():
         return
     if path.exists():
-        raise ProvisioningError(f"{path} is a file where a folder is needed; name another folder")
+        raise ProvisioningError(f"{path} is a file, not a folder; choose another folder")
     if path.parent != path:
         folder(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)
@@ -110,11 +110,11 @@ def public_key(path: Path) -> bytes:
     try:
         return keys.public_from_pem(path.read_text("ascii", "replace"))
     except keys.KeyFileError as error:
-        raise ProvisioningError(f"{path}: {error}; bring it back from your backup") from None
+        raise ProvisioningError(f"{path}: {error}; restore it from your backup") from None
 
 
 def _private(path: Path, pem: bytes) -> keys.PrivateKey:
     try:
         return keys.private_from_pem(pem.decode("ascii", "replace"))
     except keys.KeyFileError as error:
-        raise ProvisioningError(f"{path}: {error}; bring it back from your backup") from None
+        raise ProvisioningError(f"{path}: {error}; restore it from your backup") from None

@@ -1,4 +1,4 @@
-"""Key lists of foreign issuers: the EU's published certificates made into keys/<issuer>.json."""
+"""Key lists of foreign issuers: makes keys/<issuer>.json from the EU's published certificates."""
 
 import base64
 import binascii
@@ -17,8 +17,8 @@ from edge.wire.code import TIME_S_MAX
 from edge.wire.eu_documents import Evidence
 from provisioning.files import ProvisioningError
 
-# The EU's extended key usages. Certificates of the first weeks have a 0 too many in them, and
-# every reader of the EU's takes both.
+# The EU's extended key usages. Certificates of the first weeks have an extra 0 in them, and all of
+# the EU's own readers accept both.
 _NUMBER: dict[int, Evidence] = {1: "test", 2: "vaccination", 3: "recovery"}
 _USAGE = {
     f"1.3.6.1.4.1.{arc}1847.2021.1.{number}": evidence
@@ -28,24 +28,26 @@ _USAGE = {
 
 
 class CertificateError(ProvisioningError):
-    """A certificate that gives no key; one sentence for people."""
+    """A certificate without a usable key; one sentence says why."""
 
 
-def make(out: Path, files: Iterable[Path], illegible: Iterable[str] = ()) -> int:
-    """Write the key list of the certificates in `files` to `out`; how many keys it has.
+def write_key_list(out: Path, files: Iterable[Path], illegible: Iterable[str] = ()) -> int:
+    """Write the key list of the certificates in `files` to `out`. Returns the number of keys.
 
-    What is there is kept. Raises ProvisioningError, and OSError for files.
+    An existing file is kept. Raises ProvisioningError, and OSError for files.
     """
     words = set(illegible)
     if not words <= set(eu_documents.EVIDENCE):
-        raise ProvisioningError(f"--illegible is one of {', '.join(eu_documents.EVIDENCE)}")
-    certificates = [read(path) for path in files]
-    data = write(key_list(certificates, tuple(e for e in eu_documents.EVIDENCE if e in words)))
+        raise ProvisioningError(f"--illegible must be one of {', '.join(eu_documents.EVIDENCE)}")
+    certificates = [read_certificate(path) for path in files]
+    data = encode_key_list(
+        key_list(certificates, tuple(e for e in eu_documents.EVIDENCE if e in words))
+    )
     if out.exists():
         if out.read_bytes() != data:
             raise ProvisioningError(
-                f"{out} is there and differs from what this step would write; it was kept: "
-                "name another file"
+                f"{out} exists and differs from what this step would write; it was kept; "
+                "choose another file"
             )
     else:
         with out.open("xb") as file:
@@ -53,8 +55,8 @@ def make(out: Path, files: Iterable[Path], illegible: Iterable[str] = ()) -> int
     return len(set(certificates))
 
 
-def read(path: Path) -> bytes:
-    """The DER of one certificate: a file of DER, of PEM, or of base64 as the gateways give it."""
+def read_certificate(path: Path) -> bytes:
+    """The DER of one certificate, from a file of DER, PEM, or base64 as the EU gateways give it."""
     data = path.read_bytes()
     if data[:1] == b"\x30":
         return data
@@ -64,16 +66,16 @@ def read(path: Path) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise CertificateError(
-            f"{path} holds no certificate: DER, PEM or base64 was expected"
+            f"{path} does not hold a certificate; give a file of DER, PEM or base64"
         ) from None
 
 
-def key(der: bytes, illegible: tuple[Evidence, ...] = ()) -> eu_documents.EuKey:
-    """The list's entry for one Document Signer Certificate, DER.
+def key_entry(der: bytes, illegible: tuple[Evidence, ...] = ()) -> eu_documents.EuKey:
+    """The list entry for one Document Signer Certificate in DER.
 
-    It may sign what its extended key usages say and, where they name none of the EU's, everything,
-    as the EU's rules have it. `illegible`: what one may sign whose usages cannot be read.
-    Raises CertificateError.
+    The key may sign what the extended key usages name; without one of the EU's usages, it may sign
+    everything, as the EU's rules say. `illegible`: what a certificate may sign whose usages cannot
+    be read. Raises CertificateError.
     """
     name = hashlib.sha256(der).hexdigest()[:16]
     try:
@@ -88,9 +90,10 @@ def key(der: bytes, illegible: tuple[Evidence, ...] = ()) -> eu_documents.EuKey:
         algorithm = "PS256"
     else:
         raise CertificateError(
-            f"certificate {name} has a key of another kind than P-256 or RSA of 2048 to 4096 bits"
+            f"certificate {name} has an unsupported key; supported are P-256, and RSA of 2048 to "
+            f"4096 bits"
         )
-    said = {
+    entry = {
         "kid": base64.b64encode(hashlib.sha256(der).digest()[: eu_documents.KID_LEN]).decode(
             "ascii"
         ),
@@ -102,27 +105,27 @@ def key(der: bytes, illegible: tuple[Evidence, ...] = ()) -> eu_documents.EuKey:
         ).decode("ascii"),
         "country": str(countries[0].value).upper() if countries else "",
         "from_s": int(certificate.not_valid_before_utc.timestamp()),
-        # RFC 5280 section 4.1.2.5: a certificate is valid in its last second too.
+        # RFC 5280 section 4.1.2.5: a certificate is still valid in its last second.
         "until_s": min(int(certificate.not_valid_after_utc.timestamp()) + 1, TIME_S_MAX),
         "evidence": _evidence(certificate, name, illegible),
     }
     try:
-        return msgspec.convert(said, eu_documents.EuKey)
+        return msgspec.convert(entry, eu_documents.EuKey)
     except msgspec.ValidationError as error:
-        raise CertificateError(f"certificate {name} gives no key: {error}") from None
+        raise CertificateError(f"certificate {name} has no usable key: {error}") from None
 
 
 def key_list(
     certificates: Iterable[bytes], illegible: tuple[Evidence, ...] = ()
 ) -> eu_documents.EuKeyList:
-    """One entry a certificate, the same one once. Raises CertificateError."""
-    entries = {der: key(der, illegible) for der in certificates}
+    """One entry for each different certificate. Raises CertificateError."""
+    entries = {der: key_entry(der, illegible) for der in certificates}
     return eu_documents.EuKeyList(
         tuple(sorted(entries.values(), key=lambda entry: (entry.country, entry.kid)))
     )
 
 
-def write(document: eu_documents.EuKeyList) -> bytes:
+def encode_key_list(document: eu_documents.EuKeyList) -> bytes:
     """The bytes of keys/<issuer>.json."""
     return msgspec.json.format(msgspec.json.encode(document), indent=1)
 
@@ -138,8 +141,8 @@ def _evidence(
         if illegible:
             return illegible
         raise CertificateError(
-            f"certificate {name} does not say legibly what it may sign ({error}); "
-            "look at it, and say its evidence with --illegible"
+            f"cannot read what certificate {name} may sign ({error}); "
+            "look at it, and give its evidence with --illegible"
         ) from None
-    named = {_USAGE[o.dotted_string] for o in usages if o.dotted_string in _USAGE}
-    return tuple(e for e in eu_documents.EVIDENCE if e in named) or eu_documents.EVIDENCE
+    evidence = {_USAGE[o.dotted_string] for o in usages if o.dotted_string in _USAGE}
+    return tuple(e for e in eu_documents.EVIDENCE if e in evidence) or eu_documents.EVIDENCE

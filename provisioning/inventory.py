@@ -1,4 +1,4 @@
-"""What an estate holds, as tables for people."""
+"""The content of an estate, as tables for people."""
 
 import datetime
 from pathlib import Path
@@ -16,48 +16,52 @@ from provisioning.units import UNIT
 
 
 def show(estate: Path) -> tuple[list[Table], list[str]]:
-    """Tables of issuers, sites and units, and a sentence for each thing that cannot be used.
+    """Tables of issuers, sites and units, and one sentence for each unusable part.
 
     Raises ProvisioningError if there is no estate.
     """
     if not estate.is_dir():
         raise ProvisioningError(
-            f"{estate} is not a folder; begin with: menshen-provision authority {estate}"
+            f"{estate} is not a folder; start with: menshen-provision authority {estate}"
         )
-    wrong: list[str] = []
+    problems: list[str] = []
     try:
         authority.Authority(estate)
         title = f"Broker: {', '.join(authority.broker_hosts(estate))}"
     except ProvisioningError as error:
         title = "Broker: none"
-        wrong.append(str(error))
-    return [_issuers(estate, wrong), _sites(estate, wrong), _units(estate, wrong, title)], wrong
+        problems.append(str(error))
+    return [
+        _issuers(estate, problems),
+        _sites(estate, problems),
+        _units(estate, problems, title),
+    ], problems
 
 
-def _issuers(estate: Path, wrong: list[str]) -> Table:
+def _issuers(estate: Path, problems: list[str]) -> Table:
     table = Table("issuer", "kid", "key from", "until", "now", "life", "sites", title="Issuers")
     for name in places.names(estate / "issuers"):
         folder = places.issuer(estate, name)
         try:
-            found = issuers.read(estate, name)
-            publics = [files.public_key(folder / f"{key.stem}.pub") for key in found.keys]
+            config = issuers.read(estate, name)
+            publics = [files.public_key(folder / f"{key.stem}.pub") for key in config.keys]
         except (ProvisioningError, OSError) as error:
-            wrong.append(str(error))
+            problems.append(str(error))
             table.add_row(name, "", "", "", "cannot be used", "", "")
             continue
-        where = " ".join(found.sites) or "all"
-        life = f"{found.longest_life_s / 3600:g} h"
-        if found.format != DC1 or found.withdrawn:
-            now = "withdrawn" if found.withdrawn else f"foreign, {found.format}"
-            table.add_row(name, "", "", "", now, life, where)
+        site_names = " ".join(config.sites) or "all"
+        life = f"{config.longest_life_s / 3600:g} h"
+        if config.format != DC1 or config.withdrawn:
+            state = "withdrawn" if config.withdrawn else f"foreign, {config.format}"
+            table.add_row(name, "", "", "", state, life, site_names)
             continue
-        for key, public in zip(found.keys, publics, strict=True):
+        for key, public in zip(config.keys, publics, strict=True):
             window = (_day(key.from_s), _day(key.until_s), _window(key))
-            table.add_row(name, keys.kid(public).hex(), *window, life, where)
+            table.add_row(name, keys.kid(public).hex(), *window, life, site_names)
     return table
 
 
-def _sites(estate: Path, wrong: list[str]) -> Table:
+def _sites(estate: Path, problems: list[str]) -> Table:
     table = Table("site", "rules signed", "until", "units", "counts", title="Sites")
     for name in places.names(estate / "sites"):
         try:
@@ -65,7 +69,7 @@ def _sites(estate: Path, wrong: list[str]) -> Table:
             counts = sites.rules(estate, name).counts
             published = repository.published(estate, name)
         except (ProvisioningError, OSError) as error:
-            wrong.append(str(error))
+            problems.append(str(error))
             table.add_row(name, "cannot be used", "", "", "")
             continue
         table.add_row(
@@ -77,27 +81,27 @@ def _sites(estate: Path, wrong: list[str]) -> Table:
     return table
 
 
-def _units(estate: Path, wrong: list[str], title: str) -> Table:
+def _units(estate: Path, problems: list[str], title: str) -> Table:
     table = Table(
-        "site", "unit", "groups", "camera", "broker", "believes as of", title=f"Units ({title})"
+        "site", "unit", "groups", "camera", "broker", "trust as of", title=f"Units ({title})"
     )
     for site in places.names(estate / "sites"):
         for name in sites.units(estate, site):
             card = places.card(estate, site, name)
             try:
-                found = wire.read(card / UNIT)
+                config = wire.read(card / UNIT)
                 signed_s = signed.read((card / "trust" / signed.TIMESTAMP).read_bytes()).signed_s
             except (wire.ConfigError, signed.BrokenRepository, OSError) as error:
                 why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
-                wrong.append(f"unit {name!r} of {site!r} cannot be used: {why}")
+                problems.append(f"unit {name!r} of {site!r} cannot be used: {why}")
                 table.add_row(site, name, "", "", "", "cannot be used")
                 continue
             table.add_row(
                 site,
                 name,
-                " ".join(found.groups),
-                found.camera.kind,
-                f"{found.broker.host}:{found.broker.port}" if found.broker else "none",
+                " ".join(config.groups),
+                config.camera.kind,
+                f"{config.broker.host}:{config.broker.port}" if config.broker else "none",
                 _day(signed_s),
             )
     return table

@@ -1,6 +1,7 @@
-"""Giving a unit's key to its controller, over USB: the other end is `firmware/pairing.py`.
+"""Stores a unit's key in its controller, over USB. The other end is `firmware/pairing.py`.
 
-One line of ASCII each, ended by LF, while the controller's pairing jumper is fitted:
+Each message is one line of ASCII that ends with LF. The controller answers only while its pairing
+jumper is fitted:
 
     > menshen?                              < menshen-controller 1 SERIAL VERSION CHECK|none
     > pair KEY ADDRESS BAUD LATCH           < paired CHECK, or: refused WHY
@@ -35,64 +36,69 @@ _REFUSED = re.compile(r"refused (?P<why>[ -~]{1,160})")
 
 
 @dataclass(frozen=True, slots=True)
-class Paired:
-    """What was done."""
+class PairingResult:
+    """The result of pairing a controller with a unit."""
 
     unit: str
     serial: str  # of the controller
     version: str  # of its firmware
-    before: str  # check value of the key that it had, or none
-    check: str
+    before: str  # check value of its previous key, or none
+    check: str  # check value of its key now
 
     @property
     def sentence(self) -> str:
-        """It, for people."""
+        """The result as text for people."""
         if self.before == self.check:
-            had = "It had this key already."
+            history = "It had this key already."
         elif self.before == "none":
-            had = "It had no key."
+            history = "It had no key."
         else:
-            had = "It had another key, which is gone: the unit of that one can no longer use it."
+            history = "It had another key, which is gone: that key's unit can no longer use it."
         return (
             f"The controller {self.serial} (firmware {self.version}) has the key of unit "
-            f"{self.unit}, check value {self.check}. {had}"
+            f"{self.unit}, check value {self.check}. {history}"
         )
 
 
 def check_value(key: bytes) -> str:
-    """Tells keys apart and none of the key."""
+    """A short value that differs between keys and reveals nothing of the key."""
     encryptor = Cipher(AES(key), modes.ECB()).encryptor()  # noqa: S305 -- one block, of zeros
     return (encryptor.update(bytes(16)) + encryptor.finalize())[:3].hex()
 
 
-def pair(card: Path, port: str, latch: str) -> Paired:
-    """Give the key of `card` to the controller at `port`. Raises ProvisioningError."""
+def pair(card: Path, port: str, latch: str) -> PairingResult:
+    """Store the key of `card` in the controller at `port`. Raises ProvisioningError."""
     if latch not in LATCHES:
         raise ProvisioningError(
-            f"{latch[:60]!r} is nothing to latch on; say {', '.join(LATCHES[:-1])} or {LATCHES[-1]}"
+            f"{latch[:60]!r} is not a value of --latch; choose {', '.join(LATCHES[:-1])} or "
+            f"{LATCHES[-1]}"
         )
     try:
         unit = wire.read(card / UNIT)
         if not isinstance(unit.door, wire.ControllerDoor):
             raise ProvisioningError(
-                f"unit {unit.site}/{unit.name} drives its door itself and has no controller; make "
-                "a unit that has one with: menshen-provision unit … --controller PORT"
+                f"unit {unit.site}/{unit.name} has no controller and drives its door itself; make "
+                "a unit with a controller with: menshen-provision unit … --controller PORT"
             )
         key = pair_keys.read(Path(unit.door.key))
     except wire.ConfigError as error:
         raise ProvisioningError(str(error)) from None
     with _UsbLine(port) as line:
-        found = line.ask("menshen?", _CONTROLLER, _NOBODY)
-        wanted = f"{pair_keys.to_text(key)} {unit.door.address} {unit.door.baud} {latch}"
-        paired = line.ask(f"pair {wanted}", _PAIRED, _SILENT)
+        controller = line.ask("menshen?", _CONTROLLER, _NO_CONTROLLER)
+        settings = f"{pair_keys.to_text(key)} {unit.door.address} {unit.door.baud} {latch}"
+        paired = line.ask(f"pair {settings}", _PAIRED, _NO_REPLY)
     check = check_value(key)
     if paired["check"] != check:
         raise ProvisioningError(
-            f"the controller at {port} has stored another key than it was given (check value "
-            f"{paired['check']} and not {check}); repeat the step, with another cable if need be"
+            f"the controller at {port} has stored a wrong key (check value {paired['check']}, not "
+            f"{check}); repeat the step, with another cable if it fails again"
         )
-    return Paired(
-        f"{unit.site}/{unit.name}", found["serial"], found["version"], found["check"], check
+    return PairingResult(
+        f"{unit.site}/{unit.name}",
+        controller["serial"],
+        controller["version"],
+        controller["check"],
+        check,
     )
 
 
@@ -111,9 +117,9 @@ class _UsbLine:
             number = getattr(error, "errno", None)
             why = {
                 2: "there is no such port; name the controller's from `ls /dev/serial/by-id/*`",
-                11: "another program uses it; stop that one first",
-                13: "this user may not open it; add it to the group dialout, or use sudo",
-            }.get(number or 0, "it is no serial port; name the controller's, as /dev/ttyACM0")
+                11: "another program uses it; stop that program first",
+                13: "this user may not open it; add the user to the group dialout, or use sudo",
+            }.get(number or 0, "it is not a serial port; name the controller's, like /dev/ttyACM0")
             raise ProvisioningError(f"{port} cannot be opened: {why}") from None
 
     def __enter__(self) -> "_UsbLine":
@@ -122,37 +128,38 @@ class _UsbLine:
     def __exit__(self, *_: object) -> None:
         self._port.close()
 
-    def ask(self, line: str, wanted: re.Pattern[str], silent: str) -> dict[str, str]:
-        """Say `line`; the groups of `wanted` in the answer, other lines before it passed over.
-        `silent`: what is told where there is none.
+    def ask(self, line: str, pattern: re.Pattern[str], no_reply: str) -> dict[str, str]:
+        """Send `line` and return the groups of the first reply line that matches `pattern`.
+
+        Other lines are skipped. `no_reply`: the error's text if none matches within ANSWER_S.
         """
         try:
             self._port.reset_input_buffer()
             self._port.write(f"{line}\n".encode("ascii"))
-            until_s = time.monotonic() + ANSWER_S
-            came = b""
-            while time.monotonic() < until_s:
-                came = (came + self._port.read(LINE_LEN_MAX))[-4 * LINE_LEN_MAX :]
-                *whole, came = came.split(b"\n")
-                for text in (said.decode("ascii", "replace").strip() for said in whole):
-                    if found := wanted.fullmatch(text):
-                        return found.groupdict()
-                    if refused := _REFUSED.fullmatch(text):
+            deadline_s = time.monotonic() + ANSWER_S
+            buffer = b""
+            while time.monotonic() < deadline_s:
+                buffer = (buffer + self._port.read(LINE_LEN_MAX))[-4 * LINE_LEN_MAX :]
+                *lines, buffer = buffer.split(b"\n")
+                for text in (reply.decode("ascii", "replace").strip() for reply in lines):
+                    if match := pattern.fullmatch(text):
+                        return match.groupdict()
+                    if refusal := _REFUSED.fullmatch(text):
                         raise ProvisioningError(
-                            f"the controller at {self._name} refused: {refused['why']}"
+                            f"the controller at {self._name} refused: {refusal['why']}"
                         )
         except (OSError, termios.error) as error:
             raise ProvisioningError(
                 f"the controller at {self._name} has gone ({error}); plug it in and repeat the step"
             ) from None
-        raise ProvisioningError(silent.format(port=self._name))
+        raise ProvisioningError(no_reply.format(port=self._name))
 
 
-_NOBODY = (
-    "no controller that wants to be paired answers at {port}; switch it off, fit its pairing "
-    "jumper, switch it on (both lights then blink in turn), and repeat the step"
+_NO_CONTROLLER = (
+    "no controller in pairing mode answers at {port}; switch it off, fit its pairing jumper, "
+    "switch it on (both lights then blink in turn), and repeat the step"
 )
-_SILENT = (
-    "the controller at {port} did not say whether it has stored the key; leave it plugged in and "
+_NO_REPLY = (
+    "the controller at {port} did not confirm that it has stored the key; leave it plugged in and "
     "repeat the step"
 )

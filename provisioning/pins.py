@@ -1,4 +1,4 @@
-"""The pins of `hardware/pins.toml`, as a unit's configuration wants them."""
+"""The pins of `hardware/pins.toml`, in the form of a unit's configuration."""
 
 from collections.abc import Sequence
 from importlib import resources
@@ -10,7 +10,7 @@ from edge.wire.unit import DoorPins
 from provisioning.files import ProvisioningError
 
 ALWAYS = ("green", "red", "buzzer", "relay")
-"""What every unit that drives its door has; the others are there where somebody wired them."""
+"""The pins of every unit that drives its door itself; the other pins are optional."""
 
 
 class _WiredPin(msgspec.Struct):
@@ -21,12 +21,12 @@ class _WiredPins(msgspec.Struct):
     pins: dict[str, _WiredPin]
 
 
-def wired(extra: Sequence[str] = ()) -> DoorPins:
-    """The pins of a door with `extra` wired besides ALWAYS. Raises ProvisioningError."""
+def door_pins(extra: Sequence[str] = ()) -> DoorPins:
+    """The pins of a door with ALWAYS and `extra` wired. Raises ProvisioningError."""
     text = resources.files("hardware").joinpath("pins.toml").read_bytes()
     pins = decode_toml(text, _WiredPins).pins
     for name in extra:
         if name not in pins:
             others = ", ".join(n for n in pins if n not in ALWAYS)
-            raise ProvisioningError(f"{name[:60]!r} is nothing to wire; there are: {others}")
+            raise ProvisioningError(f"{name[:60]!r} cannot be wired; choose from: {others}")
     return DoorPins(**{name: pins[name].bcm for name in (*ALWAYS, *extra)})

@@ -1,4 +1,4 @@
-"""Units: the card of each, a folder to copy to where the unit reads its configuration."""
+"""Units: makes each unit's card, the folder from which the unit reads its configuration."""
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ from provisioning.files import ProvisioningError, TrackedFolder, toml
 
 BROKER_PORT = 8883  # MQTT over TLS, as IANA registers it
 UNIT = "unit.toml"
-STICK = "/media/menshen"  # where the unit's system mounts a stick that is brought to the door
+STICK = "/media/menshen"  # where the unit's system mounts a USB stick at the door
 PI_CAMERA = CameraConfig()
 CONTROLLER_BAUD = 115200
 CONTROLLER_KEY = "controller.key"
@@ -29,50 +29,50 @@ GROUP_LEN_MAX = 63  # edge.wire.trust.Group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What is asked for one unit; what is left out takes its usual value."""
+class UnitOrder:
+    """The settings for one unit. Omitted settings take their defaults."""
 
     name: str
-    groups: Sequence[str] = ()  # none: the site, and site/unit
+    groups: Sequence[str] = ()  # empty: the site, and site/unit
     camera: CameraConfig = PI_CAMERA
-    wired: Sequence[str] = ()  # beside the lights, the buzzer and the relay
-    controller: str = ""  # the serial port of a controller on the safe side; none: a direct door
+    wired: Sequence[str] = ()  # in addition to lights, buzzer and relay
+    controller: str = ""  # serial port of a controller on the secure side; empty: a direct door
     controller_baud: int = CONTROLLER_BAUD
     broker: bool = True
-    broker_host: str = ""  # none: the first name of the broker's certificate
+    broker_host: str = ""  # empty: the first host in the broker's certificate
     broker_port: int = BROKER_PORT
-    asked_at: str = ""  # the file and line it came from, named where it cannot be made
+    source_line: str = ""  # its file and line, for error messages
 
 
-def unit(estate: Path, site: str, order: Order) -> TrackedFolder:
-    """Make one unit's card. Raises ProvisioningError if it is there and would differ."""
-    return units(estate, site, [order])[0]
+def create_card(estate: Path, site: str, order: UnitOrder) -> TrackedFolder:
+    """Make one unit's card. Raises ProvisioningError if it exists with other settings."""
+    return create_cards(estate, site, [order])[0]
 
 
-def units(
+def create_cards(
     estate: Path,
     site: str,
-    orders: Sequence[Order],
-    told: Callable[[TrackedFolder], None] = lambda card: None,
+    orders: Sequence[UnitOrder],
+    on_card: Callable[[TrackedFolder], None] = lambda card: None,
 ) -> list[TrackedFolder]:
-    """Make the cards of `orders`, calling `told` after each; none is made unless all can be.
+    """Make the cards of `orders`; if one order is invalid, make none. Calls `on_card` for each.
 
     Raises ProvisioningError.
     """
     with places.changing(estate):
-        settings = sites.read(estate, site)
-        believed = repository.for_cards(estate, site)
-        vouch = authority.Authority(estate) if any(o.broker for o in orders) else None
-        planned = [_planned(estate, settings, order) for order in orders]
+        site_config = sites.read(estate, site)
+        trust_files = repository.card_files(estate, site)
+        ca = authority.Authority(estate) if any(o.broker for o in orders) else None
+        unit_configs = [_plan_order(estate, site_config, order) for order in orders]
         cards = []
-        for configuration in planned:
-            cards.append(_write(estate, configuration, believed, vouch))
-            told(cards[-1])
+        for unit_config in unit_configs:
+            cards.append(_write(estate, unit_config, trust_files, ca))
+            on_card(cards[-1])
     return cards
 
 
-def plan(estate: Path, site: sites.SiteConfig, order: Order) -> UnitConfig:
-    """The configuration that `order` comes to. Raises ProvisioningError if it cannot be made."""
+def plan(estate: Path, site: sites.SiteConfig, order: UnitOrder) -> UnitConfig:
+    """The unit configuration of `order`. Raises ProvisioningError if it is invalid."""
     name = places.checked(order.name, "unit")
     configuration = UnitConfig(
         name=name,
@@ -84,25 +84,25 @@ def plan(estate: Path, site: sites.SiteConfig, order: Order) -> UnitConfig:
         counts=site.counts(),
         broker=_broker(estate, order) if order.broker else None,
     )
-    _readable(configuration)
+    _check_readable(configuration)
     card = places.card(estate, site.name, name)
-    _agree(card, configuration)
+    _check_unchanged(card, configuration)
     if isinstance(configuration.door, ControllerDoor):
-        _kept(card)
+        _check_controller_key(card)
     return configuration
 
 
-def _planned(estate: Path, site: sites.SiteConfig, order: Order) -> UnitConfig:
+def _plan_order(estate: Path, site: sites.SiteConfig, order: UnitOrder) -> UnitConfig:
     try:
         return plan(estate, site, order)
     except ProvisioningError as error:
-        if order.asked_at:
-            raise ProvisioningError(f"{order.asked_at}: {error}; nothing was made") from None
+        if order.source_line:
+            raise ProvisioningError(f"{order.source_line}: {error}; nothing was made") from None
         raise
 
 
-def _door(order: Order) -> wire.DoorConfig:
-    wired = pins.wired(order.wired)
+def _door(order: UnitOrder) -> wire.DoorConfig:
+    wired = pins.door_pins(order.wired)
     if not order.controller:
         return DirectDoor(pins=wired)
     try:
@@ -119,33 +119,33 @@ def _door(order: Order) -> wire.DoorConfig:
         )
     except msgspec.ValidationError as error:
         raise ProvisioningError(
-            f"unit {order.name!r} cannot have this controller: {error}"
+            f"unit {order.name!r} has invalid controller settings: {error}"
         ) from None
 
 
-def _groups(order: Order) -> list[str]:
+def _groups(order: UnitOrder) -> list[str]:
     for group in order.groups:
         try:
             msgspec.convert(group, Group)
         except msgspec.ValidationError:
             raise ProvisioningError(
-                f"{group[:60]!r} cannot be a door group: use 1 to {GROUP_LEN_MAX} small letters, "
-                f"digits and / . _ -, beginning and ending with a letter or digit"
+                f"{group[:60]!r} is not a valid door group: use 1 to {GROUP_LEN_MAX} small "
+                f"letters, digits and / . _ -, beginning and ending with a letter or digit"
             ) from None
     return list(order.groups)
 
 
-def _broker(estate: Path, order: Order) -> BrokerConfig:
+def _broker(estate: Path, order: UnitOrder) -> BrokerConfig:
     hosts = authority.broker_hosts(estate)
     host = order.broker_host or hosts[0]
     if host not in hosts:
         raise ProvisioningError(
-            f"the broker's certificate is good for {', '.join(hosts)} and not for {host[:60]!r}: "
-            f"unit {order.name!r} would refuse it; name one of those with --broker-host"
+            f"the broker's certificate is for {', '.join(hosts)} and not for {host[:60]!r}, so "
+            f"unit {order.name!r} would refuse it; choose one of those with --broker-host"
         )
     collector = files.public_key(places.server(estate) / "collector-sign.pub")
     time = places.server(estate) / "time.pub"
-    if not time.exists():  # an estate from before units asked for the time
+    if not time.exists():  # an estate of a version without time requests
         raise ProvisioningError(
             f"{time} is missing; make it with: menshen-provision authority {estate}"
         )
@@ -161,19 +161,22 @@ def _broker(estate: Path, order: Order) -> BrokerConfig:
 
 
 def _write(
-    estate: Path, unit: UnitConfig, believed: Mapping[str, bytes], vouch: authority.Authority | None
+    estate: Path,
+    unit: UnitConfig,
+    trust_files: Mapping[str, bytes],
+    ca: authority.Authority | None,
 ) -> TrackedFolder:
     card = TrackedFolder(places.card(estate, unit.site, unit.name))
-    if unit.broker and vouch:
+    if unit.broker and ca:
         usage = ExtendedKeyUsageOID.CLIENT_AUTH
-        vouch.certificate(card, "unit", _certificate_name(unit), usage)
-        card.same("ca.pem", vouch.pem)
-    repository.put(card, believed)
-    card.once(boot.NAME, lambda: boot.addition(unit))
+        ca.certificate(card, "unit", _certificate_name(unit), usage)
+        card.require_same("ca.pem", ca.pem)
+    repository.update_card(card, trust_files)
+    card.create_once(boot.NAME, lambda: boot.addition(unit))
     if isinstance(unit.door, ControllerDoor):
         text = f"{pair_key.to_text(pair_key.new_key())}\n".encode()
-        card.once(CONTROLLER_KEY, lambda: text, private=True)
-    card.once(UNIT, lambda: _toml(unit))  # the last: a card that has it is whole
+        card.create_once(CONTROLLER_KEY, lambda: text, private=True)
+    card.create_once(UNIT, lambda: _toml(unit))  # last: a card with this file is complete
     return card
 
 
@@ -186,7 +189,7 @@ def _toml(unit: UnitConfig) -> bytes:
 
 
 def _without_none(table: dict[str, Any]) -> dict[str, Any]:
-    """TOML has no null: what is not there is not written."""
+    """`table` without its None values, because TOML has no null."""
     return {
         name: _without_none(value) if isinstance(value, dict) else value
         for name, value in table.items()
@@ -194,8 +197,8 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _readable(unit: UnitConfig) -> None:
-    """Let the unit's own reader judge. Raises ProvisioningError."""
+def _check_readable(unit: UnitConfig) -> None:
+    """Check the configuration with the unit's own reader. Raises ProvisioningError."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / UNIT
         path.write_bytes(_toml(unit))
@@ -203,42 +206,40 @@ def _readable(unit: UnitConfig) -> None:
             wire.read(path)
         except wire.ConfigError as error:
             why = str(error).replace(str(path), "its unit.toml")
-            raise ProvisioningError(f"unit {unit.name!r} cannot be made so: {why}") from None
+            raise ProvisioningError(f"unit {unit.name!r} has invalid settings: {why}") from None
 
 
-def _agree(card: Path, wanted: UnitConfig) -> None:
-    """Raises ProvisioningError if the card is there and says something else than `wanted`."""
+def _check_unchanged(card: Path, unit: UnitConfig) -> None:
+    """Raises ProvisioningError if the card exists with other settings than `unit`."""
     path = card / UNIT
     if not path.exists():
         return
     try:
-        there = read_toml(path, dict[str, Any])
+        old = read_toml(path, dict[str, Any])
     except DecodeError as error:
-        raise ProvisioningError(f"{path} is not a unit's configuration: {error}") from None
-    new = decode_toml(_toml(wanted), dict[str, Any])
-    differing = sorted(k for k in there.keys() | new.keys() if there.get(k) != new.get(k))
-    if differing:
+        raise ProvisioningError(f"{path} is not a valid unit configuration: {error}") from None
+    new = decode_toml(_toml(unit), dict[str, Any])
+    different = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
+    if different:
         raise ProvisioningError(
-            f"unit {wanted.name!r} is there with another {' and '.join(differing)}; its card was "
-            f"kept as it is; move {card} away if you mean to make a new one"
+            f"unit {unit.name!r} exists with another {' and '.join(different)}; its card was "
+            f"kept; move {card} away to make a new one"
         )
 
 
-def _kept(card: Path) -> None:
-    """Raises ProvisioningError if the key of the card's controller is there and is none, or is gone
-    from a card that had one.
-    """
+def _check_controller_key(card: Path) -> None:
+    """Raises ProvisioningError if a complete card's controller key is invalid or missing."""
     key = card / CONTROLLER_KEY
     try:
         if key.exists():
             pair_key.from_text(key.read_text("ascii", "replace").strip())
         elif (card / UNIT).exists():
             raise ProvisioningError(
-                f"{card} has {UNIT} but its {CONTROLLER_KEY} is missing: bring it back from your "
-                "backup or from the unit, or move the card away for a new one and a new pair"
+                f"{card} has {UNIT} but its {CONTROLLER_KEY} is missing: restore it from your "
+                "backup or from the unit, or move the card away, make a new one and pair again"
             )
     except pair_key.PairKeyError as error:
         raise ProvisioningError(
-            f"{key} is no controller's key: {error}; bring it back from your backup, or move it "
-            "away for a new one and pair the controller again"
+            f"{key} is not a controller's key: {error}; restore it from your backup, or move it "
+            "away, make a new one and pair the controller again"
         ) from None

@@ -1,4 +1,4 @@
-"""The command `menshen-server`: one sub-command for each program of the central side."""
+"""The command `menshen-server`: one subcommand for each program of the central side."""
 
 import logging
 import sys
@@ -23,29 +23,29 @@ app = typer.Typer(
 version.add_option(app, "menshen-server")
 
 EstateFolder = Annotated[
-    Path, typer.Argument(metavar="ESTATE", help="The folder that menshen-provision made.")
+    Path, typer.Argument(metavar="ESTATE", help="The folder that menshen-provision enrolment.")
 ]
 StoreUrl = Annotated[
     str,
     typer.Option(
         "--store",
         envvar="MENSHEN_STORE",
-        help="The store, as sqlite:////var/lib/menshen/menshen.db",
+        help="The database URL, for example sqlite:////var/lib/menshen/menshen.db",
     ),
 ]
 WalletUrl = Annotated[str, typer.Option(help="Where phones reach the wallet page.")]
 ColourName = Literal["green", "yellow", "red"]
-Host = Annotated[str, typer.Option(help="The address to serve at.")]
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
 
 
 @app.command()
 def broker(
     estate: EstateFolder,
-    state: Annotated[Path, typer.Option(help="Where the broker keeps its files.")],
+    state: Annotated[Path, typer.Option(help="The folder for the broker's own files.")],
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 8883,
 ) -> None:
-    """Run Mosquitto for this estate: TLS with certificates of its own authority, nobody else."""
+    """Run Mosquitto for this estate. Only clients with this estate's certificates can connect."""
     from server_stub.collecting import broker
     from server_stub.estate import Estate
 
@@ -56,17 +56,19 @@ def broker(
 def collector(
     estate: EstateFolder,
     store: StoreUrl,
-    broker_host: Annotated[str, typer.Option(help="A name in its certificate.")] = "localhost",
+    broker_host: Annotated[
+        str, typer.Option(help="The broker's host; its certificate must name it.")
+    ] = "localhost",
     broker_port: Annotated[int, typer.Option(min=1, max=65535)] = 8883,
     clock_error_ms: Annotated[
         int, typer.Option(min=1, max=60_000, help="How far this machine's clock may be off.")
     ] = 1000,
     look_s: Annotated[
         float,
-        typer.Option(min=0.1, max=3600, help="How often newer documents are looked for, seconds."),
+        typer.Option(min=0.1, max=3600, help="How often to look for newer documents, seconds."),
     ] = 15.0,
 ) -> None:
-    """Take the units' messages into the store, acknowledge what is stored, tell them the time."""
+    """Store the units' messages, acknowledge them, and answer the units' time requests."""
     from server_stub import store as stores
     from server_stub.collecting import collector
     from server_stub.estate import Estate
@@ -82,12 +84,14 @@ def issuer(
     name: Annotated[str, typer.Argument(help="The issuer.")],
     store: StoreUrl,
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free one.")] = 8080,
-    life_s: Annotated[int, typer.Option(help="How many seconds a bearer code lives.")] = 600,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port; 0 takes any free one.")
+    ] = 8080,
+    life_s: Annotated[int, typer.Option(help="How many seconds a bearer code is valid.")] = 600,
     holder_life_s: Annotated[
         int | None,
         typer.Option(
-            help="How many seconds a code lives that works only with the phone's own key. "
+            help="How many seconds a holder code (bound to the phone's key) is valid. "
             "[default: 12 hours, or the issuer's longest life if that is shorter]",
             show_default=False,
         ),
@@ -95,7 +99,7 @@ def issuer(
 ) -> None:
     """Sign codes over HTTP for unlocked records, and serve the wallet page.
 
-    Put TLS in front of it: a phone keeps a key and works offline only on an https:// page.
+    Put a TLS proxy in front of it: a phone stores a key and works offline only on https:// pages.
     """
     from server_stub import store as stores
     from server_stub.estate import Estate
@@ -109,23 +113,25 @@ def enrol(
     estate: EstateFolder,
     name: Annotated[str, typer.Argument(help="The issuer that will sign.")],
     store: StoreUrl,
-    colour: Annotated[ColourName, typer.Option(help="The colour to begin with.")] = "green",
+    colour: Annotated[ColourName, typer.Option(help="The first colour.")] = "green",
     aud: Annotated[list[str] | None, typer.Option(help="A door group; may be repeated.")] = None,
-    scope: Annotated[str | None, typer.Option(help='Grants, as "staff:acme slow".')] = None,
+    scope: Annotated[
+        str | None, typer.Option(help='Grants, for example "staff:acme slow".')
+    ] = None,
     url: WalletUrl = "http://127.0.0.1:8080/",
 ) -> None:
-    """Make a record and print its activation secret: once, it is stored nowhere."""
+    """Create a record and print its activation secret. The secret is not stored: note it now."""
     from edge.wire.code import Colour
     from server_stub import store as stores
     from server_stub.estate import Estate
     from server_stub.issuing import records
 
-    Estate(estate).issuer(name)  # says so if there is none
+    Estate(estate).issuer(name)  # raises EstateError if there is none
     with stores.changing(store) as connection:
-        made = records.enrol(
+        enrolment = records.enrol(
             connection, name, Colour[colour.upper()], tuple(aud or ()), scope or None
         )
-    _print_enrolled(made, url)
+    _print_enrolled(enrolment, url)
 
 
 @app.command()
@@ -134,32 +140,35 @@ def colour(
     colour: Annotated[ColourName, typer.Argument(help="Its new colour.")],
     store: StoreUrl,
     until: Annotated[
-        str | None, typer.Option(help="When it turns by itself, as 2026-12-01T00:00Z.")
+        str | None,
+        typer.Option(help="When the colour changes by itself, for example 2026-12-01T00:00Z."),
     ] = None,
     then: Annotated[
-        ColourName | None, typer.Option(help="What it turns to. [default: green]")
+        ColourName | None, typer.Option(help="The colour after --until. [default: green]")
     ] = None,
 ) -> None:
-    """Change a record's colour, for good or until a moment; its holder sees it at the next renewal.
+    """Change a record's colour, permanently or until a given time.
 
-    Its codes that live long, and its sheets of paper, are taken back; so are party codes that speak
-    for it, if its colour became worse.
+    The phone shows it after its next renewal. The record's holder codes and sheets of paper are
+    revoked. If the colour became worse, party codes that include the record are revoked too.
     """
     from edge.wire.code import Colour
     from server_stub import store as stores
     from server_stub.issuing import records
 
     now_s, first = int(time.time()), Colour[colour.upper()]
-    turn = records.turn(first, until, Colour[then.upper()] if then else None, now_s)
+    turn = records.parse_turn(first, until, Colour[then.upper()] if then else None, now_s)
     with stores.changing(store) as connection:
         records.recolour(connection, record, first, now_s, turn)
     later = f", and {turn.colour.name.lower()} from {until} on" if turn else ""
-    print(f"record {record} is {colour} from its next renewal on{later}")
+    print(f"record {record} is {colour} from its next renewal{later}")
 
 
 @app.command()
 def party(
-    record: Annotated[str, typer.Argument(help="Who speaks, as enrol printed it.")],
+    record: Annotated[
+        str, typer.Argument(help="The record whose phone shows the code, as enrol printed it.")
+    ],
     store: StoreUrl,
     members: Annotated[
         list[str] | None, typer.Argument(help="1 to 8 other records of the same issuer.")
@@ -167,16 +176,16 @@ def party(
 ) -> None:
     """Let a record's phone show one code for several people: a family, a class with its teacher.
 
-    It is green only if all of them are. Without MEMBERS the record speaks only for itself again.
+    The code is green only if all of them are green. Without MEMBERS the record has no party.
     """
     from server_stub import store as stores
     from server_stub.issuing import parties
 
     with stores.changing(store) as connection:
-        parties.speak_for(connection, record, members or ())
+        parties.set_members(connection, record, members or ())
     people = 1 + len(members or ())
-    what = f"may show a code for {people} people" if members else "speaks only for itself"
-    print(f"record {record} {what} from its next renewal on")
+    what = f"can show a code for {people} people" if members else "has no party"
+    print(f"record {record} {what} from its next renewal")
 
 
 @app.command()
@@ -185,15 +194,15 @@ def paper(
     name: Annotated[str, typer.Argument(help="The issuer that signs.")],
     record: Annotated[str, typer.Argument(help="The record, as enrol printed it.")],
     store: StoreUrl,
-    out: Annotated[Path, typer.Option(help="The sheet to write, an SVG; never overwritten.")],
-    hours: Annotated[int, typer.Option(min=1, help="How long the sheet works.")] = 24,
+    out: Annotated[Path, typer.Option(help="The SVG file to write; it must not exist.")],
+    hours: Annotated[int, typer.Option(min=1, help="How many hours the sheet is valid.")] = 24,
 ) -> None:
-    """Make a code on paper for who has no phone; it can be taken back."""
+    """Make a code on paper for somebody without a phone; the sheet can be revoked."""
     from server_stub.estate import Estate
     from server_stub.issuing import paper
 
-    said, key = Estate(estate).issuer(name)
-    sheet = paper.make(said, key, store, record, hours * 3600, int(time.time()), out)
+    issuer_file, key = Estate(estate).issuer(name)
+    sheet = paper.make(issuer_file, key, store, record, hours * 3600, int(time.time()), out)
     print(f"sheet   {out}")
     print(f"number  {sheet.entry}")
     print(f"lost?   menshen-server revoke {record} --number {sheet.entry}")
@@ -204,40 +213,43 @@ def revoke(
     record: Annotated[str, typer.Argument(help="The record, as enrol printed it.")],
     store: StoreUrl,
     number: Annotated[
-        str | None, typer.Option(help="Only the sheet of paper with this number, as 1/123456.")
+        str | None,
+        typer.Option(help="Only the sheet of paper with this number, for example 1/123456."),
     ] = None,
 ) -> None:
-    """Take back a record's codes: those of hours and its sheets of paper.
+    """Revoke a record's holder codes and sheets of paper.
 
-    Codes without an entry in a status list end by themselves, within minutes.
+    Bearer codes have no entry in a status list; they expire within minutes.
     """
     from server_stub import store as stores
     from server_stub.issuing import revocation
 
-    sheet = None if number is None else revocation.entry(number)
+    sheet = None if number is None else revocation.parse_entry(number)
     with stores.changing(store) as connection:
         if sheet:
-            revoked = revocation.revoke_sheet(connection, record, sheet)
+            count = revocation.revoke_sheet(connection, record, sheet)
         else:
-            revoked = revocation.revoke(connection, record)
-    print(f"taken back: {revoked}; doors know it with the next status list")
+            count = revocation.revoke(connection, record)
+    print(f"revoked: {count}; doors learn of it with the next status list")
 
 
 @app.command("status-list")
 def status_list(
     estate: EstateFolder,
-    name: Annotated[str, typer.Argument(help="The issuer whose lists these are.")],
+    name: Annotated[str, typer.Argument(help="The issuer of the lists.")],
     store: StoreUrl,
 ) -> None:
-    """Bring the issuer's status lists up to date, as its server does every minute."""
+    """Bring the issuer's status lists up to date, as the issuer's server does every minute."""
     from server_stub import store as stores
     from server_stub.estate import Estate
     from server_stub.issuing import status_lists
 
     engine = stores.open_store(store)
-    for one in status_lists.publish(Estate(estate), name, engine, int(time.time())):
-        did = "renewed" if one.renewed else "kept"
-        print(f"{did}  {one.path}: {one.set_count} set, {one.size} bytes")
+    for status_file in status_lists.publish(Estate(estate), name, engine, int(time.time())):
+        change = "renewed" if status_file.renewed else "kept"
+        print(
+            f"{change}  {status_file.path}: {status_file.set_count} set, {status_file.size} bytes"
+        )
 
 
 @app.command()
@@ -246,57 +258,59 @@ def replace(
     store: StoreUrl,
     url: WalletUrl = "http://127.0.0.1:8080/",
 ) -> None:
-    """Print a new activation secret for a record whose phone is lost; the old phone is out.
+    """Print a new activation secret for a record whose phone is lost; the old phone gets no codes.
 
-    Its codes of hours are taken back; doors know it with the next status list.
+    The old phone's holder codes are revoked; doors learn of it with the next status list.
     """
     from server_stub import store as stores
     from server_stub.issuing import records
 
     with stores.changing(store) as connection:
-        made = records.replace(connection, record)
-    _print_enrolled(made, url)
+        enrolment = records.replace(connection, record)
+    _print_enrolled(enrolment, url)
 
 
 @app.command()
 def page(
     store: StoreUrl,
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free one.")] = 8081,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port; 0 takes any free one.")
+    ] = 8081,
 ) -> None:
-    """Show every door and its counts to operators. No login yet: keep it on this machine."""
+    """Show every door and its counts to operators. It has no login: keep it on this machine."""
     from server_stub import store as stores
     from server_stub.operating import page
 
     page.serve(stores.open_store(store), host, port)
 
 
-def _print_enrolled(made: "records.Enrolment", url: str) -> None:
-    print(f"record  {made.record}")
-    print(f"secret  {made.secret}")
-    print(f"page    {url.rstrip('/')}/#{made.secret}")
+def _print_enrolled(enrolment: "records.Enrolment", url: str) -> None:
+    print(f"record  {enrolment.record}")
+    print(f"secret  {enrolment.secret}")
+    print(f"page    {url.rstrip('/')}/#{enrolment.secret}")
 
 
 def main() -> None:
-    """Run the command; what is wrong with its input is one sentence and exit code 2."""
+    """Run the command. A bad input or setting prints one sentence and exits with code 2."""
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
     try:
         app()
     except ModuleNotFoundError as error:
-        missing = extras.sentence(error, "server")
-        if missing is None:
+        sentence = extras.sentence(error, "server")
+        if sentence is None:
             raise
-        print(missing, file=sys.stderr)
+        print(sentence, file=sys.stderr)
         sys.exit(2)
     except ValueError as error:
-        if not _for_people(error):
+        if not _is_own_error(error):
             raise
         Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"{error}")
         sys.exit(2)
 
 
-def _for_people(error: ValueError) -> bool:
-    """Our own errors carry a sentence; any other is a fault of ours and shows where."""
+def _is_own_error(error: ValueError) -> bool:
+    """Our own errors carry a sentence for people; any other is a bug and keeps its traceback."""
     return type(error).__module__.startswith("server_stub.")
 
 

@@ -1,6 +1,6 @@
-"""HTML and SVG from templates: what a unit, a person or a store has put in is text, never markup.
+"""HTML and SVG from templates. Text from units, people or the store never becomes markup.
 
-Every value is escaped. A name that a template does not get is an error, and not an empty place.
+Every value is escaped. A missing value raises an error instead of rendering as nothing.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
 def environment(folder: Path) -> Environment:
-    """The templates in `folder`."""
+    """The Jinja environment for the templates in `folder`."""
     return Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,

@@ -114,9 +114,9 @@ class Campus:
         self.store = folder / "centre.db"
         self.doors: dict[str, CampusDoor] = {}
         self._opened = ExitStack()
-        authority.authority(self.estate)
-        issuers.issuer(self.estate, ISSUER, from_s=int(time.time()) - 86400)
-        sites.site(self.estate, SITE, demo=True)
+        authority.create_authority(self.estate)
+        issuers.create_issuer(self.estate, ISSUER, from_s=int(time.time()) - 86400)
+        sites.create_site(self.estate, SITE, demo=True)
         if rules is not None:
             (folder / "rules.json").write_text(json.dumps(rules))
             sites.change_rules(self.estate, SITE, folder / "rules.json")
@@ -187,8 +187,8 @@ class Campus:
         frames.mkdir(parents=True)
         camera = unit.CameraConfig(kind="pictures", source=str(frames), frames_per_s=FAST)
         port = {"broker_port": self.broker_port} if wired else {"broker": False}
-        order = units.Order(name=name, camera=camera, **port)  # type: ignore[arg-type]
-        card = units.unit(self.estate, SITE, order).path
+        order = units.UnitOrder(name=name, camera=camera, **port)  # type: ignore[arg-type]
+        card = units.create_card(self.estate, SITE, order).path
         if not wired:
             self._opened.callback(BatteryClock.of(card, self.frames / f"{name}.rtc").stop)
         socket, book = self.folder / f"{name}.pins", self.folder / f"{name}.relay"

@@ -27,11 +27,13 @@ ISSUER = "city"
 
 def make_estate(path: Path) -> Path:
     """An authority, an issuer, a site and two units."""
-    authority.authority(path)
-    issuers.issuer(path, ISSUER, from_s=int(time.time()) - 3600)  # what is collected may run late
-    sites.site(path, SITE)
+    authority.create_authority(path)
+    issuers.create_issuer(
+        path, ISSUER, from_s=int(time.time()) - 3600
+    )  # what is collected may run late
+    sites.create_site(path, SITE)
     repository.publish(path)
-    units.units(path, SITE, [units.Order(name=name) for name in UNITS])
+    units.create_cards(path, SITE, [units.UnitOrder(name=name) for name in UNITS])
     return path
 
 

@@ -72,7 +72,9 @@ def issuer(rows: tuple[EuRow, ...] = ANYTHING, **more: Any) -> IssuerEntry:
 
 
 def recogniser(keys: EuKeyList, rows: tuple[EuRow, ...] = ANYTHING, **more: Any) -> Recogniser:
-    return eu_certificate.recogniser([ForeignIssuer(issuer(rows, **more), foreign.write(keys))])
+    return eu_certificate.recogniser(
+        [ForeignIssuer(issuer(rows, **more), foreign.encode_key_list(keys))]
+    )
 
 
 def at(at_s: int, error_s: int = 0) -> Interval:

@@ -1,1 +1,1 @@
-"""Broker and collector: the units' messages, and what doors believe on its way to them."""
+"""Broker and collector: units' messages on their way in, trust documents on their way to doors."""

@@ -1,9 +1,9 @@
-"""Takes the units' messages from the broker into the store, and only then acknowledges them.
+"""Stores the units' messages from the broker, and acknowledges them only after the commit.
 
-The network's thread fills a queue; this file's loop empties it in batches, one commit for each.
-What is committed is acknowledged twice: to the broker, which may then forget the message, and by
-a signed `Ack` to the unit, which may then forget its cells. A message that comes again is stored
-no second time and acknowledged again, so the program may die anywhere.
+The MQTT network thread fills a queue; the loop in this file empties it in batches, one commit per
+batch. After the commit each message is acknowledged twice: to the broker, which may then delete the
+message, and by a signed `Ack` to the unit, which may then delete its cells. A repeated message is
+not stored again, but acknowledged again, so the program may be killed at any point.
 """
 
 import logging
@@ -32,10 +32,10 @@ from server_stub.collecting import trust_publisher
 from server_stub.collecting.time_answers import ERROR_MS, TimeAnswerer
 from server_stub.estate import Estate, EstateError
 
-CLIENT = "collector"  # fixed, so the broker keeps what comes while we are away
-QUEUE_LEN_MAX = 20_000  # messages; what comes above is dropped, and its unit sends it again
+CLIENT = "collector"  # fixed, so that the broker queues messages while we are offline
+QUEUE_LEN_MAX = 20_000  # messages; further ones are dropped, and their units resend them
 BATCH_LEN_MAX = 500  # messages in one commit
-TOLD_LEN_MAX = 10_000  # alarms kept in mind
+LOGGED_LEN_MAX = 10_000  # alarms remembered, to log each only once
 RETRY_S, RETRY_S_MAX = 1.0, 30.0
 RETRY_JITTER = 0.25
 KEEPALIVE_S = 30
@@ -44,18 +44,18 @@ ASK = "ask"
 
 _NEW_INSTALLATION = (
     "Stop the unit's program, move its state/counts.db* away and start it again: that begins a "
-    "new installation, and the file keeps what was not sent."
+    "new installation, and the moved files keep the counts that were not sent."
 )
 
 _log = logging.getLogger("menshen.collector")
 
 
 class CollectorError(ValueError):
-    """The collector cannot start; one sentence that says what is wrong and what to do."""
+    """The collector cannot start; one sentence says why and what to do."""
 
 
 class ReceivedMessage(NamedTuple):
-    """One message as it came. `connection` counts our connections: `mid` belongs to one of them."""
+    """One message as received. `mid` is valid in the connection with the number `connection`."""
 
     topic: str
     payload: bytes
@@ -65,40 +65,41 @@ class ReceivedMessage(NamedTuple):
 
 
 class RefusedMessage(ValueError):
-    """A message that no unit of ours sends; a clause that says why."""
+    """A message that no unit of this estate sends; the text is a clause that says why."""
 
 
 class BelowK(RefusedMessage):
-    """Counts that say too much of too few; the unit sends them again until somebody helps it."""
+    """A cell of fewer than k people. The unit resends it until an operator resolves the alarm."""
 
     def __init__(self, unit: store.UnitKey, installation: str, number: int, k_min: int) -> None:
         self.place = (*unit, installation)
         super().__init__(
             f"unit {unit.site}/{unit.unit} sends cell {number} of installation {installation}, "
-            f"which is of fewer than {k_min}: it is not stored, and all later counts of the unit "
-            f"wait behind it. Was the site a demo when they were counted? {_NEW_INSTALLATION}"
+            f"which counts fewer than {k_min} people: it is not stored, and all later counts of "
+            f"the unit wait behind it. Was the site a demo when it counted them? "
+            f"{_NEW_INSTALLATION}"
         )
 
 
 class AlarmLog:
-    """What a person must see to: each told once, though the unit repeats itself."""
+    """Logs the alarms that an operator must resolve, each once, although units repeat messages."""
 
     def __init__(self) -> None:
-        self._told: set[tuple[object, ...]] = set()
+        self._logged_alarms: set[tuple[object, ...]] = set()
 
-    def log_once(self, what: tuple[object, ...], sentence: str, *values: object) -> None:
-        """Say `sentence`, filled with `values`, unless `what` was told already."""
-        if what in self._told:
+    def log_once(self, alarm: tuple[object, ...], sentence: str, *values: object) -> None:
+        """Log `sentence`, formatted with `values`, unless `alarm` was logged already."""
+        if alarm in self._logged_alarms:
             return
-        if len(self._told) >= TOLD_LEN_MAX:
-            self._told.clear()  # told twice is better than never
-        self._told.add(what)
+        if len(self._logged_alarms) >= LOGGED_LEN_MAX:
+            self._logged_alarms.clear()  # logging twice is better than never
+        self._logged_alarms.add(alarm)
         _log.error(f"ALARM: {sentence}", *values)
 
 
 @dataclass(slots=True)
 class Batch:
-    """What one commit stores."""
+    """The content of one commit."""
 
     reports: list[store.Report] = field(default_factory=list)
     states: dict[store.UnitKey, list[report.StateReport]] = field(default_factory=dict)
@@ -107,7 +108,7 @@ class Batch:
 
 
 class Sorter:
-    """Tells our units' messages from others. One that is not ours is told, counted, left out."""
+    """Sorts our units' messages by kind. Any other message is dropped, counted and logged."""
 
     def __init__(self, estate: Estate, alarms: AlarmLog) -> None:
         self._estate = estate
@@ -116,7 +117,7 @@ class Sorter:
         self.dropped: Counter[str] = Counter()  # by topic's leaf, or "other"
 
     def batch(self, messages: list[ReceivedMessage]) -> Batch:
-        """Sort `messages` by what they say. Never raises, whatever is in them."""
+        """Sort `messages` into a batch. Never raises, whatever they hold."""
         batch = Batch()
         for message in messages:
             try:
@@ -124,14 +125,14 @@ class Sorter:
             except BelowK as error:
                 self._count(message)
                 self._alarms.log_once(("k", *error.place), "%s", error)
-            except Exception as error:  # one that ended us would come again at every start
+            except Exception as error:  # a message that ends the program would return at each start
                 self._drop(message, error)
         return batch
 
     def _put(self, batch: Batch, message: ReceivedMessage) -> None:
         address = report.address(message.topic)
-        if address is None or not _named(address):
-            raise RefusedMessage("its topic names no unit")
+        if address is None or not _has_valid_names(address):
+            raise RefusedMessage("its topic does not name a unit")
         k_min = self._site_k_min(address.site)
         unit = store.UnitKey(address.site, address.unit)
         if address.leaf == "state":
@@ -144,12 +145,12 @@ class Sorter:
             small = next((cell for cell in counts.cells if cell.count < k_min), None)
             if small:
                 raise BelowK(unit, counts.installation, small.number, k_min)
-            batch.states.setdefault(unit, [])  # it has been heard of
+            batch.states.setdefault(unit, [])  # adds the unit if it is new
             batch.counts[unit] = counts
             if counts.cells:
                 batch.reports.append(store.Report(unit, counts))
         else:
-            raise RefusedMessage("units send nothing there")
+            raise RefusedMessage("units do not send to this topic")
 
     def _site_k_min(self, name: str) -> int:
         if name not in self._k_min:
@@ -177,7 +178,7 @@ class Sorter:
 
 
 class Collector:
-    """One broker, one store."""
+    """Moves messages from one broker to one store."""
 
     def __init__(
         self,
@@ -199,34 +200,34 @@ class Collector:
         self._sorter = Sorter(estate, self._alarms)
         self._trust = publisher or trust_publisher.Publisher(estate)
         self._queue: queue.Queue[ReceivedMessage] = queue.Queue(QUEUE_LEN_MAX)
-        self._full = 0
+        self._overflow_count = 0
         self._connection = 0
         self._stop = threading.Event()
-        self._where = f"{host} port {port}"
-        self._told = ""
-        self._client = self._made_client(estate)
+        self._broker = f"{host} port {port}"
+        self._last_warning = ""
+        self._client = self._create_client(estate)
         self._client.connect_async(host, port, KEEPALIVE_S)
 
     def run(self) -> None:
-        """Collect until `stop`."""
+        """Collect until `stop` is called."""
         self._client.loop_start()
         self._trust.start()
         while not self._stop.is_set():
             messages = self._take()
             if messages:
-                self._keep(messages)
-            for topic, payload in self._trust.due():
+                self._store(messages)
+            for topic, payload in self._trust.take_due():
                 self._client.publish(topic, payload, qos=1, retain=True)
         self._trust.stop()
         self._client.disconnect()
         self._client.loop_stop()
 
     def stop(self) -> None:
-        """End `run` after the commit it is in."""
+        """End `run` after its current commit."""
         self._stop.set()
 
     def _take(self) -> list[ReceivedMessage]:
-        """What has queued up; waits a little for the first."""
+        """The queued messages, at most BATCH_LEN_MAX; waits up to 0.5 s for the first."""
         try:
             messages = [self._queue.get(timeout=0.5)]
         except queue.Empty:
@@ -238,21 +239,21 @@ class Collector:
                 break
         return messages
 
-    def _keep(self, messages: list[ReceivedMessage]) -> None:
-        """Store, then acknowledge. While the store fails nothing is acknowledged; tries on."""
+    def _store(self, messages: list[ReceivedMessage]) -> None:
+        """Store, then acknowledge. On a database error retry, without acknowledging anything."""
         batch = self._sorter.batch(messages)
         backoff = Backoff(RETRY_S, RETRY_S_MAX, RETRY_JITTER, random.SystemRandom())
         while not self._stop.is_set():
             try:
                 with store.writing(self._engine) as connection:
-                    kept = store.add_cells(connection, batch.reports)
+                    results = store.add_cells(connection, batch.reports)
                     now_s = int(time.time())
                     store.add_units(connection, batch.states, batch.healths, now_s, batch.counts)
             except sa.exc.SQLAlchemyError as error:
                 delay_s = backoff.take_wait_s()
                 _log.error(
-                    "the store fails (%.200s): nothing is acknowledged, the units keep their "
-                    "counts, next try in %.0f s",
+                    "database error (%.200s): nothing is acknowledged, units keep their counts; "
+                    "next try in %.0f s",
                     store.reason(error),
                     delay_s,
                 )
@@ -261,44 +262,45 @@ class Collector:
             break
         else:
             return
-        for said, what in zip(batch.reports, kept, strict=True):
-            self._acknowledge(said, what)
+        for unit_report, result in zip(batch.reports, results, strict=True):
+            self._acknowledge(unit_report, result)
         for message in messages:
             if message.qos and message.connection == self._connection:
                 self._client.ack(message.mid, message.qos)
 
-    def _acknowledge(self, said: store.Report, kept: store.StoredCells) -> None:
-        place = (*said.unit, said.counts.installation)
-        if kept.missing:
+    def _acknowledge(self, unit_report: store.Report, result: store.StoredCells) -> None:
+        unit, counts = unit_report.unit, unit_report.counts
+        place = (*unit, counts.installation)
+        if result.missing:
             self._alarms.log_once(
                 ("missing", *place),
-                "cells %d to %d of unit %s/%s, installation %s, are missing here: was this store "
-                "restored from a copy? What came after them is stored",
-                *kept.missing,
+                "cells %d to %d of unit %s/%s, installation %s, are missing in this store: was it "
+                "restored from a copy? The later cells are stored",
+                *result.missing,
                 *place,
             )
-        if kept.conflict:
+        if result.conflict:
             self._alarms.log_once(
-                ("conflict", *place, kept.conflict.number),
-                "unit %s/%s of installation %s sends cell %d again with other content; neither it "
-                "nor what follows is stored: its counts were restored from a copy. %s",
+                ("conflict", *place, result.conflict.number),
+                "unit %s/%s, installation %s, sends cell %d again with other content; neither this "
+                "cell nor later ones are stored: the unit's counts were restored from a copy. %s",
                 *place,
-                kept.conflict.number,
+                result.conflict.number,
                 _NEW_INSTALLATION,
             )
-        if kept.last is None:
+        if result.last is None:
             return
         ack = report.Ack(
-            site=said.unit.site,
-            unit=said.unit.unit,
-            installation=said.counts.installation,
-            first=said.counts.cells[0].number,
-            last=kept.last.number,
-            digest=report.digest(kept.last),
+            site=unit.site,
+            unit=unit.unit,
+            installation=counts.installation,
+            first=counts.cells[0].number,
+            last=result.last.number,
+            digest=report.digest(result.last),
         )
-        self._client.publish(report.topic(*said.unit, "ack"), report.sign_ack(ack, self._key), 1)
+        self._client.publish(report.topic(*unit, "ack"), report.sign_ack(ack, self._key), 1)
 
-    def _made_client(self, estate: Estate) -> mqtt.Client:
+    def _create_client(self, estate: Estate) -> mqtt.Client:
         certificate, key = estate.certificate("collector")
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2, CLIENT, clean_session=False, manual_ack=True
@@ -307,8 +309,8 @@ class Collector:
             client.tls_set(str(estate.authority), str(certificate), str(key))
         except (OSError, ssl.SSLError) as error:
             raise CollectorError(
-                f"the collector's certificate cannot be used ({error}); make it anew with "
-                f"menshen-provision"
+                f"cannot use the collector's certificate ({error}); restore it from your backup, "
+                f"or move it away and run: menshen-provision authority"
             ) from None
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
@@ -318,33 +320,35 @@ class Collector:
         self._spread_reconnects(client)
         return client
 
-    # Below: the network's thread.
+    # The methods below run in the network thread.
 
     def _on_connect(
         self, client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _props: Any
     ) -> None:
         if code.is_failure:
-            self._tell(f"the broker at {self._where} refuses us ({code}); trying on")
+            self._warn_once(
+                f"the broker at {self._broker} refuses the connection ({code}); retrying"
+            )
             return
         self._connection += 1
-        self._told = ""
-        self._trust.connected()
-        # Questions are not kept while we are away: a late answer would be none.
-        wanted = [*((leaf, 1) for leaf in LEAVES), (ASK, 0)]
-        theirs = [(f"{report.ROOT}/+/+/{leaf}", qos) for leaf, qos in wanted]
-        client.subscribe([*theirs, (f"{repository.TOPIC}/#", 1)])
+        self._last_warning = ""
+        self._trust.note_connected()
+        # QoS 0 for time requests: the broker must not queue them, because a late answer is useless.
+        leaves = [*((leaf, 1) for leaf in LEAVES), (ASK, 0)]
+        unit_topics = [(f"{report.ROOT}/+/+/{leaf}", qos) for leaf, qos in leaves]
+        client.subscribe([*unit_topics, (f"{repository.TOPIC}/#", 1)])
 
     def _on_subscribe(self, *_: Any) -> None:
         if self._connection == 1:
-            serving.ready("collector", f"the broker at {self._where}")
+            serving.print_ready("collector", f"the broker at {self._broker}")
         else:
-            _log.warning("the broker at %s is back", self._where)
+            _log.warning("the broker at %s is back", self._broker)
 
     def _on_connect_fail(self, client: mqtt.Client, _data: Any) -> None:
         self._spread_reconnects(client)
-        self._tell(
-            f"the broker at {self._where} cannot be reached, or its certificate is not for that "
-            f"name; trying on"
+        self._warn_once(
+            f"the broker at {self._broker} cannot be reached, or its certificate does not name "
+            f"that host; retrying"
         )
 
     def _on_disconnect(
@@ -352,12 +356,12 @@ class Collector:
     ) -> None:
         self._spread_reconnects(client)
         if not self._stop.is_set():
-            self._tell(f"the broker at {self._where} is gone ({code}); trying on")
+            self._warn_once(f"the broker at {self._broker} is gone ({code}); retrying")
 
     def _on_message(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         try:
             if message.topic.startswith(repository.TOPIC):
-                self._trust.retained(message.topic, bytes(message.payload))
+                self._trust.note_retained(message.topic, bytes(message.payload))
                 client.ack(message.mid, message.qos)
                 return
             if message.topic.endswith(f"/{ASK}"):
@@ -373,28 +377,30 @@ class Collector:
                 )
             )
         except queue.Full:
-            self._full += 1
-            self._tell(f"more comes than can be stored: {self._full} messages left to come again")
+            self._overflow_count += 1
+            self._warn_once(
+                f"queue full: {self._overflow_count} messages dropped; units will resend them"
+            )
         except UnicodeDecodeError:
-            self._tell("dropped a message whose topic is not text")
+            self._warn_once("dropped a message whose topic is not UTF-8 text")
 
     def _answer(self, message: mqtt.MQTTMessage) -> None:
-        """At once, from the network's thread: what waits behind a commit is late."""
+        """Answer a time request from the network thread: after a commit it would be too late."""
         try:
             topic, answer = self._answerer.answer(message.topic, bytes(message.payload))
         except report.ReportError as error:
-            self._tell(f"left a question for the time unanswered: {str(error)[:200]!r}")
+            self._warn_once(f"ignored a time request: {str(error)[:200]!r}")
             return
         self._client.publish(topic, answer, 0)
 
-    def _tell(self, sentence: str) -> None:
-        """The same trouble is told once until something else happens."""
-        if sentence != self._told:
-            self._told = sentence
+    def _warn_once(self, sentence: str) -> None:
+        """Log a warning, unless it repeats the last one."""
+        if sentence != self._last_warning:
+            self._last_warning = sentence
             _log.warning("%s", sentence)
 
     def _spread_reconnects(self, client: mqtt.Client) -> None:
-        """The next delay doubles from 1 to 3 seconds: after an outage not all come at once."""
+        """Draw new back-off bounds (first 1 to 3 s): clients must not all reconnect at once."""
         client.reconnect_delay_set(random.randint(1, 3), random.randint(20, 60))  # noqa: S311
 
 
@@ -414,7 +420,7 @@ def run(
     collector.run()
 
 
-def _named(address: report.Address) -> bool:
+def _has_valid_names(address: report.Address) -> bool:
     try:
         msgspec.convert([address.site, address.unit], list[Name])
     except msgspec.ValidationError:

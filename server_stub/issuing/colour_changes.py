@@ -1,6 +1,6 @@
-"""The course of a colour: what it is, and what it turns to at a moment, for one person or several.
+"""Colours over time: a colour and its one scheduled change, for one person or a party.
 
-A party's colour is the worst of all its people's at each moment, so it is green only if all are.
+A party's colour is the worst of its members' colours at each moment: green only if all are green.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from edge.wire.code import TIME_S_MAX, Colour, ColourChange
 
 
 class ColourCourse(NamedTuple):
-    """`colour`, until `turn` says another."""
+    """`colour`, until `turn` replaces it."""
 
     colour: Colour
     turn: ColourChange | None = None
@@ -21,21 +21,21 @@ class ColourCourse(NamedTuple):
         return self.turn.colour if self.turn and self.turn.at_s <= now_s else self.colour
 
     def since(self, now_s: int) -> "ColourCourse":
-        """What is left of it from `now_s` on: a turn that is done is the colour."""
+        """The course from `now_s` on: a turn in the past becomes the colour."""
         return ColourCourse(self.at(now_s)) if self.turn and self.turn.at_s <= now_s else self
 
 
 def worst(courses: Iterable[ColourCourse], from_s: int, until_s: int = TIME_S_MAX) -> ColourCourse:
-    """The worst of all at each moment from `from_s` until before `until_s`, Unix seconds UTC.
+    """The worst of `courses` at each moment in [from_s, until_s), Unix seconds UTC.
 
-    A code can say one turn. What would need two has no turn, and the worst colour of all that time.
+    A code can hold one turn. A course that needs two gets no turn, but its worst colour throughout.
     """
-    them = list(courses)
-    turns_s = {each.turn.at_s for each in them if each.turn}
+    all_courses = list(courses)
+    turns_s = {course.turn.at_s for course in all_courses if course.turn}
     if not turns_s:  # nearly always
-        return ColourCourse(max([each.colour for each in them]))
+        return ColourCourse(max([course.colour for course in all_courses]))
     moments = [from_s, *sorted(at_s for at_s in turns_s if from_s < at_s < until_s)]
-    steps = [ColourChange(max(each.at(at_s) for each in them), at_s) for at_s in moments]
+    steps = [ColourChange(max(c.at(at_s) for c in all_courses), at_s) for at_s in moments]
     turns = [after for before, after in pairwise(steps) if after.colour != before.colour]
     if len(turns) > 1:
         return ColourCourse(max(step.colour for step in steps))

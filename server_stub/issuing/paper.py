@@ -1,6 +1,6 @@
-"""A code on a sheet of paper, for who has no phone: it lives long, so it can be taken back.
+"""A code on a sheet of paper for a person without a phone. It is valid for hours and revocable.
 
-Whoever holds the sheet can use it. It is an SVG that a browser prints.
+Anybody who holds the sheet can use it. The sheet is an SVG that a browser prints.
 """
 
 import datetime
@@ -28,7 +28,7 @@ _TEMPLATES = templates.environment(Path(__file__).with_name("templates"))
 
 
 class PaperError(ValueError):
-    """No sheet can be made; one sentence that says what is wrong and what to do."""
+    """The sheet cannot be made; one sentence says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class PaperSheet:
     issuer: str
     text: str
     exp_s: int  # Unix seconds UTC, exclusive
-    entry: ListPosition  # what to name when this sheet alone is to be taken back
+    entry: ListPosition  # the number that revokes this sheet alone
 
 
 class _SheetLine(NamedTuple):
@@ -48,7 +48,7 @@ class _SheetLine(NamedTuple):
 
 
 def make(
-    said: IssuerFile,
+    issuer: IssuerFile,
     key: keys.PrivateKey,
     url: str,
     record: str,
@@ -56,29 +56,29 @@ def make(
     now_s: int,
     path: Path,
 ) -> PaperSheet:
-    """Sign a code for `record` and write its sheet to `path`, which must not be there yet.
+    """Sign a code for `record` and write its sheet to `path`, which must not exist.
 
-    All or nothing: without the file the entry is not taken either.
+    If the file cannot be written, the status list entry is not used up either.
     Raises PaperError, RecordError, RevocationError, StoreError.
     """
-    if not 1 <= life_s <= said.longest_life_s:
+    if not 1 <= life_s <= issuer.longest_life_s:
         raise PaperError(
-            f"codes of issuer {said.name} may live 1 to {said.longest_life_s} seconds, not "
-            f"{life_s}; name fewer hours"
+            f"codes of issuer {issuer.name} may live 1 to {issuer.longest_life_s} seconds, not "
+            f"{life_s}; choose fewer hours"
         )
-    if not said.from_s <= now_s < said.until_s:
+    if not issuer.from_s <= now_s < issuer.until_s:
         raise PaperError(
-            f"the key of issuer {said.name} is not in use at this time (it is {now_s}, the "
-            f"key's window {said.from_s} to {said.until_s}); make a new key"
+            f"the key of issuer {issuer.name} signs from {issuer.from_s} to {issuer.until_s} and "
+            f"it is {now_s} now; make a new key with: menshen-provision issuer-key"
         )
     with store.changing(url) as connection:
-        sheet = _sheet(connection, said.name, key, record, life_s, now_s)
+        sheet = _sheet(connection, issuer.name, key, record, life_s, now_s)
         _write_new(path, svg(sheet))
     return sheet
 
 
 def svg(sheet: PaperSheet) -> str:
-    """The sheet, 90 mm wide: the symbol at about a millimetre a module, and what to know."""
+    """The sheet, 90 mm wide: the QR symbol (about 1 mm per module) above the lines of text."""
     symbol = segno.make_qr(sheet.text, error="m", mode="alphanumeric", boost_error=False)
     picture = io.BytesIO()
     symbol.save(picture, kind="svg", border=4, light="#fff", xmldecl=False, svgns=False,
@@ -94,11 +94,11 @@ def svg(sheet: PaperSheet) -> str:
     for size, text in rows:
         y += size * 1.6
         lines.append(_SheetLine(f"{y:g}", size, text))
-    inner = (
+    embedded_symbol = (
         picture.getvalue().decode().replace("<svg", '<svg x="5" y="2" width="80" height="80"', 1)
     )
     template = _TEMPLATES.get_template("sheet.svg")
-    return template.render(height=f"{y + 6:g}", symbol=inner, lines=lines) + "\n"
+    return template.render(height=f"{y + 6:g}", symbol=embedded_symbol, lines=lines) + "\n"
 
 
 def _sheet(
@@ -109,13 +109,13 @@ def _sheet(
     life_s: int,
     now_s: int,
 ) -> PaperSheet:
-    entry = revocation.entry_for_paper(connection, record, life_s, now_s)  # holds the record
-    holder = records.on_paper(connection, record, issuer, now_s)
+    entry = revocation.draw_paper_entry(connection, record, life_s, now_s)  # locks the record
+    holder = records.prepare_paper(connection, record, issuer, now_s)
     course = colour_changes.worst(holder.courses, now_s, now_s + life_s)
     if course.colour is not Colour.GREEN:
         raise PaperError(
-            f"record {record} is {course.colour.name.lower()}, and a sheet would say so for all "
-            f"its life; make one when it is green"
+            f"record {record} is {course.colour.name.lower()}, and a sheet would keep that colour "
+            f"until it expires; make the sheet when the record is green"
         )
     signed = Code(
         colour=course.colour,
@@ -136,8 +136,8 @@ def _write_new(path: Path, text: str) -> None:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise PaperError(f"{path} is there already and was kept; name another file") from None
+        raise PaperError(f"{path} exists and was kept; choose another file") from None
     except OSError as error:
         raise PaperError(
-            f"{path} cannot be written ({error.strerror or error}); name another file"
+            f"cannot write {path} ({error.strerror or error}); choose another file"
         ) from None

@@ -1,7 +1,7 @@
-"""A record that speaks for others of its issuer: a family's, a class's. One code passes them all.
+"""Parties: one record's phone shows one code for several people, for example a family or a class.
 
-The party code has the worst colour of all, the door groups and grants that all of them have, and a
-day handle of its own. Who belongs to a party keeps their own code, which passes besides.
+A party code has the worst colour of all members, only the door groups and grants that all members
+have, and a separate day handle. Each member's own code still works too.
 """
 
 from collections.abc import Sequence
@@ -18,51 +18,52 @@ from server_stub.store import parties, records
 
 
 class PartyError(ValueError):
-    """The party cannot be made; one sentence that says what is wrong and what to do."""
+    """The party cannot be made; one sentence says why and what to do."""
 
 
-def speak_for(connection: Connection, record: str, members: Sequence[str]) -> None:
-    """From now on `record` speaks for `members`, and for nobody else; none: only for itself.
+def set_members(connection: Connection, record: str, members: Sequence[str]) -> None:
+    """Set the other members of `record`'s party; an empty list ends the party.
 
-    Party codes that speak for others are taken back. To be called in `store.writing`.
-    Raises PartyError.
+    The record's earlier party codes are revoked. Call it in `store.writing`. Raises PartyError.
     """
     if len(members) >= PARTY_MAX:
-        raise PartyError(f"a party is {PARTY_MAX} people at most; name 1 to {PARTY_MAX - 1} others")
+        raise PartyError(
+            f"a party has at most {PARTY_MAX} people; name 1 to {PARTY_MAX - 1} other records"
+        )
     if len({record, *members}) <= len(members):
-        raise PartyError("a party counts everybody once, its speaker too; name each record once")
+        raise PartyError("a record is named twice; name each record once, and not RECORD itself")
     c = records.c
-    named = sa.select(c.record, c.issuer, c.aud, c.scope).where(c.record.in_([record, *members]))
+    query = sa.select(c.record, c.issuer, c.aud, c.scope).where(c.record.in_([record, *members]))
     rows = {
-        row.record: row for row in connection.execute(named.order_by(c.record).with_for_update())
+        row.record: row for row in connection.execute(query.order_by(c.record).with_for_update())
     }
-    for one in (record, *members):
-        if one not in rows:
-            raise PartyError(f"there is no record {one[:60]!r}; enrol prints a record's name")
-        if rows[one].issuer != rows[record].issuer:
+    for name in (record, *members):
+        if name not in rows:
+            raise PartyError(f"there is no record {name[:60]!r}; enrol prints a record's name")
+        if rows[name].issuer != rows[record].issuer:
             raise PartyError(
-                f"record {one} is of issuer {rows[one].issuer}, and {record} of issuer "
-                f"{rows[record].issuer}; a party is of one issuer"
+                f"record {name} belongs to issuer {rows[name].issuer} and {record} to issuer "
+                f"{rows[record].issuer}; name records of one issuer"
             )
     groups = [tuple(row.aud) for row in rows.values()]
     if any(groups) and not _aud(groups):  # nobody's groups change after enrolment
         raise PartyError(
-            "no door group is common to all of this party, so no door would take its code; name "
-            "records that share one"
+            "no door group is common to all members, so no door would accept the code; name "
+            "records that share a group"
         )
-    mine = parties.c.record == record
-    known = set(connection.execute(sa.select(parties.c.member).where(mine)).scalars())
-    if known == set(members):
+    own_rows = parties.c.record == record
+    before = set(connection.execute(sa.select(parties.c.member).where(own_rows)).scalars())
+    if before == set(members):
         return
-    connection.execute(parties.delete().where(mine))
+    connection.execute(parties.delete().where(own_rows))
     if members:
-        rows_made = [{"record": record, "member": member} for member in members]
-        connection.execute(parties.insert(), rows_made)
+        new_rows = [{"record": record, "member": member} for member in members]
+        connection.execute(parties.insert(), new_rows)
     revocation.revoke_party(connection, record)
 
 
 def renew_day(connection: Connection, record: str) -> None:
-    """Give the record's party codes a handle for its day, if they have none yet."""
+    """Draw the day handle of the record's party codes, if they have none for its day."""
     connection.execute(
         records.update()
         .where(records.c.record == record, records.c.party_sub.is_(None))
@@ -70,17 +71,17 @@ def renew_day(connection: Connection, record: str) -> None:
     )
 
 
-def together(connection: Connection, holder: HolderRecord) -> HolderRecord | None:
-    """What the party code says of `holder`, who has a `party_sub`, and those it speaks for.
+def party_holder(connection: Connection, holder: HolderRecord) -> HolderRecord | None:
+    """The content of the party code of `holder`, which must have a `party_sub`.
 
-    None: it speaks for nobody else.
+    None if the record has no party.
     """
     others = connection.execute(_OTHERS, {"record": holder.record}).all()
     if not others or holder.party_sub is None:
         return None
     return replace(
         holder,
-        courses=(*holder.courses, *(revocation.course(row) for row in others)),
+        courses=(*holder.courses, *(revocation.course_from_row(row) for row in others)),
         sub=holder.party_sub,
         aud=_aud([holder.aud, *(tuple(row.aud) for row in others)]),
         scope=_scope([holder.scope, *(row.scope for row in others)]),
@@ -97,20 +98,20 @@ _OTHERS = (
 
 
 def _aud(groups: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """The door groups that all may use; who has none named may use every one."""
-    limited = [each for each in groups if each]
-    if not limited:
+    """The door groups common to all members; a member without groups may use every door."""
+    limits = [names for names in groups if names]
+    if not limits:
         return ()
-    return tuple(name for name in limited[0] if all(name in each for each in limited))
+    return tuple(name for name in limits[0] if all(name in names for names in limits))
 
 
 def _scope(scopes: Sequence[str | None]) -> str | None:
-    """The grants that all have, and slow if one is, for the pulse must last for all.
+    """The grants common to all members, and `slow` if one has it, because one pulse serves all.
 
-    At most four, as anybody's own: who is slow has three others at most.
+    At most four, like one person's own: somebody with `slow` has at most three other grants.
     """
     grants = [(scope or "").split() for scope in scopes]
-    common = [word for word in grants[0] if word != SLOW and all(word in each for each in grants)]
-    if any(SLOW in each for each in grants):
+    common = [word for word in grants[0] if word != SLOW and all(word in own for own in grants)]
+    if any(SLOW in own for own in grants):
         common.append(SLOW)
     return " ".join(common) or None

@@ -1,7 +1,7 @@
-"""The issuer's records: for whom it signs, unlocked once by a secret, known after by a token.
+"""The issuer's records. A secret unlocks a record once; after that the phone's token names it.
 
-Nothing here says who somebody is, when they came or where they went: hashes, a colour and when it
-turns, the handles of one day, and the public key that the phone made for this.
+A record does not tell who a person is, when they came or where they went. It holds hashes, a colour
+and its scheduled change, the handles of one day, and the public key that the phone made for it.
 """
 
 import base64
@@ -24,18 +24,18 @@ from server_stub.issuing.colour_changes import ColourCourse
 from server_stub.store import parties, records
 
 DAY_S = 86400
-_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's Base32: nothing to confuse
+_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's Base32: no look-alike letters
 _ALIKE = str.maketrans("OIL", "011")
-_SECRET_LEN = 16  # letters of 5 bits: 80 bits, which nobody guesses over a network
+_SECRET_LEN = 16  # letters of 5 bits: 80 bits, too many to guess over a network
 _SECRET = re.compile(rf"[{_LETTERS}]{{{_SECRET_LEN}}}")
 
 
 class RecordError(ValueError):
-    """The record cannot be made or found; one sentence that says what is wrong."""
+    """The record cannot be made or found; one sentence says why."""
 
 
 class Refusal(Enum):
-    """Why a secret unlocks nothing."""
+    """Why a secret did not unlock a record."""
 
     UNKNOWN = "unknown"
     USED = "used"
@@ -44,24 +44,24 @@ class Refusal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """A new record. `secret` is here once and nowhere else: only its hash is stored."""
+    """A new record and its activation secret, which exists only here: the store has its hash."""
 
     record: str
-    secret: str  # as XXXX-XXXX-XXXX-XXXX
+    secret: str  # XXXX-XXXX-XXXX-XXXX
 
 
 @dataclass(frozen=True, slots=True)
 class HolderRecord:
-    """What a code will say for one token today: its own code, or its party code."""
+    """The content of today's code for one token: its own code, or its party code."""
 
     record: str
-    courses: tuple[ColourCourse, ...]  # its own first, then those whom a party code speaks for
+    courses: tuple[ColourCourse, ...]  # its own first, then those of a party's other members
     sub: str  # day handle, 11 characters
     aud: tuple[str, ...]
     scope: str | None
-    key: bytes | None  # the phone's Ed25519 key, 32 bytes; None: it never showed one
-    party: int = 1  # how many people its party code is for; 1: it speaks for nobody else
-    party_sub: str | None = None  # today's handle of its party codes; None: it has none yet
+    key: bytes | None  # the phone's public Ed25519 key, 32 bytes; None: it never sent one
+    party: int = 1  # how many people the party code is for; 1: the record has no party
+    party_sub: str | None = None  # today's handle of its party codes; None: not drawn yet
 
 
 def enrol(
@@ -71,7 +71,7 @@ def enrol(
     aud: tuple[str, ...] = (),
     scope: str | None = None,
 ) -> Enrolment:
-    """Make a record. Raises RecordError when no code could say `aud` or `scope`."""
+    """Make a record. Raises RecordError when no code could hold `aud` or `scope`."""
     trial = Code(colour=colour, sub=handle(), iat_s=0, exp_s=1, aud=aud, scope=scope)
     try:
         code.encode(trial, keys.private_key())
@@ -93,18 +93,18 @@ def enrol(
 
 
 def replace(connection: Connection, record: str) -> Enrolment:
-    """A new activation secret for a record whose phone is lost. Raises RecordError.
+    """Make a new activation secret for a record whose phone is lost. Raises RecordError.
 
-    The old phone gets no further code, and its codes of hours are taken back; sheets of paper stay.
-    The day handle stays too: a new phone is no second passage.
+    The old phone gets no further codes, and its holder codes are revoked; sheets of paper stay
+    valid. The day handle stays too, so that a new phone does not give a second passage.
     """
     letters = _letters()
-    changed = connection.execute(
+    result = connection.execute(
         records.update()
         .where(records.c.record == record)
         .values(secret_hash=_hash(letters), token_hash=None, holder_key=None)
     )
-    if not changed.rowcount:
+    if not result.rowcount:
         raise _no_record(record)
     revocation.revoke_phone(connection, record)
     return Enrolment(record, _in_fours(letters))
@@ -117,17 +117,18 @@ def recolour(
     now_s: int,
     turn: ColourChange | None = None,
 ) -> None:
-    """From its next renewal on the record's code has `colour`, until `turn`. Raises RecordError.
+    """Set the record's `colour`, until `turn`; codes show it from the next renewal.
 
-    Codes with an entry in a status list that say otherwise are taken back; and where the new course
-    is worse than the old one, so are the party codes that speak for this record.
+    If that is a change, the record's codes with an entry in a status list are revoked. If the new
+    course is worse than the old one, party codes that include this record are revoked too.
+    Raises RecordError.
     """
     c, new = records.c, ColourCourse(colour, turn)
-    mine = sa.select(c.colour, c.turn_colour, c.turn_s).where(c.record == record)
-    known = connection.execute(mine.with_for_update()).first()
-    if known is None:
+    query = sa.select(c.colour, c.turn_colour, c.turn_s).where(c.record == record)
+    row = connection.execute(query.with_for_update()).first()
+    if row is None:
         raise _no_record(record)
-    old = revocation.course(known)
+    old = revocation.course_from_row(row)
     if old.since(now_s) == new:
         return
     connection.execute(
@@ -144,14 +145,16 @@ def recolour(
         revocation.revoke_parties_of(connection, record)
 
 
-def turn(colour: Colour, until: str | None, then: Colour | None, now_s: int) -> ColourChange | None:
-    """What `colour` turns to, as typed: `until` as 2026-12-01T00:00Z, `then` green if None.
+def parse_turn(
+    colour: Colour, until: str | None, then: Colour | None, now_s: int
+) -> ColourChange | None:
+    """Parse a colour change as typed: `until` like 2026-12-01T00:00Z, `then` is green if None.
 
     Raises RecordError.
     """
     if until is None:
         if then:
-            raise RecordError("nobody knows when it turns; name the moment with --until")
+            raise RecordError("--then needs a time; give it with --until")
         return None
     try:
         moment = datetime.datetime.fromisoformat(until)
@@ -159,15 +162,15 @@ def turn(colour: Colour, until: str | None, then: Colour | None, now_s: int) -> 
         moment = None
     if moment is None or moment.tzinfo is None:
         raise RecordError(
-            f"{until[:60]!r} is no moment; write it with its zone, as 2026-12-01T00:00Z"
+            f"{until[:60]!r} is not a time; write it with its zone, for example 2026-12-01T00:00Z"
         )
     turn = ColourChange(then or Colour.GREEN, math.ceil(moment.timestamp()))
     if not now_s < turn.at_s <= code.TIME_S_MAX:
-        raise RecordError(f"{until} is not in the time to come; name a later moment, up to 2106")
+        raise RecordError(f"{until} is not in the future; give a later time, up to the year 2106")
     if turn.colour == colour:
         raise RecordError(
-            f"{colour.name.lower()} would turn to {colour.name.lower()}; name another colour with "
-            f"--then, or leave --until out"
+            f"the colour would change from {colour.name.lower()} to {colour.name.lower()}; choose "
+            f"another colour with --then, or leave out --until"
         )
     return turn
 
@@ -175,60 +178,62 @@ def turn(colour: Colour, until: str | None, then: Colour | None, now_s: int) -> 
 def activate(
     connection: Connection, issuer: str, secret: str, token: str, key: bytes | None = None
 ) -> Refusal | None:
-    """Unlock a record for the phone that made `token` and `key`; None: it is unlocked.
+    """Unlock a record for the phone that made `token` and `key`. Returns None on success.
 
-    The same secret with the same token unlocks again, for an answer may get lost on its way.
+    The same secret with the same token unlocks again, because the first reply may get lost.
     """
     letters = re.sub(r"[\s-]", "", secret).upper().translate(_ALIKE)
     if not _SECRET.fullmatch(letters):
         return Refusal.UNKNOWN
-    c, wanted = records.c, _hash(token)
-    mine = (c.secret_hash == _hash(letters)) & (c.issuer == issuer)
-    known = connection.execute(sa.select(c.token_hash).where(mine)).first()
-    if known is None:
+    c, token_hash = records.c, _hash(token)
+    has_secret = (c.secret_hash == _hash(letters)) & (c.issuer == issuer)
+    row = connection.execute(sa.select(c.token_hash).where(has_secret)).first()
+    if row is None:
         return Refusal.UNKNOWN
-    if known.token_hash == wanted:
+    if row.token_hash == token_hash:
         return None if key is None else bind(connection, issuer, token, key)
-    taken = connection.execute(sa.select(c.record).where(c.token_hash == wanted)).first()
-    if taken or known.token_hash is not None:
+    owner = connection.execute(sa.select(c.record).where(c.token_hash == token_hash)).first()
+    if owner or row.token_hash is not None:
         return Refusal.USED
-    unlocked = connection.execute(
+    result = connection.execute(
         records.update()
-        .where(mine, c.token_hash.is_(None))
-        .values(token_hash=wanted, holder_key=key)
+        .where(has_secret, c.token_hash.is_(None))
+        .values(token_hash=token_hash, holder_key=key)
     )
-    return None if unlocked.rowcount else Refusal.USED
+    return None if result.rowcount else Refusal.USED
 
 
 def bind(connection: Connection, issuer: str, token: str, key: bytes) -> Refusal | None:
-    """Keep the 32-byte `key` of the phone that holds `token`; None: it is the record's key now.
+    """Store the phone's 32-byte `key` in the record of `token`. Returns None on success.
 
-    The first key stays: another one comes only with a new activation (`replace`).
+    The first key stays: only a new activation (`replace`) allows another one.
     """
     c = records.c
-    mine = (c.token_hash == _hash(token)) & (c.issuer == issuer)
-    connection.execute(records.update().where(mine, c.holder_key.is_(None)).values(holder_key=key))
-    known = connection.execute(sa.select(c.holder_key).where(mine)).first()
-    if known is None:
+    has_token = (c.token_hash == _hash(token)) & (c.issuer == issuer)
+    connection.execute(
+        records.update().where(has_token, c.holder_key.is_(None)).values(holder_key=key)
+    )
+    row = connection.execute(sa.select(c.holder_key).where(has_token)).first()
+    if row is None:
         return Refusal.UNKNOWN
-    return None if known.holder_key == key else Refusal.OTHER_KEY
+    return None if row.holder_key == key else Refusal.OTHER_KEY
 
 
 def new_token() -> str:
-    """What a phone keeps and shows to get codes: 32 random bytes as base64url."""
+    """The token that a phone stores and sends to get codes: 32 random bytes as base64url."""
     return secrets.token_urlsafe(32)
 
 
 def holder(connection: Connection, issuer: str, token: str, now_s: int) -> HolderRecord | None:
-    """For whom `token` speaks; None: nobody, or nobody with a handle for today (`renew_day`)."""
+    """The record of `token`; None if there is none, or it has no handle for today (`renew_day`)."""
     row = connection.execute(_BY_TOKEN, {"token": _hash(token), "issuer": issuer}).first()
     if row is None or row.day != now_s // DAY_S:
         return None
-    return _holder(row)
+    return _holder_from_row(row)
 
 
 def renew_day(connection: Connection, issuer: str, token: str, now_s: int) -> None:
-    """Give the token's record a handle for today, if it exists and has none yet."""
+    """Draw today's handle for the token's record, if it exists and has none yet."""
     day = now_s // DAY_S
     c = records.c
     connection.execute(
@@ -239,28 +244,31 @@ def renew_day(connection: Connection, issuer: str, token: str, now_s: int) -> No
     )
 
 
-def on_paper(connection: Connection, record: str, issuer: str, now_s: int) -> HolderRecord:
-    """What a sheet of paper will say, with today's handle; needs no token. Raises RecordError."""
+def prepare_paper(connection: Connection, record: str, issuer: str, now_s: int) -> HolderRecord:
+    """The content of a sheet of paper; draws today's handle if needed. Needs no token.
+
+    Raises RecordError.
+    """
     day = now_s // DAY_S
     c = records.c
-    mine = (c.record == record) & (c.issuer == issuer)
+    is_record = (c.record == record) & (c.issuer == issuer)
     connection.execute(
         records.update()
-        .where(mine, c.day.is_(None) | (c.day != day))
+        .where(is_record, c.day.is_(None) | (c.day != day))
         .values(day=day, sub=handle(), party_sub=None)
     )
-    row = connection.execute(sa.select(*_SAID).where(mine)).first()
+    row = connection.execute(sa.select(*_HOLDER_COLUMNS).where(is_record)).first()
     if row is None:
         raise RecordError(
             f"issuer {issuer} has no record {record[:60]!r}; enrol prints a record's name"
         )
-    return _holder(row)
+    return _holder_from_row(row)
 
 
-def _holder(row: sa.Row[Any]) -> HolderRecord:
+def _holder_from_row(row: sa.Row[Any]) -> HolderRecord:
     return HolderRecord(
         row.record,
-        (revocation.course(row),),
+        (revocation.course_from_row(row),),
         row.sub,
         tuple(row.aud),
         row.scope,
@@ -273,8 +281,8 @@ def _holder(row: sa.Row[Any]) -> HolderRecord:
 _NAMES = ("record", "colour", "turn_colour", "turn_s", "aud", "scope", "day", "sub", "party_sub",
           "holder_key")  # fmt: skip
 _OTHERS = sa.select(sa.func.count()).where(parties.c.record == records.c.record).scalar_subquery()
-_SAID = [*(records.c[name] for name in _NAMES), _OTHERS.label("others")]
-_BY_TOKEN = sa.select(*_SAID).where(
+_HOLDER_COLUMNS = [*(records.c[name] for name in _NAMES), _OTHERS.label("others")]
+_BY_TOKEN = sa.select(*_HOLDER_COLUMNS).where(
     records.c.token_hash == sa.bindparam("token"),
     records.c.issuer == sa.bindparam("issuer"),
 )
@@ -293,7 +301,7 @@ def _no_record(record: str) -> RecordError:
 
 
 def _hash(text: str) -> bytes:
-    """A plain hash is enough: what is hashed is random and long."""
+    """A plain hash is enough, because secrets and tokens are random and long."""
     return hashlib.sha256(text.encode()).digest()
 
 

@@ -1,7 +1,7 @@
-"""The issuer's status lists as files: signed, and brought up to date every minute.
+"""The issuer's status lists as signed files, brought up to date every minute.
 
-A list is written anew when an entry has changed, and else every six hours so that doors know it
-as fresh; not oftener, for a city has thousands of issuers and each list goes to every door.
+A list is rewritten when an entry has changed, and otherwise every six hours, so that doors see it
+as fresh. Not more often, because each list goes to every door and a city has thousands of issuers.
 """
 
 import logging
@@ -26,17 +26,17 @@ _log = logging.getLogger("menshen.lists")
 
 
 class ListsError(ValueError):
-    """The lists cannot be written; one sentence that says what is wrong and what to do."""
+    """The lists cannot be written; one sentence says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedList:
-    """One list as it lies in its file."""
+    """One list as it is in its file."""
 
     path: Path
     set_count: int
     size: int  # bytes
-    renewed: bool  # or kept, for it says the same and is fresh
+    renewed: bool  # False: kept, because it has the same entries and is fresh
 
 
 def publish(estate: Estate, issuer: str, engine: sa.Engine, now_s: int) -> list[PublishedList]:
@@ -48,40 +48,40 @@ def publish(estate: Estate, issuer: str, engine: sa.Engine, now_s: int) -> list[
         with files.locked(folder):
             with store.writing(engine) as connection:
                 revocation.free(connection, now_s)
-                found = revocation.set_entries(connection, issuer)
-            return [_renew(folder, issuer, n, set_, key, now_s) for n, set_ in found.items()]
+                lists = revocation.set_entries(connection, issuer)
+            return [_renew(folder, issuer, n, bits, key, now_s) for n, bits in lists.items()]
     except OSError as error:
         raise ListsError(
-            f"the status lists in {folder} cannot be written ({error.strerror or error}); let "
-            f"this user write there, or make room"
+            f"cannot write the status lists in {folder} ({error.strerror or error}); let this "
+            f"user write there, or free disk space"
         ) from None
     except sa.exc.SQLAlchemyError as error:
         raise ListsError(
-            f"the store {engine.url!r} fails ({store.reason(error)}) and no status list was "
-            f"renewed; free its disk or end what holds it, and try again"
+            f"database error in {engine.url!r} ({store.reason(error)}), no status list was "
+            f"renewed; free disk space or stop the program that locks it, and try again"
         ) from None
 
 
 class Renewal:
-    """Publishes in a thread of its own until it is stopped; a failure is logged, then repeated."""
+    """Publishes every minute in its own thread until stopped; logs a failure and tries again."""
 
     def __init__(self, estate: Estate, issuer: str, engine: sa.Engine) -> None:
-        self._of = estate, issuer, engine
+        self._arguments = estate, issuer, engine
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="status lists", daemon=True)
 
     def start(self) -> None:
-        """Publish once, and from now on. Raises EstateError, ListsError."""
+        """Publish once now, then every minute. Raises EstateError, ListsError."""
         self._publish()
         self._thread.start()
 
     def stop(self) -> None:
-        """Returns when nothing is written any more."""
+        """Stop publishing; returns when the last write has ended."""
         self._end.set()
         self._thread.join()
 
     def _publish(self) -> None:
-        publish(*self._of, int(time.time()))
+        publish(*self._arguments, int(time.time()))
 
     def _run(self) -> None:
         while not self._end.wait(RENEW_S):
@@ -97,16 +97,16 @@ def _renew(
     path, name = folder / f"{number}.cwt", revocation.list_name(issuer, number)
     data = status.write(entries, revocation.COUNT, name, now_s, key, ttl_s=FRESH_S)
     before = path.read_bytes() if path.exists() else b""
-    renewed = not _still_good(before, data, name, key, now_s)
+    renewed = not _is_current(before, data, name, key, now_s)
     if renewed:
         folder.mkdir(parents=True, exist_ok=True)
         files.replace(path, data)
     return PublishedList(path, len(entries), len(data), renewed)
 
 
-def _still_good(before: bytes, data: bytes, name: str, key: keys.PrivateKey, now_s: int) -> bool:
+def _is_current(before: bytes, data: bytes, name: str, key: keys.PrivateKey, now_s: int) -> bool:
     try:
         old, new = (status.read(one, [key.public], name) for one in (before, data))
-    except TrustError:  # there was none, or it was torn
+    except TrustError:  # the file was missing or damaged
         return False
     return old.entries == new.entries and 0 <= now_s - old.iat_s < FRESH_S

@@ -1,4 +1,4 @@
-"""The operators' page as HTML: doors and counts. `templates/` escapes all that a unit reports."""
+"""The operators' page as HTML: doors and counts. `templates/` escapes everything a unit reports."""
 
 import datetime
 import json
@@ -8,10 +8,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from server_stub import templates
-from server_stub.operating.overview import COLOURS, PARTS, DoorState, HourCount, HourlyCounts, Why
+from server_stub.operating.overview import (
+    COLOURS,
+    PARTS,
+    DoorState,
+    HourCount,
+    HourlyCounts,
+    NoCountReason,
+)
 from server_stub.operating.words import Language, say, say_unknown, say_word
 
-DOORS_SHOWN = 60  # more than anybody reads; the search finds the others
+DOORS_SHOWN = 60  # more than a person reads; the search finds the others
 
 _SHAPE = {"online": "●", "silent": "◐", "offline": "○", "unknown": "?"}
 _MARK = {"green": "●", "yellow": "▲", "red": "■"}
@@ -20,7 +27,7 @@ _TEMPLATES = templates.environment(Path(__file__).with_name("templates"))
 
 
 class Part(NamedTuple):
-    """One part of a door and how it is."""
+    """One part of a door and its state."""
 
     name: str
     value: str
@@ -28,7 +35,7 @@ class Part(NamedTuple):
 
 
 class HealthLine(NamedTuple):
-    """What a door reported of itself last."""
+    """The last health report of a door."""
 
     parts: list[Part]
     program: str
@@ -40,13 +47,13 @@ class DoorCard(NamedTuple):
 
     door: DoorState
     shape: str
-    why: str  # it is not online
+    why: str  # why it is not online
     health: HealthLine | None
     unknown: list[str]  # fields of a later version
 
 
 class Gap(NamedTuple):
-    """Doors whose count is not in an hour, and why."""
+    """Doors whose count is missing from an hour, and why."""
 
     kind: str
     text: str
@@ -54,7 +61,7 @@ class Gap(NamedTuple):
 
 
 class HourCell(NamedTuple):
-    """One cell of the table; `total` is empty where nothing was published."""
+    """One cell of the table; `total` is empty if nothing was published."""
 
     total: str
     span: str
@@ -70,7 +77,7 @@ class Head(NamedTuple):
 
 
 def clock(at_s: int, now_s: int) -> str:
-    """Local time; with the date when it is not today."""
+    """Local time, with the date if it is not today."""
     at = datetime.datetime.fromtimestamp(at_s)
     today = at.date() == datetime.datetime.fromtimestamp(now_s).date()
     return f"{at:%H:%M}" if today else f"{at:%Y-%m-%d %H:%M}"
@@ -82,25 +89,25 @@ def text(tag: str, content: str, kind: str = "") -> str:
 
 
 def news(language: Language, now_s: int) -> str:
-    """The line that the page is live, and as of when."""
+    """The line that says that the page is live, and as of when."""
     at = datetime.datetime.fromtimestamp(now_s)
     return _render("news.html", language, now_s, time=f"{at:%X}")
 
 
 def tally(doors: Sequence[DoorState], language: Language) -> str:
-    """How many are online, how many are not, how many need somebody."""
-    online = sum(d.status == "online" for d in doors)
-    troubled = sum(bool(d.problems) for d in doors)
+    """How many doors are online, how many are not, and how many have a problem."""
+    online_n = sum(d.status == "online" for d in doors)
+    problem_n = sum(bool(d.problems) for d in doors)
     parts = [
-        ("online", online, "●"),
-        ("not", len(doors) - online, "○"),
-        ("problem", troubled, "!"),
+        ("online", online_n, "●"),
+        ("not", len(doors) - online_n, "○"),
+        ("problem", problem_n, "!"),
     ]
     return _render("tally.html", language, 0, parts=parts)
 
 
 def door_list(doors: Sequence[DoorState], find: str, language: Language, now_s: int) -> str:
-    """A card for each door whose name holds `find`."""
+    """A card for each door whose name contains `find`."""
     matching = [d for d in doors if find.strip().lower() in d.name]
     return _render(
         "doors.html",
@@ -119,9 +126,9 @@ def _card(door: DoorState, language: Language, now_s: int) -> DoorCard:
 
 
 def _plain(value: object) -> str:
-    """What a field of a later version holds, without JSON's quotation marks and brackets."""
+    """The value of a field of a later version, without JSON's quotation marks and brackets."""
     if isinstance(value, list):
-        return ", ".join(_plain(one) for one in value)
+        return ", ".join(_plain(item) for item in value)
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -132,7 +139,7 @@ def _why_not_online(door: DoorState, language: Language, now_s: int) -> str:
         if door.health_s is None:
             return say(language, "why-offline-bare")
         return say(language, "why-offline", time=clock(door.health_s, now_s))
-    return say(language, f"why-{door.status}", time=clock(door.heard_s, now_s))
+    return say(language, f"why-{door.status}", time=clock(door.last_message_s, now_s))
 
 
 def _health(door: DoorState, language: Language) -> HealthLine | None:
@@ -149,16 +156,16 @@ def _health(door: DoorState, language: Language) -> HealthLine | None:
         if part != "trust" and health.get(part, "none") != "none"
     ]
     age = say(language, "trust-of", version=health["trust_version"], days=health["trust_age_d"])
-    step = str(health["trust"])
-    bad = f"trust-{step}" in door.problems
-    shown = f"{say_word(language, 'trust', step)}, {age}" if bad else age
-    parts.append(Part(say(language, "trust"), shown, bad))
+    freshness = str(health["trust"])
+    bad = f"trust-{freshness}" in door.problems
+    value = f"{say_word(language, 'trust', freshness)}, {age}" if bad else age
+    parts.append(Part(say(language, "trust"), value, bad))
     up = say(language, "up", hours=health["uptime_h"])
     return HealthLine(parts, str(health["version"])[:40], up)
 
 
 def hours_table(table: HourlyCounts, doors_n: int, language: Language, now_s: int) -> str:
-    """Rows are hours, columns are what was decided."""
+    """The table of counts: rows are hours, columns are categories."""
     heads = [Head(c, c if c in COLOURS else "other", _MARK.get(c, "◇")) for c in table.categories]
     rows = [
         (
@@ -172,12 +179,12 @@ def hours_table(table: HourlyCounts, doors_n: int, language: Language, now_s: in
 
 def _cell(entry: HourCount, doors_n: int, language: Language, now_s: int) -> HourCell:
     gaps = []
-    for why in Why:
+    for why in NoCountReason:
         n = entry.missing.get(why, 0)
         what = say(language, why.value)
         if n == doors_n:
             return HourCell("", "", [Gap(why.value, what, all_doors=True)])
-        if n and why is not Why.BEFORE:
+        if n and why is not NoCountReason.NOT_INSTALLED:
             sentence = say(language, "at-doors", what=what, n=n, all=doors_n)
             gaps.append(Gap(why.value, sentence, all_doors=False))
     if not entry.cells:
@@ -186,7 +193,7 @@ def _cell(entry: HourCount, doors_n: int, language: Language, now_s: int) -> Hou
 
 
 def tip(name: str, entry: HourCount, language: Language, now_s: int) -> str:
-    """What the chart shows of a bar under the pointer."""
+    """The tooltip of a bar in the chart."""
     words = span(entry, language, now_s)
     return _render("tip.html", language, now_s, name=name, count=f"{entry.count:,}", span=words)
 

@@ -1,11 +1,11 @@
-"""What the operators' page shows, worked out from the store. Pure: a connection and a time in.
+"""The data of the operators' page, computed from a store connection and a time.
 
-A count is shown at the hour in which its cell ended, for a cell may span many hours: it stays
-open on the unit until it holds k people. Where nothing was published, that is said in words, and
-never as 0, because nobody here knows the number.
+A count is shown at the hour in which its cell ended. A cell may span many hours, because it stays
+open on the unit until it holds k people. An hour without a published count shows words and never 0,
+because the central side does not know the number.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from server_stub.store import cells, units
 
 HOUR_S = 3600
 HOURS = 24
-SILENT_S = 180  # a unit tells its health every 60 s, with jitter: three are missing
+SILENT_S = 180  # a unit reports its health every 60 s, with jitter: three reports are missing
 COLOURS = ("green", "yellow", "red")
 
 Status = Literal["online", "silent", "offline", "unknown"]
@@ -26,19 +26,19 @@ Status = Literal["online", "silent", "offline", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class DoorState:
-    """One door as it was last heard of. Times are Unix seconds UTC."""
+    """One door according to its last messages. Times are Unix seconds UTC."""
 
     site: str
     unit: str
     status: Status
-    since_s: int | None  # since when it has this status, as far as we were there to see
+    since_s: int | None  # since when it has this status, as far as the collector saw it
     first_s: int
-    heard_s: int
+    last_message_s: int
     health: dict[str, Any] | None
     health_s: int | None
     problems: tuple[str, ...]  # names of words, as "camera-lost"; alarms first
-    alarms: tuple[str, ...] = ()  # as the door told them last
-    unknown: tuple[tuple[str, Any], ...] = ()  # fields of a later version, with what they hold
+    alarms: tuple[str, ...] = ()  # of its last health report
+    unknown: tuple[tuple[str, Any], ...] = ()  # fields of a later version, with their values
 
     @property
     def name(self) -> str:
@@ -46,13 +46,13 @@ class DoorState:
         return f"{self.site}/{self.unit}"
 
 
-class Why(Enum):
+class NoCountReason(Enum):
     """Why an hour of a door shows no count; the value names the word."""
 
-    HELD = "held"  # fewer than k, or none: the unit keeps the cell open
-    LATER = "later"  # the cell went on and is counted at the hour it ended in
-    NO_WORD = "no-word"  # the door has not been heard of since
-    BEFORE = "before"  # the door was not there yet
+    CELL_OPEN = "held"  # fewer than k people, or none: the unit keeps the cell open
+    COUNTED_LATER = "later"  # the cell went on; it is counted at the hour in which it ended
+    NO_MESSAGE = "no-word"  # the door has sent no message since
+    NOT_INSTALLED = "before"  # the door did not exist yet
 
 
 @dataclass(slots=True)
@@ -63,7 +63,9 @@ class HourCount:
     from_s: int = 0
     until_s: int = 0
     cells: int = 0
-    missing: dict[Why, int] = field(default_factory=dict)  # how many doors are not in `count`
+    missing: dict[NoCountReason, int] = field(
+        default_factory=dict
+    )  # how many doors are not in `count`
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +78,17 @@ class HourlyCounts:
 
 
 def doors(connection: Connection, now_s: int) -> list[DoorState]:
-    """Every door ever heard of: those that need somebody first, and those with an alarm before."""
-    found = [_door(row._mapping, now_s) for row in connection.execute(sa.select(units))]
+    """Every door in the store: doors with alarms first, then those offline or with problems."""
+    every = [_door(row._mapping, now_s) for row in connection.execute(sa.select(units))]
     return sorted(
-        found, key=lambda d: (not d.alarms, d.status == "online", not d.problems, d.site, d.unit)
+        every, key=lambda d: (not d.alarms, d.status == "online", not d.problems, d.site, d.unit)
     )
 
 
 def hours(
-    connection: Connection, some: Iterable[DoorState], now_s: int, offset_s: int
+    connection: Connection, doors: Sequence[DoorState], now_s: int, offset_s: int
 ) -> HourlyCounts:
-    """The last HOURS hours of the doors in `some`; `offset_s` is local time less UTC."""
+    """The counts of `doors` in the last HOURS hours; `offset_s` is local time minus UTC."""
     last = (now_s + offset_s) // HOUR_S
     rows = range(last, last - HOURS, -1)
     hour = (cells.c.until_s - 1 + offset_s) // HOUR_S  # `until_s` is exclusive
@@ -107,11 +109,10 @@ def hours(
     ):
         unit = published.setdefault((row.site, row.unit), {})
         unit.setdefault(row.category, {})[row.hour] = row
-    some = list(some)
-    seen = {c for d in some for c in published.get((d.site, d.unit), {})}
-    categories = (*COLOURS, *sorted(seen - set(COLOURS)))
+    counted = {c for d in doors for c in published.get((d.site, d.unit), {})}
+    categories = (*COLOURS, *sorted(counted - set(COLOURS)))
     entries: dict[tuple[int, str], HourCount] = {}
-    for door in some:
+    for door in doors:
         unit = published.get((door.site, door.unit), {})
         for category in categories:
             for at, start_s in ((at, at * HOUR_S - offset_s) for at in rows):
@@ -132,27 +133,27 @@ def _add(entry: HourCount, by_hour: dict[int, Any], at: int, start_s: int, door:
     entry.cells += row.cells
 
 
-def _why(by_hour: dict[int, Any], at: int, start_s: int, door: DoorState) -> Why:
+def _why(by_hour: dict[int, Any], at: int, start_s: int, door: DoorState) -> NoCountReason:
     end_s = start_s + HOUR_S
     if any(later > at and row.from_s < end_s for later, row in by_hour.items()):
-        return Why.LATER
+        return NoCountReason.COUNTED_LATER
     if end_s <= door.first_s:
-        return Why.BEFORE
-    if door.status != "online" and door.heard_s < end_s:
-        return Why.NO_WORD
-    return Why.HELD
+        return NoCountReason.NOT_INSTALLED
+    if door.status != "online" and door.last_message_s < end_s:
+        return NoCountReason.NO_MESSAGE
+    return NoCountReason.CELL_OPEN
 
 
 def _door(row: Any, now_s: int) -> DoorState:
-    heard_s = max(row["first_s"], row["state_s"] or 0, row["health_s"] or 0)
+    last_message_s = max(row["first_s"], row["state_s"] or 0, row["health_s"] or 0)
     status: Status
     since_s = row["state_s"]
     if row["online"] is None:
         status, since_s = "unknown", row["first_s"]
     elif not row["online"]:
         status = "offline"
-    elif now_s - heard_s > SILENT_S:
-        status, since_s = "silent", heard_s
+    elif now_s - last_message_s > SILENT_S:
+        status, since_s = "silent", last_message_s
     else:
         status = "online"
     return DoorState(
@@ -161,11 +162,11 @@ def _door(row: Any, now_s: int) -> DoorState:
         status,
         since_s,
         row["first_s"],
-        heard_s,
+        last_message_s,
         row["health"],
         row["health_s"],
         tuple(_problems(row["health"] or {})),
-        tuple((row["health"] or {}).get("alarms", ())),  # older units tell none
+        tuple((row["health"] or {}).get("alarms", ())),  # older units report none
         tuple(_unknown_fields(row["health"] or {}, row["unknown"] or {})),
     )
 
@@ -196,6 +197,6 @@ PARTS = {
     "rtc": ("ok", "none", "unrelated"),
     "trust": ("fresh",),
 }
-"""What a unit says of its parts, and what it says when all is well."""
+"""The parts in a unit's health report, with the values that mean no problem."""
 
 _HEALTH = frozenset(report.HealthReport.__struct_fields__) - {"unknown"}

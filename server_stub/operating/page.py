@@ -1,4 +1,4 @@
-"""The operators' page: NiceGUI over the store, live, in English and Chinese, read only."""
+"""The operators' page: a live, read-only view of the store (NiceGUI), in English and Chinese."""
 
 import datetime
 import ipaddress
@@ -16,20 +16,20 @@ from starlette.responses import RedirectResponse
 
 from server_stub import serving, store
 from server_stub.operating import markup, overview
-from server_stub.operating.overview import DoorState, HourlyCounts, Why
+from server_stub.operating.overview import DoorState, HourlyCounts, NoCountReason
 from server_stub.operating.words import WORDS, Language, say, say_word
 
 REFRESH_S = 2.0
-ALL = ""  # the choice that means every door
+ALL = ""  # the option for all doors
 
 _CSS = Path(__file__).with_name("page.css")
-_NO_ICON = (
+_ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'%3E"
     "%3Cpath fill='%230b7a3e' d='M4 22V4l8-3 8 3v18h-5v-8H9v8z'/%3E%3C/svg%3E"
 )
 _LOOK: dict[
     str, tuple[str, str, dict[str, Any]]
-] = {  # colour, symbol in the legend, hatching: never colour alone
+] = {  # colour, legend symbol, hatching: a category differs in more than its colour
     "green": ("#0b7a3e", "circle", {"symbol": "none"}),
     "yellow": ("#e0a800", "triangle", {"symbol": "line", "rotation": 0.8, "dashArrayX": [1, 0]}),
     "red": ("#c02f2a", "rect", {"symbol": "circle", "symbolSize": 0.7}),
@@ -39,7 +39,7 @@ _OTHERS = ("#5b7db1", "#8d6fb3", "#4f9a94", "#a0785a", "#7d8a6a", "#6f7a99", "#9
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One look at the store."""
+    """The content of the page, from one reading of the store."""
 
     now_s: int
     doors: list[DoorState]
@@ -48,17 +48,17 @@ class Reading:
 
 
 def serve(engine: Engine, host: str, port: int) -> None:
-    """Serve until told to end. Raises PortError."""
+    """Serve until SIGTERM or SIGINT. Raises PortError."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
 
     @app.get("/")
     def choose(request: Request) -> RedirectResponse:
-        wanted = request.headers.get("accept-language", "")
-        return RedirectResponse(f"/{WORDS.choose(wanted)}", 302)
+        accepted = request.headers.get("accept-language", "")
+        return RedirectResponse(f"/{WORDS.choose(accepted)}", 302)
 
     for language in WORDS.languages:
         _add_page(engine, language, host)
-    ui.run_with(app, dark=None, favicon=_NO_ICON, tailwind=False, show_welcome_message=False)
+    ui.run_with(app, dark=None, favicon=_ICON, tailwind=False, show_welcome_message=False)
     serving.serve_web(app, "operators' page", host, port)
 
 
@@ -70,36 +70,37 @@ def _add_page(engine: Engine, language: Language, host: str) -> None:
         await _page(engine, language, host)
 
 
-def read(engine: Engine, chosen: str, now_s: int) -> Reading:
-    """What the page shows of the door `chosen`, or of ALL."""
+def read(engine: Engine, door_name: str, now_s: int) -> Reading:
+    """Read the store. The counts are those of `door_name`, or of ALL doors."""
     offset = datetime.datetime.fromtimestamp(now_s).astimezone().utcoffset()
     offset_s = int(offset.total_seconds()) if offset else 0
     with engine.connect() as connection:
         doors = overview.doors(connection, now_s)
-        some = [d for d in doors if chosen in (ALL, d.name)]
-        return Reading(now_s, doors, overview.hours(connection, some, now_s, offset_s), len(some))
+        shown_doors = [d for d in doors if door_name in (ALL, d.name)]
+        hours = overview.hours(connection, shown_doors, now_s, offset_s)
+        return Reading(now_s, doors, hours, len(shown_doors))
 
 
 async def _page(engine: Engine, language: Language, host: str) -> None:
     ui.add_css(_CSS.read_text())
-    shell = Shell(language, host)
+    open_page = OpenPage(language, host)
 
     async def refresh() -> None:
         try:
-            reading = await run.io_bound(read, engine, shell.chosen, int(time.time()))
+            reading = await run.io_bound(read, engine, open_page.door_name, int(time.time()))
         except sa.exc.SQLAlchemyError as error:
-            shell.freeze(store.reason(error))
+            open_page.freeze(store.reason(error))
             return
         if reading is not None:  # None while the program ends
-            shell.show(reading)
+            open_page.show(reading)
 
-    shell.on_choice(refresh)
+    open_page.on_choice(refresh)
     await refresh()
     ui.timer(REFRESH_S, refresh)
 
 
-class Shell:
-    """The parts of one open page, and what they show."""
+class OpenPage:
+    """One open page: its elements, and their content."""
 
     def __init__(self, language: Language, host: str) -> None:
         self._language = language
@@ -130,7 +131,7 @@ class Shell:
                 self._chart = ui.echart({}, renderer="svg").classes("chart")
                 self._table = self._html("")
         with ui.element("footer"):
-            local = _loopback(host)
+            local = _is_loopback(host)
             word = "login-local" if local else "login-open"
             self._html(markup.text("p", say(language, word, host=host), word))
 
@@ -139,8 +140,8 @@ class Shell:
         return ui.html(content, sanitize=False)  # markup.py has escaped it
 
     @property
-    def chosen(self) -> str:
-        """The door whose counts are shown."""
+    def door_name(self) -> str:
+        """The name of the door whose counts are shown, or ALL."""
         return str(self._choice.value or ALL)
 
     def on_choice(self, refresh: Any) -> None:
@@ -148,12 +149,12 @@ class Shell:
         self._choice.on_value_change(refresh)
 
     def freeze(self, why: str) -> None:
-        """Say that the store cannot be read; leave standing what was."""
+        """Show that the store cannot be read; keep the last content."""
         sentence = say(self._language, "frozen", why=why[:200])
         _set(self._warning, markup.text("p", sentence, "warning"))
 
     def show(self, reading: Reading) -> None:
-        """Show `reading`; what is as before is not sent again."""
+        """Show `reading`; unchanged parts are not sent again."""
         language, self._reading = self._language, reading
         _set(self._warning, "")
         _set(self._news, markup.news(language, reading.now_s))
@@ -184,7 +185,7 @@ class Shell:
 
 
 def chart_options(reading: Reading, language: Language) -> dict[str, Any]:
-    """Stacked bars by hour, oldest first; a hatched band where nothing at all was published."""
+    """Stacked bars by hour, oldest first, and a hatched band for hours without counts."""
     table = reading.hours
     starts = table.starts_s[::-1]
     others = iter(_OTHERS)
@@ -205,7 +206,7 @@ def chart_options(reading: Reading, language: Language) -> dict[str, Any]:
         series.append({"name": name, "type": "bar", "stack": "n", "data": data, "itemStyle": style})
         legend.append({"name": name, "icon": icon})
     band = say(language, "band")
-    empty = [_nothing_published(table, start_s) for start_s in starts]
+    empty = [_has_no_count(table, start_s) for start_s in starts]
     hatch = {"symbol": "rect", "rotation": 0.8, "dashArrayX": [1, 0], "dashArrayY": [2, 5]}
     series.append(
         {
@@ -239,11 +240,11 @@ def chart_options(reading: Reading, language: Language) -> dict[str, Any]:
     }
 
 
-def _nothing_published(table: HourlyCounts, start_s: int) -> bool:
-    """Whether the hour shows no count though there was a door that might have one."""
+def _has_no_count(table: HourlyCounts, start_s: int) -> bool:
+    """Whether the hour has no count although a door existed that could have one."""
     entries = [table.entries[key] for key in table.entries if key[0] == start_s]
     return not any(e.cells for e in entries) and any(
-        e.missing.keys() - {Why.BEFORE} for e in entries
+        e.missing.keys() - {NoCountReason.NOT_INSTALLED} for e in entries
     )
 
 
@@ -252,7 +253,7 @@ def _set(element: ui.html, content: str) -> None:
         element.set_content(content)
 
 
-def _loopback(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -11,12 +11,12 @@ say = WORDS.say
 
 
 def say_word(language: Language, field: str, word: str) -> str:
-    """The text for a unit's `word` in `field`, which may be one of a later version."""
+    """The text for a unit's `word` in `field`; a later version's word gets a note."""
     if word not in KNOWN_WORDS[field]:
         return say_unknown(language, word)
     return say(language, f"alarm-{word}" if field == "alarms" else word)
 
 
 def say_unknown(language: Language, what: str) -> str:
-    """That this version does not know `what`."""
+    """The note that this version does not know `what`."""
     return say(language, "unknown-here", what=what)

@@ -1,1 +1,1 @@
-"""The wallet page, as a phone gets it."""
+"""The wallet page: files for phones, and the routes that serve them."""

@@ -1,23 +1,23 @@
-// Holder codes: the phone's own COSE_Sign1 around the issuer's CWT, as edge/wire/README.md has it.
-// Nothing here is kept: a new one is made every few seconds and works for about a minute.
+// Holder codes: the phone's own COSE_Sign1 around the issuer's CWT (edge/wire/README.md, section 9).
+// Proofs are not stored: a new one is made every few seconds and is valid for about a minute.
 
 const PREFIX = "DC1:";
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"; // RFC 9285
-const HEAD = [0xa2, 0x01, 0x32, 0x0d]; // a map of two; alg (1): -19, Ed25519; kcwt (13): what follows
+const HEAD = [0xa2, 0x01, 0x32, 0x0d]; // a map of two; alg (1): -19, Ed25519; kcwt (13): the CWT follows
 const IAT = 0x06;
 const AUD = 0x03;
 const utf8 = new TextEncoder();
 
-// The text of a holder code. `text`: the issuer's; `iatS`: Unix seconds; `door`: "site/unit" or null.
+// The text of a holder code. `text`: the issuer's code; `iatS`: Unix seconds; `door`: "site/unit" or null.
 export async function holderCode(text, privateKey, iatS, door) {
   const cwt = base45Decode(text.slice(PREFIX.length));
   const payload = byteString(claims(iatS, door));
-  const wrapped = byteString([...HEAD, ...cwt]);
+  const header = byteString([...HEAD, ...cwt]);
   const aad = byteString(utf8.encode("menshen-holder-1"));
-  const signed = [0x84, ...string(0x60, utf8.encode("Signature1")), ...wrapped, ...aad, ...payload];
-  const signature = await crypto.subtle.sign("Ed25519", privateKey, Uint8Array.from(signed));
-  const whole = [0x84, ...wrapped, 0xa0, ...payload, ...byteString(new Uint8Array(signature))];
-  return PREFIX + base45Encode(whole);
+  const toSign = [0x84, ...string(0x60, utf8.encode("Signature1")), ...header, ...aad, ...payload];
+  const signature = await crypto.subtle.sign("Ed25519", privateKey, Uint8Array.from(toSign));
+  const message = [0x84, ...header, 0xa0, ...payload, ...byteString(new Uint8Array(signature))];
+  return PREFIX + base45Encode(message);
 }
 
 function claims(iatS, door) {
@@ -29,7 +29,7 @@ function byteString(bytes) {
   return string(0x40, bytes);
 }
 
-// CBOR (RFC 8949 section 3): a string of either kind, its length in the shortest form.
+// CBOR (RFC 8949 section 3): a byte or text string, with its length in the shortest form.
 function string(kind, bytes) {
   const n = bytes.length;
   const length = n < 24 ? [kind | n] : n < 256 ? [kind | 24, n] : [kind | 25, n >> 8, n & 255];
@@ -52,9 +52,9 @@ export function base45Decode(text) {
   for (let i = 0; i < text.length; i += 3) {
     const digits = [...text.slice(i, i + 3)].map((letter) => ALPHABET.indexOf(letter));
     const n = digits.reduceRight((sum, digit) => sum * 45 + digit, 0);
-    const most = digits.length === 3 ? 65535 : digits.length === 2 ? 255 : -1;
-    if (digits.includes(-1) || n > most) throw new Error("this is not Base45");
-    if (most > 255) bytes.push(n >> 8);
+    const max = digits.length === 3 ? 65535 : digits.length === 2 ? 255 : -1;
+    if (digits.includes(-1) || n > max) throw new Error("this is not Base45");
+    if (max > 255) bytes.push(n >> 8);
     bytes.push(n & 255);
   }
   return bytes;

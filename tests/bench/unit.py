@@ -73,12 +73,14 @@ def _run(*arguments: str) -> None:
 def _site(folder: Path) -> Iterator[tuple[Path, Path, keys.PrivateKey]]:
     """A provisioned unit's card, its pins, its issuer's key; the broker runs."""
     estate, port = folder / "estate", free_port()
-    authority.authority(estate)
-    issuers.issuer(estate, ISSUER)
-    sites.site(estate, SITE)
+    authority.create_authority(estate)
+    issuers.create_issuer(estate, ISSUER)
+    sites.create_site(estate, SITE)
     repository.publish(estate)
     camera = CameraConfig(kind="pictures", source="frames", frames_per_s=FRAMES_PER_S)
-    card = units.unit(estate, SITE, units.Order(name="bench", camera=camera, broker_port=port)).path
+    card = units.create_card(
+        estate, SITE, units.UnitOrder(name="bench", camera=camera, broker_port=port)
+    ).path
     (card / "frames").mkdir()
     clock = BatteryClock.of(card, folder / "rtc")
     with (

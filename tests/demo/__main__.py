@@ -160,7 +160,7 @@ class Demo:
         campus = self.campus
         key_list = campus.folder / "eu-keys.json"
         key_list.write_bytes(people.eu_keys())
-        issuers.foreign(campus.estate, "eu", "hc1", TERMS, key_list)
+        issuers.recognise_issuer(campus.estate, "eu", "hc1", TERMS, key_list)
         repository.publish(campus.estate)
         for door in campus.doors.values():
             card = shutil.copytree(door.card / "trust", campus.folder / f"{door.name}-trust")

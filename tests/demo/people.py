@@ -82,7 +82,7 @@ def eu_keys() -> bytes:
     """The key list that our EU certificates need."""
     now_s = int(time.time())
     signer = eudcc.key(from_s=now_s - 90 * 86400, until_s=now_s + 400 * 86400)
-    return foreign.write(EuKeyList((signer,)))
+    return foreign.encode_key_list(EuKeyList((signer,)))
 
 
 @dataclass

@@ -135,7 +135,7 @@ FAMILIES = {
     | the(overview.Status)
     | {f"why-{status}" for status in the(overview.Status) - {"online", "offline"}}
     | {f"tally-{part}" for part in ("online", "not", "problem")}
-    | {why.value for why in overview.Why}
+    | {why.value for why in overview.NoCountReason}
     | {part for part in overview.PARTS if part != "rtc" or "rtc" in the(report.ClockSource)}
     | {value for part in overview.PARTS for value in report.KNOWN_WORDS[part]} - {"none"}
     | {"login-local", "login-open"},

@@ -8,12 +8,12 @@ import pytest
 from edge.wire.unit import CameraConfig, ControllerDoor, DirectDoor, UnitConfig
 from hardware import boot, pins
 from provisioning import boot as cards
-from provisioning.pins import wired
+from provisioning.pins import door_pins
 
 FILTERS = {"3B": "pi3", "4B": "pi4", "5B": "pi5", "Zero2W": "pi02"}
 """Raspberry Pi documentation, conditional filters."""
 
-EVERYTHING = wired(
+EVERYTHING = door_pins(
     ["illuminator", "turn", "turn_out", "contact", "exit_button", "fire", "help_button", "tamper"]
 )
 CONTROLLED = ControllerDoor(port=boot.PORT, illuminator=13)
@@ -69,7 +69,7 @@ def test_every_pin_rests_before_linux_starts(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", FILTERS)
-@pytest.mark.parametrize("door", [DirectDoor(pins=wired()), CONTROLLED])
+@pytest.mark.parametrize("door", [DirectDoor(pins=door_pins()), CONTROLLED])
 def test_a_dead_programs_pins_go_back_and_a_hung_kernel_starts_again(
     door: DirectDoor | ControllerDoor, model: str
 ) -> None:
@@ -90,7 +90,10 @@ def test_a_controller_on_the_pins_gets_the_good_uart(model: str) -> None:
 
 @pytest.mark.parametrize(
     "door",
-    [DirectDoor(pins=wired()), ControllerDoor(port="/dev/serial/by-id/usb-FTDI_USB-RS485-if00")],
+    [
+        DirectDoor(pins=door_pins()),
+        ControllerDoor(port="/dev/serial/by-id/usb-FTDI_USB-RS485-if00"),
+    ],
 )
 def test_where_no_uart_is_used_none_is_switched_on(door: DirectDoor | ControllerDoor) -> None:
     text = cards.addition(unit(door))
@@ -99,7 +102,7 @@ def test_where_no_uart_is_used_none_is_switched_on(door: DirectDoor | Controller
 
 
 def test_what_is_not_wired_is_left_alone() -> None:
-    found = levels(seen(cards.addition(unit(DirectDoor(pins=wired(["fire"])))), "4B"))
+    found = levels(seen(cards.addition(unit(DirectDoor(pins=door_pins(["fire"])))), "4B"))
     assert set(found) == {22, 27, 12, 17, 5}
 
 
@@ -112,7 +115,7 @@ def test_a_unit_with_other_eyes_needs_no_pi_camera() -> None:
 @pytest.mark.system
 def test_it_can_be_added_twice_and_says_how(tmp_path: Path) -> None:
     """The command on its first lines, run by a shell on a file of ours."""
-    text = cards.addition(unit(DirectDoor(pins=wired())))
+    text = cards.addition(unit(DirectDoor(pins=door_pins())))
     (tmp_path / cards.NAME).write_bytes(text)
     config = tmp_path / "config.txt"
     config.write_text("dtparam=audio=on\n[cm4]\notg_mode=1\n")

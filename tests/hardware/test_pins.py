@@ -172,12 +172,12 @@ def test_the_roles_are_those_of_a_units_configuration() -> None:
 def test_provisioning_gives_these_pins() -> None:
     file = read()
     extra = [name for name in file.pins if name not in provisioned.ALWAYS]
-    given = msgspec.structs.asdict(provisioned.wired(extra))
+    given = msgspec.structs.asdict(provisioned.door_pins(extra))
     assert given == {name: pin.bcm for name, pin in file.pins.items()}
-    bare = msgspec.structs.asdict(provisioned.wired())
+    bare = msgspec.structs.asdict(provisioned.door_pins())
     assert {name for name, pin in bare.items() if pin is not None} == set(provisioned.ALWAYS)
-    with pytest.raises(ProvisioningError, match="'lift' is nothing to wire"):
-        provisioned.wired(["lift"])
+    with pytest.raises(ProvisioningError, match="'lift' cannot be wired"):
+        provisioned.door_pins(["lift"])
 
 
 def test_the_table_for_people_says_the_same(board: MockFactory) -> None:

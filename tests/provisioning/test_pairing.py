@@ -16,7 +16,7 @@ from edge.wire import unit as wire
 from edge.wire.unit import ControllerDoor
 from provisioning import authority, issuers, pairing, repository, sites, units
 from provisioning.files import ProvisioningError
-from provisioning.units import Order
+from provisioning.units import UnitOrder
 from tests.controller import ROOT, Cable
 
 pytestmark = pytest.mark.system  # real processes
@@ -27,9 +27,9 @@ PORT = "/dev/serial0"
 @pytest.fixture(scope="module")
 def campus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("pairing") / "estate"
-    authority.authority(root)
-    issuers.issuer(root, "city")
-    sites.site(root, "campus")
+    authority.create_authority(root)
+    issuers.create_issuer(root, "city")
+    sites.create_site(root, "campus")
     repository.publish(root)
     return root
 
@@ -38,7 +38,9 @@ def campus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def card(campus: Path, request: pytest.FixtureRequest) -> Path:
     """The card of a unit with a controller, a new one for each test."""
     name = f"door-{abs(hash(request.node.nodeid)) % 10**9}"
-    return units.unit(campus, "campus", Order(name=name, controller=PORT, broker=False)).path
+    return units.create_card(
+        campus, "campus", UnitOrder(name=name, controller=PORT, broker=False)
+    ).path
 
 
 def run(*words: str | Path, code: int = 0) -> str:
@@ -102,8 +104,8 @@ def test_each_pair_has_its_own_key(campus: Path, tmp_path: Path) -> None:
     ("words", "told"),
     [
         (["--controller", "ttyAMA0"], "is no serial port; name the controller's"),
-        (["--controller", PORT, "--controller-baud", "1200"], "cannot have this controller"),
-        (["--controller", PORT, "--wired", "lift"], "'lift' is nothing to wire"),
+        (["--controller", PORT, "--controller-baud", "1200"], "has invalid controller settings"),
+        (["--controller", PORT, "--wired", "lift"], "'lift' cannot be wired"),
         (["--controller", PORT, "--wired", "turn_out"], "turn_out is wired and turn is not"),
         (
             ["--controller", "/dev/a", "--camera-kind", "imager", "--camera-source", "/dev/a"],
@@ -128,7 +130,7 @@ def test_a_table_with_a_wrong_baud(campus: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (None, "but its controller.key is missing: bring it back"),
+        (None, "but its controller.key is missing: restore it"),
         ("7e" * 16, "all its bytes are alike"),
         (pair_keys.DEFAULT.hex(), "default key"),
         ("torn", "has not the 32 hexadecimal digits"),
@@ -141,9 +143,9 @@ def test_a_key_that_is_no_good_is_told_and_not_replaced(
     key.unlink()
     if text is not None:
         key.write_text(text)
-    order = Order(name=card.name, controller=PORT, broker=False)
+    order = UnitOrder(name=card.name, controller=PORT, broker=False)
     with pytest.raises(ProvisioningError, match=told):
-        units.unit(campus, "campus", order)
+        units.create_card(campus, "campus", order)
     assert key.exists() == (text is not None)
 
 
@@ -211,7 +213,7 @@ def test_the_real_controller_is_paired(cable: Cable, real: Firmware, card: Path)
     told = run("pair", card, "--port", cable.path, "--latch", "both")
     key = pair_keys.read(card / "controller.key")
     assert f"check value {pairing.check_value(key)}. It had no key." in told
-    assert "Next: take the jumper off" in told
+    assert "Next: remove the jumper" in told
     assert key.hex() not in told
     stored = (cable.path.parent / "flash" / "controller.json").read_text()
     assert key.hex() in stored
@@ -236,16 +238,16 @@ def ready(check: str = "none") -> str:
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (lambda line: "", "no controller that wants to be paired answers"),
-        (lambda line: "MicroPython v1.25\r\n>>> \r\n", "no controller that wants to be paired"),
-        (lambda line: "menshen-controller 2 00 9 none\n", "no controller that wants to be paired"),
-        (lambda line: ready() if "?" in line else "", "did not say whether it has stored the key"),
+        (lambda line: "", "no controller in pairing mode answers"),
+        (lambda line: "MicroPython v1.25\r\n>>> \r\n", "no controller in pairing mode"),
+        (lambda line: "menshen-controller 2 00 9 none\n", "no controller in pairing mode"),
+        (lambda line: ready() if "?" in line else "", "did not confirm that it has stored the key"),
         (
             lambda line: ready() if "?" in line else "refused the flash cannot be written\n",
             "refused: the flash cannot be written",
         ),
-        (lambda line: ready() if "?" in line else "paired 000000\n", "has stored another key"),
-        (lambda line: "\x00\xff" * 3000, "no controller that wants to be paired"),
+        (lambda line: ready() if "?" in line else "paired 000000\n", "has stored a wrong key"),
+        (lambda line: "\x00\xff" * 3000, "no controller in pairing mode"),
     ],
 )
 def test_what_goes_wrong_is_one_sentence(
@@ -275,12 +277,12 @@ def test_what_it_says_before_is_passed_over(cable: Cable, card: Path) -> None:
 
 
 def test_wrong_words_are_one_sentence_and_code_2(campus: Path, card: Path, cable: Cable) -> None:
-    direct = units.unit(campus, "campus", Order(name="direct", broker=False)).path
+    direct = units.create_card(campus, "campus", UnitOrder(name="direct", broker=False)).path
     wrong: tuple[tuple[list[str | Path], str], ...] = (
         ([card, "--port", "/dev/none"], "/dev/none cannot be opened: there is no such port"),
-        ([card, "--port", "/etc/hostname"], "it is no serial port"),
-        ([card, "--port", cable.path, "--latch", "sometimes"], "say none, tamper, link or both"),
-        ([direct, "--port", cable.path], "has no controller; make a unit that has one"),
+        ([card, "--port", "/etc/hostname"], "it is not a serial port"),
+        ([card, "--port", cable.path, "--latch", "sometimes"], "choose none, tamper, link or both"),
+        ([direct, "--port", cable.path], "has no controller and drives its door itself"),
         ([campus / "nowhere", "--port", cable.path], "unit.toml cannot be read"),
     )
     for words, told in wrong:

@@ -30,7 +30,7 @@ from provisioning import authority, batch, files, issuers, repository, sites, un
 from provisioning import estate as places
 from provisioning import rules as examples
 from provisioning.files import ProvisioningError, TrackedFolder
-from provisioning.units import Order
+from provisioning.units import UnitOrder
 from tests import ROOT
 
 
@@ -38,10 +38,10 @@ from tests import ROOT
 def estate(tmp_path: Path) -> Path:
     """Authority, issuers `hospital` (for campus) and `police`, site `campus`; published."""
     root = tmp_path / "estate"
-    authority.authority(root)
-    issuers.issuer(root, "hospital", sites=["campus"])
-    issuers.issuer(root, "police", days=10, longest_life_s=3600)
-    sites.site(root, "campus")
+    authority.create_authority(root)
+    issuers.create_issuer(root, "hospital", sites=["campus"])
+    issuers.create_issuer(root, "police", days=10, longest_life_s=3600)
+    sites.create_site(root, "campus")
     repository.publish(root)
     return root
 
@@ -65,7 +65,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 def test_a_card_comes_back_through_the_units_own_reader(estate: Path) -> None:
-    order = Order(
+    order = UnitOrder(
         name="north-1",
         groups=["campus/north"],
         camera=CameraConfig(kind="pictures", source="frames", frames_per_s=7.5),
@@ -74,7 +74,7 @@ def test_a_card_comes_back_through_the_units_own_reader(estate: Path) -> None:
         broker_port=18883,
     )
     planned = units.plan(estate, sites.read(estate, "campus"), order)
-    card = units.unit(estate, "campus", order).path
+    card = units.create_card(estate, "campus", order).path
     found = wire.read(card / "unit.toml")
     assert planned.broker is not None
     replace = msgspec.structs.replace
@@ -96,7 +96,7 @@ def test_a_card_comes_back_through_the_units_own_reader(estate: Path) -> None:
 
 
 def test_what_is_left_out_takes_its_usual_value(estate: Path) -> None:
-    card = units.unit(estate, "campus", Order(name="north-1")).path
+    card = units.create_card(estate, "campus", UnitOrder(name="north-1")).path
     found = wire.read(card / "unit.toml")
     assert found.groups == ["campus", "campus/north-1"]
     assert found.counts == wire.CountsConfig()
@@ -112,7 +112,7 @@ def believed(card: Path) -> Bundle:
 
 
 def test_a_unit_believes_the_issuers_of_its_site(estate: Path) -> None:
-    card = units.unit(estate, "campus", Order(name="north-1")).path
+    card = units.create_card(estate, "campus", UnitOrder(name="north-1")).path
     known = trust.Trust(trust.document(believed(card).documents["issuers.json"]))
     key = files.signing_key(estate / "issuers" / "hospital" / "issuer.key")
     (trusted,) = known.keys(key.kid)
@@ -126,7 +126,7 @@ def test_a_unit_believes_the_issuers_of_its_site(estate: Path) -> None:
 
 
 def test_a_unit_believes_the_collectors_acknowledgement(estate: Path) -> None:
-    card = units.unit(estate, "campus", Order(name="north-1")).path
+    card = units.create_card(estate, "campus", UnitOrder(name="north-1")).path
     found = wire.read(card / "unit.toml")
     assert found.broker is not None
     ack = report.Ack(
@@ -138,21 +138,21 @@ def test_a_unit_believes_the_collectors_acknowledgement(estate: Path) -> None:
 
 
 def test_broker_and_unit_shake_hands_and_a_stranger_does_not(estate: Path, tmp_path: Path) -> None:
-    card = units.unit(estate, "campus", Order(name="north-1")).path
+    card = units.create_card(estate, "campus", UnitOrder(name="north-1")).path
     assert _handshake(estate, card) == "campus/north-1"
     stranger = tmp_path / "stranger"
-    authority.authority(stranger)
-    issuers.issuer(stranger, "hospital")
-    sites.site(stranger, "campus")
+    authority.create_authority(stranger)
+    issuers.create_issuer(stranger, "hospital")
+    sites.create_site(stranger, "campus")
     repository.publish(stranger)
-    other = units.unit(stranger, "campus", Order(name="north-1")).path
+    other = units.create_card(stranger, "campus", UnitOrder(name="north-1")).path
     (other / "ca.pem").write_bytes((card / "ca.pem").read_bytes())  # it accepts our broker
     with pytest.raises(OSError, match=r"(?i)alert|reset|closed|eof"):
         _handshake(estate, other)
 
 
 def test_a_units_certificate_is_no_brokers(estate: Path) -> None:
-    card = units.unit(estate, "campus", Order(name="north-1")).path
+    card = units.create_card(estate, "campus", UnitOrder(name="north-1")).path
     with pytest.raises(ssl.SSLError, match=r"(?i)certificate|purpose"):
         _handshake(estate, card, broker=card / "unit")
 
@@ -201,8 +201,8 @@ def _handshake(estate: Path, card: Path, broker: Path | None = None) -> str:
 
 
 def test_a_card_opens_no_other_door(estate: Path) -> None:
-    first = units.unit(estate, "campus", Order(name="north-1")).path
-    units.unit(estate, "campus", Order(name="north-2"))
+    first = units.create_card(estate, "campus", UnitOrder(name="north-1")).path
+    units.create_card(estate, "campus", UnitOrder(name="north-2"))
     on_card = [p.read_bytes() for p in first.rglob("*") if p.is_file()]
     secret = [p for p in estate.rglob("*.key") if p.parent != first]
     assert len(secret) == 22
@@ -220,7 +220,7 @@ def test_a_card_opens_no_other_door(estate: Path) -> None:
 
 
 def test_private_keys_are_for_their_owner_alone(estate: Path) -> None:
-    units.unit(estate, "campus", Order(name="north-1"))
+    units.create_card(estate, "campus", UnitOrder(name="north-1"))
     private = list(estate.rglob("*.key"))
     assert len(private) == 22
     for path in private:
@@ -229,13 +229,13 @@ def test_private_keys_are_for_their_owner_alone(estate: Path) -> None:
 
 
 STEPS: dict[str, Callable[[Path], object]] = {
-    "authority": lambda e: authority.authority(e, ["localhost", "127.0.0.1"]),
-    "issuer": lambda e: issuers.issuer(e, "police", days=10, longest_life_s=3600),
-    "issuer for one site": lambda e: issuers.issuer(e, "hospital", sites=["campus"]),
-    "site": lambda e: sites.site(e, "campus"),
+    "authority": lambda e: authority.create_authority(e, ["localhost", "127.0.0.1"]),
+    "issuer": lambda e: issuers.create_issuer(e, "police", days=10, longest_life_s=3600),
+    "issuer for one site": lambda e: issuers.create_issuer(e, "hospital", sites=["campus"]),
+    "site": lambda e: sites.create_site(e, "campus"),
     "publish": repository.publish,
     "root": repository.rotate,
-    "unit": lambda e: units.unit(e, "campus", Order(name="north-1")),
+    "unit": lambda e: units.create_card(e, "campus", UnitOrder(name="north-1")),
 }
 
 
@@ -247,25 +247,42 @@ def test_a_repeated_step_changes_nothing(estate: Path, step: str) -> None:
     assert contents(estate) == before
     for folder in done if isinstance(done, list) else [done]:
         assert isinstance(folder, TrackedFolder)
-        assert folder.kept
-        assert not folder.made
-        assert not folder.renewed
+        assert folder.kept_names
+        assert not folder.created_names
+        assert not folder.renewed_names
 
 
 DIFFERING: dict[str, tuple[Callable[[Path], object], str]] = {
-    "other hosts": (lambda e: authority.authority(e, ["door.example"]), "is for localhost, 127"),
-    "longer life": (lambda e: issuers.issuer(e, "police", longest_life_s=7200), "3600 s, not 7200"),
-    "longer window": (lambda e: issuers.issuer(e, "police", days=20), "for 10 days, not 20"),
-    "later window": (lambda e: issuers.issuer(e, "police", from_s=2_000_000_000), "that begins at"),
-    "other sites": (lambda e: issuers.issuer(e, "hospital", sites=["home"]), "campus, not home"),
-    "fewer colours": (lambda e: issuers.issuer(e, "police", colours=["red"]), "red, not red"),
-    "a demo": (lambda e: sites.site(e, "campus", demo=True), "other settings"),
+    "other hosts": (
+        lambda e: authority.create_authority(e, ["door.example"]),
+        "is for localhost, 127",
+    ),
+    "longer life": (
+        lambda e: issuers.create_issuer(e, "police", longest_life_s=7200),
+        "3600 s, not 7200",
+    ),
+    "longer window": (lambda e: issuers.create_issuer(e, "police", days=20), "for 10 days, not 20"),
+    "later window": (
+        lambda e: issuers.create_issuer(e, "police", from_s=2_000_000_000),
+        "that begins at",
+    ),
+    "other sites": (
+        lambda e: issuers.create_issuer(e, "hospital", sites=["home"]),
+        "campus, not home",
+    ),
+    "fewer colours": (
+        lambda e: issuers.create_issuer(e, "police", colours=["red"]),
+        "red, not red",
+    ),
+    "a demo": (lambda e: sites.create_site(e, "campus", demo=True), "other settings"),
     "other groups": (
-        lambda e: units.unit(e, "campus", Order(name="north-1", groups=["campus/south"])),
+        lambda e: units.create_card(
+            e, "campus", UnitOrder(name="north-1", groups=["campus/south"])
+        ),
         "another groups",
     ),
     "no broker": (
-        lambda e: units.unit(e, "campus", Order(name="north-1", broker=False)),
+        lambda e: units.create_card(e, "campus", UnitOrder(name="north-1", broker=False)),
         "another broker",
     ),
 }
@@ -305,7 +322,7 @@ def test_a_step_cut_off_anywhere_is_finished_by_repeating_it(
     """Cut the power (the process's view of it) right after `last` came to its place."""
     root = estate.parent / "again"
     steps = [STEPS[name] for name in ("authority", "issuer", "site", "publish", "unit")]
-    issuers.issuer(root, "hospital", sites=["campus"])
+    issuers.create_issuer(root, "hospital", sites=["campus"])
 
     class PowerGone(BaseException):
         pass
@@ -353,9 +370,9 @@ LOST = [
     ("unit", "repository/metadata/timestamp.json", "no metadata/timestamp.json"),
     ("unit", "repository/metadata/1.root.json", "is not published"),
     ("publish", "sites/campus/rules.json", "has no rules.json"),
-    ("publish", "server/timestamp.key", "lacks the timestamp key"),
+    ("publish", "server/timestamp.key", "the timestamp key that the newest root names is missing"),
     ("publish", "authority/roots/1.root.json", "has no root of trust"),
-    ("publish", "authority/holders/2/root.pub", "lacks a holder's folder"),
+    ("publish", "authority/holders/2/root.pub", "a holder's folder is missing"),
 ]
 
 
@@ -375,13 +392,13 @@ TORN = [
     ("authority", "authority/ca.pem", "not a certificate"),
     ("authority", "authority/ca.key", "not an EC private key"),
     ("issuer", "issuers/police/issuer.key", "not an Ed25519 private key"),
-    ("issuer", "issuers/police/issuer.toml", "not an issuer's description"),
-    ("site", "sites/campus/site.toml", "not a site's description"),
+    ("issuer", "issuers/police/issuer.toml", "not a valid issuer configuration"),
+    ("site", "sites/campus/site.toml", "not a valid site configuration"),
     ("publish", "sites/campus/rules.json", "rules.json: "),
     ("publish", "sites/campus/site.pub", "not an Ed25519 public key"),
-    ("publish", "authority/roots/1.root.json", "is torn or altered"),
+    ("publish", "authority/roots/1.root.json", "is damaged or altered"),
     ("publish", "repository/metadata/timestamp.json", "is no trust metadata"),
-    ("unit", "sites/campus/units/north-1/unit.toml", "not a unit's configuration"),
+    ("unit", "sites/campus/units/north-1/unit.toml", "not a valid unit configuration"),
 ]
 
 
@@ -398,7 +415,7 @@ def test_a_torn_file_is_told_and_kept(estate: Path, step: str, torn: str, senten
 
 def test_another_authoritys_certificate_is_told(estate: Path, tmp_path: Path) -> None:
     STEPS["unit"](estate)
-    authority.authority(tmp_path / "other")
+    authority.create_authority(tmp_path / "other")
     for name in ("ca.pem", "ca.key"):
         (estate / "authority" / name).write_bytes(
             (tmp_path / "other" / "authority" / name).read_bytes()
@@ -408,7 +425,7 @@ def test_another_authoritys_certificate_is_told(estate: Path, tmp_path: Path) ->
 
 
 def test_a_publication_reaches_every_card_and_the_stick(estate: Path) -> None:
-    cards = units.units(estate, "campus", [Order(name=f"north-{n}") for n in range(3)])
+    cards = units.create_cards(estate, "campus", [UnitOrder(name=f"north-{n}") for n in range(3)])
 
     def on_cards() -> set[tuple[str, ...]]:
         documents = [believed(card.path).documents["issuers.json"] for card in cards]
@@ -420,7 +437,7 @@ def test_a_publication_reaches_every_card_and_the_stick(estate: Path) -> None:
     assert on_cards() == {("hospital", "police")}
     folder, *renewed = repository.publish(estate)
     assert on_cards() == {("police",)}
-    assert all("trust" in card.renewed for card in renewed)
+    assert all("trust" in card.renewed_names for card in renewed)
     assert believed(cards[0].path).version > before.version
     unit = tuf_trust.TufTrust(
         cards[0].path / "trust", estate / "s", "campus", lambda b: b, lambda: _now(time.time())
@@ -435,14 +452,16 @@ def _now(at_s: float) -> time_interval.Now:
 
 
 def test_new_rules_need_no_holder(estate: Path, tmp_path: Path) -> None:
-    card = units.unit(estate, "campus", Order(name="north-1")).path
+    card = units.create_card(estate, "campus", UnitOrder(name="north-1")).path
     for path in (estate / "authority" / "holders").rglob("*.key"):
         path.unlink()  # at home with their people
     changed = tmp_path / "rules.json"
     changed.write_text('{"opens": ["green", "yellow"], "zone": "Asia/Shanghai"}')
     sites.change_rules(estate, "campus", changed)
     signed = repository.publish(estate)[0]
-    metadata = [n for n in (*signed.made, *signed.renewed) if n.startswith("metadata/")]
+    metadata = [
+        n for n in (*signed.created_names, *signed.renewed_names) if n.startswith("metadata/")
+    ]
     assert sorted(re.sub(r"\d{10}\.", "", n) for n in metadata) == [
         "metadata/site%2Fcampus.json",
         "metadata/snapshot.json",
@@ -451,7 +470,7 @@ def test_new_rules_need_no_holder(estate: Path, tmp_path: Path) -> None:
     said = rules.read(believed(card).documents["site/campus.json"], "campus")
     assert said.opens == ("green", "yellow")
     assert said.signed_s >= time.time() - 60
-    issuers.issuer(estate, "clinic")
+    issuers.create_issuer(estate, "clinic")
     with pytest.raises(ProvisioningError, match="2 holders must sign this"):
         repository.publish(estate)
     changed.write_text('{"opens": ["blue"]}')
@@ -463,7 +482,7 @@ def test_new_rules_need_no_holder(estate: Path, tmp_path: Path) -> None:
 
 
 def test_two_holders_are_enough_and_one_is_not(estate: Path) -> None:
-    issuers.issuer(estate, "clinic")
+    issuers.create_issuer(estate, "clinic")
     away = list((estate / "authority/holders/1").glob("*.key"))
     for path in away:
         path.rename(path.with_suffix(".away"))
@@ -478,7 +497,7 @@ def test_two_holders_are_enough_and_one_is_not(estate: Path) -> None:
 
 
 def test_a_holder_hands_over_and_the_online_keys_are_replaced(estate: Path) -> None:
-    card = units.unit(estate, "campus", Order(name="north-1")).path
+    card = units.create_card(estate, "campus", UnitOrder(name="north-1")).path
     unit = tuf_trust.TufTrust(
         card / "trust", estate / "s", "campus", lambda b: b, lambda: _now(time.time())
     )
@@ -508,31 +527,33 @@ def test_what_runs_out_is_signed_again(estate: Path, monkeypatch: pytest.MonkeyP
         with monkeypatch.context() as patch:
             patch.setattr(places, "now_s", lambda: later_s)
             folder = repository.publish(estate)[0]
-        changed = [n for n in (*folder.made, *folder.renewed) if n.startswith("metadata/")]
+        changed = [
+            n for n in (*folder.created_names, *folder.renewed_names) if n.startswith("metadata/")
+        ]
         return {re.sub(r"\d{10}\.", "", n.removeprefix("metadata/")) for n in changed}
 
     assert stems(10) == set()
     assert stems(61) == {"issuers.json", "snapshot.json", "timestamp.json"}
-    with pytest.raises(ProvisioningError, match="the newest root runs out"):
+    with pytest.raises(ProvisioningError, match="the newest root expires soon"):
         stems(600)
 
 
 def test_a_next_key_follows_the_last(estate: Path) -> None:
     first = issuers.read(estate, "police").keys[0]
-    folder = issuers.next_key(estate, "police", days=20)
-    assert folder.made == ["issuer-2.key", "issuer-2.pub"]
+    folder = issuers.create_next_key(estate, "police", days=20)
+    assert folder.created_names == ["issuer-2.key", "issuer-2.pub"]
     second = issuers.read(estate, "police").keys[1]
     assert (second.from_s, second.until_s) == (first.until_s, first.until_s + 20 * 86400)
     with pytest.raises(ProvisioningError, match="has its next key already: issuer-2 begins"):
-        issuers.next_key(estate, "police")
+        issuers.create_next_key(estate, "police")
     repository.publish(estate)
-    card = units.unit(estate, "campus", Order(name="north-1")).path
+    card = units.create_card(estate, "campus", UnitOrder(name="north-1")).path
     known = trust.Trust(trust.document(believed(card).documents["issuers.json"]))
     public = files.public_key(estate / "issuers/police/issuer-2.pub")
     assert known.keys(keys.kid(public))[0].terms.from_s == first.until_s
     with pytest.raises(ProvisioningError, match="1 to 35 days, not for 36; a key that is kept"):
-        issuers.issuer(estate, "archive", days=36)
-    issuers.issuer(estate, "archive", days=300, offline=True)
+        issuers.create_issuer(estate, "archive", days=36)
+    issuers.create_issuer(estate, "archive", days=300, offline=True)
     repository.publish(estate)
 
 
@@ -544,8 +565,8 @@ def test_a_format_that_no_door_recognises_is_refused_and_nothing_is_made(
 ) -> None:
     listed = tmp_path / "keys.json"
     listed.write_text('{"keys": []}')
-    with pytest.raises(ProvisioningError, match=r"'hcl' is no format .* it knows hc1"):
-        issuers.foreign(estate, "islands", "hcl", MAPPING, listed)
+    with pytest.raises(ProvisioningError, match=r"the format 'hcl'; choose .* hc1"):
+        issuers.recognise_issuer(estate, "islands", "hcl", MAPPING, listed)
     assert not (estate / "issuers" / "islands").exists()
 
 
@@ -554,9 +575,9 @@ def test_a_foreign_issuer_and_its_keys(estate: Path, tmp_path: Path) -> None:
     terms.write_bytes(MAPPING.read_bytes())
     listed.write_text('{"keys": []}')
     for _ in range(2):
-        issuers.foreign(estate, "eu", "hc1", terms, listed)
+        issuers.recognise_issuer(estate, "eu", "hc1", terms, listed)
     repository.publish(estate)
-    card = units.unit(estate, "campus", Order(name="north-1")).path
+    card = units.create_card(estate, "campus", UnitOrder(name="north-1")).path
     bundle = believed(card)
     assert bundle.documents["keys/eu.json"] == b'{"keys":[]}'
     public = files.public_key(estate / "issuers/eu/keys.pub")
@@ -566,27 +587,27 @@ def test_a_foreign_issuer_and_its_keys(estate: Path, tmp_path: Path) -> None:
     assert msgspec.json.decode(eu.terms) == msgspec.json.decode(MAPPING.read_bytes())
     key = {"kid": "AAAAAAAAAAA=", "algorithm": "ES256", "public": "AAAA", "from_s": 0, "until_s": 9}
     listed.write_bytes(msgspec.json.encode({"keys": [key]}))
-    with pytest.raises(ProvisioningError, match="key 1 of the list of 'eu' is no public key"):
-        issuers.foreign(estate, "eu", "hc1", terms, listed)
+    with pytest.raises(ProvisioningError, match="key 1 of the list of 'eu' is not a public key"):
+        issuers.recognise_issuer(estate, "eu", "hc1", terms, listed)
     listed.write_text("torn")
-    with pytest.raises(ProvisioningError, match="not what was expected"):
-        issuers.foreign(estate, "eu", "hc1", terms, listed)
+    with pytest.raises(ProvisioningError, match=r"keys\.json is not valid"):
+        issuers.recognise_issuer(estate, "eu", "hc1", terms, listed)
     with pytest.raises(ProvisioningError, match="is foreign"):
-        issuers.next_key(estate, "eu")
+        issuers.create_next_key(estate, "eu")
 
 
 def test_a_lost_repository_rises_all_the_same(estate: Path) -> None:
-    card = units.unit(estate, "campus", Order(name="north-1")).path
+    card = units.create_card(estate, "campus", UnitOrder(name="north-1")).path
     before = believed(card)
     shutil.rmtree(estate / "repository")
     with pytest.raises(ProvisioningError, match="is not published"):
-        units.unit(estate, "campus", Order(name="north-2"))
+        units.create_card(estate, "campus", UnitOrder(name="north-2"))
     repository.publish(estate)
     assert believed(card).version >= before.version
 
 
 def test_a_card_left_behind_is_brought_up_to_date(estate: Path) -> None:
-    card = units.unit(estate, "campus", Order(name="north-1")).path
+    card = units.create_card(estate, "campus", UnitOrder(name="north-1")).path
     old = contents(card)
     issuers.withdraw(estate, "police")
     repository.publish(estate)
@@ -595,60 +616,60 @@ def test_a_card_left_behind_is_brought_up_to_date(estate: Path) -> None:
     for name, data in old.items():
         (card / name).parent.mkdir(parents=True, exist_ok=True)
         (card / name).write_bytes(data)
-    assert units.unit(estate, "campus", Order(name="north-1")).renewed == ["trust"]
+    assert units.create_card(estate, "campus", UnitOrder(name="north-1")).renewed_names == ["trust"]
     assert contents(card) == new
 
 
 def test_a_card_holds_what_its_site_needs_and_no_more(estate: Path) -> None:
-    issuers.issuer(estate, "harbour-city", sites=["harbour"])
-    sites.site(estate, "harbour")
+    issuers.create_issuer(estate, "harbour-city", sites=["harbour"])
+    sites.create_site(estate, "harbour")
     repository.publish(estate)
-    card = units.unit(estate, "campus", Order(name="north-1")).path
+    card = units.create_card(estate, "campus", UnitOrder(name="north-1")).path
     assert not [name for name in contents(card) if "harbour" in name]
     assert believed(card).documents.keys() == {"issuers.json", "site/campus.json"}
     assert sum(map(len, contents(card / "trust").values())) < 20_000
 
 
-@pytest.mark.parametrize("like", examples.kinds())
+@pytest.mark.parametrize("like", examples.example_names())
 def test_a_site_may_begin_like_an_example(estate: Path, like: str) -> None:
-    sites.site(estate, "mine", like=like)
+    sites.create_site(estate, "mine", like=like)
     repository.publish(estate)
-    card = units.unit(estate, "mine", Order(name="gate")).path
+    card = units.create_card(estate, "mine", UnitOrder(name="gate")).path
     said = rules.read(believed(card).documents["site/mine.json"], "mine")
     assert said.grants == examples.template(like, "mine").grants
 
 
 def test_a_demo_site_may_be_quick_and_k_stays(estate: Path) -> None:
-    sites.site(estate, "fair", demo=True)
+    sites.create_site(estate, "fair", demo=True)
     repository.publish(estate)
-    card = units.unit(estate, "fair", Order(name="gate", broker=False)).path
+    card = units.create_card(estate, "fair", UnitOrder(name="gate", broker=False)).path
     assert wire.read(card / "unit.toml").counts.report_s < 60
     counts = rules.read(believed(card).documents["site/fair.json"], "fair").counts
     assert counts.demo
     assert counts.k == 10
     assert counts.period_s < 900
     with pytest.raises(ProvisioningError, match="for a demo site only"):
-        sites.site(estate, "home", period_s=60)
+        sites.create_site(estate, "home", period_s=60)
 
 
 def test_a_unit_without_a_broker_has_no_certificate(estate: Path) -> None:
-    card = units.unit(estate, "campus", Order(name="door", broker=False))
-    assert sorted(card.made) == ["config.txt.add", "trust", "unit.toml"]
+    card = units.create_card(estate, "campus", UnitOrder(name="door", broker=False))
+    assert sorted(card.created_names) == ["config.txt.add", "trust", "unit.toml"]
     assert wire.read(card.path / "unit.toml").broker is None
 
 
 WRONG_ORDERS = {
-    "bad name": (Order(name="North 1"), "cannot be the name of this unit"),
-    "a way out": (Order(name="../x"), "cannot be the name of this unit"),
-    "bad group": (Order(name="a", groups=["North!"]), "cannot be a door group"),
-    "too many groups": (Order(name="a", groups=[f"g{n}" for n in range(17)]), "groups"),
+    "bad name": (UnitOrder(name="North 1"), "cannot be the name of this unit"),
+    "a way out": (UnitOrder(name="../x"), "cannot be the name of this unit"),
+    "bad group": (UnitOrder(name="a", groups=["North!"]), "is not a valid door group"),
+    "too many groups": (UnitOrder(name="a", groups=[f"g{n}" for n in range(17)]), "groups"),
     "a folder left out": (
-        Order(name="a", camera=CameraConfig(kind="pictures")),
+        UnitOrder(name="a", camera=CameraConfig(kind="pictures")),
         "needs camera.source",
     ),
-    "nothing to wire": (Order(name="a", wired=["lift"]), "'lift' is nothing to wire"),
-    "another broker": (Order(name="a", broker_host="b.example"), "is good for localhost"),
-    "no port": (Order(name="a", broker_port=0), "port"),
+    "nothing to wire": (UnitOrder(name="a", wired=["lift"]), "'lift' cannot be wired"),
+    "another broker": (UnitOrder(name="a", broker_host="b.example"), "is for localhost"),
+    "no port": (UnitOrder(name="a", broker_port=0), "port"),
 }
 
 
@@ -657,18 +678,18 @@ def test_a_wrong_order_is_told_and_nothing_made(estate: Path, case: str) -> None
     before = contents(estate)
     order, sentence = WRONG_ORDERS[case]
     with pytest.raises(ProvisioningError, match=sentence):
-        units.units(estate, "campus", [Order(name="good"), order])
+        units.create_cards(estate, "campus", [UnitOrder(name="good"), order])
     assert contents(estate) == before
 
 
 def test_the_longest_names_fit_a_certificate_and_a_group(estate: Path) -> None:
     site, name = "s" * 31, "u" * 31
-    sites.site(estate, site)
+    sites.create_site(estate, site)
     repository.publish(estate)
-    card = units.unit(estate, site, Order(name=name)).path
+    card = units.create_card(estate, site, UnitOrder(name=name)).path
     assert wire.read(card / "unit.toml").groups == [site, f"{site}/{name}"]
     with pytest.raises(ProvisioningError, match="use 1 to 31 small letters"):
-        units.unit(estate, site, Order(name="u" * 32))
+        units.create_card(estate, site, UnitOrder(name="u" * 32))
 
 
 @pytest.mark.system
@@ -691,20 +712,20 @@ def test_fifty_units_from_a_table(estate: Path, tmp_path: Path) -> None:
 
 WRONG_TABLES = {
     "bad name": ("name\ngood\nNot Good\n", "line 3: 'Not Good' cannot be the name of this unit"),
-    "twice": ("name\na\nb\na\n", "line 4: unit 'a' is on line 2 already"),
-    "unknown column": ("name,colour\na,red\n", "line 1: 'colour' is no column"),
+    "twice": ("name\na\nb\na\n", "line 4: unit 'a' is already on line 2"),
+    "unknown column": ("name,colour\na,red\n", "line 1: 'colour' is not a column"),
     "no name": ("groups\ncampus\n", "line 1: it needs one column `name`"),
-    "semicolons": ("name;groups\na;b\n", "line 1: 'name;groups' is no column"),
-    "field left out": ("name,groups\na\n", "line 2: it has not as many fields"),
-    "field too many": ("name,groups\na,b,c\n", "line 2: it has not as many fields"),
+    "semicolons": ("name;groups\na;b\n", "line 1: 'name;groups' is not a column"),
+    "field left out": ("name,groups\na\n", "line 2: it does not have as many fields"),
+    "field too many": ("name,groups\na,b,c\n", "line 2: it does not have as many fields"),
     "open quote": ('name\n"a\n', "line 2: unexpected end of data"),
-    "camera": ("name,camera_kind\na,lens\n", "line 2: 'lens' is no kind of camera"),
+    "camera": ("name,camera_kind\na,lens\n", "line 2: 'lens' is not a kind of camera"),
     "port": ("name,broker_port\na,99999\n", "line 2: broker_port '99999'"),
     "broker": ("name,broker\na,perhaps\n", "line 2: broker is 'perhaps'"),
     "empty": ("", "line 1: it needs one column `name`"),
     "no units": ("name\n", "has 0 units"),
-    "group": ("name,groups\na,campus\nb,No!\n", "line 3: 'No!' cannot be a door group"),
-    "wired": ("name,wired\na,lift\n", "line 2: 'lift' is nothing to wire"),
+    "group": ("name,groups\na,campus\nb,No!\n", "line 3: 'No!' is not a valid door group"),
+    "wired": ("name,wired\na,lift\n", "line 2: 'lift' cannot be wired"),
 }
 
 
@@ -734,18 +755,18 @@ WRONG_COMMANDS = {
     "no such colour": (["issuer", "ESTATE", "clinic", "--colour", "blue"], "'blue'"),
     "no such example": (["site", "ESTATE", "home", "--like", "castle"], "no example site"),
     "no rules": (["site-rules", "ESTATE", "campus", "ESTATE/none"], "none cannot be read"),
-    "no holder": (["root", "ESTATE", "--retire", "7"], "number 7 is none of the holders"),
+    "no holder": (["root", "ESTATE", "--retire", "7"], "7 is not the number of a present holder"),
     "nothing begun": (["publish", "ESTATE/none"], "has no root of trust"),
     "unpublished": (["refresh", "ESTATE/none"], "nothing is published yet"),
     "unknown site": (["unit", "ESTATE", "home", "a"], "has no site 'home'"),
     "bad issuer": (["issuer", "ESTATE", "Clinic"], "cannot be the name of this issuer"),
     "window": (["issuer", "ESTATE", "clinic", "--days", "36"], "1 to 35 days, not for 36"),
     "host": (["authority", "ESTATE/x", "--host", "a b"], "not a host name"),
-    "camera": (["unit", "ESTATE", "campus", "a", "--camera-kind", "lens"], "no kind of camera"),
+    "camera": (["unit", "ESTATE", "campus", "a", "--camera-kind", "lens"], "not a kind of camera"),
     "no estate": (["show", "ESTATE/none"], "is not a folder"),
     "under a file": (
         ["authority", "ESTATE/authority/ca.pem/x"],
-        "is a file where a folder is needed",
+        "is a file, not a folder",
     ),
     "unwritable": (["issuer", "/proc/menshen", "clinic"], "/proc/menshen: No such file"),
 }
@@ -789,12 +810,12 @@ def test_files_that_windows_saved_are_read(estate: Path, tmp_path: Path) -> None
     mapping, listed = tmp_path / "mapping.json", tmp_path / "keys.json"
     mapping.write_bytes(b"\xef\xbb\xbf" + MAPPING.read_bytes().replace(b"\n", b"\r\n"))
     listed.write_bytes(b'\xef\xbb\xbf{"keys": []}\r\n')
-    made = issuers.foreign(estate, "eu", "hc1", mapping, listed).path
+    made = issuers.recognise_issuer(estate, "eu", "hc1", mapping, listed).path
     assert (made / "keys.json").read_bytes() == b'{"keys":[]}'
     assert msgspec.json.decode((made / "terms.json").read_bytes()) == msgspec.json.decode(
         MAPPING.read_bytes()
     )
-    card = units.unit(estate, "campus", Order(name="north-1")).path / "unit.toml"
+    card = units.create_card(estate, "campus", UnitOrder(name="north-1")).path / "unit.toml"
     card.write_bytes(b"\xef\xbb\xbf" + card.read_bytes().replace(b"\n", b"\r\n"))
     assert wire.read(card).name == "north-1"
     assert _main("unit", estate, "campus", "north-1") == 0
@@ -838,7 +859,7 @@ def test_hostile_files_get_one_sentence_and_code_2(
 def test_hostile_tables_get_one_sentence_and_code_2(
     estate: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
-    card = units.unit(estate, "campus", Order(name="north-1")).path
+    card = units.create_card(estate, "campus", UnitOrder(name="north-1")).path
     for file, words in (
         (card / "unit.toml", ("unit", estate, "campus", "north-1")),
         (estate / "sites/campus/site.toml", ("unit", estate, "campus", "north-2")),
@@ -912,7 +933,7 @@ def fsync(handle):
         os.kill(os.getpid(), signal.SIGKILL)
     synced(handle)
 os.fsync = fsync
-issuers.issuer(Path(sys.argv[1]), "clinic")
+issuers.create_issuer(Path(sys.argv[1]), "clinic")
 """
     done = subprocess.run([sys.executable, "-c", killed, str(root)], timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL
@@ -921,7 +942,7 @@ issuers.issuer(Path(sys.argv[1]), "clinic")
     assert {"issuer.key", "issuer.pub"} < names
     assert len(names) == 3
     key = (folder / "issuer.key").read_bytes()
-    issuers.issuer(root, "clinic")
+    issuers.create_issuer(root, "clinic")
     keys_of = {f"{stem}.{end}" for stem in ("issuer", "status") for end in ("key", "pub")}
     assert {p.name for p in folder.iterdir()} == {*keys_of, "issuer.toml"}
     assert (folder / "issuer.key").read_bytes() == key

@@ -77,7 +77,7 @@ def test_what_may_not_be_meant_is_noted() -> None:
     _, notes = shown(site)
     assert any("any issuer may grant guard" in note for note in notes)
     assert any("'acme' is suspended, and nothing here names it" in note for note in notes)
-    assert any("every closed day is over" in note for note in notes)
+    assert any("every closed day is in the past" in note for note in notes)
 
 
 def test_thousands_of_companies_fit_a_screen() -> None:
@@ -91,7 +91,7 @@ def test_thousands_of_companies_fit_a_screen() -> None:
     assert any("29 more doors" in note for note in notes)
 
 
-@pytest.mark.parametrize("kind", rules.kinds())
+@pytest.mark.parametrize("kind", rules.example_names())
 def test_an_example_becomes_another_sites_rules(kind: str) -> None:
     site = rules.template(kind, "campus")
     assert (site.site, site.version) == ("campus", 1)
@@ -106,7 +106,7 @@ def test_an_example_becomes_another_sites_rules(kind: str) -> None:
 
 def test_an_example_that_is_not_there() -> None:
     with pytest.raises(
-        ProvisioningError, match="no example site 'castle'; take fever-clinic, home"
+        ProvisioningError, match="no example site 'castle'; choose fever-clinic, home"
     ):
         rules.template("castle", "campus")
     with pytest.raises(ProvisioningError, match="'No Site' cannot be a site"):
@@ -141,7 +141,7 @@ def test_the_command(
 ) -> None:
     code, out, _ = run(monkeypatch, capsys, str(EXAMPLES / "home.json"), "--group", "home/gate")
     assert code == 0
-    assert "can be used: version 1 of home, hours of Asia/Shanghai" in out
+    assert "is valid: version 1 of home, time zone Asia/Shanghai" in out
     assert "courier" in out
     bad = tmp_path / "bad.json"
     bad.write_text('{"site": "park", "version": 1, "signed_s": 0, "zone": "Moon"}')

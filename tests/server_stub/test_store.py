@@ -82,7 +82,7 @@ def test_a_commit_is_durable(engine: sa.Engine) -> None:
 
 def test_a_kept_connection_sees_what_is_committed_and_holds_nothing(engine: sa.Engine) -> None:
     seen = sa.select(sa.func.count()).select_from(store.cells)
-    with store.reading(engine) as kept:
+    with store.open_reader(engine) as kept:
         for n in range(1, 4):
             add(engine, counts(n))
             assert kept.execute(seen).scalar() == n

@@ -289,7 +289,9 @@ def test_a_foreign_certificate_is_recognised_when_its_keys_and_mapping_came(town
         time.sleep(0.1)
     assert len(north.said) == told  # nobody has told this door that it is a door code
     signer = eudcc.key(from_s=now_s - 86400, until_s=until_s + 86400)
-    (folder / "eu-keys.json").write_bytes(foreign.write(eu_documents.EuKeyList((signer,))))
+    (folder / "eu-keys.json").write_bytes(
+        foreign.encode_key_list(eu_documents.EuKeyList((signer,)))
+    )
     (folder / "eu-terms.json").write_bytes(
         msgspec.json.encode(eu_documents.EuTerms(eudcc.ANYTHING))
     )

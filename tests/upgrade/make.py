@@ -229,7 +229,9 @@ class Maker:
         (self.work / "rules.json").write_text(json.dumps(RULES))
         self.provision("site-rules", estate, SITE, self.work / "rules.json")
         signer = eudcc.key(from_s=now_s - 86400, until_s=now_s + YEARS_S)
-        (self.work / "keys.json").write_bytes(foreign.write(eu_documents.EuKeyList((signer,))))
+        (self.work / "keys.json").write_bytes(
+            foreign.encode_key_list(eu_documents.EuKeyList((signer,)))
+        )
         (self.work / "terms.json").write_bytes(
             msgspec.json.encode(eu_documents.EuTerms(eudcc.ANYTHING))
         )
@@ -371,20 +373,19 @@ def kept_messages(heard: list[tuple[str, str]]) -> list[dict[str, str]]:
 
 def schemas() -> dict[str, Any]:
     """What this version's centre and units read: JSON Schema of each message."""
-    kinds = (
-        report.StateReport,
-        report.HealthReport,
-        report.CountsReport,
-        report.TimeRequest,
-        report.Ack,
-        report.TimeAnswer,
-    )
-    found, parts = msgspec.json.schema_components(kinds, ref_template="{name}")
+    kinds = {
+        "state": report.StateReport,
+        "health": report.HealthReport,
+        "counts": report.CountsReport,
+        "ask": report.TimeRequest,
+        "ack": report.Ack,
+        "answer": report.TimeAnswer,
+    }
+    found, parts = msgspec.json.schema_components(kinds.values(), ref_template="{name}")
     for part in parts.values():  # on the wire a field that is unknown stands beside the others
         if part["properties"].pop("unknown", None) is not None:
             part["additionalProperties"] = True
-    names = [schema["$ref"].lower() for schema in found]
-    return {"kinds": dict(zip(names, found, strict=True)), "parts": parts}
+    return {"kinds": dict(zip(kinds, found, strict=True)), "parts": parts}
 
 
 def make(out: Path, work: Path) -> None:

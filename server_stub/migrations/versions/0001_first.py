@@ -1,4 +1,4 @@
-"""Cells, units and records. There is no way down: a store is not thrown away by a program."""
+"""Cells, units and records. There is no downgrade: a program must not delete a store."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Made on an empty store."""
+    """Create the tables in an empty store."""
     op.create_table(
         "cells",
         sa.Column("site", sa.String(32), primary_key=True),

@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing had an entry before."""
+    """Create the table; no code had an entry before."""
     op.create_table(
         "status_bits",
         sa.Column("issuer", sa.String(32), primary_key=True),

@@ -1,4 +1,4 @@
-"""The phone's public key beside its record. A record that has none gets bearer codes."""
+"""The phone's public key in its record. A record without a key gets bearer codes."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,5 +10,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column; what is there stays as it is."""
+    """Add the column; existing records have no key."""
     op.add_column("records", sa.Column("holder_key", sa.LargeBinary(32)))

@@ -1,4 +1,4 @@
-"""The colour that a record turns to by itself, and when."""
+"""The colour that a record changes to by itself, and when."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns; no record turned before."""
+    """Add the columns; no record had such a change before."""
     op.add_column("records", sa.Column("turn_colour", sa.SmallInteger))
     op.add_column("records", sa.Column("turn_s", sa.BigInteger))

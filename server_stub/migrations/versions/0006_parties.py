@@ -1,4 +1,4 @@
-"""Who speaks for whom, the day handle of a party, and which entries are of party codes."""
+"""Parties: their members, the day handle of a party, and which entries belong to party codes."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nobody spoke for others before: every entry is of a holder's own codes."""
+    """There were no parties before: every existing entry belongs to a holder's own codes."""
     op.create_table(
         "parties",
         sa.Column("record", sa.String(16), primary_key=True),

@@ -1,4 +1,4 @@
-"""The fields of a later version that units report, beside cells and units."""
+"""Columns for the fields of a later version that units report."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -198,12 +198,12 @@ def test_the_pages_words_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     terms, key_list = tmp_path / "terms.json", tmp_path / "keys.json"
     terms.write_bytes(TERMS)
     key_list.write_bytes(CLUB_KEYS["keys/club.json"])
-    issuers.foreign(tmp_path / "estate", "club", "toy", terms, key_list)
+    issuers.recognise_issuer(tmp_path / "estate", "club", "toy", terms, key_list)
     there = issuers.read(tmp_path / "estate", "club")
     assert there.format == "toy"
     terms.write_text('{"gold": "blue"}')
-    with pytest.raises(ProvisioningError, match="doors would not understand it"):
-        issuers.foreign(tmp_path / "estate", "club", "toy", terms, key_list)
+    with pytest.raises(ProvisioningError, match="doors would reject it"):
+        issuers.recognise_issuer(tmp_path / "estate", "club", "toy", terms, key_list)
     assert isinstance(judge(toy_text(), believed([TOY_ISSUER], CLUB_KEYS)), Genuine)
 
 
@@ -232,7 +232,7 @@ def test_a_module_without_the_names_is_no_format(
     sys.modules.pop("edge.judge.foreign.parts", None)
 
 
-EU_KEYS = {"keys/eu.json": foreign.write(EuKeyList((eudcc.key(),)))}
+EU_KEYS = {"keys/eu.json": foreign.encode_key_list(EuKeyList((eudcc.key(),)))}
 
 
 def test_the_eu_certificate_end_to_end() -> None:
@@ -350,7 +350,7 @@ def test_what_the_command_recognises_opens_a_door(tmp_path: Path) -> None:
     listed = tmp_path / "keys.json"
     listed.write_bytes(EU_KEYS["keys/eu.json"])
     estate = tmp_path / "estate"
-    issuer_folders.foreign(estate, "eu", "hc1", EXAMPLES / "eu-mapping.json", listed)
+    issuer_folders.recognise_issuer(estate, "eu", "hc1", EXAMPLES / "eu-mapping.json", listed)
     eu = issuer_folders.trust_entry(estate, issuer_folders.read(estate, "eu"))
     keys = {"keys/eu.json": (estate / "issuers" / "eu" / "keys.json").read_bytes()}
     assert isinstance(judge(eudcc.text("v", eudcc.VACCINATION), believed([eu], keys)), Genuine)
@@ -362,7 +362,7 @@ def test_what_the_command_recognises_opens_a_door(tmp_path: Path) -> None:
         (b'{"rows": []}', EU_KEYS["keys/eu.json"], "no hc1 mapping"),
         (b'{"row": {}}', EU_KEYS["keys/eu.json"], "no hc1 mapping"),
         ((EXAMPLES / "eu-mapping.json").read_bytes(), b"{}", "no hc1 key list"),
-        ((EXAMPLES / "eu-mapping.json").read_bytes(), b"[" * 100_000, "is not what was expected"),
+        ((EXAMPLES / "eu-mapping.json").read_bytes(), b"[" * 100_000, "is not valid"),
     ],
 )
 def test_the_command_refuses_what_no_door_would_understand(
@@ -372,6 +372,6 @@ def test_the_command_refuses_what_no_door_would_understand(
     (tmp_path / "keys.json").write_bytes(keys)
     files = tmp_path / "terms.json", tmp_path / "keys.json"
     with pytest.raises(ProvisioningError, match=told) as error:
-        issuer_folders.foreign(tmp_path / "estate", "eu", "hc1", *files)
+        issuer_folders.recognise_issuer(tmp_path / "estate", "eu", "hc1", *files)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "estate" / "issuers" / "eu").exists()

@@ -48,13 +48,13 @@ class Card:
     def __init__(self, folder: Path, name: str) -> None:
         """An estate in `folder`, and there the unit's card."""
         self._estate = folder / "estate"
-        authority.authority(self._estate)
-        issuers.issuer(self._estate, ISSUER, from_s=int(time.time()) - 86400)
-        sites.site(self._estate, SITE, demo=True)
+        authority.create_authority(self._estate)
+        issuers.create_issuer(self._estate, ISSUER, from_s=int(time.time()) - 86400)
+        sites.create_site(self._estate, SITE, demo=True)
         repository.publish(self._estate)
         camera = CameraConfig(kind="pictures", source=EYES, frames_per_s=5)
-        order = units.Order(name=name, camera=camera, broker=False, wired=LEVELS)
-        self.path = units.unit(self._estate, SITE, order).path
+        order = units.UnitOrder(name=name, camera=camera, broker=False, wired=LEVELS)
+        self.path = units.create_card(self._estate, SITE, order).path
         self._commission()
 
     @property

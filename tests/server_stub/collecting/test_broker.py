@@ -179,12 +179,12 @@ def test_missing_certificates_are_told(tmp_path: Path) -> None:
 
 def test_a_missing_mosquitto_is_told(tmp_path: Path) -> None:
     with pytest.raises(broker.BrokerError, match="apt install mosquitto"):
-        broker.installed(str(tmp_path))
+        broker.find_mosquitto(str(tmp_path))
 
 
 @pytest.mark.parametrize("torn", ["broker.pem", "broker.key", "swapped"])
 def test_a_torn_or_wrong_certificate_is_one_sentence(torn: str, tmp_path: Path) -> None:
-    authority.authority(tmp_path / "estate")
+    authority.create_authority(tmp_path / "estate")
     server = tmp_path / "estate" / "server"
     if torn == "swapped":
         (server / "broker.key").write_bytes((server / "collector.key").read_bytes())
@@ -196,7 +196,7 @@ def test_a_torn_or_wrong_certificate_is_one_sentence(torn: str, tmp_path: Path) 
     )
     assert ran.returncode == 2
     (line,) = ran.stderr.strip().splitlines()
-    assert "bring them back from your backup" in line
+    assert "restore both from your backup" in line
 
 
 # -- what it prints, and who it is -----------------------------------------------------------------
@@ -261,7 +261,7 @@ def test_it_writes_through_no_link_in_its_folder(estate: Path, tmp_path: Path) -
     other.write_text("kept")
     for name in ("mosquitto.acl", "mosquitto.conf", "broker-key.pem", "mosquitto.db"):
         (state / name).symlink_to(other)
-    broker.write(Estate(estate), state, "127.0.0.1", 1)
+    broker.write_config(Estate(estate), state, "127.0.0.1", 1)
     assert other.read_text() == "kept"
     assert other.stat().st_uid == os.geteuid()
     assert not (state / "mosquitto.acl").is_symlink()

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from edge.wire import keys, report
 from server_stub import store
-from server_stub.collecting.collector import TOLD_LEN_MAX, AlarmLog, ReceivedMessage, Sorter
+from server_stub.collecting.collector import LOGGED_LEN_MAX, AlarmLog, ReceivedMessage, Sorter
 from server_stub.estate import Estate
 from tests import centre
 from tests.centre import SITE, CentreClient, Program, running, unit_client
@@ -217,7 +217,7 @@ def test_a_full_disk_acknowledges_nothing_and_loses_nothing(world: World) -> Non
     resource.prlimit(world.collector.process.pid, resource.RLIMIT_FSIZE, (1, hard))
     unit.cells = {n: cell(n) for n in range(2, 10)}
     unit.send()
-    said = world.collector.wait_for("the store fails")
+    said = world.collector.wait_for("database error")
     assert "nothing is acknowledged" in said
     assert unit.hear(1.5) is None
     assert world.collector.process.poll() is None
@@ -294,10 +294,10 @@ def alarms(world: World) -> int:
 def test_alarms_are_remembered_within_a_bound(caplog: pytest.LogCaptureFixture) -> None:
     alarms = AlarmLog()
     with caplog.at_level(logging.ERROR):
-        for n in range(TOLD_LEN_MAX):
+        for n in range(LOGGED_LEN_MAX):
             alarms.log_once((n,), "%d", n)
             alarms.log_once((n,), "%d", n)
-        assert len(caplog.messages) == TOLD_LEN_MAX
+        assert len(caplog.messages) == LOGGED_LEN_MAX
         alarms.log_once(("one more",), "one more")
         alarms.log_once((0,), "again")
     assert caplog.messages[-2:] == ["ALARM: one more", "ALARM: again"]
@@ -543,8 +543,8 @@ def test_no_cells_need_no_acknowledgement(estate: Path) -> None:
     ("arguments", "word"),
     [
         (["nowhere", "--store", "sqlite://"], "is missing"),
-        (["ESTATE", "--store", "menshen.db"], "is no store"),
-        (["ESTATE", "--store", "sqlite:////no/such/folder/x.db"], "cannot be opened"),
+        (["ESTATE", "--store", "menshen.db"], "is not a database URL"),
+        (["ESTATE", "--store", "sqlite:////no/such/folder/x.db"], "cannot open the store"),
     ],
 )
 def test_bad_input_gets_one_sentence(estate: Path, arguments: list[str], word: str) -> None:

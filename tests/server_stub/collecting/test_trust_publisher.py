@@ -143,7 +143,7 @@ def test_exactly_the_current_files_are_retained(estate: Path, tmp_path: Path) ->
         time.sleep(0.3)
         found = {m.topic: m.payload for m in client.got.queue if m.retain}
         client.stop()
-        wanted = trust_publisher.read(estate / "repository")
+        wanted = trust_publisher.read_repository(estate / "repository")
         return found == {signing.topic(name): data for name, data in wanted.items()}
 
     with (
@@ -151,9 +151,11 @@ def test_exactly_the_current_files_are_retained(estate: Path, tmp_path: Path) ->
         collecting(estate, tmp_path, port),
     ):
         until(same)
-        before = trust_publisher.read(estate / "repository").keys()
+        before = trust_publisher.read_repository(estate / "repository").keys()
         put_rules(estate, 77)
-        assert before - trust_publisher.read(estate / "repository").keys()  # some are gone
+        assert (
+            before - trust_publisher.read_repository(estate / "repository").keys()
+        )  # some are gone
         until(same)
 
 
@@ -180,13 +182,13 @@ def test_units_read_what_is_believed_and_only_the_collector_writes_it(
 
 
 def test_a_timestamp_is_renewed_and_nothing_else(estate: Path) -> None:
-    before = trust_publisher.read(estate / "repository")
+    before = trust_publisher.read_repository(estate / "repository")
     now_s = int(time.time())
     assert trust_publisher.renew(Estate(estate), now_s + 60, every_s=3600) == before
     later = trust_publisher.renew(Estate(estate), now_s + 3700, every_s=3600)
     assert {name for name in later if later[name] != before.get(name)} == {signing.TIMESTAMP}
     assert signing.read(later[signing.TIMESTAMP]).signed_s == now_s + 3700
-    assert trust_publisher.read(estate / "repository") == later
+    assert trust_publisher.read_repository(estate / "repository") == later
     much_later = trust_publisher.renew(Estate(estate), now_s + 320 * 86400)
     changed = {name for name in much_later if name not in before} | {signing.TIMESTAMP}
     assert len(changed) == 2  # a snapshot that runs out is signed again as well
@@ -194,7 +196,7 @@ def test_a_timestamp_is_renewed_and_nothing_else(estate: Path) -> None:
 
 def test_an_older_timestamp_from_another_machine_never_reaches_doors(estate: Path) -> None:
     """Somebody copies the repository of the offline machine over the server's."""
-    offline = trust_publisher.read(estate / "repository")
+    offline = trust_publisher.read_repository(estate / "repository")
     now_s = int(time.time())
     given = trust_publisher.renew(Estate(estate), now_s + 100, every_s=10)
     version = signing.read(given[signing.TIMESTAMP]).version
@@ -228,11 +230,11 @@ def test_a_list_by_another_key_is_left_out_and_told(
 ) -> None:
     put_list(estate, b"first")
     folder = estate / "issuers" / ISSUER
-    issuers.issuer(estate, "clinic")
+    issuers.create_issuer(estate, "clinic")
     (folder / "status.key").write_bytes((estate / "issuers/clinic/status.key").read_bytes())
     current = trust_publisher.renew(Estate(estate), int(time.time()))
     assert not [name for name in current if "status" in name]
-    assert "is not the one that doors believe" in caplog.text
+    assert "doors do not trust the status key" in caplog.text
 
 
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -250,7 +252,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
             and repository.publish(e)
             and [p.unlink() for p in (e / "server").glob("snapshot-2*")]
         ),
-        "names another snapshot key than this server has",
+        "does not have the snapshot key that the newest root names",
     ),
     "torn": (
         lambda e: (e / "repository" / signing.TIMESTAMP).write_bytes(b"{"),
@@ -265,41 +267,41 @@ def test_what_cannot_be_published_is_one_sentence_once(
 ) -> None:
     spoil, sentence = WRONG[case]
     spoil(estate)
-    monkeypatch.setattr(trust_publisher, "AGAIN_S", 0.02)
+    monkeypatch.setattr(trust_publisher, "RETRY_S", 0.02)
     publisher = trust_publisher.Publisher(Estate(estate), look_s=0.02)
-    publisher.connected()
+    publisher.note_connected()
     publisher.start()
     until(lambda: bool(caplog.records))
     time.sleep(0.1)
     publisher.stop()
     (record,) = caplog.records
     assert sentence in record.getMessage()
-    assert record.getMessage().endswith("; doors keep what they have")
-    assert publisher.due() == []
+    assert record.getMessage().endswith("; doors keep their present documents")
+    assert publisher.take_due() == []
 
 
 def test_the_broker_is_told_what_it_lacks_in_order(estate: Path) -> None:
     publisher = trust_publisher.Publisher(Estate(estate), look_s=0.02)
     publisher.start()
-    until(lambda: bool(publisher._wanted))
-    assert publisher.due() == []  # not connected
-    publisher.connected()
-    current = trust_publisher.read(estate / "repository")
+    until(lambda: bool(publisher._current))
+    assert publisher.take_due() == []  # not connected
+    publisher.note_connected()
+    current = trust_publisher.read_repository(estate / "repository")
     rooted = signing.metadata_file("root", 1)
-    publisher.retained(signing.topic(rooted), current[rooted])
-    publisher.retained(signing.topic("targets/old.json"), b"old")
-    publisher.retained(signing.topic("targets/older.json"), b"older")
-    publisher.retained(signing.topic("targets/older.json"), b"")
-    assert publisher.due() == []  # what it retains is still coming
-    until(lambda: time.monotonic() > publisher._known_s)
-    told = publisher.due()
+    publisher.note_retained(signing.topic(rooted), current[rooted])
+    publisher.note_retained(signing.topic("targets/old.json"), b"old")
+    publisher.note_retained(signing.topic("targets/older.json"), b"older")
+    publisher.note_retained(signing.topic("targets/older.json"), b"")
+    assert publisher.take_due() == []  # what it retains is still coming
+    until(lambda: time.monotonic() > publisher._settled_s)
+    told = publisher.take_due()
     publisher.stop()
     assert {t for t, _ in told[:-1]} == {signing.topic(n) for n in current.keys() - {rooted}}
     assert told[-2][0] == signing.topic(signing.TIMESTAMP)
     assert told[-1] == (signing.topic("targets/old.json"), b"")
     kinds = [topic.split("/")[3] for topic, _ in told[:-1]]
     assert kinds == sorted(kinds, reverse=True)  # documents first, then what names them
-    assert publisher.due() == []
+    assert publisher.take_due() == []
 
 
 def test_a_card_and_a_stick_have_the_lists_that_there_are(estate: Path, tmp_path: Path) -> None:

@@ -312,32 +312,32 @@ def test_a_code_turns_by_itself_if_it_lives_to_see_it(
 @pytest.mark.parametrize(
     ("until", "then", "word"),
     [
-        ("tomorrow", None, "is no moment"),
-        ("2096-12-01T00:00", None, "is no moment"),  # of which zone?
-        ("2096-12-01", None, "is no moment"),
-        ("2096-13-01T00:00Z", None, "is no moment"),
-        ("2020-12-01T00:00Z", None, "is not in the time to come"),
-        ("0001-01-01T00:00+23:59", None, "is not in the time to come"),
-        ("9999-12-31T23:59-23:59", None, "is not in the time to come"),
-        ("2096-12-01T00:00Z", Colour.YELLOW, "yellow would turn to yellow"),
-        (None, Colour.GREEN, "name the moment with --until"),
+        ("tomorrow", None, "is not a time"),
+        ("2096-12-01T00:00", None, "is not a time"),  # of which zone?
+        ("2096-12-01", None, "is not a time"),
+        ("2096-13-01T00:00Z", None, "is not a time"),
+        ("2020-12-01T00:00Z", None, "is not in the future"),
+        ("0001-01-01T00:00+23:59", None, "is not in the future"),
+        ("9999-12-31T23:59-23:59", None, "is not in the future"),
+        ("2096-12-01T00:00Z", Colour.YELLOW, "from yellow to yellow"),
+        (None, Colour.GREEN, "give it with --until"),
     ],
 )
 def test_a_turn_that_cannot_be_is_one_sentence(
     until: str | None, then: Colour | None, word: str
 ) -> None:
     with pytest.raises(records.RecordError, match=word) as caught:
-        records.turn(Colour.YELLOW, until, then, int(time.time()))
+        records.parse_turn(Colour.YELLOW, until, then, int(time.time()))
     assert "\n" not in str(caught.value)
 
 
 def test_a_turn_is_read_as_it_is_typed() -> None:
     said = [("2026-12-01T00:00Z", None), ("2026-12-01T08:00+08:00", Colour.GREEN)]
     for until, then in said:
-        assert records.turn(Colour.RED, until, then, 0) == code.ColourChange(
+        assert records.parse_turn(Colour.RED, until, then, 0) == code.ColourChange(
             Colour.GREEN, 1796083200
         )
-    assert records.turn(Colour.RED, None, None, 0) is None
+    assert records.parse_turn(Colour.RED, None, None, 0) is None
 
 
 # Holder codes: for a phone that has a key.
@@ -557,7 +557,7 @@ def test_a_failing_store_is_said_without_anybodys_handle(estate: Path, tmp_path:
             assert said["error"] == "store"
             assert said["say"].endswith(".")
             assert handle not in str(said)
-        assert "the store fails (broken)" in program.wait_for("store fails")
+        assert "database error (broken)" in program.wait_for("database error")
         with engine.begin() as connection:
             connection.execute(sa.text("DROP TRIGGER broken"))
         assert ask(f"{at}v1/code", token=token)["colour"] == "green"
@@ -630,7 +630,7 @@ def test_the_commands_from_enrolment_to_a_red_code(estate: Path, tmp_path: Path)
         assert ask(f"{url}v1/code", token=token)["colour"] == "red"
         until = ["--until", "2096-12-01T00:00Z"]
         turning = Program("colour", record, "yellow", *until, *place)
-        assert "yellow from its next renewal on, and green" in turning.wait_for("record")
+        assert "yellow from its next renewal, and green" in turning.wait_for("record")
         said = ask(f"{url}v1/code", token=token)
         assert (said["colour"], said["turns"]) == (
             "yellow",
@@ -654,7 +654,7 @@ def test_the_commands_from_enrolment_to_a_red_code(estate: Path, tmp_path: Path)
         ),
         (["colour", "nobody", "red", "--store", "STORE"], "no record"),
         (["replace", "nobody", "--store", "STORE"], "no record"),
-        (["colour", "x", "red", "--until", "soon", "--store", "STORE"], "is no moment"),
+        (["colour", "x", "red", "--until", "soon", "--store", "STORE"], "is not a time"),
         (["colour", "x", "red", "--then", "green", "--store", "STORE"], "--until"),
     ],
 )

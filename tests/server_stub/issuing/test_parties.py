@@ -57,7 +57,7 @@ class PartyOffice:
 
     def speaks(self, *members: str) -> None:
         with store.writing(self.engine) as connection:
-            parties.speak_for(connection, self.record, members)
+            parties.set_members(connection, self.record, members)
 
     def recolour(self, record: str, colour: Colour, turn: ColourChange | None = None) -> None:
         with store.writing(self.engine) as connection:
@@ -263,7 +263,7 @@ def test_a_party_code_of_old_colours_is_born_taken_back(place: PartyOffice, chan
         turn = ColourChange(YELLOW, place.now_s + 60) if change == "turn" else None
         place.recolour(member, GREEN if turn else RED, turn)
     with store.writing(place.engine) as connection:
-        entry = revocation.status_for(connection, place.record, said, 3600, place.now_s)
+        entry = revocation.assign_status(connection, place.record, said, 3600, place.now_s)
     assert place.taken_back() == {entry.bit}
     fresh = place.code().status
     assert fresh
@@ -345,7 +345,7 @@ def test_the_command_from_a_family_to_nobody(place: PartyOffice, tmp_path: Path)
     assert place.code().party == 9
     ending = Program("party", place.record, *where)
     assert ending.process.wait(20) == 0
-    assert "only for itself" in ending.wait_for("record")
+    assert "has no party" in ending.wait_for("record")
     assert place.answer(party=False).party == 1
 
 
@@ -355,8 +355,8 @@ def test_the_command_from_a_family_to_nobody(place: PartyOffice, tmp_path: Path)
         (["nobody"], "no record 'nobody'"),
         (["itself"], "name each record once"),
         (["a", "a"], "name each record once"),
-        (list("abcdefghi"), "is 9 people at most"),
-        (["theirs"], "a party is of one issuer"),
+        (list("abcdefghi"), "at most 9 people"),
+        (["theirs"], "name records of one issuer"),
     ],
 )
 def test_a_party_that_cannot_be_is_one_sentence(

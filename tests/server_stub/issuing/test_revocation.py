@@ -64,19 +64,19 @@ def entry_for(
     engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int = NOW_S
 ) -> StatusEntry:
     with store.writing(engine) as connection:
-        return revocation.status_for(connection, record, GREEN, life_s, now_s)
+        return revocation.assign_status(connection, record, GREEN, life_s, now_s)
 
 
 def sheet_for(
     engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int = NOW_S
 ) -> ListPosition:
     with store.writing(engine) as connection:
-        return revocation.entry_for_paper(connection, record, life_s, now_s)
+        return revocation.draw_paper_entry(connection, record, life_s, now_s)
 
 
 def known(engine: sa.Engine, record: str, life_s: int = HOUR_S, now_s: int = NOW_S) -> object:
     with engine.connect() as connection:
-        return revocation.known_status(connection, record, life_s, now_s)
+        return revocation.todays_status(connection, record, life_s, now_s)
 
 
 def revoke(engine: sa.Engine, record: str, only: ListPosition | None = None) -> int:
@@ -154,8 +154,8 @@ def test_a_code_of_an_old_colour_is_born_taken_back(engine: sa.Engine) -> None:
     assert after != before
     assert set(set_entries(engine)[1]) == {before.bit, after.bit}
     with store.writing(engine) as connection:
-        red = revocation.status_for(connection, record, RED, HOUR_S, NOW_S)
-        assert revocation.known_status(connection, record, HOUR_S, NOW_S) == red
+        red = revocation.assign_status(connection, record, RED, HOUR_S, NOW_S)
+        assert revocation.todays_status(connection, record, HOUR_S, NOW_S) == red
     assert red.bit not in set_entries(engine)[1]
     again = entry_for(engine, record)
     assert again != red
@@ -227,7 +227,7 @@ def test_a_turn_takes_back_what_says_otherwise_and_is_itself_no_change(engine: s
     assert set_entries(engine)[1] == [before.bit]
     with store.writing(engine) as connection:
         said = (ColourCourse(Colour.YELLOW, turn),)
-        entry = revocation.status_for(connection, record, said, HOUR_S, NOW_S)
+        entry = revocation.assign_status(connection, record, said, HOUR_S, NOW_S)
         assert entry.bit not in revocation.set_entries(connection, ISSUER)[1]
     recolour(engine, record, Colour.YELLOW, turn)  # said twice
     with store.writing(engine) as connection:  # and said again when it has turned
@@ -273,8 +273,8 @@ def test_what_is_not_there_is_told(engine: sa.Engine) -> None:
 @pytest.mark.parametrize("number", ["", "7", "1/", "/7", "0/7", "1/-7", "1/7/7", "1/٧", "a/b"])
 def test_a_number_that_is_none_is_told(number: str) -> None:
     with pytest.raises(revocation.RevocationError, match="is not the number of a sheet"):
-        revocation.entry(number)
-    assert revocation.entry(" 1/123456\n") == ListPosition(1, 123456)
+        revocation.parse_entry(number)
+    assert revocation.parse_entry(" 1/123456\n") == ListPosition(1, 123456)
     assert ListPosition(1, 123456).status(ISSUER) == StatusEntry(123456, f"{ISSUER}/1")
 
 
@@ -556,9 +556,9 @@ def test_where_no_sheet_is_made_no_entry_is_taken(
         path.write_text("a sheet")
     told = {
         "yellow": "is yellow",
-        "longer": "name fewer hours",
+        "longer": "choose fewer hours",
         "there": "was kept",
-        "nowhere": "cannot be written",
+        "nowhere": "cannot write",
         "nobody": "no record",
         "another's": "no record",
     }[why]
@@ -615,7 +615,7 @@ def test_the_commands_from_a_sheet_to_its_refusal(
     with running("issuer", estate.root, ISSUER, *place, "--port", 0):
         assert isinstance(judged(estate, text, int(time.time())), Genuine)
     revoking = Program("revoke", record, *place, "--number", number)
-    assert "taken back: 1" in revoking.wait_for("taken back")
+    assert "revoked: 1" in revoking.wait_for("revoked")
     listing = Program("status-list", estate.root, ISSUER, *place)
     assert "1 set" in listing.wait_for("renewed")
     assert listing.process.wait(20) == 0
@@ -629,7 +629,7 @@ def test_the_commands_from_a_sheet_to_its_refusal(
     ("arguments", "word"),
     [
         (["paper", "ESTATE", ISSUER, "nobody", "--out", "OUT"], "no record 'nobody'"),
-        (["paper", "ESTATE", ISSUER, "x", "--out", "OUT", "--hours", "999"], "name fewer hours"),
+        (["paper", "ESTATE", ISSUER, "x", "--out", "OUT", "--hours", "999"], "choose fewer hours"),
         (["paper", "ESTATE", "nobody", "x", "--out", "OUT"], "issuer.toml is missing"),
         (["revoke", "nobody"], "no record 'nobody'"),
         (["revoke", "x", "--number", "seven"], "is not the number of a sheet"),

@@ -16,7 +16,7 @@ from edge.wire import report
 from server_stub import store
 from server_stub.operating import markup, overview
 from server_stub.operating import page as pages
-from server_stub.operating.overview import HourlyCounts, Why
+from server_stub.operating.overview import HourlyCounts, NoCountReason
 from tests.centre import running
 from tests.chromium import ChromiumWatch, chromium, pictures
 
@@ -108,7 +108,12 @@ def test_a_cell_is_shown_at_the_hour_it_ended_in(filler: Filler) -> None:
     _, hours = filler.read()
     row = [hours.entries[hour_s - n * HOUR_S, "red"] for n in range(4)]
     assert [e.count for e in row] == [0, 11, 0, 0]
-    assert [e.missing for e in row] == [{Why.HELD: 1}, {}, {Why.LATER: 1}, {Why.LATER: 1}]
+    assert [e.missing for e in row] == [
+        {NoCountReason.CELL_OPEN: 1},
+        {},
+        {NoCountReason.COUNTED_LATER: 1},
+        {NoCountReason.COUNTED_LATER: 1},
+    ]
     assert (row[1].from_s, row[1].until_s) == (hour_s - 3 * HOUR_S + 600, hour_s - 900)
     assert hours.entries[hour_s - HOUR_S, "green"].count == 40
     now = hours.entries[hour_s, "green"]
@@ -136,10 +141,10 @@ def test_an_unheard_door_is_not_said_to_hold(filler: Filler) -> None:
     _, hours = filler.read()
     missing = [hours.entries[hour_s - n * HOUR_S, "green"].missing for n in range(4)]
     assert missing == [
-        {Why.NO_WORD: 1, Why.HELD: 1},
-        {Why.NO_WORD: 1, Why.HELD: 1},
-        {Why.NO_WORD: 1, Why.BEFORE: 1},
-        {Why.HELD: 1, Why.BEFORE: 1},
+        {NoCountReason.NO_MESSAGE: 1, NoCountReason.CELL_OPEN: 1},
+        {NoCountReason.NO_MESSAGE: 1, NoCountReason.CELL_OPEN: 1},
+        {NoCountReason.NO_MESSAGE: 1, NoCountReason.NOT_INSTALLED: 1},
+        {NoCountReason.CELL_OPEN: 1, NoCountReason.NOT_INSTALLED: 1},
     ]
 
 

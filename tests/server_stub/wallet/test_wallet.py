@@ -318,7 +318,7 @@ def test_a_switch_shows_the_code_for_all_and_needs_no_network(
     alone = seen(page)
     expect(switch).to_be_hidden()  # it speaks for itself
     with store.writing(place.engine) as connection:
-        parties.speak_for(connection, made.record, [child.record])
+        parties.set_members(connection, made.record, [child.record])
     expect(switch).to_be_visible(timeout=15_000)
     expect(switch).not_to_be_checked()
     assert watch.complaints == []
@@ -346,7 +346,7 @@ def test_a_switch_shows_the_code_for_all_and_needs_no_network(
     page.get_by_role("switch", name="2 人同行").uncheck()
     expect(page.locator("#colour")).to_contain_text("绿码")
     with store.writing(place.engine) as connection:
-        parties.speak_for(connection, made.record, [])
+        parties.set_members(connection, made.record, [])
     expect(page.get_by_role("switch")).to_be_hidden(timeout=15_000)
 
 
