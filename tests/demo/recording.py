@@ -20,8 +20,8 @@ from rich.console import Console
 from tests import scenes
 from tests.campus import Campus
 from tests.demo import people
-from tests.demo.__main__ import WIRED, Demo, DemoError, Watched, folders
-from tests.demo.judging import Answer, Visit, mark
+from tests.demo.__main__ import WIRED, Demo, DemoError, WatchedDoor, folders
+from tests.demo.judging import Answer, JudgedVisit, mark
 from tests.scenes import Look
 from tests.scenes.camera import noisy
 from tests.scenes.look import Rng
@@ -121,7 +121,7 @@ def record() -> list[Moment]:
         return moments
 
 
-def _moments(demo: Demo, watched: Watched) -> Iterator[Moment]:
+def _moments(demo: Demo, watched: WatchedDoor) -> Iterator[Moment]:
     rng = np.random.default_rng(SEED)
     hall = scenes.hall(rng)
     secrets = people.enrol(demo.campus.store_url).secrets
@@ -144,13 +144,13 @@ def _moments(demo: Demo, watched: Watched) -> Iterator[Moment]:
 
     for _ in range(EMPTY):
         yield see(_still(hall, rng), -1, "")
-    texts: dict[str, people.Visit] = {}
+    texts: dict[str, people.DemoVisit] = {}
     for number, act in enumerate(ACTS):
         print(act.says, file=sys.stderr)
         visit = texts["green"] if act.kind == people.AGAIN else crowd.next(act.kind)
         texts[act.kind] = visit
         shown = mark(bytes.fromhex(demo.key), visit.text.encode())
-        watched.visits.append(Visit(act.kind, shown, visit.made_s))
+        watched.visits.append(JudgedVisit(act.kind, shown, visit.made_s))
         for look in _looks(act.look, rng):
             yield see(scenes.still(visit.text, rng, look, hall), number, shown)
         for _ in range(EMPTY):
