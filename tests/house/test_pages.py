@@ -138,3 +138,10 @@ def test_a_link_that_leads_nowhere_and_an_anchor_that_is_gone_are_noticed(
     )
     (tmp_path / "b.md").write_text("# There\n")
     assert broken("a.md") == ["#gone", "b.md#here", "c.md", "p.png"]
+
+
+def test_the_glossary_has_at_most_40_terms_and_each_once() -> None:
+    rows = re.findall(r"^\| ([^|]+) \|", (ROOT / "GLOSSARY.md").read_text("utf-8"), re.MULTILINE)
+    terms = [row for row in rows if row not in ("term", "---")]
+    assert 30 <= len(terms) <= 40
+    assert len(set(terms)) == len(terms)
