@@ -1,8 +1,8 @@
 """What the doorway itself has to say: forced, held, fire, tamper, latched, help.
 
-An alarm is a stated exception to telling nothing of a passage (DESIGN 9), so it must never be
-somebody's ordinary way in or out. The terms are the field's: *door forced open*, *door held open*,
-*request to exit*.
+Nothing that leaves a unit shows one person's passage, except an alarm (DECISIONS.md, 4). So an
+ordinary way in or out must never raise one. The terms are the field's: *door forced open*, *door
+held open*, *request to exit*.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What lights, buzzer and relay do, and until when: the table of outcomes (DESIGN 8) as data.
+"""What lights, buzzer and relay do, and until when: ARCHITECTURE.md, *What a person is told*.
 
 An action carries its own end: whoever plays it needs nothing more from us to come to rest.
 """

@@ -133,7 +133,7 @@ _UNSURE: dict[Reason, tuple[Category, UnsureKind | None]] = {
     Reason.STATUS_UNKNOWN: ("unsure-status", "status"),
     Reason.STATUS_OLD: ("unsure-status", "status"),
     Reason.TRUST_OLD: ("unsure-trust", "trust"),
-    Reason.TRUST_EXPIRED: ("unsure-trust", None),  # DESIGN section 5: shut
+    Reason.TRUST_EXPIRED: ("unsure-trust", None),  # no site may change it
     Reason.JUST_STARTED: ("unsure-start", "start"),
 }
 

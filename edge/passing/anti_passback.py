@@ -1,9 +1,9 @@
-"""The same code again: still in view, used already, or shown before this unit started (DESIGN 7).
+"""The same code again: still in view, used already, or shown before this unit started.
 
 Kept in memory only, as keyed hashes that nobody can turn back, and no longer than needed. What
 must outlive a restart of the program is saved as `SavedPasses` in a file in RAM
 (`adapters/storage/ram.py`). A power cut erases it; for a while after it, codes that were issued
-before the start are `Unsure`.
+before the start are `Unsure`. Why: ARCHITECTURE.md, *Twice, and who passes*.
 """
 
 from dataclasses import dataclass, replace

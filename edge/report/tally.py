@@ -2,7 +2,7 @@
 
 No field here could hold a code. What tells codes apart is a keyed hash in memory, under a key that
 changes with the day and dies with the process; a cell keeps only the number of them.
-Source: DESIGN section 9.
+Why cells: DECISIONS.md, 4.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""What must be true at a door, promise by promise (DESIGN section 1), on the simulated street.
+"""What must be true at a door, promise by promise, on the simulated street.
 
 What is not kept yet is an expected failure that names what is missing; each is written so that
 it passes once that is built, and then the mark must go.
