@@ -155,7 +155,7 @@ def _open_clock(unit: UnitConfig, memory: RestartMemory) -> SystemClock:
 
 
 def open_scanner(unit: UnitConfig, camera: FrameSource | None = None) -> Scanner:
-    """The eyes of `unit`; through `camera` where one is given."""
+    """The scanner of `unit`; through `camera` where one is given."""
     if unit.camera.kind == "imager":
         from edge.adapters.camera.imager import Imager
 

@@ -37,7 +37,7 @@ class AlarmChange:
     """What is to be told now."""
 
     alarms: tuple[Alarm, ...] = ()  # in the order of `report.Alarm`
-    remind: bool = False  # the buzzer asks to shut the door; true until `reminded` is called
+    remind: bool = False  # the buzzer asks to shut the door; true until `note_reminded` is called
 
 
 class DoorAlarms:

@@ -43,6 +43,6 @@ class AnsweredCodes:
         self._seen[mark] = (at_s, told | {outcome})
 
     def note_opened(self, subject: bytes, outcome: str, at_s: float) -> None:
-        """As `answered`. Who still holds up the code that let them in is not told *used*."""
+        """As `note_answered`. A person who still shows the code that let them in gets no *used*."""
         self.note_answered(subject, outcome, at_s)
         self.note_answered(subject, Reason.USED.value, at_s)

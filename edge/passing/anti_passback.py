@@ -85,10 +85,10 @@ class PassbackLimits:
 
 
 class AntiPassback:
-    """Who has passed. Before each pulse `opened` or `spent`; then save; then the relay."""
+    """Who has passed. Before each pulse `note_opened` or `spend_turn`; then save; then pulse."""
 
     def __init__(self, saved: SavedPasses) -> None:
-        """`saved`: of this boot, or `nothing` after a power cut."""
+        """`saved`: of this boot, or `no_passes()` after a power cut."""
         self._key = saved.key
         self._started_s = saved.started_s
         self._passes = dict(saved.passes)

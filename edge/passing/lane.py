@@ -52,7 +52,7 @@ class LaneChange:
 
 
 class Lane:
-    """`opening` says what follows, `saved` what to save before it, `keep` makes it so.
+    """`plan_opening` says what follows, `to_save` what to save before it; `commit` applies it.
 
     In steps because memory and disk come between: what could not be kept did not happen.
     """

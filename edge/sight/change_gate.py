@@ -39,7 +39,7 @@ Blocks = npt.NDArray[np.float32]
 
 
 class ChangeGate:
-    """Sees frames in their order. `moved` looks; `decoded` says that this one was decoded."""
+    """Takes frames in their order. `note_decoded`: the frame taken last was decoded."""
 
     def __init__(self) -> None:
         self._shape: tuple[int, ...] = ()

@@ -1,4 +1,4 @@
-"""Eyes: what the loop needs of a camera and its decoder, or of an imager. No call waits."""
+"""Scanner: what the loop needs of a camera and its decoder, or of an imager. No call waits."""
 
 from typing import Protocol
 

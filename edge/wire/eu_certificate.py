@@ -74,7 +74,7 @@ class Certificate:
 
 
 def decode(text: bytes) -> Certificate:
-    """Read the text of a symbol. Raises Torn. Source: foreign.md, section 3."""
+    """Read the text of a symbol. Raises TornCertificate. Source: foreign.md, section 3."""
     if not text.startswith(PREFIX):
         raise TornCertificate("it is of another format")
     if len(text) > TEXT_LEN_MAX:
@@ -215,7 +215,7 @@ def _byte_string(data: bytes) -> bytes:
 
 
 def _cbor(data: bytes) -> Any:
-    """One item of CBOR (RFC 8949) that fills `data`. Raises Torn.
+    """One item of CBOR (RFC 8949) that fills `data`. Raises TornCertificate.
 
     Read here and not by a library: of two equal keys a library keeps one in silence, and of tags
     it builds what nobody asked for. No certificate published is canonical CBOR, so the comparison

@@ -158,7 +158,7 @@ def _metadata(data: bytes) -> Metadata[Any]:
 
 
 def read(data: bytes) -> RepositoryFile:
-    """Raises Broken."""
+    """Raises BrokenRepository."""
     try:
         signed: Any = _metadata(data).signed
         until_s = int(signed.expires.timestamp())
@@ -261,7 +261,8 @@ def published(
     None to add: all is current already, and `renew` asks for no new timestamp. Versions are Unix
     seconds, or one more than the last, so that they rise also where the last was lost.
 
-    Raises Broken when a role is not signed by its keys, or `online` are not this root's keys.
+    Raises BrokenRepository when a role is not signed by its keys, or `online` are not this root's
+    keys.
     """
     root, targets = _top(files)
     there = {role: v[-1] for role, v in versions(files).items() if role not in ("root", "snapshot")}
@@ -293,7 +294,10 @@ def published(
 
 
 def current(files: Mapping[str, bytes]) -> set[str]:
-    """The files that are of use: every root, and what the timestamp leads to. Raises Broken."""
+    """The files that are of use: every root, and what the timestamp leads to.
+
+    Raises BrokenRepository.
+    """
     timestamp = files.get(TIMESTAMP)
     if timestamp is None:
         raise BrokenRepository(f"there is no {TIMESTAMP}; publish the repository first")
@@ -322,7 +326,7 @@ def order(file: str) -> tuple[bool, bool, str]:
 
 
 def of_site(files: Mapping[str, bytes], name: str, issuers: Iterable[str]) -> dict[str, bytes]:
-    """What the doors of site `name` need, which believe `issuers`. Raises Broken."""
+    """What the doors of site `name` need, which believe `issuers`. Raises BrokenRepository."""
     lists = tuple(f"status/{issuer}" for issuer in issuers)
     wanted = {*TOP, "issuers", f"site/{name}", *lists, *(f"keys/{i}" for i in issuers)}
     kept = {}
@@ -356,7 +360,7 @@ def _top(files: Mapping[str, bytes]) -> tuple[bytes, bytes]:
 def _all_signed(
     files: Mapping[str, bytes], there: Mapping[str, int], root: bytes, targets: bytes
 ) -> None:
-    """Raises Broken: what units would refuse is not for publishing."""
+    """Raises BrokenRepository: what units would refuse is not for publishing."""
     if not verified(root, "targets", targets):
         raise BrokenRepository(
             "the newest metadata of the targets role is not signed by that role's keys"

@@ -63,12 +63,12 @@ class Held:
 
 
 def issued(text: str, public: bytes) -> Issued:
-    """Read an issuer's code that `public` (32 bytes) must have signed. Raises Broken."""
+    """Read an issuer's code that `public` (32 bytes) must have signed. Raises BrokenRule."""
     return _issued(_unwrapped(text), public)
 
 
 def held(text: str, issuer: bytes) -> Held:
-    """Read a holder code around a code of `issuer`. Raises Broken."""
+    """Read a holder code around a code of `issuer`. Raises BrokenRule."""
     raw = _unwrapped(text)
     header, content, signature = _sign1(raw, 9)
     at = _Cbor(header, 9)

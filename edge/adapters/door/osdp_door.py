@@ -42,7 +42,7 @@ _TURNS = 2
 """libosdp's turns from having something to say to having said it."""
 
 _TURN_INPUTS: tuple[Input, Input] = ("turn", "turn_out")
-"""In the order of `turned`."""
+"""In the order of `take_turns`."""
 
 LATCHED = (
     "the controller holds this door shut, for its housing was opened or its link was lost; see "

@@ -1,4 +1,4 @@
-"""What PiCamera, Newest and CameraEyes give on the real picamera2; run through seams.py.
+"""What PiCamera, StallRecovery and CameraScanner give on the real picamera2; run through seams.py.
 
 `probe FOLDER PICTURES CODES`: looks until it has seen so many different ones of both, writes
 FOLDER/frames.npz, and prints one JSON document.
