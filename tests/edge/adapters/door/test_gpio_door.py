@@ -504,7 +504,7 @@ def test_a_level_that_no_edge_told_of_is_found_by_looking_and_must_hold(factory:
     pin.drive_low()
     assert level.take(2.01), "it came back: bounce"
     pin.drive_high()
-    assert level.take(2.021), "and begins anew"
+    assert level.take(2.021), "and starts again"
     assert level.take(2.03)
     assert not level.take(2.042)
     device.close()

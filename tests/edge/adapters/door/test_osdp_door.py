@@ -421,7 +421,7 @@ def test_a_latched_controller_is_a_fault_until_it_is_rearmed(cable: Cable) -> No
         assert unit.read_inputs().level("tamper")
         with pytest.raises(DoorLost, match="re-arm"):
             unit.apply(OPEN)
-        unit.apply(door_signals.action(Signal.NOT_READY))  # it is told at the door all the same
+        unit.apply(door_signals.action(Signal.NOT_READY))  # the door shows it all the same
         until(lambda: any(pins.red for pins in controller.history))
         controller.level("tamper", False)
         time.sleep(0.5)
