@@ -36,6 +36,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge.adapters.camera.pictures import SUFFIXES, PictureError, read
+from edge.parts import WorldFailure
 from edge.sight.frame import Luma
 from provisioning import issuers, repository, sites
 from server_stub import store as stores
@@ -723,7 +724,7 @@ def main() -> None:
             good = with_camera(given.camera, seconds, console)
         else:
             good = with_street(seconds, console, given.seed)
-    except DemoError as error:
+    except (DemoError, WorldFailure) as error:
         print(error, file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
