@@ -515,7 +515,8 @@ def test_a_message_that_is_no_text_does_not_end_it(world: World) -> None:
     world.collector = world.start_collector()
     unit.cells = {3: cell(3)}
     unit.send()
-    ack = unit.hear(10)
+    while (ack := unit.hear(10)) is not None and ack.last < 3:
+        pass  # the kill came before the broker had heard of the batch: it was stored once more
     assert ack is not None
     assert ack.last == 3
     assert not [line for line in world.collector.said if "dropped" in line]
