@@ -119,7 +119,7 @@ class Line:
         self._sent_ms = now_ms()
         self._uart.write(frame)
 
-    def turn(self) -> None:
+    def update(self) -> None:
         """Let go of the line as soon as the last bit has left, and in any case soon."""
         if self._sending:
             held_ms = ticks_diff(now_ms(), self._sent_ms)

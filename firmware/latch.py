@@ -1,15 +1,15 @@
-"""Shut until someone on the safe side says otherwise.
+"""The latch: the door stays locked until somebody presses re-arm on the secure side.
 
-Where the unit outside may be opened or cut off, what happens there must not open the door later:
-the controller latches, the relay is refused, and only its own button, held, ends that. Whoever owns
-the pins stores `on`, so that a power cut does not end it either.
+An attacker may open the outside unit or cut its wire. To keep that unit from opening the door
+afterwards, the controller latches: it refuses every pulse until its own button is held. The main
+loop stores `on`, so the latch survives a power cut.
 """
 
 from guard import ticks_diff
 
 KINDS = ("none", "tamper", "link", "both")
-LOST_MS = 120_000  # without a link after a session; a unit that restarts is back sooner
-REARM_MS = 2_000  # the button is held for so long
+LINK_LOST_MS = 120_000  # without a link, after a session; a unit restarts in less
+REARM_MS = 2_000  # how long the button must be held
 
 
 class Latch:
@@ -19,28 +19,28 @@ class Latch:
         self.on = bool(on)
         self._tamper = kind in ("tamper", "both")
         self._link = kind in ("link", "both")
-        self._met = False  # whether there was a session since the start or the last re-arming
+        self._had_session = False  # since the start or the last re-arming
         self._linked_ms = now_ms
         self._pressed_ms = now_ms
-        self._fresh = False  # the button was seen let go: the next press counts
+        self._released = False  # the button was released, so the next press counts
 
-    def turn(self, linked, tampered, rearm, now_ms):
-        """Return whether the door is latched."""
+    def update(self, linked, tampered, rearm, now_ms):
+        """Update the latch; return whether it is on. `rearm`: the button is pressed."""
         if linked:
-            self._met = True
+            self._had_session = True
             self._linked_ms = now_ms
-        lost_ms = ticks_diff(now_ms, self._linked_ms)
-        if self._link and self._met and not 0 <= lost_ms < LOST_MS:
+        silent_ms = ticks_diff(now_ms, self._linked_ms)
+        if self._link and self._had_session and not 0 <= silent_ms < LINK_LOST_MS:
             self.on = True
         if not rearm:
-            self._fresh = True
+            self._released = True
             self._pressed_ms = now_ms
-        elif not self.on:  # one that is stuck would re-arm whatever comes
-            self._fresh = False
-        elif self._fresh and not 0 <= ticks_diff(now_ms, self._pressed_ms) < REARM_MS:
+        elif not self.on:  # so a button that is stuck does not re-arm a later latch
+            self._released = False
+        elif self._released and not 0 <= ticks_diff(now_ms, self._pressed_ms) < REARM_MS:
             self.on = False
-            self._fresh = False
-            self._met = linked
+            self._released = False
+            self._had_session = linked
             self._linked_ms = now_ms
         if self._tamper and tampered:
             self.on = True

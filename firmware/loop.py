@@ -61,13 +61,13 @@ def serve(pico: board.Board, store: Store) -> None:
         now_ms = board.now_ms()
         door.receive(line.read(), now_ms)
         answer = door.send()
-        outputs = door.turn(pico.levels(), now_ms)
+        outputs = door.update(pico.levels(), now_ms)
         done = pico.show(
             outputs.relay, outputs.green, outputs.red, outputs.buzzer, outputs.heartbeat
         )
         if answer is not None:
             line.write(answer)
-        line.turn()
+        line.update()
         if door.latched != latched:
             latched = door.latched
             pico.show(False, False, False, False, False)

@@ -37,28 +37,28 @@ def _guard(at: int) -> str:
     if guard.linked(at):
         return "the guard begins with a link"
     at += QUIET_MS
-    if guard.relay(at) or guard.ask(at, 100):
+    if guard.relay_level(at) or guard.start_pulse(at, 100):
         return "the guard opens without a link"
-    guard.frame(at)
-    if guard.ask(at, 0) or guard.ask(at, -1) or guard.relay(at):
+    guard.note_frame(at)
+    if guard.start_pulse(at, 0) or guard.start_pulse(at, -1) or guard.relay_level(at):
         return "the guard opens for ever"
-    if guard.ask(at, 1_000) != 1_000 or not guard.relay(at + 999):
+    if guard.start_pulse(at, 1_000) != 1_000 or not guard.relay_level(at + 999):
         return "the guard does not open"
-    if guard.ask(at + 999, 1_000):
+    if guard.start_pulse(at + 999, 1_000):
         return "the guard lengthens a pulse"
     at += 1_000
-    if guard.relay(at):
+    if guard.relay_level(at):
         return "the guard does not end a pulse"
-    guard.frame(at)
-    if guard.ask(at, 100) or guard.ask(at + REST_MS - 1, 100):
+    guard.note_frame(at)
+    if guard.start_pulse(at, 100) or guard.start_pulse(at + REST_MS - 1, 100):
         return "the guard does not rest"
     at += REST_MS
-    guard.frame(at)
-    if guard.ask(at, 2 * PULSE_MS) != PULSE_MS:
+    guard.note_frame(at)
+    if guard.start_pulse(at, 2 * PULSE_MS) != PULSE_MS:
         return "the guard does not cut a pulse"
-    if not guard.relay(at + LINK_MS - 1) or guard.relay(at + LINK_MS):
+    if not guard.relay_level(at + LINK_MS - 1) or guard.relay_level(at + LINK_MS):
         return "the guard does not miss the link"
-    guard.frame(at + LINK_MS)
-    if guard.relay(at + LINK_MS):
+    guard.note_frame(at + LINK_MS)
+    if guard.relay_level(at + LINK_MS):
         return "the guard lets a pulse come back"
     return ""

@@ -56,7 +56,7 @@ def main():
                 levels = int(line[2:])
         else:
             door.receive(b"", ticks_ms())
-        pins = door.turn(levels, ticks_ms())
+        pins = door.update(levels, ticks_ms())
         now = (pins.relay, pins.green, pins.red, pins.buzzer, door.latched)
         if now != before:
             before = now

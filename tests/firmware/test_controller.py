@@ -25,7 +25,7 @@ class ControllerBench:
         self.controller = Controller(key, 0, latch, latched, self.random, self.now, **more)
         self.on_ms = 0  # how long the relay was on
         self.wire = []  # all that came over the line
-        self.out = self.controller.turn(levels, self.now)
+        self.out = self.controller.update(levels, self.now)
 
     @property
     def now(self):
@@ -46,7 +46,7 @@ class ControllerBench:
         while self.at < end:
             by = min(step, end - self.at)
             self.at += by
-            self.out = self.controller.turn(self.levels, self.now)
+            self.out = self.controller.update(self.levels, self.now)
             self.on_ms += by if self.out.relay else 0
 
     def say(self, data):
@@ -54,7 +54,7 @@ class ControllerBench:
         self.wire.append(data)
         self.controller.receive(data, self.now)
         answer = self.controller.send()
-        self.out = self.controller.turn(self.levels, self.now)
+        self.out = self.controller.update(self.levels, self.now)
         return answer
 
 

@@ -146,7 +146,7 @@ class StreamTest(unittest.TestCase):
                     counted[0] = 0
                     line.say(piece, 20)
                     self.assertTrue(counted[0] <= 3 * frames.LEN_MAX + len(piece), noise)
-                    self.assertTrue(len(line.stream._held) <= 2 * frames.LEN_MAX)
+                    self.assertTrue(len(line.stream._buffer) <= 2 * frames.LEN_MAX)
         finally:
             frames.crc16 = crc16
 

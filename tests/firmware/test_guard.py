@@ -31,7 +31,7 @@ class GuardStreet:
         self.frames = True
         for _ in range(quiet_ms // 200):
             self.at += 200
-            self.guard.frame(self.now)
+            self.guard.note_frame(self.now)
 
     @property
     def now(self):
@@ -43,15 +43,15 @@ class GuardStreet:
         for _ in range(ms):
             self.at += 1
             if self.frames and self.at % 200 == 0:
-                self.guard.frame(self.now)
-            on += self.guard.relay(self.now)
+                self.guard.note_frame(self.now)
+            on += self.guard.relay_level(self.now)
         return on
 
     def ask(self, ms):
-        return self.guard.ask(self.now, ms)
+        return self.guard.start_pulse(self.now, ms)
 
     def on(self):
-        return self.guard.relay(self.now)
+        return self.guard.relay_level(self.now)
 
 
 class TicksTest(unittest.TestCase):
@@ -66,7 +66,7 @@ class GuardTest(unittest.TestCase):
     def test_at_rest_at_the_start(self):
         for start in STARTS:
             fresh = Guard(start)
-            self.assertFalse(fresh.relay(start))
+            self.assertFalse(fresh.relay_level(start))
             self.assertFalse(fresh.linked(start))
 
     def test_a_pulse_has_its_length(self):
@@ -116,7 +116,7 @@ class GuardTest(unittest.TestCase):
         street = GuardStreet(0)
         street.ask(3000)
         street.go(100)
-        street.guard.off(street.now)
+        street.guard.end_pulse(street.now)
         self.assertFalse(street.on())
         self.assertEqual(street.ask(3000), 0)  # it rests after that too
         self.assertEqual(street.go(1000), 0)
@@ -145,7 +145,7 @@ class GuardTest(unittest.TestCase):
             street = GuardStreet(start)
             street.ask(PULSE_MS_MAX)
             street.go(3000)
-            street.guard.frame(street.now)
+            street.guard.note_frame(street.now)
             street.frames = False
             self.assertEqual(street.go(LINK_MS_MAX - 1), LINK_MS_MAX - 1)
             self.assertEqual(street.go(1), 0)
@@ -161,21 +161,21 @@ class GuardTest(unittest.TestCase):
 
     def test_a_frame_that_comes_too_late_does_not_save_the_pulse(self):
         street = GuardStreet(0)
-        street.guard.frame(street.now)
+        street.guard.note_frame(street.now)
         street.ask(PULSE_MS_MAX)
         late = (street.now + LINK_MS_MAX) % PERIOD
-        street.guard.frame(late)  # and nobody asked in between
-        self.assertFalse(street.guard.relay(late))
+        street.guard.note_frame(late)  # and nobody asked in between
+        self.assertFalse(street.guard.relay_level(late))
 
     def test_nothing_without_a_link(self):
         fresh = Guard(0)
         for at in range(0, 60_000, 100):
-            self.assertEqual(fresh.ask(at, 1000), 0)
-            self.assertFalse(fresh.relay(at))
+            self.assertEqual(fresh.start_pulse(at, 1000), 0)
+            self.assertFalse(fresh.relay_level(at))
 
     def test_a_restart_is_no_way_to_more(self):
         street = GuardStreet(0, quiet_ms=0)
-        street.guard.frame(street.now)
+        street.guard.note_frame(street.now)
         self.assertEqual(street.ask(1), 0)
         given = 0
         for _ in range(PULSES_MAX):
@@ -191,7 +191,7 @@ class GuardTest(unittest.TestCase):
             street.at -= back
             self.assertFalse(street.on())
             self.assertFalse(street.guard.linked(street.now))
-            street.guard.frame(street.now)
+            street.guard.note_frame(street.now)
             street.go(REST_MS_MIN)
             self.assertEqual(street.ask(1000), 0)
             street.go(PULSE_EVERY_MS)
@@ -201,7 +201,8 @@ class GuardTest(unittest.TestCase):
     def test_nothing_is_allocated(self):
         ticks = [at % PERIOD for at in range(PERIOD - 5000, PERIOD + 15_000, 50)]
         watched = Guard(ticks[0])
-        relay, frame, ask, off = watched.relay, watched.frame, watched.ask, watched.off
+        relay, frame = watched.relay_level, watched.note_frame
+        ask, off = watched.start_pulse, watched.end_pulse
         on = 0
         micropython.heap_lock()  # from here on an allocation raises MemoryError
         try:
@@ -223,7 +224,7 @@ class GuardTest(unittest.TestCase):
             street.at += 3 * 24 * 3600 * 1000
             self.assertFalse(street.on())
             self.assertFalse(street.guard.linked(street.now))
-            street.guard.frame(street.now)
+            street.guard.note_frame(street.now)
             self.assertEqual(street.ask(500), 500)
             self.assertEqual(street.go(600), 499)
 
@@ -252,14 +253,14 @@ def judge(test, seed):
         at += 1 + pick(20)
         now = at % PERIOD
         if pick(1000 if 2_000 < at % 9_000 < 5_000 else 20) == 0:
-            watched.frame(now)
+            watched.note_frame(now)
             frame_at = at
         what = pick(8)
         if what == 0:
-            watched.ask(now, (0, 1, 700, 5_000, PULSE_MS_MAX, 10**9)[pick(6)])
+            watched.start_pulse(now, (0, 1, 700, 5_000, PULSE_MS_MAX, 10**9)[pick(6)])
         elif what == 1 and pick(40) == 0:
-            watched.off(now)
-        on = watched.relay(now)
+            watched.end_pulse(now)
+        on = watched.relay_level(now)
         where = f"seed {seed}, {at} ms"
         if on:
             test.assertTrue(frame_at is not None and at - frame_at < LINK_MS_MAX, where)

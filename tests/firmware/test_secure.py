@@ -3,7 +3,7 @@
 import unittest
 
 from cryptolib import aes
-from secure import DEFAULT_KEY, Session, equal, fresh, usable
+from secure import DEFAULT_KEY, Session, equal, is_usable_key, unique_challenge
 
 # One exchange as libosdp 3.2.9's control panel had it: what the standard does not print.
 KEY = bytes.fromhex("7b1d5f0c93a24e68b7d0416f2c8e95aa")
@@ -57,15 +57,21 @@ class AesTest(unittest.TestCase):
 
 class FreshTest(unittest.TestCase):
     def test_each_part_makes_another(self):
-        said = {fresh(KEY, 1, 1, RND_A), fresh(KEY, 2, 1, RND_A), fresh(KEY, 1, 2, RND_A)}
-        said |= {fresh(KEY, 1, 1, RND_B), fresh(DEFAULT_KEY, 1, 1, RND_A)}
+        said = {
+            unique_challenge(KEY, 1, 1, RND_A),
+            unique_challenge(KEY, 2, 1, RND_A),
+            unique_challenge(KEY, 1, 2, RND_A),
+        }
+        said |= {unique_challenge(KEY, 1, 1, RND_B), unique_challenge(DEFAULT_KEY, 1, 1, RND_A)}
         self.assertEqual({len(each) for each in said}, {8})
         self.assertEqual(len(said), 5)
 
     def test_counts_that_turn_over(self):
-        self.assertEqual(fresh(KEY, 2**24 + 1, 2**30 + 2, RND_A), fresh(KEY, 1, 2, RND_A))
-        last = fresh(KEY, 0, 2**30 - 1, RND_A)
-        self.assertFalse(last == fresh(KEY, 0, 2**24 - 1, RND_A))
+        self.assertEqual(
+            unique_challenge(KEY, 2**24 + 1, 2**30 + 2, RND_A), unique_challenge(KEY, 1, 2, RND_A)
+        )
+        last = unique_challenge(KEY, 0, 2**30 - 1, RND_A)
+        self.assertFalse(last == unique_challenge(KEY, 0, 2**24 - 1, RND_A))
 
     def test_it_tells_no_key_of_a_session(self):
         """Whatever is counted, and whatever the panel says: other blocks go into the cipher."""
@@ -75,16 +81,16 @@ class FreshTest(unittest.TestCase):
             challenges = int.from_bytes(RND_A[2:6], "big") & 0x3FFFFFFF
             rnd_a = RND_A[:2] + challenges.to_bytes(4, "big")
             session_key = scbk.encrypt(kind + rnd_a + bytes(8))
-            self.assertFalse(fresh(KEY, starts, challenges, bytes(8)) == session_key[:8])
+            self.assertFalse(unique_challenge(KEY, starts, challenges, bytes(8)) == session_key[:8])
 
 
 class KeyTest(unittest.TestCase):
     def test_what_may_be_a_pairs_key(self):
-        self.assertTrue(usable(KEY))
-        self.assertTrue(usable(bytes(15) + b"\1"))
+        self.assertTrue(is_usable_key(KEY))
+        self.assertTrue(is_usable_key(bytes(15) + b"\1"))
         self.assertEqual(DEFAULT_KEY, bytes(range(0x30, 0x40)))
         for key in (None, b"", DEFAULT_KEY, bytes(16), b"\xff" * 16, KEY[:15], KEY + b"\0"):
-            self.assertFalse(usable(key), key)
+            self.assertFalse(is_usable_key(key), key)
 
     def test_equal(self):
         self.assertTrue(equal(b"", b""))
@@ -96,23 +102,23 @@ class KeyTest(unittest.TestCase):
 class SessionTest(unittest.TestCase):
     def session(self):
         session = Session(KEY, RND_A, RND_B)
-        session.prove(SCRYPT)
+        session.check_proof(SCRYPT)
         return session
 
     def test_the_handshake(self):
         session = Session(KEY, RND_A, RND_B)
         self.assertEqual(session.cryptogram, CCRYPT)
-        self.assertEqual(session.prove(SCRYPT), RMAC_I)
+        self.assertEqual(session.check_proof(SCRYPT), RMAC_I)
 
     def test_a_wrong_cryptogram(self):
         for n in range(128):
             hurt = bytearray(SCRYPT)
             hurt[n // 8] ^= 1 << n % 8
-            self.assertTrue(Session(KEY, RND_A, RND_B).prove(bytes(hurt)) is None)
-        self.assertTrue(Session(KEY, RND_A, RND_B).prove(CCRYPT) is None)
-        self.assertTrue(Session(KEY, RND_A, bytes(8)).prove(SCRYPT) is None)
-        self.assertTrue(Session(bytes(16), RND_A, RND_B).prove(SCRYPT) is None)
-        self.assertTrue(Session(KEY, RND_A, RND_B).prove(b"") is None)
+            self.assertTrue(Session(KEY, RND_A, RND_B).check_proof(bytes(hurt)) is None)
+        self.assertTrue(Session(KEY, RND_A, RND_B).check_proof(CCRYPT) is None)
+        self.assertTrue(Session(KEY, RND_A, bytes(8)).check_proof(SCRYPT) is None)
+        self.assertTrue(Session(bytes(16), RND_A, RND_B).check_proof(SCRYPT) is None)
+        self.assertTrue(Session(KEY, RND_A, RND_B).check_proof(b"") is None)
 
     def test_libosdps_exchange(self):
         """MACs chained over the whole of it, both ways, and the data inside."""

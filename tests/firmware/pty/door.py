@@ -56,7 +56,7 @@ def turn():
     turned_ms = now
     if stalled > STALLED_MS and not DRIVEN:
         print("stalled", stalled)
-    out = controller.turn(levels, now)
+    out = controller.update(levels, now)
     pins = (int(out.relay), int(out.green), int(out.red), int(out.buzzer))
     news = (pins, int(controller.latched), int(controller.linked(now)))
     if pins != was[0]:
