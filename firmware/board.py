@@ -1,7 +1,7 @@
-"""The Pico itself: pins, line, watchdog, USB. Nothing else here touches `machine` but boot.py.
+"""The Pico's hardware: pins, line, watchdog, USB. Only this file and boot.py use `machine`.
 
-Every output is low until the loop says otherwise, and low again whenever it stops saying so: the
-watchdog resets the chip, which pulls every pin down (hardware/pins.toml).
+Every output is low until the loop sets it. If the loop stops, the watchdog resets the chip, which
+pulls every pin down (hardware/pins.toml).
 """
 
 import sys
@@ -13,12 +13,12 @@ import pins
 from guard import ticks_diff
 from machine import UART, Pin
 
-WATCHDOG_MS = 2_000  # longer than the slowest write to the flash, shorter than anybody waits
-LINE_LEN = 256  # bytes kept each way: more than any frame (frames.py)
-SETTLE_MS = 10  # for the pull-up of a pin that a long cable hangs on
-SENT_MS_MAX = 300  # 256 bytes at 9,600 baud; a line held for longer would silence all others
+WATCHDOG_MS = 2_000  # longer than the slowest write to the flash, short enough at a door
+LINE_LEN = 256  # bytes of buffer each way: more than any frame (frames.py)
+SETTLE_MS = 10  # for the pull-up of a pin with a long cable
+SENT_MS_MAX = 300  # 256 bytes at 9,600 baud; a longer transmission blocks the other devices
 
-# Which bit each pin makes, and the level that means yes (hardware/pins.toml, `active`).
+# Pin, bit, and the level that means active (hardware/pins.toml, `active`).
 _INPUTS = (
     (pins.CONTACT, inputs.CONTACT, 1),
     (pins.EXIT_BUTTON, inputs.EXIT_BUTTON, 0),
@@ -31,7 +31,7 @@ _INPUTS = (
 )
 
 
-def jumper() -> bool:
+def is_jumper_fitted() -> bool:
     """Whether the pairing jumper is fitted."""
     pin = Pin(pins.PAIRING, Pin.IN, Pin.PULL_UP)
     time.sleep_ms(SETTLE_MS)
@@ -39,17 +39,17 @@ def jumper() -> bool:
 
 
 def serial() -> bytes:
-    """What tells this board from every other."""
+    """Return the number that identifies this board."""
     return machine.unique_id()
 
 
 def now_ms() -> int:
-    """Ticks: they wrap at 2**30."""
-    return time.ticks_ms()  # type: ignore[return-value]  # the stubs have a type of their own for it
+    """Return milliseconds that wrap at 2**30."""
+    return time.ticks_ms()  # type: ignore[return-value]  # the stubs use a special type
 
 
 class Board:
-    """Outputs at rest from the moment it is made, and the watchdog running."""
+    """Pins and watchdog. Creating it turns all outputs off and starts the watchdog."""
 
     def __init__(self) -> None:
         self._relay = Pin(pins.RELAY, Pin.OUT, value=0)
@@ -57,25 +57,29 @@ class Board:
         self._red = Pin(pins.RED, Pin.OUT, value=0)
         self._buzzer = Pin(pins.BUZZER, Pin.OUT, value=0)
         self._heartbeat = Pin(pins.HEARTBEAT, Pin.OUT, value=0)
-        self._inputs = tuple((Pin(pin, Pin.IN, Pin.PULL_UP), bit, yes) for pin, bit, yes in _INPUTS)
+        self._inputs = tuple(
+            (Pin(pin, Pin.IN, Pin.PULL_UP), bit, active) for pin, bit, active in _INPUTS
+        )
         self._de = Pin(pins.RS485_DE, Pin.OUT, value=0)
         self._watchdog = machine.WDT(timeout=WATCHDOG_MS)
         time.sleep_ms(SETTLE_MS)
 
     def feed(self) -> None:
-        """Not yet: for another `WATCHDOG_MS` the chip is not reset."""
+        """Restart the watchdog's timeout of `WATCHDOG_MS`."""
         self._watchdog.feed()
 
-    def levels(self) -> int:
-        """The inputs as they are at this moment: bits of inputs.py, and they bounce."""
+    def read_levels(self) -> int:
+        """Return the inputs now, not debounced: bits of inputs.py."""
         levels = 0
-        for pin, bit, yes in self._inputs:
-            if pin.value() == yes:
+        for pin, bit, active in self._inputs:
+            if pin.value() == active:
                 levels |= bit
         return levels
 
-    def show(self, relay: bool, green: bool, red: bool, buzzer: bool, heartbeat: bool) -> bool:
-        """Set the outputs; return whether the relay's pin then is as it was told."""
+    def set_outputs(
+        self, relay: bool, green: bool, red: bool, buzzer: bool, heartbeat: bool
+    ) -> bool:
+        """Set the outputs; return whether the relay's pin then has that level."""
         self._relay.value(relay)
         self._green.value(green)
         self._red.value(red)
@@ -83,14 +87,14 @@ class Board:
         self._heartbeat.value(heartbeat)
         return self._relay.value() == relay
 
-    def rest(self) -> None:
-        """Everything off, the line let go."""
+    def turn_off(self) -> None:
+        """Turn every output off and release the line."""
         self._de.value(0)
-        self.show(False, False, False, False, False)
+        self.set_outputs(False, False, False, False, False)
 
 
 class Line:
-    """UART0 towards the unit, through an RS-485 transceiver or straight."""
+    """UART0 to the unit, through an RS-485 transceiver or directly."""
 
     def __init__(self, baud: int) -> None:
         self._de = Pin(pins.RS485_DE, Pin.OUT, value=0)
@@ -109,27 +113,27 @@ class Line:
         self._sent_ms = 0
 
     def read(self) -> bytes:
-        """What came since; empty where nothing did."""
+        """Return the bytes since the last call; may be empty."""
         return self._uart.read() or b"" if self._uart.any() else b""
 
     def write(self, frame: bytes) -> None:
-        """Take the line and start to send; `turn` lets go of it."""
+        """Drive the line and start to send; `update` releases it."""
         self._de.value(1)
         self._sending = True
         self._sent_ms = now_ms()
         self._uart.write(frame)
 
     def update(self) -> None:
-        """Let go of the line as soon as the last bit has left, and in any case soon."""
+        """Release the line after the last bit, at the latest after `SENT_MS_MAX`."""
         if self._sending:
-            held_ms = ticks_diff(now_ms(), self._sent_ms)
-            if self._uart.txdone() or not 0 <= held_ms < SENT_MS_MAX:
+            sending_ms = ticks_diff(now_ms(), self._sent_ms)
+            if self._uart.txdone() or not 0 <= sending_ms < SENT_MS_MAX:
                 self._de.value(0)
                 self._sending = False
 
 
 class Usb:
-    """The serial port of the USB socket, which is there only while the jumper is fitted."""
+    """The serial port over USB, which exists only if the jumper was fitted at power-on."""
 
     def __init__(self) -> None:
         import select
@@ -138,8 +142,8 @@ class Usb:
         self._poll.register(sys.stdin, select.POLLIN)
 
     def read(self) -> bytes:
-        """A byte that came, empty where none did."""
+        """Return one received byte, or empty."""
         return sys.stdin.buffer.read(1) if self._poll.poll(0) else b""
 
-    def write(self, answer: bytes) -> None:
-        sys.stdout.buffer.write(answer)
+    def write(self, reply: bytes) -> None:
+        sys.stdout.buffer.write(reply)

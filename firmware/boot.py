@@ -1,19 +1,19 @@
-"""Frozen, and run before anything that lies on the flash: nothing but this image is ever run.
+"""Runs before any file on the flash and ensures that only this image's code is run.
 
-MicroPython looks for modules on the flash first, and starts the bootloader when a computer opens
-its USB port at 1200 baud. Here the frozen modules are the only ones, and USB stays dead unless the
-pairing jumper is fitted: a unit outside that feeds the controller through its USB socket can give
-it current and nothing else.
+By default MicroPython looks for modules on the flash first, and starts the bootloader when a
+computer opens its USB port at 1200 baud. This file (frozen) restricts imports to frozen modules
+and disables USB unless the pairing jumper is fitted. A unit outside that is connected to the
+controller's USB socket can supply power and nothing else.
 """
 
 import sys
 
 import machine
 
-machine.WDT(timeout=8_000)  # from here on, whatever hangs is reset; board.py makes it shorter
+machine.WDT(timeout=8_000)  # from here on a hang ends in a reset; board.py shortens the timeout
 sys.path[:] = [".frozen"]
 
-import board  # noqa: E402 -- only now is the path the right one
+import board  # noqa: E402 -- needs the path set above
 
-if not board.jumper():
-    machine.USBDevice()  # once it is there, MicroPython starts no USB by itself
+if not board.is_jumper_fitted():
+    machine.USBDevice()  # once this object exists, MicroPython does not start USB

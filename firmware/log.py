@@ -1,7 +1,7 @@
-"""What the controller says of itself over USB: its start, its faults. Never who passed, or when.
+"""Log lines over USB: the start and the faults. Never who passed, or when.
 
-micropython-lib's `logging` where it is frozen in (manifest.py), plain lines where it is not. While
-it serves a door its USB is dead (boot.py): then only the last fault is kept (store.py).
+Uses micropython-lib's `logging` if it is frozen in (manifest.py), else prints plain lines. While it
+serves a door, USB is disabled (boot.py) and only the last fault is stored (store.py).
 """
 
 try:
@@ -14,17 +14,17 @@ if logging is not None:
     logging.getLogger("controller").setLevel(logging.INFO)
 
 
-def say(text: str) -> None:
-    """One line: something is as it should be."""
+def info(text: str) -> None:
+    """Log one line about normal operation."""
     if logging is None:
         print(text)
     else:
         logging.getLogger("controller").info(text)
 
 
-def warn(text: str) -> None:
-    """One line: something is wrong."""
+def error(text: str) -> None:
+    """Log one line about a fault."""
     if logging is None:
-        print("wrong: " + text)
+        print("error: " + text)
     else:
         logging.getLogger("controller").error(text)

@@ -1,8 +1,8 @@
-"""What the controller does from power-on: try itself, then pair or serve.
+"""The main program: run the self-test, then pair or serve the door.
 
-The watchdog is fed only at the end of a turn in which every stage made progress: time went on, the
-line and the inputs were read, and the relay's pin is at the level it was told. Whatever fails ends
-in a reset, and a reset ends in a door at rest.
+The watchdog is fed only at the end of a cycle in which every stage made progress: the time
+advanced, the line and the inputs were read, and the relay's pin has the level that was set. Every
+failure ends in a reset, and after a reset the relay is off.
 """
 
 import os
@@ -16,37 +16,37 @@ from pairing import Pairing
 from store import Settings, Store, TornSettings
 from version import VERSION
 
-BLINK_MS = 250  # pairing: green and red in turn; failed: red
+BLINK_MS = 250  # pairing: green and red alternate; self-test failed: red
 UNPAIRED_BAUD = 115_200
 
 
 def run() -> None:
-    """Try, then pair or serve; where anything fails, say so and return."""
+    """Run the self-test, then pair or serve; on any error log it, store it and return."""
     store = Store()
     pico = board.Board()
     try:
-        wrong = selftest.failed()
-        if wrong:
-            log.warn(wrong)
-            store.keep_fault(wrong)
-        if board.jumper():
-            pair(pico, store, wrong)
-        elif wrong:
-            fail(pico)
+        failure = selftest.first_failure()
+        if failure:
+            log.error(failure)
+            store.save_fault(failure)
+        if board.is_jumper_fitted():
+            pair(pico, store, failure)
+        elif failure:
+            show_failure(pico)
         else:
             serve(pico, store)
-    except BaseException as why:  # of every kind: only a reset ends what must not go on
-        pico.rest()
-        text = type(why).__name__ + ": " + str(why)
-        log.warn(text)
-        store.keep_fault(text)
+    except BaseException as error:  # every kind: only a reset is safe now
+        pico.turn_off()
+        text = type(error).__name__ + ": " + str(error)
+        log.error(text)
+        store.save_fault(text)
 
 
 def serve(pico: board.Board, store: Store) -> None:
-    """The door. Returns never; raises where anything is not as it should be."""
-    settings = stored(store)
-    latched = store.latched()
-    starts = store.started()
+    """Serve the door. Never returns; raises on any fault."""
+    settings = read_settings(store)
+    latched = store.is_latched()
+    starts = store.count_start()
     now_ms = board.now_ms()
     if settings is None:
         key, address, baud, latch = None, 0, UNPAIRED_BAUD, "none"
@@ -55,64 +55,64 @@ def serve(pico: board.Board, store: Store) -> None:
     serial = board.serial()[-4:]
     door = Controller(key, address, latch, latched, os.urandom, now_ms, baud, serial, starts)
     line = board.Line(baud)
-    log.say("version " + VERSION + ", address " + str(address) + ", " + str(baud) + " baud")
+    log.info("version " + VERSION + ", address " + str(address) + ", " + str(baud) + " baud")
     fed_ms = now_ms
     while True:
         now_ms = board.now_ms()
         door.receive(line.read(), now_ms)
-        answer = door.send()
-        outputs = door.update(pico.levels(), now_ms)
-        done = pico.show(
+        reply = door.send()
+        outputs = door.update(pico.read_levels(), now_ms)
+        relay_ok = pico.set_outputs(
             outputs.relay, outputs.green, outputs.red, outputs.buzzer, outputs.heartbeat
         )
-        if answer is not None:
-            line.write(answer)
+        if reply is not None:
+            line.write(reply)
         line.update()
         if door.latched != latched:
             latched = door.latched
-            pico.show(False, False, False, False, False)
-            store.latch(latched)
-        if not done:
-            raise OSError("the relay's pin is not as it was told")
-        if ticks_diff(now_ms, fed_ms) > 0:  # a clock that stands still ends no pulse
+            pico.set_outputs(False, False, False, False, False)
+            store.save_latch(latched)
+        if not relay_ok:
+            raise OSError("the relay's pin does not have the level that was set")
+        if ticks_diff(now_ms, fed_ms) > 0:  # if the clock stands still, no pulse ends: reset
             fed_ms = now_ms
             pico.feed()
 
 
-def pair(pico: board.Board, store: Store, broken: str) -> None:
-    """Take a key over USB, with the door at rest. Returns never: a power cycle ends it."""
+def pair(pico: board.Board, store: Store, failure: str) -> None:
+    """Accept a key over USB, with the relay off. Never returns: a power cycle ends it."""
     import cryptolib
 
     def encrypt(key: bytes, block: bytes) -> bytes:
         return cryptolib.aes(key, 1).encrypt(block)
 
     usb = board.Usb()
-    pairing = Pairing(board.serial().hex(), VERSION, store, encrypt, broken)
+    pairing = Pairing(board.serial().hex(), VERSION, store, encrypt, failure)
     while True:
         green = board.now_ms() // BLINK_MS % 2 == 0
-        if not pico.show(False, green, not green, False, False):
-            raise OSError("the relay's pin is not as it was told")
-        answer = pairing.receive(usb.read())
-        if answer:
-            usb.write(answer)
+        if not pico.set_outputs(False, green, not green, False, False):
+            raise OSError("the relay's pin does not have the level that was set")
+        reply = pairing.receive(usb.read())
+        if reply:
+            usb.write(reply)
         pico.feed()
 
 
-def fail(pico: board.Board) -> None:
-    """Show that this controller must be replaced. Returns never."""
+def show_failure(pico: board.Board) -> None:
+    """Blink red: this controller must be replaced. Never returns."""
     while True:
-        pico.show(False, False, board.now_ms() // BLINK_MS % 2 == 0, False, False)
+        pico.set_outputs(False, False, board.now_ms() // BLINK_MS % 2 == 0, False, False)
         pico.feed()
 
 
-def stored(store: Store) -> Settings | None:
-    """What was paired, None where that was nothing or cannot be read."""
+def read_settings(store: Store) -> Settings | None:
+    """Return the paired settings, None if there are none or they cannot be read."""
     try:
         settings = store.settings()
-    except (TornSettings, OSError) as why:
-        log.warn(str(why))
-        store.keep_fault(str(why))
+    except (TornSettings, OSError) as error:
+        log.error(str(error))
+        store.save_fault(str(error))
         return None
     if settings is None:
-        log.warn("not paired")
+        log.error("not paired")
     return settings

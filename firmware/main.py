@@ -1,11 +1,11 @@
-"""Run by MicroPython from power-on, and never left: its prompt is behind this file.
+"""MicroPython runs this file after power-on. It never returns, so there is never a prompt.
 
-Frozen, so that no main.py on the flash takes its place.
+It is frozen, so a main.py on the flash cannot replace it.
 """
 
 import micropython
 
-micropython.kbd_intr(-1)  # Ctrl-C is a letter; MicroPython allows it anew before it runs this file
+micropython.kbd_intr(-1)  # Ctrl-C is plain data; MicroPython enables it before it runs this file
 
 try:
     from loop import run

@@ -1,11 +1,11 @@
-"""What is frozen into the controller's MicroPython, and what of micropython-lib it needs.
+"""The modules frozen into the controller's MicroPython, and the packages of micropython-lib.
 
 For MicroPython's build: FROZEN_MANIFEST=firmware/manifest.py. `require` names packages of
-micropython-lib; `logging=False` leaves it out where it cannot be reached (log.py bears that), and
-`test=True` brings what the tests need.
+micropython-lib. `logging=False` leaves that package out if it is not available (log.py works
+without it), and `test=True` adds the tests' package.
 """
 
-options.defaults(test=False, logging=True)  # noqa: F821 -- the build gives these names
+options.defaults(test=False, logging=True)  # noqa: F821 -- the build defines these names
 
 freeze("$(PORT_DIR)/modules", ("_boot.py", "rp2.py"))  # noqa: F821 -- they mount the flash
 

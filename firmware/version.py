@@ -1,3 +1,3 @@
-"""This firmware's version: the project's (pyproject.toml; a test holds them equal)."""
+"""The firmware's version, equal to the project's in pyproject.toml (test_compiled.py checks it)."""
 
 VERSION = "0.1.0"

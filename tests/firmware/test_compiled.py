@@ -88,4 +88,4 @@ def test_the_log_over_micropython_libs_logging() -> None:
     assert "INFO:controller:it starts\n" in said
     assert "ERROR:controller:it is hot\n" in said
     assert "it starts plainly\n" in said
-    assert "wrong: it is hot plainly\n" in said
+    assert "error: it is hot plainly\n" in said

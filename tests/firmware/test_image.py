@@ -57,7 +57,7 @@ def paired(image: Path) -> bytes:
     assert ask(pico, "fault?") == "fault none"
     assert ask(pico, f"pair {'30' * 16} 5 115200 none").startswith("refused all bytes")
     said = ask(pico, "pair 303132333435363738393a3b3c3d3e3f 5 115200 none")
-    assert said == "refused this is the default key, which everybody knows"
+    assert said == "refused this is the default key, which is public; use a random key"
     assert ask(pico, f"pair {KEY.hex()} {ADDRESS} 115200 none") == f"paired {CHECK}"
     # \x03 is a letter like any other: Ctrl-C stops nothing, and there is no prompt.
     assert ask(pico, "\x03\x03print(1)").startswith("refused the line is not plain ASCII")
@@ -267,7 +267,7 @@ def test_a_program_on_the_flash_is_never_run(image: Path, tmp_path: Path) -> Non
     """Files that would open the door lie beside a pair's settings, which are found."""
     opens = f"import machine\nmachine.Pin({pins.RELAY}, machine.Pin.OUT, value=1)\n"
     programs = ("boot.py", "main.py", "loop.py", "guard.py", "board.py", "micropython.py")
-    store.Store(f"{tmp_path}/").keep(store.Settings(KEY, ADDRESS, 115_200, "none"))
+    store.Store(f"{tmp_path}/").save(store.Settings(KEY, ADDRESS, 115_200, "none"))
     files = {"controller.json": (tmp_path / "controller.json").read_text()}
     files |= dict.fromkeys(programs, opens)
     script, made = tmp_path / "make.py", tmp_path / "files"
@@ -324,7 +324,9 @@ def test_a_relay_pin_shorted_to_the_supply_ends_everything(image: Path, paired: 
     pico.run(10)
     assert pico.watchdog_left_ms() < left_ms - 9, "nobody feeds it"
     pico = at_the_jumper(image, pico.flash())
-    assert ask(pico, "fault?") == "fault OSError: the relay's pin is not as it was told"
+    assert (
+        ask(pico, "fault?") == "fault OSError: the relay's pin does not have the level that was set"
+    )
 
 
 def test_the_watchdog_is_fed_by_progress_alone(image: Path, paired: bytes) -> None:

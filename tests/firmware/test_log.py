@@ -9,8 +9,8 @@ import log
 
 class LogTest(unittest.TestCase):
     def test_lines(self):
-        log.say("it starts")
-        log.warn("it is hot")
+        log.info("it starts")
+        log.error("it is hot")
 
     def test_logging_is_the_libs_own(self):
         self.assertTrue(log.logging is not None)
@@ -22,8 +22,8 @@ class PlainTest(unittest.TestCase):
         kept = log.logging
         log.logging = None
         try:
-            log.say("it starts plainly")
-            log.warn("it is hot plainly")
+            log.info("it starts plainly")
+            log.error("it is hot plainly")
         finally:
             log.logging = kept
 
@@ -35,9 +35,9 @@ if sys.implementation.name != "micropython":
             kept, log.logging = log.logging, None
             stdout, sys.stdout = sys.stdout, io.StringIO()
             try:
-                log.say("a")
-                log.warn("b")
+                log.info("a")
+                log.error("b")
                 printed = sys.stdout.getvalue()
             finally:
                 log.logging, sys.stdout = kept, stdout
-            self.assertEqual(printed, "a\nwrong: b\n")
+            self.assertEqual(printed, "a\nerror: b\n")

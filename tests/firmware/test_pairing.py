@@ -88,23 +88,23 @@ class PairingTest(PairingCase):
         before = self.read("controller.json")
         key = KEY.encode()
         for line, why in (
-            (b"\n", "none of"),
-            (b"hello\n", "none of"),
-            (b"menshen? now\n", "none of"),
-            (b"PAIR " + key + b" 5 115200 both\n", "none of"),
+            (b"\n", "unknown command"),
+            (b"hello\n", "unknown command"),
+            (b"menshen? now\n", "unknown command"),
+            (b"PAIR " + key + b" 5 115200 both\n", "unknown command"),
             (b"pair\n", "needs"),
             (b"pair " + key + b" 5 115200\n", "needs"),
             (b"pair " + key + b" 5 115200 both more\n", "needs"),
             (b"pair " + key[:-1] + b" 5 115200 both\n", "hex digits"),
             (b"pair " + key[:-1] + b"g 5 115200 both\n", "hex digits"),
-            (b"pair " + key + b" -1 115200 both\n", "not a number"),
+            (b"pair " + key + b" -1 115200 both\n", "must be numbers"),
             (b"pair " + key + b" 127 115200 both\n", "0 to 126"),
             (b"pair " + key + b" 5 115201 both\n", "baud"),
-            (b"pair " + key + b" 5 1152000000000 both\n", "not a number"),
+            (b"pair " + key + b" 5 1152000000000 both\n", "must be numbers"),
             (b"pair " + key + b" 5 115200 always\n", "latch"),
             (b"pair 303132333435363738393a3b3c3d3e3f 5 115200 both\n", "default key"),
-            (b"pair " + b"5a" * 16 + b" 5 115200 both\n", "alike"),
-            (b"pair " + b"00" * 16 + b" 5 115200 both\n", "alike"),
+            (b"pair " + b"5a" * 16 + b" 5 115200 both\n", "are equal"),
+            (b"pair " + b"00" * 16 + b" 5 115200 both\n", "are equal"),
             (b"pair " + key + b" 5 115200 both\x00\n", "ASCII"),
             (b"pair " + key + b" 5 115200 b\xc3\xb6th\n", "ASCII"),
             (b"\x03\n", "ASCII"),
@@ -124,7 +124,7 @@ class PairingTest(PairingCase):
 
     def test_a_flash_that_keeps_something_else(self):
         self.pairing = Pairing("e6614", "0.1.0", BrokenStore(FOLDER), encrypt)
-        self.assertTrue(self.say(PAIR).startswith("refused the flash does not keep it"))
+        self.assertTrue(self.say(PAIR).startswith("refused the flash does not store the settings"))
 
     def test_a_flash_that_cannot_be_written(self):
         self.pairing = Pairing("e6614", "0.1.0", BrokenStore(FOLDER, 28), encrypt)
@@ -133,11 +133,11 @@ class PairingTest(PairingCase):
 
     def test_a_broken_controller_takes_no_key(self):
         self.pairing = Pairing("e6614", "0.1.0", self.store, encrypt, "AES")
-        self.assertEqual(self.say(PAIR), "refused this controller is broken: AES")
+        self.assertEqual(self.say(PAIR), "refused this controller failed its self-test: AES")
         self.assertEqual(os.listdir(FOLDER), [])
 
     def test_a_fault_is_told_until_it_is_paired_anew(self):
-        self.store.keep_fault("OSError: it\nwas\thot")
+        self.store.save_fault("OSError: it\nwas\thot")
         self.assertEqual(self.say(b"fault?\n"), "fault OSError: it was hot")
         self.say(PAIR)
         self.assertEqual(self.say(b"fault?\n"), "fault none")
@@ -146,7 +146,7 @@ class PairingTest(PairingCase):
 class StoreTest(PairingCase):
     def test_nothing_stored(self):
         self.assertTrue(self.store.settings() is None)
-        self.assertFalse(self.store.latched())
+        self.assertFalse(self.store.is_latched())
         self.assertEqual(self.store.fault(), "")
 
     def test_every_cut_and_every_changed_byte_is_told(self):
@@ -185,30 +185,30 @@ class StoreTest(PairingCase):
         self.assertEqual(os.listdir(FOLDER), ["controller.json"])
 
     def test_the_latch(self):
-        self.store.latch(True)
-        self.assertTrue(Store(FOLDER).latched())
-        self.store.latch(True)
-        self.store.latch(False)
-        self.assertFalse(Store(FOLDER).latched())
-        self.store.latch(False)
+        self.store.save_latch(True)
+        self.assertTrue(Store(FOLDER).is_latched())
+        self.store.save_latch(True)
+        self.store.save_latch(False)
+        self.assertFalse(Store(FOLDER).is_latched())
+        self.store.save_latch(False)
 
     def test_a_latch_that_cannot_be_read_is_a_latch(self):
         self.write("latched", b"\xff")
-        self.assertTrue(self.store.latched())
+        self.assertTrue(self.store.is_latched())
         self.write("latched", b"")
-        self.assertTrue(self.store.latched())
+        self.assertTrue(self.store.is_latched())
 
     def test_starts_are_counted(self):
-        self.assertEqual([Store(FOLDER).started() for _ in range(3)], [1, 2, 3])
+        self.assertEqual([Store(FOLDER).count_start() for _ in range(3)], [1, 2, 3])
         self.write("starts", str(2**24 - 1).encode())
-        self.assertEqual([Store(FOLDER).started() for _ in range(2)], [0, 1])
+        self.assertEqual([Store(FOLDER).count_start() for _ in range(2)], [0, 1])
 
     def test_a_count_that_is_damaged_begins_anew(self):
         for hurt in (b"", b"\xff", b"x7", b"-3", b"9" * 30):
             self.write("starts", hurt)
-            first = self.store.started()
+            first = self.store.count_start()
             self.assertTrue(0 <= first < 2**24)
-            self.assertEqual(self.store.started(), first + 1)
+            self.assertEqual(self.store.count_start(), first + 1)
 
     def test_a_count_that_the_flash_does_not_give_begins_anew(self):
         class Unread(Store):
@@ -217,11 +217,11 @@ class StoreTest(PairingCase):
                     raise OSError(5)
                 return super()._read(name)
 
-        self.store.started()
-        self.assertEqual(Unread(FOLDER).started(), 1)
+        self.store.count_start()
+        self.assertEqual(Unread(FOLDER).count_start(), 1)
 
     def test_a_start_that_cannot_be_counted_is_told(self):
-        self.assertRaises(OSError, BrokenStore(FOLDER, 28).started)
+        self.assertRaises(OSError, BrokenStore(FOLDER, 28).count_start)
 
     def test_the_same_fault_is_written_once(self):
         written = []
@@ -233,7 +233,7 @@ class StoreTest(PairingCase):
 
         counting = Counting(FOLDER)
         for text in ("hot", "hot", "cold " * 100, "cold " * 100, "", ""):
-            counting.keep_fault(text)
+            counting.save_fault(text)
         self.assertEqual(written, ["hot", ("cold " * 100)[: store.FAULT_CHARACTERS_MAX]])
         self.assertEqual(counting.fault(), "")
 
