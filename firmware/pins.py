@@ -1,4 +1,4 @@
-"""The controller's pins: GPIO numbers of the RP2040 and RP2350, as hardware/pins.toml has them."""
+"""The controller's pins: GPIO numbers of the RP2040 and RP2350, from hardware/pins.toml."""
 
 UART_TX = 0
 UART_RX = 1

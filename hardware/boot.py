@@ -1,22 +1,22 @@
 """The boot configuration that a unit's pins need: lines for `config.txt`, from `pins.toml`.
 
-The firmware sets the pins a few seconds after power-on, before Linux; until then the chip's own
-pulls hold them, and the resistors outside hold them always. One set of lines serves every model:
-what only one needs stands under its filter. Sources, named beside each line:
+The Pi's firmware sets the pins a few seconds after power-on, before Linux starts. Until then the
+chip's pulls hold them; the external resistors always hold them. One set of lines works on every
+model: lines for a single model are under its filter. Each line names one of these sources:
 
 gpio      Raspberry Pi documentation, config.txt, GPIO control: `op` output, `dl` driving low,
           `ip` input, `pu`/`pd` pull; applied in order, seconds after power-on
 filter    the same, conditional filters: `[all]` resets, `[pi5]`
-scope     the same, device tree: `dtparam` after a `dtoverlay` is that overlay's; an empty
-          `dtoverlay=` ends this
+scope     the same, device tree: `dtparam` after a `dtoverlay` belongs to that overlay; an
+          empty `dtoverlay=` ends this
 strict    github.com/raspberrypi/linux, pull requests 6117 and 6150: `strict_gpiod` sets
           persist_gpio_outputs=n for pinctrl-bcm2835 and pinctrl-rp1
 rtc       boot/overlays/README of github.com/raspberrypi/firmware: i2c-rtc; pull request 5803 of
-          raspberrypi/linux: `rtc=off` takes the Pi 5's own clock away, so that ours is rtc0
-uart      Raspberry Pi documentation, configuring UARTs: on a 3, 4 and Zero 2 W `disable-bt` gives
-          the good UART (ttyAMA0) to pins 14 and 15; issue 3239 and pull request 3294 of
+          raspberrypi/linux: `rtc=off` disables the Pi 5's own clock, so that ours is rtc0
+uart      Raspberry Pi documentation, configuring UARTs: on a 3, 4 and Zero 2 W `disable-bt` puts
+          the full UART (ttyAMA0) on pins 14 and 15; issue 3239 and pull request 3294 of
           raspberrypi/documentation: on a Pi 5 serial0 is the debug connector, and
-          `dtparam=uart0=on` brings ttyAMA0 to 14 and 15
+          `dtparam=uart0=on` puts ttyAMA0 on 14 and 15
 watchdog  boot/overlays/README: `watchdog`; systemd's RuntimeWatchdogSec= feeds it (bring-up.md)
 """
 
@@ -25,23 +25,25 @@ from collections.abc import Iterator, Mapping
 from hardware import pins
 
 PORT = "/dev/ttyAMA0"
-"""The UART on pins 14 and 15, by the name that it has on every model with these lines."""
+"""The UART on pins 14 and 15; with these lines it has this name on every model."""
 
 
 def lines(wired: Mapping[str, int], *, uart: bool = False, camera: bool = True) -> Iterator[str]:
-    """The lines for a unit. `wired`: its pins, Broadcom numbers by the names of pins.toml; `uart`:
-    whether a controller is on pins 14 and 15; `camera`: whether it has the Pi's own camera.
+    """Yield the lines for a unit.
+
+    `wired`: its pins, Broadcom numbers by the names in pins.toml. `uart`: a controller is on pins
+    14 and 15. `camera`: the unit has a camera on the Pi's camera port.
     """
-    known = pins.read().pins
+    pin_table = pins.read().pins
     yield "[all]"
-    yield "# end what an overlay above may have begun (scope)"
+    yield "# end the scope of an overlay above (scope)"
     yield "dtoverlay="
-    yield "# the pins of a program that died go back to inputs, and the relay to rest (strict)"
+    yield "# after a program died its pins become inputs again, so the relay turns off (strict)"
     yield "dtparam=strict_gpiod"
     for name, bcm in wired.items():
         yield f"# {name} (gpio)"
-        yield f"gpio={bcm}={_level(known[name])}"
-    yield "# a kernel that hangs is started again (watchdog)"
+        yield f"gpio={bcm}={_level(pin_table[name])}"
+    yield "# restart after a kernel hang (watchdog)"
     yield "dtparam=watchdog=on"
     if camera:
         yield "camera_auto_detect=1"

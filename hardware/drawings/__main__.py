@@ -1,4 +1,4 @@
-"""Draw what is made from pins.toml and the like: `make drawings`, `python -m hardware.drawings`."""
+"""Generate drawings and tables: `make drawings`, or `python -m hardware.drawings`."""
 
 import shutil
 import sys
@@ -12,9 +12,9 @@ HARDWARE = Path(__file__).parents[1]
 
 
 def main() -> int:
-    """Write the drawings and firmware/pins.py; 2 where a rule is broken or a tool is missing."""
+    """Write drawings, bom.csv and firmware/pins.py; return 2 on a broken rule or missing tool."""
     try:
-        wrong = list(pins.wrongs(pins.read()))
+        problems = list(pins.violations(pins.read()))
         wiring.read()
         mounting.read()
     except DecodeError as error:
@@ -22,19 +22,19 @@ def main() -> int:
         return 2
     for tool in ("dot", "rsvg-convert"):
         if shutil.which(tool) is None:
-            wrong.append(f"{tool} is missing; run: make .cache/apt-drawings")
+            problems.append(f"{tool} is missing; run: make .cache/apt-drawings")
     try:
         harnesses = {name: wiring.text(name) for name in wiring.DRAWINGS}
     except wiring.WiringError as error:
-        wrong.append(str(error))
-    if wrong:
-        print("\n".join(wrong), file=sys.stderr)
+        problems.append(str(error))
+    if problems:
+        print("\n".join(problems), file=sys.stderr)
         return 2
     for name, source in harnesses.items():
-        pictures.harness(source, HARDWARE, name)
+        pictures.write_harness(source, HARDWARE, name)
     for page, draw in locks.DRAWINGS.items():
-        pictures.page(draw(), HARDWARE, page)
-    pictures.page(mounting.svg(), HARDWARE, "mounting")
+        pictures.write_page(draw(), HARDWARE, page)
+    pictures.write_page(mounting.svg(), HARDWARE, "mounting")
     (HARDWARE / "bom.csv").write_text(bom.text(), encoding="utf-8")
     (HARDWARE.parent / "firmware" / "pins.py").write_text(firmware.source(), encoding="utf-8")
     print("Wrote the drawings and bom.csv in hardware/, and firmware/pins.py.")

@@ -15,7 +15,7 @@ COLUMNS = (
 
 
 def text() -> str:
-    """The whole list; both kinds of door have one board."""
+    """Return the whole list as CSV; both kinds of door have one board."""
     out = io.StringIO()
     table = csv.DictWriter(out, COLUMNS, lineterminator="\n", restval="")
     table.writeheader()
@@ -25,7 +25,7 @@ def text() -> str:
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    """The lines of a table."""
+    """Read the rows of a table."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, strict=True))
 

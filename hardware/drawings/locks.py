@@ -1,4 +1,4 @@
-"""The lock's own circuit, once for each kind of lock: what cuts its power, with no software in it.
+"""The lock's circuit for each kind of lock: which contacts cut its power, without software.
 
 Terminals are those of the board (hardware/circuit/, page "Lock, fire contact, exit button").
 """
@@ -14,18 +14,18 @@ _TOP, _BOTTOM = 240.0, 430.0
 
 class _Lock(NamedTuple):
     title: str
-    says: str
-    then: tuple[tuple[str, str], ...]
+    description: str
+    events: tuple[tuple[str, str], ...]
 
 
 FAIL_SAFE = _Lock(
     "Fail-safe: a lock that holds by current (power to lock)",
-    "A magnet, a holding strike, a turnstile whose arm drops. Every contact is in series:\n"
-    "whatever opens, is cut or loses its supply, lets the door go.",
+    "A magnet, a holding strike, a turnstile whose arm drops. All contacts are in series:\n"
+    "if one opens, a wire is cut or the supply is lost, the door is released.",
     (
         (
             "Fire alarm",
-            "The fire contact opens: the lock has no current, whatever else is true. Free.",
+            "The fire contact opens: the lock has no current in any case. Free.",
         ),
         ("Exit button", "Its own contact opens the circuit. Free, with or without any computer."),
         ("An opening", "The relay is on for one pulse and its contact opens. Free for that long."),
@@ -33,11 +33,11 @@ FAIL_SAFE = _Lock(
         ("All supply lost, a wire cut, F2 blown", "Free."),
         (
             "Program dead, kernel hung",
-            "The relay falls back within 11.5 s: shut, and the exit works.",
+            "The relay turns off within 11.5 s: shut, and the exit works.",
         ),
         (
             "Relay contact welded (stays closed)",
-            "Codes open nothing; exit button and fire contact do.",
+            "Codes do not open; the exit button and the fire contact do.",
         ),
     ),
 )
@@ -45,30 +45,30 @@ FAIL_SAFE = _Lock(
 FAIL_SECURE = _Lock(
     "Fail-secure: a lock that opens by current (power to unlock)",
     "A strike or bolt that stays shut without current. Only for a door whose handle or bar on the\n"
-    "inside opens it mechanically, at all times: here a fire alarm opens nothing.",
+    "inside always opens it mechanically: a fire alarm does not unlock it.",
     (
         ("Fire alarm", "The fire contact opens: no current, so the door stays shut from outside."),
         ("Way out", "The handle or bar, mechanically. It needs no current, no button, no program."),
         (
             "Exit button",
-            "A comfort only: it gives the lock current past the relay, not past the fire.",
+            "For convenience only: it bypasses the relay, but not the fire contact.",
         ),
         ("An opening", "The relay is on for one pulse and its contact closes. Free for that long."),
         ("All supply lost, a wire cut, F2 blown", "Shut from outside; the handle opens."),
         (
             "Program dead, kernel hung",
-            "The relay falls back within 11.5 s: shut; the handle opens.",
+            "The relay turns off within 11.5 s: shut; the handle opens.",
         ),
         (
             "Relay contact welded (stays closed)",
-            "Open to everybody. Nothing here undoes that: see README.",
+            "Open to everybody, and nothing here corrects that: see README.",
         ),
     ),
 )
 
 
 def fail_safe() -> str:
-    """The SVG of the lock that holds by current."""
+    """Return the SVG of the lock that holds by current."""
     sheet = _sheet(FAIL_SAFE)
     x = _feed(sheet)
     x = _run(sheet, x, 60)
@@ -80,7 +80,7 @@ def fail_safe() -> str:
 
 
 def fail_secure() -> str:
-    """The SVG of the lock that opens by current."""
+    """Return the SVG of the lock that opens by current."""
     sheet = _sheet(FAIL_SECURE)
     x = _feed(sheet)
     x = _run(sheet, x, 60)
@@ -101,21 +101,21 @@ DRAWINGS: dict[str, Callable[[], str]] = {"fail-safe": fail_safe, "fail-secure":
 
 
 def _sheet(lock: _Lock) -> SvgSheet:
-    sheet = SvgSheet(1180, 510 + 30 * len(lock.then) + 60, lock.title)
+    sheet = SvgSheet(1180, 510 + 30 * len(lock.events) + 60, lock.title)
     sheet.text(30, 42, lock.title, 24, bold=True)
-    sheet.text(30, 72, lock.says, 15)
+    sheet.text(30, 72, lock.description, 15)
     y = 500.0
     sheet.text(30, y, "What happens", 16, bold=True)
-    for when, then in lock.then:
+    for event, effect in lock.events:
         y += 30
         sheet.line((30, y - 20), (1150, y - 20), width=0.7, colour=GREY)
-        sheet.text(34, y, when, 14, bold=True)
-        sheet.text(390, y, then, 14)
+        sheet.text(34, y, event, 14, bold=True)
+        sheet.text(390, y, effect, 14)
     sheet.text(
         30,
         y + 36,
-        "Drawn at rest: shut, no alarm, nobody presses. Which kind a door must have is decided by\n"
-        "the building's owner with a locksmith, and by the local authority: README, Life safety.",
+        "Drawn at rest: shut, no alarm, no button pressed. The building's owner with a locksmith, and\n"
+        "the local authority decide which kind a door must have: README, Life safety.",
         13,
         colour=GREY,
     )
@@ -123,7 +123,7 @@ def _sheet(lock: _Lock) -> SvgSheet:
 
 
 def _feed(sheet: SvgSheet) -> float:
-    """From the supply through fuse and fire contact; the x where it goes on."""
+    """Draw the supply, the fuse and the fire contact; return the x where the wire continues."""
     sheet.box(30, _TOP - 35, 130, _BOTTOM - _TOP + 70, thick=2)
     sheet.text(95, _TOP + 85, "Supply of\nthe lock,\nbattery\nincluded", 14, "middle")
     sheet.text(150, _TOP - 12, "+", 20, "end")
@@ -146,28 +146,28 @@ def _run(sheet: SvgSheet, x: float, length: float) -> float:
 
 
 def _contact(
-    sheet: SvgSheet, x: float, where: str, said: str, colour: str, closed: bool, y: float = _TOP
+    sheet: SvgSheet, x: float, terminal: str, label: str, colour: str, closed: bool, y: float = _TOP
 ) -> float:
-    """A contact of 60 from `x`; the x behind it."""
+    """Draw a contact of 60 from `x`; return the x behind it."""
     sheet.line((x - 35, y), (x + 8, y)) if closed else sheet.line((x, y), (x + 8, y))
     sheet.circle(x + 12, y, 4, stroke=colour)
     sheet.circle(x + 58, y, 4, stroke=colour)
-    if closed:  # one that opens: the arm rests on its contact
+    if closed:  # normally closed: the arm touches its contact
         sheet.line((x + 14, y - 4), (x + 62, y - 12), width=3, colour=colour)
         sheet.line((x + 58, y - 4), (x + 58, y - 18), width=2, colour=colour)
-    else:  # one that closes: the arm stands off
+    else:  # normally open: the arm is away from its contact
         sheet.line((x + 15, y - 3), (x + 54, y - 26), width=3, colour=colour)
     sheet.line((x + 62, y), (x + 70, y))
-    sheet.text(x + 35, y - 34, where, 12, "middle", GREY)
-    sheet.text(x + 35, y + 30, said, 13, "middle", colour)
+    sheet.text(x + 35, y - 34, terminal, 12, "middle", GREY)
+    sheet.text(x + 35, y + 30, label, 13, "middle", colour)
     return x + 70
 
 
-def _load(sheet: SvgSheet, x: float, where: str) -> None:
-    """The lock, with what takes its coil's energy, and the way back to the supply."""
+def _load(sheet: SvgSheet, x: float, terminal: str) -> None:
+    """Draw the lock, the TVS for its coil's energy, and the return to the supply."""
     end = 1060.0
     sheet.line((x, _TOP), (end, _TOP), (end, _TOP + 50))
-    sheet.text(end - 60, _TOP - 12, where, 12, "middle", GREY)
+    sheet.text(end - 60, _TOP - 12, terminal, 12, "middle", GREY)
     sheet.box(end - 45, _TOP + 50, 90, 90)
     sheet.text(end, _TOP + 102, "LOCK", 18, "middle", bold=True)
     sheet.line((end, _TOP + 140), (end, _BOTTOM), (160, _BOTTOM))

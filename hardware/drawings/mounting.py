@@ -9,18 +9,18 @@ from edge.wire.decode import decode_toml
 from hardware.drawings.svg import SvgSheet
 
 MM = 0.36
-"""Units of the page for a millimetre at the door."""
+"""Page units for one millimetre at the door."""
 
 BLUE, RED, GREEN, GREY, PALE = "#1f4e8c", "#b00020", "#1b6e3c", "#666666", "#d9d9d9"
 _FLOOR = 930.0
 _DOOR_LEFT = 210.0
 _WALL = 1110.0  # the wall's outer face in the view from the side
 HOUSING = {"width": 110.0, "height": 176.0, "above_lens": 38.0, "light_x": 22.0}
-"""The printed housing, millimetres: enclosure/housing.scad (a test holds it to that)."""
+"""The printed housing, millimetres: enclosure/housing.scad (a test compares them)."""
 
 
 class Number(msgspec.Struct, forbid_unknown_fields=True):
-    """One number with what it is, what its sources allow, and why this one."""
+    """One number with its meaning, the range that its sources allow, and the reason for it."""
 
     mm: float
     within: tuple[float, float]
@@ -33,7 +33,7 @@ Group = dict[str, Number]
 
 
 class MountingFile(msgspec.Struct, forbid_unknown_fields=True):
-    """The whole of mounting.toml."""
+    """The contents of mounting.toml."""
 
     sources: dict[str, str]
     door: Group
@@ -47,19 +47,19 @@ class MountingFile(msgspec.Struct, forbid_unknown_fields=True):
     seated: Group
 
     def numbers(self) -> list[Number]:
-        """All of them, in the order of the file."""
+        """Return all numbers in the order of the file."""
         groups = (getattr(self, name) for name in self.__struct_fields__ if name != "sources")
         return [number for group in groups for number in group.values()]
 
 
 def read() -> MountingFile:
-    """mounting.toml as it is shipped."""
+    """Read the shipped mounting.toml."""
     text = resources.files("hardware").joinpath("mounting.toml").read_bytes()
     return decode_toml(text, MountingFile)
 
 
 def svg() -> str:
-    """The drawing."""
+    """Return the drawing."""
     file = read()
     sheet = SvgSheet(1790, 1010 + 21 * len(file.sources) + 60, "Where things are at a door")
     sheet.text(30, 40, "Where things are at a door", 24, bold=True)
@@ -72,8 +72,10 @@ def svg() -> str:
     return sheet.svg()
 
 
-def covered(file: MountingFile, at_mm: float) -> tuple[float, float]:
-    """The lowest and highest point that the lens sees at `at_mm` from the wall, above the floor."""
+def view_heights_mm(file: MountingFile, at_mm: float) -> tuple[float, float]:
+    """Return the lowest and highest point in the lens's view at `at_mm` from the wall, in mm above
+    the floor.
+    """
     height, tilt = file.camera["height"].mm, file.camera["tilt_degrees"].mm
     half = file.camera["view_degrees"].mm / 2
     reach = at_mm - file.camera["depth"].mm
@@ -133,7 +135,7 @@ def _front(sheet: SvgSheet, file: MountingFile) -> None:
 
 
 def _band(sheet: SvgSheet, left: float, right: float) -> None:
-    """Where operable parts may be: what ADA and DIN both allow."""
+    """Draw the heights for operable parts that ADA and DIN both allow."""
     low, high = 865.0, 1050.0
     sheet.area(
         (left, _y(low)),
@@ -187,7 +189,10 @@ def _camera(sheet: SvgSheet, file: MountingFile) -> None:
     near, far = file.camera["nearest"].mm, file.camera["farthest"].mm
     depth = file.camera["depth"].mm
     x_lens = _WALL + deep
-    (low_n, high_n), (low_f, high_f) = covered(file, near + depth), covered(file, far + depth)
+    (low_n, high_n), (low_f, high_f) = (
+        view_heights_mm(file, near + depth),
+        view_heights_mm(file, far + depth),
+    )
     x_near, x_far = x_lens + near * MM, x_lens + far * MM
     sheet.area(
         (x_near, _y(low_n)), (x_far, _y(low_f)), (x_far, _y(high_f)), (x_near, _y(high_n)),
@@ -229,7 +234,7 @@ def _camera(sheet: SvgSheet, file: MountingFile) -> None:
 
 
 def _seated(sheet: SvgSheet, file: MountingFile) -> None:
-    """Somebody in a wheelchair on the clear floor, eye at its height."""
+    """Draw a person in a wheelchair on the clear floor, with the eye at its height."""
     long = file.floor["long"].mm * MM
     start = _WALL + 190
     sheet.box(start, _FLOOR - 6, long, 6, fill=GREEN, stroke=GREEN, thick=0)
@@ -264,13 +269,13 @@ def _seated(sheet: SvgSheet, file: MountingFile) -> None:
 def _sources(sheet: SvgSheet, file: MountingFile) -> None:
     y = 1000.0
     sheet.text(30, y, "Sources", 16, bold=True)
-    used = {
+    uses = {
         name: dict.fromkeys(n.of for n in file.numbers() if name in n.source)
         for name in file.sources
     }
-    for name, said in file.sources.items():
+    for name, source in file.sources.items():
         y += 21
-        sheet.text(34, y, f"{said} ({', '.join(used[name])})", 11.5)
+        sheet.text(34, y, f"{source} ({', '.join(uses[name])})", 11.5)
     sheet.text(
         30, y + 30, "Each number with its bounds and its reason: mounting.toml.", 13, colour=GREY
     )

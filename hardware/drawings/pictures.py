@@ -1,7 +1,7 @@
-"""The pictures of the drawings: WireViz and rsvg-convert draw them, each stamped with its source.
+"""Renders the drawings with WireViz and rsvg-convert, and stamps each with its source's hash.
 
-Letters are measured otherwise on every machine, so a picture is never compared with another: what
-is compared is the data it was drawn from, by the sum in its stamp.
+Text is measured differently on each machine, so pictures are never compared with each other. Tests
+compare the hash in the stamp with that of the data.
 """
 
 import hashlib
@@ -16,39 +16,39 @@ _WIDTH_MAX = 2400
 
 
 def sum_of(source: str) -> str:
-    """What the stamp says of a source."""
+    """Return the hash that a stamp holds for this source."""
     return hashlib.sha256(source.encode()).hexdigest()[:16]
 
 
-def harness(source: str, folder: Path, name: str) -> None:
-    """WireViz's drawing of the YAML `source`: `name`.yml, .svg and .png in `folder`."""
+def write_harness(source: str, folder: Path, name: str) -> None:
+    """Write `name`.yml, .svg and .png in `folder`: WireViz's drawing of the YAML `source`."""
     (folder / f"{name}.yml").write_text(source, encoding="utf-8")
-    drawn(source, folder, name)
+    write_svg(source, folder, name)
     _png(folder, name, source)
 
 
-def drawn(source: str, folder: Path, name: str) -> None:
-    """WireViz's drawing of the YAML `source`, stamped: `name`.svg in `folder`."""
+def write_svg(source: str, folder: Path, name: str) -> None:
+    """Write `name`.svg in `folder`: WireViz's drawing of the YAML `source`, with a stamp."""
     wireviz.parse(source, output_formats=("svg",), output_dir=folder, output_name=name)
     path = folder / f"{name}.svg"
-    made = path.read_text("utf-8")
-    head, svg, rest = made.partition("<svg")
+    text = path.read_text("utf-8")
+    head, svg, rest = text.partition("<svg")
     path.write_text(f"{head}<!-- {_STAMP} {sum_of(source)} -->\n{svg}{rest}", encoding="utf-8")
 
 
-def page(svg: str, folder: Path, name: str) -> None:
-    """A drawing of our own: `name`.svg and .png in `folder`."""
+def write_page(svg: str, folder: Path, name: str) -> None:
+    """Write `name`.svg and .png in `folder`: a drawing of this package."""
     (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
     _png(folder, name, svg)
 
 
 def stamp(path: Path) -> str:
-    """The sum of what an .svg or .png was drawn from; "" where there is none."""
+    """Return the hash in the stamp of an .svg or .png, "" if it has none."""
     if path.suffix == ".png":
         with Image.open(path) as image:
             return str(image.info.get(_STAMP, ""))
-    _, found, rest = path.read_text("utf-8").partition(f"<!-- {_STAMP} ")
-    return rest.split(" ", 1)[0] if found else ""
+    _, mark, rest = path.read_text("utf-8").partition(f"<!-- {_STAMP} ")
+    return rest.split(" ", 1)[0] if mark else ""
 
 
 def _png(folder: Path, name: str, source: str) -> None:
@@ -58,7 +58,7 @@ def _png(folder: Path, name: str, source: str) -> None:
     with Image.open(path) as image:
         small = image.convert("RGB")
         small.thumbnail((_WIDTH_MAX, _WIDTH_MAX * 2), Image.Resampling.LANCZOS)
-        said = PngImagePlugin.PngInfo()
-        said.add_text(_STAMP, sum_of(source))
-        few = small.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    few.save(path, optimize=True, pnginfo=said)
+        metadata = PngImagePlugin.PngInfo()
+        metadata.add_text(_STAMP, sum_of(source))
+        reduced = small.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    reduced.save(path, optimize=True, pnginfo=metadata)

@@ -1,4 +1,4 @@
-"""A small pen for drawings in SVG: the same strokes give the same bytes, on every machine."""
+"""A small writer for SVG drawings: the same calls give the same bytes on every machine."""
 
 from html import escape
 
@@ -62,15 +62,15 @@ class SvgSheet:
         self,
         x: float,
         y: float,
-        said: str,
+        text: str,
         size: float = 14,
         anchor: str = "start",
         colour: str = INK,
         bold: bool = False,
     ) -> None:
-        """Lines of `said` one below the other, the first with its foot at `y`."""
+        """Draw the lines of `text` one below the other; `y` is the baseline of the first."""
         weight = ' font-weight="bold"' if bold else ""
-        for i, line in enumerate(said.split("\n")):
+        for i, line in enumerate(text.split("\n")):
             self._parts.append(
                 f'<text x="{_n(x)}" y="{_n(y + i * size * 1.25)}" font-size="{_n(size)}" '
                 f'text-anchor="{anchor}" fill="{colour}"{weight}>{escape(line)}</text>'
@@ -83,7 +83,7 @@ class SvgSheet:
         colour: str = INK,
         width: float = 1.2,
     ) -> None:
-        """A measure: a line with a head at both ends."""
+        """Draw a dimension: a line with an arrowhead at both ends."""
         self.line(start, end, width=width, colour=colour)
         length = ((end[0] - start[0]) ** 2 + (end[1] - start[1]) ** 2) ** 0.5
         ux, uy = (end[0] - start[0]) / length, (end[1] - start[1]) / length
@@ -97,17 +97,17 @@ class SvgSheet:
             )
 
     def svg(self) -> str:
-        """The whole file."""
+        """Return the whole file."""
         width, height = self._size
         head = (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(width)}" height="{_n(height)}" '
             f'viewBox="0 0 {_n(width)} {_n(height)}" font-family="{FONT}">'
         )
-        ground = f'<rect width="{_n(width)}" height="{_n(height)}" fill="white"/>'
+        background = f'<rect width="{_n(width)}" height="{_n(height)}" fill="white"/>'
         title = f"<title>{escape(self.title)}</title>"
-        return "\n".join((head, title, ground, *self._parts, "</svg>", ""))
+        return "\n".join((head, title, background, *self._parts, "</svg>", ""))
 
 
 def _n(value: float) -> str:
-    """At most two places, and never -0."""
+    """Format with at most two decimals, and never -0."""
     return f"{round(value, 2) + 0:g}"

@@ -1,7 +1,7 @@
-"""The wiring drawings, as WireViz wants them: `wiring.toml` for the door, `pins.toml` for the pins.
+"""The wiring drawings in WireViz's form, from `wiring.toml` (door) and `pins.toml` (pins).
 
-WireViz (wireviz.org, its syntax page) draws connectors as tables and cables between them; here a
-part is a connector, and only what is wired is shown.
+WireViz (wireviz.org, its syntax page) draws connectors as tables and cables between them. Here each
+part is a connector, and only wired pins are shown.
 """
 
 from importlib import resources
@@ -16,7 +16,7 @@ from hardware import pins
 Drawing = Literal["direct", "controlled"]
 DRAWINGS: dict[Drawing, str] = {
     "direct": "A door that the Pi drives itself, inside a locked housing",
-    "controlled": "A door with a controller on the safe side",
+    "controlled": "A door with a controller on the secure side",
 }
 
 BOARD = "A1"
@@ -24,11 +24,11 @@ RIBBON = "W7"
 
 
 class WiringError(ValueError):
-    """The data of a drawing is wrong; one sentence that says where."""
+    """The data of a drawing is wrong; the message says where."""
 
 
 class _WiringTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    drawn: list[Drawing] = msgspec.field(default_factory=lambda: list(DRAWINGS), name="in")
+    drawings: list[Drawing] = msgspec.field(default_factory=lambda: list(DRAWINGS), name="in")
 
 
 class _Part(_WiringTable, forbid_unknown_fields=True, kw_only=True):
@@ -36,12 +36,12 @@ class _Part(_WiringTable, forbid_unknown_fields=True, kw_only=True):
     subtype: str = ""
     notes: str = ""
     pins: list[str] = []
-    fixed: dict[str, int] = {}  # of a Pi or Pico: what is on a place by its own right
-    labels: dict[str, str] = {}  # of the board: what is at a terminal
+    fixed: dict[str, int] = {}  # for a Pi or Pico: pins with a fixed function, and their positions
+    labels: dict[str, str] = {}  # for the board: the text at each terminal
 
 
 class _Host(_WiringTable, forbid_unknown_fields=True, kw_only=True):
-    """What the board's J1 goes to."""
+    """The computer that the board's J1 connects to."""
 
     grounds: list[int]
     supply: int = msgspec.field(name="3V3")
@@ -60,7 +60,7 @@ class _Board(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class WiringFile(msgspec.Struct, forbid_unknown_fields=True):
-    """The whole of wiring.toml."""
+    """The contents of wiring.toml."""
 
     board: _Board
     hosts: dict[str, _Host]
@@ -75,71 +75,71 @@ class _Wire(msgspec.Struct, frozen=True):
 
 
 def read() -> WiringFile:
-    """wiring.toml as it is shipped."""
+    """Read the shipped wiring.toml."""
     text = resources.files("hardware").joinpath("wiring.toml").read_bytes()
     return decode_toml(text, WiringFile)
 
 
 def text(drawing: Drawing) -> str:
-    """The drawing's YAML, the same each time. Raises WiringError."""
+    """Return the drawing's YAML, the same at each call. Raises WiringError."""
     head = f"# {DRAWINGS[drawing]}. Made from wiring.toml and pins.toml: make drawings\n"
-    made: str = yaml.safe_dump(harness(drawing, read()), sort_keys=False, allow_unicode=True)
-    return head + made
+    body: str = yaml.safe_dump(harness(drawing, read()), sort_keys=False, allow_unicode=True)
+    return head + body
 
 
 def harness(drawing: Drawing, file: WiringFile) -> dict[str, Any]:
-    """The drawing as WireViz takes it. Raises WiringError."""
-    cables = [(c, [_wire(w) for w in c.wires]) for c in file.cables if drawing in c.drawn]
+    """Return the drawing as WireViz's input. Raises WiringError."""
+    cables = [(c, [_wire(w) for w in c.wires]) for c in file.cables if drawing in c.drawings]
     for host, wiring in file.hosts.items():
-        if drawing in wiring.drawn:
-            cables.insert(0, (_ribbon(wiring.drawn), _ribbon_wires(host, wiring, file.board)))
+        if drawing in wiring.drawings:
+            cables.insert(0, (_ribbon(wiring.drawings), _ribbon_wires(host, wiring, file.board)))
     used = _used(drawing, file, cables)
     return {
         "metadata": {"title": DRAWINGS[drawing]},
         "options": {"fontname": "DejaVu Sans", "bgcolor_connector": "WH", "color_mode": "FULL"},
         "tweak": {"append": ["ranksep=0.5", "nodesep=0.15"]},
-        "connectors": {name: _connector(name, file.parts[name], there) for name, there in used},
+        "connectors": {name: _connector(name, file.parts[name], wired) for name, wired in used},
         "cables": {cable.name: _cable(cable, wires) for cable, wires in cables},
         "connections": [step for cable, wires in cables for step in _steps(file, cable, wires)],
     }
 
 
-def _wire(said: str) -> _Wire:
-    """ "P1.V+ RD A1.J2.1": a pin's name may hold blanks and dots, a colour is two capitals."""
-    for colour in (word for word in said.split() if len(word) == 2 and word.isupper()):
-        start, _, end = said.partition(f" {colour} ")
+def _wire(text: str) -> _Wire:
+    """Parse "P1.V+ RD A1.J2.1": pin names may contain spaces and dots, a colour is two capitals."""
+    for colour in (word for word in text.split() if len(word) == 2 and word.isupper()):
+        start, _, end = text.partition(f" {colour} ")
         if "." in start and "." in end:
             return _Wire(_end(start), colour, _end(end))
-    raise WiringError(f"wiring.toml: {said!r} is no wire; say PART.PIN COLOUR PART.PIN")
+    raise WiringError(f"wiring.toml: {text!r} is not a wire; write PART.PIN COLOUR PART.PIN")
 
 
-def _end(said: str) -> tuple[str, str]:
-    part, _, pin = said.partition(".")
+def _end(end: str) -> tuple[str, str]:
+    part, _, pin = end.partition(".")
     return part, pin
 
 
-def _ribbon(drawn: list[Drawing]) -> _Cable:
-    return _Cable(name=RIBBON, type="rainbow ribbon", length_m=0.2, wires=[], drawn=drawn)
+def _ribbon(drawings: list[Drawing]) -> _Cable:
+    return _Cable(name=RIBBON, type="rainbow ribbon", length_m=0.2, wires=[], drawings=drawings)
 
 
 def _ribbon_wires(host: str, wiring: _Host, board: _Board) -> list[_Wire]:
-    """What of J1 the host has; each ground its own."""
+    """Return the wires of J1 that the host has; each ground has its own wire."""
     grounds = iter(wiring.grounds)
-    known = _numbers(host)
+    positions = _numbers(host)
     wires = []
     for place, name in enumerate(board.header, 1):
-        at = name
+        pin = name
         if name == "GND":
-            at = f"GND {next(grounds)}"
-        elif name != "3V3" and name not in known:
+            pin = f"GND {next(grounds)}"
+        elif name != "3V3" and name not in positions:
             continue
         colour = board.ribbon[(place - 1) % len(board.ribbon)]
-        wires.append(_Wire((host, at), colour, (BOARD, f"J1.{place}")))
+        wires.append(_Wire((host, pin), colour, (BOARD, f"J1.{place}")))
     return wires
 
 
 def _numbers(host: str) -> dict[str, int]:
-    """Each name of pins.toml to its place on the host's header."""
+    """Map each name in pins.toml to its position on the host's header."""
     file = pins.read()
     if host == "X2":
         return {n: pins.PICO[p.gp] for n, p in file.controller.items() if p.gp in pins.PICO}
@@ -149,54 +149,58 @@ def _numbers(host: str) -> dict[str, int]:
 def _used(
     drawing: Drawing, file: WiringFile, cables: list[tuple[_Cable, list[_Wire]]]
 ) -> list[tuple[str, list[str]]]:
-    """Each part of the drawing, and its pins that a wire goes to. Raises WiringError."""
-    there: dict[str, list[str]] = {n: [] for n, part in file.parts.items() if drawing in part.drawn}
-    taken: dict[tuple[str, str], str] = {}
+    """Return each part of the drawing with its wired pins. Raises WiringError."""
+    wired: dict[str, list[str]] = {
+        n: [] for n, part in file.parts.items() if drawing in part.drawings
+    }
+    cable_of: dict[tuple[str, str], str] = {}
     for cable, wires in cables:
         for wire in wires:
             for part, pin in (wire.start, wire.end):
-                if part not in there:
-                    raise WiringError(f"wiring.toml: {cable.name} goes to {part}, which is nowhere")
-                known = file.parts[part].pins
-                if known and pin not in known:
+                if part not in wired:
+                    raise WiringError(
+                        f"wiring.toml: {cable.name} goes to {part}, which is not in this drawing"
+                    )
+                names = file.parts[part].pins
+                if names and pin not in names:
                     raise WiringError(f"wiring.toml: {cable.name}: {part} has no pin {pin}")
-                other = taken.setdefault((part, pin), cable.name)
+                other = cable_of.setdefault((part, pin), cable.name)
                 if other != cable.name and (part, pin) not in _SHARED:
                     raise WiringError(
                         f"wiring.toml: {part}.{pin} has wires of {other} and {cable.name}"
                     )
-                if pin not in there[part]:
-                    there[part].append(pin)
-    return [(name, pins_) for name, pins_ in there.items() if pins_]
+                if pin not in wired[part]:
+                    wired[part].append(pin)
+    return [(name, names) for name, names in wired.items() if names]
 
 
 _SHARED = {("P1", "V+"), ("P1", "V-"), ("P2", "Vo+"), ("P2", "Vo-")}
-"""Terminals that take more wires than one."""
+"""Terminals that accept more than one wire."""
 
 
-def _connector(name: str, part: _Part, there: list[str]) -> dict[str, Any]:
-    made: dict[str, Any] = {"type": part.type}
+def _connector(name: str, part: _Part, wired: list[str]) -> dict[str, Any]:
+    table: dict[str, Any] = {"type": part.type}
     if part.pins:
-        shown = [pin for pin in part.pins if pin in there]
-        made["pins"] = [_number(pin) for pin in shown]
+        names = [pin for pin in part.pins if pin in wired]
+        table["pins"] = [_number(pin) for pin in names]
     elif name == BOARD:
-        shown = sorted(there, key=_terminal)
+        names = sorted(wired, key=_terminal)
         header = read().board.header
-        made["pins"] = shown
-        made["pinlabels"] = [
+        table["pins"] = names
+        table["pinlabels"] = [
             header[int(p.removeprefix("J1.")) - 1] if p.startswith("J1.") else part.labels[p]
-            for p in shown
+            for p in names
         ]
     else:
-        places = {pin: _place(name, part, pin) for pin in there}
-        shown = sorted(there, key=places.__getitem__)
-        made["pins"] = [places[pin] for pin in shown]
-        made["pinlabels"] = [_said(name, part, pin) for pin in shown]
-    made["show_pincount"] = False
+        places = {pin: _place(name, part, pin) for pin in wired}
+        names = sorted(wired, key=places.__getitem__)
+        table["pins"] = [places[pin] for pin in names]
+        table["pinlabels"] = [_label(name, part, pin) for pin in names]
+    table["show_pincount"] = False
     notes = [note for note in (part.subtype, part.notes) if note]
     if notes:
-        made["notes"] = "\n".join(notes)
-    return made
+        table["notes"] = "\n".join(notes)
+    return table
 
 
 def _terminal(pin: str) -> tuple[int, int]:
@@ -205,7 +209,7 @@ def _terminal(pin: str) -> tuple[int, int]:
 
 
 def _place(name: str, part: _Part, pin: str) -> int:
-    """Where on a Pi's or Pico's header a pin is."""
+    """Return a pin's position on a Pi's or Pico's header."""
     if pin.startswith("GND "):
         return int(pin.removeprefix("GND "))
     if pin == "3V3":
@@ -218,7 +222,7 @@ def _place(name: str, part: _Part, pin: str) -> int:
         raise WiringError(f"wiring.toml: {name}.{pin} is not in pins.toml") from None
 
 
-def _said(name: str, part: _Part, pin: str) -> str:
+def _label(name: str, part: _Part, pin: str) -> str:
     if pin.startswith("GND"):
         return "GND"
     if pin.startswith("3V3"):
@@ -243,17 +247,17 @@ def _cable(cable: _Cable, wires: list[_Wire]) -> dict[str, Any]:
 
 
 def _steps(file: WiringFile, cable: _Cable, wires: list[_Wire]) -> list[list[dict[str, list[Any]]]]:
-    """One connection set for each pair of parts that a cable joins."""
+    """Return one connection set for each pair of parts that a cable joins."""
     steps: list[list[dict[str, list[Any]]]] = []
     pairs: dict[tuple[str, str], list[tuple[int, _Wire]]] = {}
     for number, wire in enumerate(wires, 1):
         pairs.setdefault((wire.start[0], wire.end[0]), []).append((number, wire))
-    for (start, end), joined in pairs.items():
+    for (start, end), pair in pairs.items():
         steps.append(
             [
-                {start: [_at(file, wire.start) for _, wire in joined]},
-                {cable.name: [number for number, _ in joined]},
-                {end: [_at(file, wire.end) for _, wire in joined]},
+                {start: [_at(file, wire.start) for _, wire in pair]},
+                {cable.name: [number for number, _ in pair]},
+                {end: [_at(file, wire.end) for _, wire in pair]},
             ]
         )
     return steps
@@ -266,5 +270,5 @@ def _at(file: WiringFile, end: tuple[str, str]) -> str | int:
 
 
 def _number(pin: str) -> str | int:
-    """WireViz knows a pin that is all digits as a number only."""
+    """Return a pin of digits as a number, as WireViz requires."""
     return int(pin) if pin.isdecimal() else pin

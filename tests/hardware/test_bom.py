@@ -78,7 +78,7 @@ def test_every_part_of_the_drawings_is_in_the_list() -> None:
     assert set(DRAWN) == set(parts)
     for name, line in DRAWN.items():
         if line not in NO_LINE:
-            for drawing in parts[name].drawn:
+            for drawing in parts[name].drawings:
                 assert int(lines[line][drawing]) > 0, (name, drawing)
 
 

@@ -63,7 +63,7 @@ def test_a_drawing_names_every_part_every_pin_and_every_wire(name: wiring.Drawin
 def test_wireviz_draws_it_here_too(name: wiring.Drawing, tmp_path: Path) -> None:
     if shutil.which("dot") is None:
         pytest.fail("dot is missing; run: make .cache/apt-drawings")
-    pictures.drawn(wiring.text(name), tmp_path, name)
+    pictures.write_svg(wiring.text(name), tmp_path, name)
     assert sorted(letters(tmp_path / f"{name}.svg")) == sorted(letters(HARDWARE / f"{name}.svg"))
 
 
@@ -124,7 +124,9 @@ def lock_loop_ohm(name: wiring.Drawing) -> float:
     loop = {"A1.J4.1", "A1.J5.1", "A1.J8.1", "A1.J7.1"}
     ohm = CONTACTS_OHM
     for cable in wiring.read().cables:
-        if name in cable.drawn and any(end in wire.split() for wire in cable.wires for end in loop):
+        if name in cable.drawings and any(
+            end in wire.split() for wire in cable.wires for end in loop
+        ):
             mm2 = re.search(r"([\d.]+) mm2", cable.type)
             assert mm2, cable.name
             ohm += OHM_MM2_PER_M * 2 * cable.length_m / float(mm2[1])
@@ -177,8 +179,8 @@ def test_the_doors_side_and_the_computers_share_no_wire(name: wiring.Drawing) ->
 
 WRONG = {
     "W13: Y1 has no pin ?": ("W13", "A1.J7.1 RD Y1.?"),
-    "W13 goes to Y9, which is nowhere": ("W13", "A1.J7.1 RD Y9.+"),
-    "'A1.J7.1 Y1.+' is no wire": ("W13", "A1.J7.1 Y1.+"),
+    "W13 goes to Y9, which is not in this drawing": ("W13", "A1.J7.1 RD Y9.+"),
+    "'A1.J7.1 Y1.+' is not a wire": ("W13", "A1.J7.1 Y1.+"),
     "A1.J8.1 has wires of W12 and W13": ("W13", "A1.J8.1 RD Y1.+"),
     "X1.lift is not in pins.toml": ("W3", "P2.Vo+ RD X1.lift"),
 }
@@ -205,7 +207,7 @@ def test_each_height_is_within_what_its_sources_ask(number: mounting.Number) -> 
 def test_what_is_seen_holds_a_hand_that_sits_and_one_that_stands() -> None:
     """At 25 cm, where codes are mostly held: a band about the reach of all, upwards of it."""
     file = mounting.read()
-    low, high = mounting.covered(file, 250 + file.camera["depth"].mm)
+    low, high = mounting.view_heights_mm(file, 250 + file.camera["depth"].mm)
     assert low < file.camera["height"].mm + 10 < high
     assert high - low > 150, "three times a phone's code"
     assert 950 < low < 1050

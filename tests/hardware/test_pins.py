@@ -21,13 +21,13 @@ from hardware.drawings.firmware import source
 from hardware.pins import (
     DOWN_AT_RESET,
     HEADER,
-    ON_A_PICO,
+    PICO_GPIOS,
     PICO,
     PICO_LED,
     RELAY,
     UART,
     read,
-    wrongs,
+    violations,
 )
 from provisioning import pins as provisioned
 from provisioning.files import ProvisioningError
@@ -37,32 +37,32 @@ BOARDS = {"3B": "a02082", "4B": "c03114", "Zero2W": "902120", "5B": "c04170"}
 
 
 def test_the_file_keeps_every_rule() -> None:
-    assert list(wrongs(read())) == []
+    assert list(violations(read())) == []
 
 
 BROKEN: dict[str, tuple[str, str, Any]] = {
-    "buzzer has the pin of red": ("buzzer", "bcm", 27),
-    "green is on a pin that others need": ("green", "bcm", 14),
-    "turn is on a pin that others need": ("turn", "bcm", 2),
+    "buzzer has the same pin as red": ("buzzer", "bcm", 27),
+    "green is on a pin that has another use": ("green", "bcm", 14),
+    "turn is on a pin that has another use": ("turn", "bcm", 2),
     "green would be on while booting": ("green", "bcm", 7),
     "relay would be on while booting": ("relay", "active", "low"),
-    "relay is on a pin that moves at boot": ("relay", "bcm", 18),
-    "relay is no output": ("relay", "direction", "input"),
+    "relay is on a pin that changes at boot": ("relay", "bcm", 18),
+    "relay is not an output": ("relay", "direction", "input"),
     "red is an output with a pull": ("red", "pull", "down"),
-    "fire floats": ("fire", "pull", None),
-    "tamper names no source": ("tamper", "source", ["hearsay"]),
-    "tamper gives no reason": ("tamper", "why", ""),
+    "fire is an input without a pull": ("fire", "pull", None),
+    "tamper names a source that is not in [sources]": ("tamper", "source", ["hearsay"]),
+    "tamper needs a role, a reason (why) and a source": ("tamper", "why", ""),
 }
 BROKEN_CONTROLLER: dict[str, tuple[str, str, Any]] = {
-    "the controller's red has the pin of the controller's green": ("red", "gp", 7),
+    "the controller's red has the same pin as the controller's green": ("red", "gp", 7),
     "the controller's tamper is on a GPIO that a Pico does not have": ("tamper", "gp", 29),
-    "the controller's fire is on a GPIO that the Pico keeps for itself": ("fire", "gp", 24),
-    "the controller's relay is on a GPIO that the Pico keeps for itself": ("relay", "gp", 25),
+    "the controller's fire is on a GPIO that the Pico itself uses": ("fire", "gp", 24),
+    "the controller's relay is on a GPIO that the Pico itself uses": ("relay", "gp", 25),
     "the controller's relay would be on while starting": ("relay", "active", "low"),
-    "the controller's relay is no output": ("relay", "direction", "input"),
+    "the controller's relay is not an output": ("relay", "direction", "input"),
     "the controller's uart_tx is on a pin that UART0 cannot send on": ("uart_tx", "gp", 4),
-    "the controller's uart_rx is on a pin that UART0 cannot listen on": ("uart_rx", "gp", 5),
-    "the controller's rearm floats": ("rearm", "pull", None),
+    "the controller's uart_rx is on a pin that UART0 cannot receive on": ("uart_rx", "gp", 5),
+    "the controller's rearm is an input without a pull": ("rearm", "pull", None),
     "the controller's buzzer is an output with a pull": ("buzzer", "pull", "up"),
 }
 
@@ -72,7 +72,7 @@ def test_a_broken_rule_is_noticed(sentence: str) -> None:
     name, field, value = BROKEN[sentence]
     file = copy.deepcopy(read())
     setattr(file.pins[name], field, value)
-    assert sentence in list(wrongs(file))
+    assert sentence in list(violations(file))
 
 
 @pytest.mark.parametrize("sentence", BROKEN_CONTROLLER)
@@ -80,7 +80,7 @@ def test_a_broken_rule_of_the_controller_is_noticed(sentence: str) -> None:
     name, field, value = BROKEN_CONTROLLER[sentence]
     file = copy.deepcopy(read())
     setattr(file.controller[name], field, value)
-    assert sentence in list(wrongs(file))
+    assert sentence in list(violations(file))
 
 
 def test_the_controllers_own_numbers_are_made_from_the_file() -> None:
@@ -132,7 +132,7 @@ def test_the_drawings_pico_has_each_gpio_once_and_a_ground_in_each_place_left() 
     """Raspberry Pi Pico Datasheet, 2.1."""
     grounds = {3, 8, 13, 18, 23, 28, 33, 38}
     others = {30, 35, 36, 37, 39, 40}  # RUN, ADC_VREF, 3V3, 3V3_EN, VSYS, VBUS
-    assert set(PICO) == ON_A_PICO
+    assert set(PICO) == PICO_GPIOS
     assert sorted([*PICO.values(), *grounds, *others]) == list(range(1, 41))
 
 
