@@ -1,4 +1,4 @@
-"""Make all that is drawn anew: `python -m hardware.circuit`, or `make circuit`."""
+"""Regenerate schematic, pages and simulation: `python -m hardware.circuit`, or `make circuit`."""
 
 import subprocess
 import sys
@@ -12,9 +12,9 @@ HERE = Path(__file__).parent
 
 def main() -> int:
     make.main()
-    with kicad.copied() as folder:
-        if found := kicad.violations(folder):
-            print("\n".join(found), file=sys.stderr)
+    with kicad.working_copy() as folder:
+        if violations := kicad.violations(folder):
+            print("\n".join(violations), file=sys.stderr)
             return 2
         for name, svg in kicad.pages(folder).items():
             file = HERE / f"{name}.svg"

@@ -1,6 +1,6 @@
-"""KiCad 9 on the drawing: its rules check, its netlist, its pages as SVG.
+"""Runs KiCad 9 on the schematic: rules check, netlist, pages as SVG.
 
-kicad-cli runs in the Debian 13 of .ci/trixie-kicad, on a copy of the drawing.
+kicad-cli runs in the Debian 13 of .ci/trixie-kicad, on a copy of the schematic.
 """
 
 import contextlib
@@ -20,8 +20,8 @@ INSIDE = "/run/menshen-circuit"
 
 
 @contextlib.contextmanager
-def copied(drawing: Path = HERE) -> Iterator[Path]:
-    """A copy of the drawing's files, to be written beside."""
+def working_copy(drawing: Path = HERE) -> Iterator[Path]:
+    """Yield a temporary folder with a copy of the schematic's files, for kicad-cli's output."""
     with tempfile.TemporaryDirectory() as folder:
         for file in drawing.iterdir():
             if (
@@ -33,8 +33,8 @@ def copied(drawing: Path = HERE) -> Iterator[Path]:
 
 
 def _cli(folder: Path, *words: str) -> None:
-    """Run kicad-cli in `folder`. Raises RuntimeError with what it said."""
-    done = subprocess.run(
+    """Run kicad-cli in `folder`. Raises RuntimeError with its output."""
+    result = subprocess.run(
         [
             *(str(HERE.parents[1] / ".ci" / "in-trixie"), "--bind", str(folder), INSIDE),
             *("sh", "-c", f'cd {INSIDE} && exec kicad-cli sch "$@"', "kicad-cli", *words),
@@ -44,12 +44,12 @@ def _cli(folder: Path, *words: str) -> None:
         timeout=120,
         check=False,
     )
-    if done.returncode:
-        raise RuntimeError(f"kicad-cli sch {' '.join(words)}: {done.stdout}{done.stderr}")
+    if result.returncode:
+        raise RuntimeError(f"kicad-cli sch {' '.join(words)}: {result.stdout}{result.stderr}")
 
 
 def violations(folder: Path) -> list[str]:
-    """What the electrical rules check finds: errors, warnings and exclusions, each in a line."""
+    """Run the electrical rules check; return errors, warnings and exclusions, one a line."""
     _cli(
         folder,
         "erc",
@@ -60,17 +60,17 @@ def violations(folder: Path) -> list[str]:
         "erc.json",
         f"{PROJECT}.kicad_sch",
     )
-    found = read_json(folder / "erc.json", dict[str, Any])
+    report = read_json(folder / "erc.json", dict[str, Any])
     return [
-        f"{page['path']}: {one['severity']}: {one['description']}: "
-        + "; ".join(item["description"] for item in one["items"])
-        for page in found["sheets"]
-        for one in page["violations"]
+        f"{page['path']}: {violation['severity']}: {violation['description']}: "
+        + "; ".join(item["description"] for item in violation["items"])
+        for page in report["sheets"]
+        for violation in page["violations"]
     ]
 
 
 def netlist(folder: Path) -> Path:
-    """The netlist, as KiCad's XML."""
+    """Export the netlist as KiCad's XML; return the file."""
     _cli(
         folder,
         "export",
@@ -85,7 +85,7 @@ def netlist(folder: Path) -> Path:
 
 
 def pages(folder: Path) -> dict[str, str]:
-    """Each page as SVG, by its name; without the date, and with a quarter of KiCad's bytes."""
+    """Return each page as SVG, by its name; without the date, a quarter of the size of KiCad's."""
     _cli(folder, "export", "svg", "--output", "svg", f"{PROJECT}.kicad_sch")
     return {
         name: tidy((folder / "svg" / f"{PROJECT}-{title}.svg").read_text(encoding="utf-8"), title)
@@ -94,13 +94,13 @@ def pages(folder: Path) -> dict[str, str]:
 
 
 def tidy(svg: str, title: str) -> str:
-    """The same picture without the date, invisible text, and a path element for each stroke."""
+    """Remove the date and invisible text, and merge strokes into few path elements."""
     svg = re.sub(r"<title>.*?</title>", f"<title>{title}</title>", svg, flags=re.S)
     svg = re.sub(r"<desc>.*?</desc>", "", svg, flags=re.S)
     svg = re.sub(r"<text[^>]*opacity=\"0\"[^>]*>.*?</text>", "", svg, flags=re.S)
     svg = re.sub(r"\d+\.\d{4,}", lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), svg)
     svg = re.sub(r'\s*\n\s*(?=[L"])', " ", svg)
-    head, body = svg.split("<g", 1)  # the outermost group says the round ends for all
+    head, body = svg.split("<g", 1)  # the outermost group sets round line ends for all
     body = re.sub(r"\s*stroke-opacity:1;\s*stroke-linecap:round; stroke-linejoin:round;", "", body)
     svg = (
         head
@@ -110,14 +110,14 @@ def tidy(svg: str, title: str) -> str:
     path = r'<path d="([^"]*?)\s*"\s*/>'
     svg = re.sub(
         rf"(?:{path}\s*)+",
-        lambda m: f'<path d="{_joined(re.findall(path, m[0]))}"/>\n',
+        lambda m: f'<path d="{_merge_strokes(re.findall(path, m[0]))}"/>\n',
         svg,
     )
     return re.sub(r"\n\s*\n+", "\n", svg)
 
 
-def _joined(strokes: list[str]) -> str:
-    """One path of many; a stroke that begins where the last one ended goes on from there."""
+def _merge_strokes(strokes: list[str]) -> str:
+    """Merge strokes into one path; a stroke that begins where the last one ended continues it."""
     out: list[str] = []
     last = ""
     for stroke in strokes:

@@ -1,7 +1,7 @@
-"""Draws the board: `python -m hardware.circuit.make` writes the KiCad files beside this one.
+"""Draws the board: `python -m hardware.circuit.make` writes the KiCad files to this folder.
 
-README.md says why each part is there; parts.csv what it is. The drawing is measured in grid steps
-of 2.54 mm (sheet.py).
+README.md has the reason for each part, parts.csv its type. Coordinates are grid steps of 2.54 mm
+(sheet.py).
 """
 
 import csv
@@ -18,14 +18,14 @@ HEADER = (
     *("contact", "exit_button", "fire", "help_button", "tamper", "GND"),
     *("uart_tx", "uart_rx", "rs485_de", "GND"),
 )
-"""J1, pin 1 to 20: the names of hardware/pins.toml."""
+"""J1, pins 1 to 20: names in hardware/pins.toml."""
 
 INPUTS = ("contact", "fire", "tamper", "exit_button", "help_button", "turn", "turn_out")
 OUTPUTS = ("green", "red", "buzzer", "illuminator")
 
 
 def values() -> dict[str, str]:
-    """The value of each reference, from parts.csv."""
+    """Return the value of each reference, from parts.csv."""
     with (HERE / "parts.csv").open(encoding="utf-8", newline="") as file:
         return {
             reference: row["value"]
@@ -35,7 +35,7 @@ def values() -> dict[str, str]:
 
 
 def relay(s: SchematicSheet) -> None:
-    """From the pin to the coil."""
+    """Draw the page from the pin to the coil."""
     s.section(
         "1  From the pin",
         *(6, 10, 52, 34),
@@ -194,7 +194,7 @@ def relay(s: SchematicSheet) -> None:
 
 
 def lock(s: SchematicSheet) -> None:
-    """The lock's own circuit: no software, no logic, only contacts in series."""
+    """Draw the lock's circuit: no software, no logic, only contacts in series."""
     s.section(
         "The lock",
         *(5, 8, 112, 62),
@@ -262,7 +262,7 @@ def lock(s: SchematicSheet) -> None:
 
 
 def inputs(s: SchematicSheet) -> None:
-    """The door's switches, each through an optocoupler."""
+    """Draw the door's switches, each with an optocoupler."""
     s.text(
         "Each input is a loop from 12 V through the LED, the resistor, the cable and the switch. "
         "Closed: the pin is low. Open, cut, or no 12 V: the pin is high.",
@@ -291,7 +291,7 @@ def inputs(s: SchematicSheet) -> None:
 
 
 def outputs(s: SchematicSheet) -> None:
-    """Lights, sounder and lamp."""
+    """Draw lights, sounder and lamp."""
     s.text(
         "Each output is a lamp or a sounder for 12 V. An open pin lights no LED, so all is dark. "
         "The illuminator: 0.6 A at most.",
@@ -325,7 +325,7 @@ def outputs(s: SchematicSheet) -> None:
 
 
 def supply(s: SchematicSheet) -> None:
-    """Supplies, the header to the computer, and the cable to the other end."""
+    """Draw the supplies, the header to the computer and the RS-485 cable."""
     s.section(
         "Supply",
         *(5, 8, 92, 40),
@@ -459,25 +459,27 @@ PAGES = (
 
 
 def main(to: Path = HERE) -> None:
-    """Write the drawing and its library to the folder `to`."""
-    known = values()
-    root = SchematicSheet(PROJECT, PROJECT, "pages", "A4", "/", known)
+    """Write the schematic and its library to the folder `to`."""
+    value_by_reference = values()
+    root = SchematicSheet(PROJECT, PROJECT, "pages", "A4", "/", value_by_reference)
     root._path = f"/{root.id}"
     root.text(
         "The board between a Pi or a Pico and a door. README.md says how it works.", 8, 10, 2.5
     )
-    used: set[str] = set()
+    references: set[str] = set()
     for number, (name, title, paper, draw) in enumerate(PAGES):
-        page = SchematicSheet(PROJECT, name, title, paper, "", known)
+        page = SchematicSheet(PROJECT, name, title, paper, "", value_by_reference)
         page._path = f"/{root.id}/{page.id}"
         draw(page)
         page.write(to)
-        used |= page.references
+        references |= page.references
         root.child(page, number + 2, 10, 20 + 10 * number, 40, 5)
     root.write(to)
-    parts = {reference for reference in used if not reference.startswith("#")}
-    if parts != set(known):
-        raise SystemExit(f"parts.csv and the drawing differ in {sorted(parts ^ set(known))}")
+    parts = {reference for reference in references if not reference.startswith("#")}
+    if parts != set(value_by_reference):
+        raise SystemExit(
+            f"parts.csv and the drawing differ in {sorted(parts ^ set(value_by_reference))}"
+        )
     (to / f"{LIBRARY}.kicad_sym").write_text(library(), encoding="utf-8")
     (to / "sym-lib-table").write_text(
         f'(sym_lib_table\n  (version 7)\n  (lib (name "{LIBRARY}")(type "KiCad")'

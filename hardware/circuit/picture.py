@@ -1,4 +1,4 @@
-"""The picture of the simulation: pin and coil by time, one row for each thing that may happen."""
+"""The picture of the simulation: pin and coil current over time, one row for each case."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import matplotlib as mpl
 from hardware.circuit.simulate import CircuitCase, Netlist, run, square
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # after the choice of what draws
+from matplotlib import pyplot as plt  # after mpl.use
 
 NEVER = 1e9
 
@@ -41,15 +41,15 @@ CASES = (
 
 
 def draw(nets: Netlist, to: Path) -> None:
-    """Write the picture as PNG."""
+    """Simulate each case and write the picture as PNG."""
     mpl.rcParams.update({"font.size": 9, "font.family": "DejaVu Sans", "svg.hashsalt": "menshen"})
     figure, rows = plt.subplots(len(CASES), 1, figsize=(9, 10), sharex=True, layout="constrained")
     for row, (title, case) in zip(rows, CASES, strict=True):
-        found = run(nets, case)
+        result = run(nets, case)
         row.fill_between(
-            found["t"],
+            result["t"],
             0,
-            found["pin"] / 3.3 * 36,
+            result["pin"] / 3.3 * 36,
             step=None,
             color="#c9d7e8",
             lw=0,
@@ -57,14 +57,14 @@ def draw(nets: Netlist, to: Path) -> None:
         )
         if any(volts == 4 for _, volts in case.supply) or case.supply[1][1] == 0:
             row.plot(
-                found["t"],
-                found["supply"] / 12 * 36,
+                result["t"],
+                result["supply"] / 12 * 36,
                 color="#b08030",
                 lw=1,
                 ls=":",
                 label="12 V supply",
             )
-        row.plot(found["t"], found["coil_ma"], color="#a01c1c", lw=1.6, label="coil's current")
+        row.plot(result["t"], result["coil_ma"], color="#a01c1c", lw=1.6, label="coil's current")
         row.set_title(title, loc="left", fontsize=9.5)
         row.set_ylabel("mA")
         row.set_ylim(-1.5, 40)

@@ -1,6 +1,6 @@
-"""A pen for KiCad 9 schematics: places symbols, draws wires, writes S-expressions.
+"""Writes KiCad 9 schematics: places symbols, draws wires, writes S-expressions.
 
-Sheets are measured in grid steps of 2.54 mm from the top left corner, y downwards.
+Coordinates are grid steps of 2.54 mm from the top left corner, y downwards.
 """
 
 import uuid
@@ -71,20 +71,21 @@ def _unit(unit: SymbolUnit) -> list[str]:
     return out
 
 
-def symbol(name: str, drawn: CircuitSymbol, prefix: str = "") -> str:
-    """The S-expression of one symbol, for the library or (with `prefix`) for a sheet."""
-    hide_names = "" if drawn.names else " (hide yes)"
-    numbers = "" if drawn.numbers else " (pin_numbers (hide yes))"
-    power = " (power)" if drawn.power else ""
+def symbol(name: str, definition: CircuitSymbol, prefix: str = "") -> str:
+    """Return the S-expression of one symbol, for the library or (with `prefix`) for a sheet."""
+    hide_names = "" if definition.names else " (hide yes)"
+    numbers = "" if definition.numbers else " (pin_numbers (hide yes))"
+    power = " (power)" if definition.power else ""
     lines = [
         f"(symbol {_text(prefix + name)}{power}{numbers} (pin_names (offset 0.5){hide_names})"
         " (exclude_from_sim no) (in_bom yes) (on_board yes)",
-        f'  (property "Reference" {_text(drawn.letter)} (at 0 0 0) {_effects(hide=drawn.power)})',
+        f'  (property "Reference" {_text(definition.letter)} (at 0 0 0)'
+        f" {_effects(hide=definition.power)})",
         f'  (property "Value" {_text(name)} (at 0 0 0) {_effects()})',
         f'  (property "Footprint" "" (at 0 0 0) {_effects(hide=True)})',
         f'  (property "Datasheet" "" (at 0 0 0) {_effects(hide=True)})',
     ]
-    for number, unit in enumerate(drawn.units, 1):
+    for number, unit in enumerate(definition.units, 1):
         lines.append(f"  (symbol {_text(f'{name}_{number}_1')}")
         lines += [f"    {line}" for line in _unit(unit)]
         lines.append("  )")
@@ -93,16 +94,16 @@ def symbol(name: str, drawn: CircuitSymbol, prefix: str = "") -> str:
 
 
 def library() -> str:
-    """The file of all symbols."""
+    """Return the library file with all symbols."""
     lines = ['(kicad_symbol_lib (version 20241209) (generator "menshen") (generator_version "9.0")']
-    for name, drawn in SYMBOLS.items():
-        lines += [f"  {line}" for line in symbol(name, drawn).splitlines()]
+    for name, definition in SYMBOLS.items():
+        lines += [f"  {line}" for line in symbol(name, definition).splitlines()]
     lines.append(")")
     return "\n".join(lines) + "\n"
 
 
 class SchematicSheet:
-    """One page. `path` is where it hangs below the root, for the references of its parts."""
+    """One page. `path` is its place below the root, for the references of its parts."""
 
     def __init__(
         self, project: str, name: str, title: str, paper: str, path: str, values: dict[str, str]
@@ -110,10 +111,10 @@ class SchematicSheet:
         self.name, self.title, self.paper = name, title, paper
         self.id = _id(name)
         self._project, self._path, self._values = project, path, values
-        self._used: dict[str, CircuitSymbol] = {}
+        self._kinds: dict[str, CircuitSymbol] = {}
         self._items: list[str] = []
         self._wires: list[tuple[Point, Point]] = []
-        self._ends: list[Point] = []  # where a pin is
+        self._ends: list[Point] = []  # positions of pins
         self._rails = 0
         self.references: set[str] = set()
 
@@ -121,27 +122,27 @@ class SchematicSheet:
         self, reference: str, kind: str, x: float, y: float, turn: int = 0, unit: int = 1
     ) -> dict[str, Point]:
         """Place a part, turned left by `turn` degrees; return where its pins are, by number."""
-        drawn = SYMBOLS[kind]
-        self._used[kind] = drawn
-        value = kind if drawn.power else self._values[reference]
+        definition = SYMBOLS[kind]
+        self._kinds[kind] = definition
+        value = kind if definition.power else self._values[reference]
         self.references.add(reference)
-        body = drawn.units[unit - 1]
+        body = definition.units[unit - 1]
         pins = {pin.number: self._place(pin.at, x, y, turn) for pin in body.pins}
         self._ends += pins.values()
         key = (self.name, reference, unit)
         lines = [
             f"(symbol (lib_id {_text(f'{LIBRARY}:{kind}')}) (at {_mm(x)} {_mm(y)} {turn})"
-            f" (unit {unit}) (exclude_from_sim no) (in_bom {'no' if drawn.power else 'yes'})"
+            f" (unit {unit}) (exclude_from_sim no) (in_bom {'no' if definition.power else 'yes'})"
             " (on_board yes) (dnp no)"
             f' (uuid "{_id(*key)}")',
         ]
-        if drawn.power:
+        if definition.power:
             above = not kind.startswith("GND")
             lines.append(self._field("Reference", reference, (x, y), 0, "", hide=True))
-            shown = kind != "PWR_FLAG"
+            is_visible = kind != "PWR_FLAG"
             lines.append(
                 self._field(
-                    "Value", value, (x, y + (-1.2 if above else 1.9)), 0, "", hide=not shown
+                    "Value", value, (x, y + (-1.2 if above else 1.9)), 0, "", hide=not is_visible
                 )
             )
         else:
@@ -214,7 +215,7 @@ class SchematicSheet:
         ]
 
     def wire(self, *points: Point) -> None:
-        """A wire through the points; a step that is not straight goes across, then up or down."""
+        """Draw a wire through the points; a diagonal step goes across first, then up or down."""
         for a, b in pairwise(points):
             corner = (b[0], a[1])
             for start, end in ((a, corner), (corner, b)):
@@ -222,13 +223,13 @@ class SchematicSheet:
                     self._wires.append((start, end))
 
     def rail(self, name: str, at: Point) -> None:
-        """End a wire in a supply, a ground or PWR_FLAG (which says: this net has a supply)."""
+        """End a wire in a supply, a ground or PWR_FLAG (which marks a net that has a supply)."""
         self._rails += 1
         letter = "#FLG" if name == "PWR_FLAG" else "#PWR"
         self.part(f"{letter}{self.name[0].upper()}{self._rails:03d}", name, *at)
 
     def net(self, name: str, at: Point, side: str = "right", everywhere: bool = False) -> None:
-        """Name a net; the text stands to the `side` of `at`. `everywhere`: on all sheets."""
+        """Name a net; the text is on this `side` of `at`. `everywhere`: on all sheets."""
         turn = {"right": 0, "left": 180}[side]
         justify = {"right": "left", "left": "right"}[side]
         word, shape = ("global_label", " (shape passive)") if everywhere else ("label", "")
@@ -254,7 +255,7 @@ class SchematicSheet:
     def section(
         self, heading: str, x1: float, y1: float, x2: float, y2: float, note: str = ""
     ) -> None:
-        """A dashed frame with a heading, and a note under it."""
+        """Draw a dashed frame with a heading, and a note under it."""
         self._items.append(
             f"(rectangle (start {_mm(x1)} {_mm(y1)}) (end {_mm(x2)} {_mm(y2)})"
             f' {_stroke(0.15, "dash")} (fill (type none)) (uuid "{_id(self.name, heading)}"))'
@@ -266,7 +267,7 @@ class SchematicSheet:
     def child(
         self, sheet: "SchematicSheet", page: int, x: float, y: float, width: float, height: float
     ) -> None:
-        """A page below this one."""
+        """Add a page below this one."""
         self._items.append(
             f"(sheet (at {_mm(x)} {_mm(y)}) (size {_mm(width)} {_mm(height)})"
             f" (exclude_from_sim no) (in_bom yes) (on_board yes) (dnp no)"
@@ -281,17 +282,17 @@ class SchematicSheet:
         )
 
     def _junctions(self) -> list[Point]:
-        """Where three or more ends meet, or one meets the middle of a wire."""
+        """Return the points where three or more ends meet, or one meets the middle of a wire."""
         ends = [p for wire in self._wires for p in wire] + self._ends
-        found = []
+        junctions = []
         for point in dict.fromkeys(ends):
             through = sum(_inside(point, wire) for wire in self._wires)
             if ends.count(point) + 2 * through > 2:
-                found.append(point)
-        return found
+                junctions.append(point)
+        return junctions
 
     def _pieces(self, junctions: list[Point]) -> list[tuple[Point, Point]]:
-        """The wires, cut at every junction: KiCad joins ends, never the middle of a wire."""
+        """Return the wires cut at every junction: KiCad joins ends, never the middle of a wire."""
         pieces = []
         for wire in self._wires:
             start, end = wire
@@ -310,8 +311,8 @@ class SchematicSheet:
             ' (rev "1") (comment 1 "drawn by hardware/circuit/make.py; values from parts.csv"))',
             "(lib_symbols",
         ]
-        for kind, drawn in sorted(self._used.items()):
-            lines.append(symbol(kind, drawn, f"{LIBRARY}:"))
+        for kind, definition in sorted(self._kinds.items()):
+            lines.append(symbol(kind, definition, f"{LIBRARY}:"))
         lines.append(")")
         junctions = self._junctions()
         for x, y in junctions:

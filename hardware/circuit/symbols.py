@@ -1,7 +1,7 @@
-"""The symbols of the drawing, our own, so that no library of KiCad's need be installed.
+"""The schematic's own symbols, so that KiCad's libraries need not be installed.
 
-All measures are in grid steps of 2.54 mm, y upwards, as KiCad's libraries have it. Pin numbers are
-those of the parts in parts.csv; README.md names the datasheets.
+Coordinates are grid steps of 2.54 mm, y upwards, as in KiCad's libraries. Pin numbers are those of
+the parts in parts.csv; README.md names the datasheets.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class SymbolPin:
-    """Where a wire may end. `turn` points from there into the body: 0 right, 90 up, 180, 270."""
+    """A connection point. `turn` points from it to the body: 0 right, 90 up, 180, 270."""
 
     number: str
     name: str
@@ -23,7 +23,7 @@ class SymbolPin:
 
 @dataclass(frozen=True, slots=True)
 class SymbolUnit:
-    """One body of a part: a gate, a coil. A part of one body has one unit."""
+    """One body of a part, as a gate or a coil. Most parts have one unit."""
 
     pins: tuple[SymbolPin, ...]
     lines: tuple[tuple[Point, ...], ...] = ()
@@ -35,7 +35,7 @@ class SymbolUnit:
 
 @dataclass(frozen=True, slots=True)
 class CircuitSymbol:
-    letter: str  # R, C, U: what a reference begins with
+    letter: str  # first letter of a reference: R, C, U
     units: tuple[SymbolUnit, ...]
     names: bool = False  # show the pins' names
     numbers: bool = True
@@ -62,7 +62,7 @@ def _box(
     top: tuple[tuple[str, str, str, float], ...] = (),
     bottom: tuple[tuple[str, str, str, float], ...] = (),
 ) -> SymbolUnit:
-    """A box `width` and `height` from its middle; each pin is (number, name, kind, place)."""
+    """Return a box, `width` and `height` from its middle. Pins: (number, name, kind, position)."""
     pins = [SymbolPin(n, name, kind, (-width - 2, y), 0, 2) for n, name, kind, y in left]
     pins += [SymbolPin(n, name, kind, (width + 2, y), 180, 2) for n, name, kind, y in right]
     pins += [SymbolPin(n, name, kind, (x, height + 2), 270, 2) for n, name, kind, x in top]
@@ -109,7 +109,7 @@ def _supply(vcc: str, gnd: str) -> SymbolUnit:
 
 
 def _screws(count: int, side: str) -> CircuitSymbol:
-    """A screw terminal; its pins leave to the `side` named."""
+    """Return a screw terminal; its pins are on this `side`."""
     pins: list[SymbolPin] = []
     circles: list[tuple[Point, float]] = []
     for i in range(count):
@@ -139,7 +139,7 @@ def _rail(name: str) -> CircuitSymbol:
         bars = [((-0.8, -0.6), (0.8, -0.6))]
         if name == "GND":
             bars += [((-0.5, -0.85), (0.5, -0.85)), ((-0.2, -1.1), (0.2, -1.1))]
-        else:  # another ground, drawn otherwise
+        else:  # another ground, with another symbol
             bars += [((-0.8, -0.6), (0, -1.3)), ((0, -1.3), (0.8, -0.6))]
         lines = (((0, 0), (0, -0.6)), *bars)
         return CircuitSymbol(

@@ -114,8 +114,8 @@ def _sheet(lock: _Lock) -> SvgSheet:
     sheet.text(
         30,
         y + 36,
-        "Drawn at rest: shut, no alarm, no button pressed. The building's owner with a locksmith, and\n"
-        "the local authority decide which kind a door must have: README, Life safety.",
+        "Drawn at rest: shut, no alarm, no button pressed. The building's owner with a locksmith,\n"
+        "and the local authority decide which kind a door must have: README, Life safety.",
         13,
         colour=GREY,
     )

@@ -1,4 +1,4 @@
-"""Make the STL files and the picture anew: `python -m hardware.enclosure`, or `make enclosure`."""
+"""Regenerate the STL files and the picture: `python -m hardware.enclosure`, or `make enclosure`."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -6,7 +6,7 @@ from hardware.enclosure import mesh, picture
 
 if __name__ == "__main__":
     with ThreadPoolExecutor() as pool:
-        front, back, contents = pool.map(mesh.make, (*mesh.PARTS, "contents"))
+        front, back, contents = pool.map(mesh.render, (*mesh.PARTS, "contents"))
     mesh.write(front, mesh.HERE / "front.stl")
     mesh.write(back, mesh.HERE / "back.stl")
     picture.draw(front, back, contents, mesh.HERE / "housing.png")

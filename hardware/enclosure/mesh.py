@@ -1,4 +1,4 @@
-"""Triangles of a printed part: made by OpenSCAD, read, written as STL, measured."""
+"""Triangle meshes of printed parts: rendered by OpenSCAD, read and written as STL, measured."""
 
 import re
 import subprocess
@@ -13,34 +13,34 @@ MODEL = HERE / "housing.scad"
 PARTS = ("front", "back")
 
 Mesh = np.ndarray
-"""(n, 3, 3): triangles, their corners, x y z in millimetres; counterclockwise from outside."""
+"""Shape (n, 3, 3): triangles, corners, x y z in millimetres; counterclockwise from outside."""
 
 
-def make(part: str) -> Mesh:
-    """What the model makes of `part`; without a triangle where the part is empty.
+def render(part: str) -> Mesh:
+    """Render `part` of the model; an empty part gives an array without triangles.
 
-    Raises RuntimeError with what OpenSCAD said.
+    Raises RuntimeError with OpenSCAD's output.
     """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "part.stl"
-        done = subprocess.run(
+        result = subprocess.run(
             ["openscad", "-D", f'part="{part}"', "-o", str(file), str(MODEL)],
             capture_output=True,
             text=True,
             timeout=240,
             check=False,
         )
-        if "top level object is empty" in done.stderr:
+        if "top level object is empty" in result.stderr:
             return np.zeros((0, 3, 3))
-        if done.returncode or "WARNING" in done.stderr:
-            raise RuntimeError(done.stderr)
+        if result.returncode or "WARNING" in result.stderr:
+            raise RuntimeError(result.stderr)
         numbers = re.findall(r"vertex (\S+) (\S+) (\S+)", file.read_text(encoding="ascii"))
     mesh = np.array(numbers, dtype=float).reshape(-1, 3, 3)
     return mesh[np.lexsort(mesh.reshape(-1, 9).T)]
 
 
 def write(mesh: Mesh, to: Path) -> None:
-    """As binary STL."""
+    """Write a binary STL file."""
     records = np.zeros(len(mesh), dtype=[("numbers", "<f4", 12), ("rest", "<u2")])
     across = np.cross(mesh[:, 1] - mesh[:, 0], mesh[:, 2] - mesh[:, 0])
     length = np.linalg.norm(across, axis=1, keepdims=True)
@@ -51,15 +51,15 @@ def write(mesh: Mesh, to: Path) -> None:
 
 
 def read(file: Path) -> Mesh:
-    """From binary STL."""
+    """Read a binary STL file."""
     data = file.read_bytes()
     count = int.from_bytes(data[80:84], "little")
     records = np.frombuffer(data[84:], dtype=[("numbers", "<f4", 12), ("rest", "<u2")], count=count)
     return records["numbers"][:, 3:].reshape(-1, 3, 3).astype(float)
 
 
-def holes(mesh: Mesh) -> int:
-    """Edges that are not walked once in each direction: 0 in a part that holds water."""
+def open_edges(mesh: Mesh) -> int:
+    """Count edges that do not occur once in each direction: 0 for a closed surface."""
     corners = [tuple(corner) for corner in np.round(mesh.reshape(-1, 3), 4).tolist()]
     edges: Counter[tuple[object, object]] = Counter()
     for i in range(0, len(corners), 3):
@@ -69,7 +69,7 @@ def holes(mesh: Mesh) -> int:
 
 
 def solids(mesh: Mesh) -> int:
-    """How many pieces it is of: triangles that share a corner are one piece."""
+    """Count the separate pieces: triangles that share a corner are one piece."""
     corners, index = np.unique(np.round(mesh.reshape(-1, 3), 4), axis=0, return_inverse=True)
     parent = list(range(len(corners)))
 

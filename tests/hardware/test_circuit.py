@@ -81,7 +81,7 @@ def test_the_limit_is_longer_than_any_pulse_asked_for_and_its_worst_case_is_on_t
 @pytest.fixture(scope="module")
 def drawing() -> Iterator[Path]:
     trixie.has("kicad")
-    with kicad.copied() as folder:
+    with kicad.working_copy() as folder:
         yield folder
 
 
@@ -102,7 +102,7 @@ def test_the_rules_check_finds_nothing_and_nothing_is_excluded(drawing: Path) ->
 @pytest.mark.hardware
 def test_the_rules_check_would_find_a_wire_that_is_missing() -> None:
     trixie.has("kicad")
-    with kicad.copied() as folder:
+    with kicad.working_copy() as folder:
         page = folder / "relay.kicad_sch"
         wires = re.findall(r"^\(wire .*$", page.read_text(), re.M)
         page.write_text(page.read_text().replace(wires[0] + "\n", "", 1))

@@ -46,13 +46,13 @@ def circles(part: str, z: float, radius: float) -> list[tuple[float, float]]:
 @pytest.mark.parametrize("part", mesh.PARTS)
 def test_a_part_is_one_piece_and_its_surface_is_closed(part: str) -> None:
     triangles = FILES[part]
-    assert mesh.holes(triangles) == 0
+    assert mesh.open_edges(triangles) == 0
     assert mesh.solids(triangles) == 1
     assert 50_000 < mesh.volume_mm3(triangles) < 250_000  # positive: the surface looks outwards
 
 
 def test_a_missing_triangle_is_found() -> None:
-    assert mesh.holes(FILES["back"][1:]) == 3
+    assert mesh.open_edges(FILES["back"][1:]) == 3
 
 
 def test_the_parts_have_the_size_of_the_model() -> None:
@@ -126,7 +126,7 @@ def test_the_files_are_what_the_model_makes() -> None:
     if not shutil.which("openscad"):
         pytest.fail("openscad is missing; run: make .cache/apt-enclosure")
     for part, committed in FILES.items():
-        made = mesh.make(part)
+        made = mesh.render(part)
         assert mesh.size_mm(made) == pytest.approx(mesh.size_mm(committed), abs=1e-3)
         assert mesh.volume_mm3(made) == pytest.approx(mesh.volume_mm3(committed), rel=1e-5)
         corners = [np.unique(m.reshape(-1, 3).round(2) + 0.0, axis=0) for m in (made, committed)]
@@ -151,4 +151,4 @@ def _near(point: np.ndarray, known: set[tuple[float, ...]]) -> bool:
 def test_board_plugs_camera_lamps_and_screws_find_room() -> None:
     if not shutil.which("openscad"):
         pytest.fail("openscad is missing; run: make .cache/apt-enclosure")
-    assert len(mesh.make("clash")) == 0
+    assert len(mesh.render("clash")) == 0

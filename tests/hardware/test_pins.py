@@ -21,8 +21,8 @@ from hardware.drawings.firmware import source
 from hardware.pins import (
     DOWN_AT_RESET,
     HEADER,
-    PICO_GPIOS,
     PICO,
+    PICO_GPIOS,
     PICO_LED,
     RELAY,
     UART,
