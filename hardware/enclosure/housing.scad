@@ -1,6 +1,6 @@
 // The housing of a unit at a door: `front` (window, lights, button) and `back` (wall plate with the Pi).
-// Millimetres. x to the right, y up, as one stands before it; z from the wall to the visitor, 0 at the
-// wall. README.md says why; tests/test_enclosure.py holds the numbers to their sources.
+// Millimetres. x to the right and y up, seen from the front; z from the wall to the visitor, 0 at the
+// wall. README.md has the reasons; tests/hardware/test_enclosure.py checks the numbers.
 //
 //   openscad -D 'part="front"' -o front.stl housing.scad      part: front, back, clash, all
 
@@ -11,7 +11,7 @@ width = 110;
 height = 176;
 depth = 60;         // from the wall: back plate and front together
 corner = 8;         // radius
-wall = 3;           // 3 mm: seven lines of a 0.4 mm nozzle; stiff enough that a fist does not bend it
+wall = 3;           // 3 mm: seven lines of a 0.4 mm nozzle; stiff enough against a blow
 plate = 5;          // the back: room for a gasket's groove over 2.5 mm of floor
 slack = 0.3;        // between printed parts that slide
 
@@ -50,7 +50,7 @@ pane_thick = 2;
 recess = 1.2;       // of the wall's 3
 
 // --- illuminator: two strips, each behind its own pane, so that none of it glares into the lens
-lamp_x = 43;        // mirrored in a glossy page it lies 21 beside the middle: outside a code of 40
+lamp_x = 43;        // a glossy page mirrors it 21 beside the middle: outside a code of 40
 lamp_y = 44;
 lamp_wide = 8;
 lamp_high = 28;
