@@ -1,5 +1,5 @@
-# Two commands do everything: make demo, make test. They bring in what they need. make test-hardware
-# proves the rest, in a Debian 13 in a folder: firmware, camera, pins, drawings.
+# The two main commands are make demo and make test; they install what they need. make test-hardware
+# tests firmware, camera, pins and drawings in a Debian 13 chroot.
 
 PYTHON ?= /usr/bin/python3
 VENV ?= .venv
@@ -14,11 +14,11 @@ CAMERA ?=
 PHOTOS ?=
 PUBLISH ?=
 VERSION ?=
-# One more than cores: half of a test's time is waiting, for a relay, a broker, a cable.
+# One more than the cores: tests wait half of their time, for a relay, a broker, a cable.
 WORKERS ?= $(shell expr $$(nproc) + 1)
 
-# A file's tests stay together, for some go on where the one before ended; tests/conftest.py puts
-# the longest files first.
+# The tests of a file stay in one process, because some depend on the one before; tests/conftest.py
+# puts the longest files first.
 SHARED_OUT = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 QUICK = not system and not slow and not hardware
 
@@ -30,11 +30,11 @@ demo: $(VENV)/ready .cache/apt-demo
 test: $(VENV)/ready .cache/apt-demo .cache/apt-test .cache/apt-drawings .cache/micropython
 	$(BIN)/python -m pytest $(SHARED_OUT) -m "not hardware"
 
-# No real processes and nothing that takes seconds: for every change.
+# Tests without real processes, each faster than a second: run them after every change.
 test-quick: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m pytest $(SHARED_OUT) -q -m "$(QUICK)"
 
-# Which lines the quick tests run, room by room; fails under the floor of pyproject.toml.
+# The lines that the quick tests run, by folder; fails below the floor in pyproject.toml.
 coverage: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m pytest $(SHARED_OUT) -q -m "$(QUICK)" --cov --cov-report= --cov-fail-under=0
 	$(BIN)/python .ci/coverage_rooms.py
@@ -42,7 +42,7 @@ coverage: $(VENV)/ready .cache/apt-demo
 test-hardware: .cache/hardware-possible $(VENV)/ready .cache/hardware
 	$(BIN)/python -m pytest -m hardware
 
-# What those proofs need. Each piece adds its line.
+# What test-hardware needs, one line for each part.
 .cache/hardware: .cache/trixie-micropython
 .cache/hardware: .cache/camera/preload.so
 .cache/hardware: .cache/trixie-firmware
@@ -58,42 +58,42 @@ check: $(VENV)/ready
 	$(BIN)/mypy .ci/*.py
 	VENV=$(VENV) .ci/firmware-types
 
-# Check format, lint, types and the subject at each commit: .pre-commit-config.yaml.
+# Check format, lint, types and the subject line at each commit: .pre-commit-config.yaml.
 hooks: $(VENV)/ready
 	$(BIN)/pre-commit install
 
-# The images that an installer drags onto a Pico or Pico 2: build/firmware.
+# The images for a Pico and a Pico 2, in build/firmware.
 firmware: $(VENV)/ready
 	@VENV=$(VENV) .ci/firmware
 
 bench: $(VENV)/ready .cache/apt-demo
 	$(BIN)/python -m tests.bench
 
-# PHOTOS is a folder with truth.json: tests/bench/sight/README.md. Fails where a bound is missed.
-# PUBLISH=1 puts what was measured into tests/bench/README.md.
+# PHOTOS is a folder with truth.json: tests/bench/sight/README.md. Fails if a limit is missed.
+# PUBLISH=1 writes the measurements into tests/bench/README.md.
 bench-sight: $(VENV)/ready .cache/apt-demo
 	@mkdir -p .cache/bench-sight
 	$(BIN)/python -m tests.bench.sight $(if $(PHOTOS),--photos $(PHOTOS)) --plots .cache/bench-sight \
 	  --json .cache/bench-sight/figures.json $(if $(PUBLISH),--publish)
 
-# The board's schematic, its pages and its simulation; the housing's parts and picture.
+# The board's schematic, pages and simulation; the housing's parts and picture.
 circuit: $(VENV)/ready .cache/trixie-kicad .cache/apt-circuit
 	$(BIN)/python -m hardware.circuit
 
 enclosure: $(VENV)/ready .cache/apt-enclosure
 	$(BIN)/python -m hardware.enclosure
 
-# MUTANTS of valid codes, then MINUTES of atheris; what is found lies in .cache/fuzz.
+# MUTANTS mutations of valid codes, then MINUTES minutes of atheris; findings are in .cache/fuzz.
 fuzz: $(VENV)/ready
 	$(BIN)/python -m tests.fuzz --mutants $(MUTANTS) --minutes $(MINUTES)
 
-# FRAMES through the decoder's process; fails where memory is not flat within 5 MiB. Then the demo,
-# DEMOS times beside two busy loops; fails where one accuses a door.
+# FRAMES frames through the decoder's process; fails if its memory grows by more than 5 MiB. Then the
+# demo DEMOS times, next to two busy loops; fails if a run reports a wrong door.
 soak: $(VENV)/ready .cache/apt-demo
 	nice $(BIN)/python -m tests.soak --frames $(FRAMES)
 	nice $(BIN)/python -m tests.demo.soak --runs $(DEMOS)
 
-# HOURS of polling in real time, libosdp against the controller's firmware; fails where the session drops.
+# HOURS hours of polling in real time, libosdp against the controller's firmware; fails if the session drops.
 soak-osdp: $(VENV)/ready .cache/trixie-micropython
 	$(BIN)/python -m tests.firmware.pty.soak --hours $(HOURS)
 
@@ -107,7 +107,7 @@ pictures: $(VENV)/ready .cache/apt-demo .cache/apt-test
 	$(BIN)/python -m tests.demo.recording .cache/pictures/door.webp
 	cp .cache/pictures/door.webp tests/demo/
 
-# What is made from hardware/pins.toml: wiring drawings, mounting, firmware/pins.py.
+# The files made from hardware/pins.toml and mounting.toml: wiring drawings, mounting, firmware/pins.py.
 drawings: $(VENV)/ready .cache/apt-drawings
 	$(BIN)/python -m hardware.drawings
 
@@ -123,21 +123,20 @@ release:
 clean:
 	rm -rf $(VENV) .cache .demo build
 
-# Debian's packages: with apt as root or through sudo, and a clear sentence where neither works.
+# Debian packages, with apt as root or through sudo; one sentence if neither works.
 .cache/apt-%: .ci/apt-%
 	@mkdir -p .cache
 	@.ci/apt $<
 	@touch $@
 
-# Says what the proofs on hardware's stand-ins need, before anything is brought; exit 2 where they
-# cannot have it.
+# Print what test-hardware needs, before any download; exit 2 if this machine cannot run it.
 .cache/hardware-possible: always
 	@mkdir -p .cache
 	@.ci/hardware-possible
 	@touch $@
 
-# Packages in the Debian 13 of ~/.cache/menshen. Asked each time, which is quick, for that folder is
-# shared; the file names it, and is as old as its last change.
+# Packages in the Debian 13 of ~/.cache/menshen. Checked each time, which is quick, because other clones
+# share that folder. The target names the folder; its time is that of the last change.
 .cache/trixie-%: .ci/trixie-% .cache/hardware-possible always
 	@.ci/trixie $* >$@.new
 	@if cmp -s $@.new $@ && [ $@ -nt $< ]; then rm $@.new; else mv $@.new $@; fi
@@ -146,7 +145,7 @@ clean:
     tests/hardware/camera/heap.c tests/hardware/camera/metadata.c pyproject.toml | .cache/trixie-camera $(VENV)/ready
 	@.ci/step camera "Wheels for the camera's proof, and its preloaded library (a few seconds)" .ci/camera $(BIN)/python
 
-# A Pi 3B for QEMU: the link leads to its folder. Asked each time, which is quick.
+# A Pi 3B for QEMU: a link to its folder. Checked each time, which is quick.
 .cache/raspi3b: .cache/trixie-qemu $(VENV)/ready always
 	@.ci/raspi3b >/dev/null
 

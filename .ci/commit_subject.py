@@ -1,6 +1,6 @@
 """Check the subject of a commit message, as git's hook commit-msg: `area: what`, 60 characters.
 
-Usage: commit_subject.py FILE. What git itself writes (merge, revert, fixup) passes.
+Usage: commit_subject.py FILE. Subjects that git writes itself (merge, revert, fixup) pass.
 """
 
 import re
@@ -12,7 +12,7 @@ BY_GIT = ("Merge ", 'Revert "', 'Reapply "', "fixup! ", "squash! ", "amend! ")
 
 
 def fault(message: str) -> str | None:
-    """What is wrong with the subject of `message`, or None."""
+    """Return what is wrong with the subject of `message`, or None."""
     lines = (line.strip() for line in message.splitlines() if not line.startswith("#"))
     subject = next(filter(None, lines), "")
     if subject.startswith(BY_GIT):
@@ -27,9 +27,9 @@ def fault(message: str) -> str | None:
 
 
 def main() -> None:
-    wrong = fault(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    if wrong:
-        print(f"The commit's subject: {wrong}. CONTRIBUTING.md has the rule.", file=sys.stderr)
+    reason = fault(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    if reason:
+        print(f"The commit's subject: {reason}. CONTRIBUTING.md has the rule.", file=sys.stderr)
         sys.exit(1)
 
 

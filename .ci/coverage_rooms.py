@@ -1,6 +1,6 @@
-"""Print what `make coverage` measured, room by room; exit code 1 under the floor.
+"""Print the result of `make coverage` by folder; exit code 1 below the floor.
 
-The floor is `fail_under` in pyproject.toml. It holds for the whole, not for each room.
+The floor is `fail_under` in pyproject.toml. It applies to the total, not to each folder.
 """
 
 import json
@@ -14,14 +14,14 @@ REPORT = Path(".cache/coverage.json")
 
 
 def room(path: PurePosixPath) -> str:
-    """The folder right below a house, or the house for the files beside its folders."""
+    """Return a file's second-level folder, or the top-level folder for files directly in it."""
     return "/".join(path.parts[: min(2, len(path.parts) - 1)])
 
 
 def table(summaries: dict[str, tuple[int, int]]) -> tuple[str, float]:
-    """The rooms of these files and their total; and the total's share in percent.
+    """Return a table of the folders and the total, and the total's share in percent.
 
-    `summaries`: for each file how many lines it has, and how many of them were run.
+    `summaries`: for each file the number of lines, and the number of lines that were run.
     """
     rooms: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for file, counts in summaries.items():
@@ -41,10 +41,10 @@ def share(lines: int, run: int) -> float:
 
 
 def main() -> None:
-    measured = Coverage(config_file="pyproject.toml")
-    measured.load()
-    floor = float(measured.get_option("report:fail_under"))  # type: ignore[arg-type]
-    measured.json_report(outfile=str(REPORT))
+    coverage = Coverage(config_file="pyproject.toml")
+    coverage.load()
+    floor = float(coverage.get_option("report:fail_under"))  # type: ignore[arg-type]
+    coverage.json_report(outfile=str(REPORT))
     files = json.loads(REPORT.read_text())["files"]
     text, total = table(
         {
@@ -54,9 +54,9 @@ def main() -> None:
     )
     print(text)
     if total < floor:
-        print(f"Coverage is {total:.1f} %, under the floor of {floor:g} %.", file=sys.stderr)
+        print(f"Coverage is {total:.1f} %, below the floor of {floor:g} %.", file=sys.stderr)
         sys.exit(1)
-    print(f"The floor is {floor:g} %. Lines that only other processes run are not counted as run.")
+    print(f"The floor is {floor:g} %. Lines that run only in other processes are not counted.")
 
 
 if __name__ == "__main__":

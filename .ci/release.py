@@ -1,9 +1,9 @@
 """Make a release: `make release VERSION=0.2.0`. Bad input ends in one sentence and exit code 2.
 
-It sets the version in each file that names it, sets BUILT_S (the time below which no unit believes
-a clock), dates the section "Unreleased" of CHANGELOG.md, commits and tags. It pushes nothing.
+It sets the version in each file that names it, sets BUILT_S (no unit accepts a clock before it),
+dates the section "Unreleased" of CHANGELOG.md, commits and tags. It pushes nothing.
 
-Python's own library is enough, so any Python 3.11 runs it.
+It needs only the standard library, so any Python 3.11 runs it.
 """
 
 import os
@@ -20,19 +20,19 @@ VERSION_LINES = {
     "firmware/version.py": r'^VERSION = "([^"]*)"$',
     "firmware/package.json": r'^  "version": "([^"]*)",$',
 }
-"""Where the version stands; tests/firmware holds the three equal."""
+"""Files with the version; tests/firmware checks that the three are equal."""
 
 BUILD_LINES = r'^BUILT_S = (\d+)\n"""Unix seconds, (\d{4}-\d\d-\d\d \d\d:\d\d UTC), '
 HEADING = r"^## (Unreleased)$"
 
 
 class ReleaseError(Exception):
-    """Why there is no release: one sentence for the person who asked for it."""
+    """Why there is no release: one sentence for the user."""
 
 
 def release(root: Path, version: str, environment: Mapping[str, str], now_s: int) -> str:
     """Commit and tag `version` in the repository `root`; return what to do next."""
-    edits = _edited(root, version, environment, now_s)
+    edits = _edits(root, version, environment, now_s)
     tag = f"v{version}"
     if _git(root, "status", "--porcelain"):
         raise ReleaseError("The working tree has changes; commit or stash them first.")
@@ -51,29 +51,29 @@ def release(root: Path, version: str, environment: Mapping[str, str], now_s: int
     return (
         f"Committed and tagged {tag}. Next:\n"
         f"  git push --atomic origin {branch} {tag}\n"
-        "and before the first change after it, keep what this version makes for tests/upgrade:\n"
+        "before the first change after it, store the output of this version for tests/upgrade:\n"
         f"  make .venv/ready && .venv/bin/python -m tests.upgrade.make tests/upgrade/{version}"
     )
 
 
-def _edited(root: Path, version: str, environment: Mapping[str, str], now_s: int) -> dict[str, str]:
-    """The files that a release changes, with their new text."""
+def _edits(root: Path, version: str, environment: Mapping[str, str], now_s: int) -> dict[str, str]:
+    """Return the files that a release changes, with their new text."""
     texts = {
         name: (root / name).read_text()
         for name in (*VERSION_LINES, "edge/__init__.py", "CHANGELOG.md")
     }
-    present = _found(VERSION_LINES["pyproject.toml"], texts, "pyproject.toml")[1]
-    if _numbers(version) <= _numbers(present):
-        raise ReleaseError(f"{version} is not greater than the present version, {present}.")
-    build = _found(BUILD_LINES, texts, "edge/__init__.py")
+    current = _single_match(VERSION_LINES["pyproject.toml"], texts, "pyproject.toml")[1]
+    if _numbers(version) <= _numbers(current):
+        raise ReleaseError(f"{version} is not greater than the current version, {current}.")
+    build = _single_match(BUILD_LINES, texts, "edge/__init__.py")
     built_s = max(_build_s(environment, now_s), int(build[1]))
     built = datetime.fromtimestamp(built_s, UTC)
-    changes = _found(HEADING, texts, "CHANGELOG.md")
+    changes = _single_match(HEADING, texts, "CHANGELOG.md")
     section = texts["CHANGELOG.md"][changes.end() :].partition("\n## ")[0]
     if not section.strip():
         raise ReleaseError('The section "Unreleased" of CHANGELOG.md is empty; write what changed.')
     for name, pattern in VERSION_LINES.items():
-        texts[name] = _replaced(texts[name], _found(pattern, texts, name), version)
+        texts[name] = _replaced(texts[name], _single_match(pattern, texts, name), version)
     texts["edge/__init__.py"] = _replaced(
         texts["edge/__init__.py"], build, str(built_s), f"{built:%Y-%m-%d %H:%M} UTC"
     )
@@ -90,19 +90,19 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _build_s(environment: Mapping[str, str], now_s: int) -> int:
-    """The build time: SOURCE_DATE_EPOCH if it is set, or else now."""
-    given = environment.get("SOURCE_DATE_EPOCH")
-    if given is None:
+    """Return the build time: SOURCE_DATE_EPOCH if it is set, else now."""
+    epoch = environment.get("SOURCE_DATE_EPOCH")
+    if epoch is None:
         return now_s
-    if not re.fullmatch(r"\d{1,12}", given):
-        raise ReleaseError(f"SOURCE_DATE_EPOCH is {given!r}; it must be Unix seconds.")
-    if int(given) > now_s:  # every unit would refuse the true time until then
+    if not re.fullmatch(r"\d{1,12}", epoch):
+        raise ReleaseError(f"SOURCE_DATE_EPOCH is {epoch!r}; it must be Unix seconds.")
+    if int(epoch) > now_s:  # every unit would refuse the true time until then
         raise ReleaseError("SOURCE_DATE_EPOCH is later than this machine's clock.")
-    return int(given)
+    return int(epoch)
 
 
-def _found(pattern: str, texts: Mapping[str, str], name: str) -> re.Match[str]:
-    """The one place in a file that `pattern` matches."""
+def _single_match(pattern: str, texts: Mapping[str, str], name: str) -> re.Match[str]:
+    """Return the only match of `pattern` in a file. Raises ReleaseError for none or several."""
     matches = list(re.finditer(pattern, texts[name], re.MULTILINE))
     if len(matches) == 1:
         return matches[0]
@@ -111,18 +111,18 @@ def _found(pattern: str, texts: Mapping[str, str], name: str) -> re.Match[str]:
 
 
 def _replaced(text: str, match: re.Match[str], *groups: str) -> str:
-    """`text` with new content for the groups of `match`."""
-    for number in range(len(groups), 0, -1):  # from the end, so that places before stay right
+    """Return `text` with new content for the groups of `match`."""
+    for number in range(len(groups), 0, -1):  # from the end, so that earlier positions stay valid
         text = text[: match.start(number)] + groups[number - 1] + text[match.end(number) :]
     return text
 
 
 def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
-    if done.returncode:
-        reason = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no reason given"]
+    result = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
+    if result.returncode:
+        reason = (result.stderr or result.stdout).strip().splitlines()[-1:] or ["no reason given"]
         raise ReleaseError(f"git {arguments[0]} failed: {reason[0]}")
-    return done.stdout.strip()
+    return result.stdout.strip()
 
 
 def main() -> None:

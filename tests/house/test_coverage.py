@@ -52,4 +52,4 @@ def test_under_the_floor_it_fails_with_the_table_and_one_sentence(tmp_path: Path
     done = measured(tmp_path, "57.2")
     assert done.returncode == 1
     assert [line.split() for line in done.stdout.splitlines()[1:]] == ROWS
-    assert done.stderr == "Coverage is 57.1 %, under the floor of 57.2 %.\n"
+    assert done.stderr == "Coverage is 57.1 %, below the floor of 57.2 %.\n"

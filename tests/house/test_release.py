@@ -212,13 +212,13 @@ def test_what_is_no_version_is_refused(version: str, repository: ReleasedReposit
 def test_a_version_that_is_not_greater_is_refused(repository: ReleasedRepository) -> None:
     present = tomllib.loads(repository.read("pyproject.toml"))["project"]["version"]
     for version in (present, "0.0.99"):
-        repository.refuses(version, "is not greater than the present version")
+        repository.refuses(version, "is not greater than the current version")
 
 
 def test_versions_are_compared_as_numbers(repository: ReleasedRepository) -> None:
     text = repository.read("pyproject.toml")
     repository.commit("pyproject.toml", re.sub(r'(?m)^version = ".*"$', 'version = "0.10.0"', text))
-    repository.refuses("0.9.0", "is not greater than the present version, 0.10.0")
+    repository.refuses("0.9.0", "is not greater than the current version, 0.10.0")
 
 
 def test_a_tag_that_exists_is_refused(repository: ReleasedRepository) -> None:
