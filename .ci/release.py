@@ -106,8 +106,8 @@ def _single_match(pattern: str, texts: Mapping[str, str], name: str) -> re.Match
     matches = list(re.finditer(pattern, texts[name], re.MULTILINE))
     if len(matches) == 1:
         return matches[0]
-    what = 'section "## Unreleased"' if pattern == HEADING else f"line like {pattern}"
-    raise ReleaseError(f"{name} has {len(matches) or 'no'} {what}; it needs exactly one.")
+    target = 'section "## Unreleased"' if pattern == HEADING else f"line like {pattern}"
+    raise ReleaseError(f"{name} has {len(matches) or 'no'} {target}; it needs exactly one.")
 
 
 def _replaced(text: str, match: re.Match[str], *groups: str) -> str:

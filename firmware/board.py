@@ -16,7 +16,7 @@ from machine import UART, Pin
 WATCHDOG_MS = 2_000  # longer than the slowest write to the flash, short enough at a door
 LINE_LEN = 256  # bytes of buffer each way: more than any frame (frames.py)
 SETTLE_MS = 10  # for the pull-up of a pin with a long cable
-SENT_MS_MAX = 300  # 256 bytes at 9,600 baud; a longer transmission blocks the other devices
+SENDING_MS_MAX = 300  # 256 bytes at 9,600 baud; a longer transmission blocks the other devices
 
 # Pin, bit, and the level that means active (hardware/pins.toml, `active`).
 _INPUTS = (
@@ -110,7 +110,7 @@ class Line:
             timeout_char=0,
         )
         self._sending = False
-        self._sent_ms = 0
+        self._send_start_ms = 0
 
     def read(self) -> bytes:
         """Return the bytes since the last call; may be empty."""
@@ -120,14 +120,14 @@ class Line:
         """Drive the line and start to send; `update` releases it."""
         self._de.value(1)
         self._sending = True
-        self._sent_ms = now_ms()
+        self._send_start_ms = now_ms()
         self._uart.write(frame)
 
     def update(self) -> None:
-        """Release the line after the last bit, at the latest after `SENT_MS_MAX`."""
+        """Release the line after the last bit, at the latest after `SENDING_MS_MAX`."""
         if self._sending:
-            sending_ms = ticks_diff(now_ms(), self._sent_ms)
-            if self._uart.txdone() or not 0 <= sending_ms < SENT_MS_MAX:
+            sending_ms = ticks_diff(now_ms(), self._send_start_ms)
+            if self._uart.txdone() or not 0 <= sending_ms < SENDING_MS_MAX:
                 self._de.value(0)
                 self._sending = False
 

@@ -59,8 +59,8 @@ class Controller:
         self._com = bytes((address,)) + baud.to_bytes(4, "little")
         self._outputs = Outputs()
         self._report_pending = False  # a change was sent and is not yet confirmed
-        self._sent_local = None  # None: not yet sent in this session
-        self._sent_relay = None
+        self._last_local = None  # as last reported; None: not yet in this session
+        self._last_relay = None
 
     @property
     def latched(self):
@@ -105,7 +105,7 @@ class Controller:
         """A session began: its panel needs every state once."""
         self._guard.note_frame(now_ms)
         self._inputs.report_all()
-        self._sent_local = self._sent_relay = None
+        self._last_local = self._last_relay = None
 
     def note_frame(self, now_ms):
         """A valid frame of the session arrived; return whether the link had been lost before it."""
@@ -144,8 +144,8 @@ class Controller:
         if code == frames.OUT and data and len(data) % OUT_LEN == 0:
             for at in range(0, len(data), OUT_LEN):
                 self._out(data[at : at + OUT_LEN], late, now_ms)
-            self._sent_relay = self._guard.relay_level(now_ms)
-            return frames.OSTATR, bytes((self._sent_relay,))
+            self._last_relay = self._guard.relay_level(now_ms)
+            return frames.OSTATR, bytes((self._last_relay,))
         if code == frames.LED and data and len(data) % LED_LEN == 0:
             self._lights.apply_led(data, now_ms)
             return frames.ACK, b""
@@ -172,12 +172,12 @@ class Controller:
         if change is not None:
             return change
         local = self.status(frames.LSTAT, now_ms)
-        if local[1] != self._sent_local:
-            self._sent_local = local[1]
+        if local[1] != self._last_local:
+            self._last_local = local[1]
             return local
         relay = self._guard.relay_level(now_ms)
-        if relay != self._sent_relay:
-            self._sent_relay = relay
+        if relay != self._last_relay:
+            self._last_relay = relay
             return frames.OSTATR, bytes((relay,))
         return frames.ACK, b""
 

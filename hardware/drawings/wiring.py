@@ -93,12 +93,14 @@ def harness(drawing: Drawing, file: WiringFile) -> dict[str, Any]:
     for host, wiring in file.hosts.items():
         if drawing in wiring.drawings:
             cables.insert(0, (_ribbon(wiring.drawings), _ribbon_wires(host, wiring, file.board)))
-    used = _used(drawing, file, cables)
+    wired_parts = _wired_pins(drawing, file, cables)
     return {
         "metadata": {"title": DRAWINGS[drawing]},
         "options": {"fontname": "DejaVu Sans", "bgcolor_connector": "WH", "color_mode": "FULL"},
         "tweak": {"append": ["ranksep=0.5", "nodesep=0.15"]},
-        "connectors": {name: _connector(name, file.parts[name], wired) for name, wired in used},
+        "connectors": {
+            name: _connector(name, file.parts[name], wired) for name, wired in wired_parts
+        },
         "cables": {cable.name: _cable(cable, wires) for cable, wires in cables},
         "connections": [step for cable, wires in cables for step in _steps(file, cable, wires)],
     }
@@ -146,7 +148,7 @@ def _numbers(host: str) -> dict[str, int]:
     return {name: pins.HEADER[pin.bcm] for name, pin in file.pins.items()}
 
 
-def _used(
+def _wired_pins(
     drawing: Drawing, file: WiringFile, cables: list[tuple[_Cable, list[_Wire]]]
 ) -> list[tuple[str, list[str]]]:
     """Return each part of the drawing with its wired pins. Raises WiringError."""

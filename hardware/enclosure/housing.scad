@@ -58,14 +58,14 @@ lamp_high = 28;
 // --- lights and button: panel parts for holes of 16 mm, 30 deep behind the face
 light_hole = 16.2;
 light_x = 22;
-light_y = 72;       // above the lens, so that the hand that holds the code hides none
+light_y = 72;       // above the lens, so that the hand that holds the code does not hide them
 light_deep = 30;
 button_deep = 24;
 light_body = 20;    // the nut
 button_y = -40;     // help
 sound_y = -70;      // sounder: 19 holes of 2 mm, a film behind them keeps water out
 
-// --- screws: M4 with a security head, from the front into nuts in the back, shut in by the wall
+// --- screws: M4 with a security head, from the front into nuts in the back, covered by the wall
 screw_x = width / 2 - 12.5;
 screw_y = height / 2 - 12.5;
 screw_hole = 4.5;
@@ -76,13 +76,13 @@ nut_deep = 3.4;
 column = 12.5;
 
 // --- gasket: round cord of 3 mm in a groove in the back, pressed by the front's rim
-rim = 7;            // the front's wall is that wide where it meets the back: groove and 1.8 on each side
+rim = 7;            // width of the front's wall at the back: groove and 1.8 on each side
 rim_high = 6;
 cord = 3;
 groove_wide = 3.4;
-groove_deep = 2.3;  // 23 % of the cord is pressed; its makers ask for 15 to 30
+groove_deep = 2.3;  // the cord is compressed by 23 %; its makers require 15 to 30
 
-// --- wall: two keyholes above, one hole below for the screw that stays when the front is shut
+// --- wall: two keyholes above, one hole below for a screw behind the closed front
 key_x = 30;
 key_y = 66;
 key_head = 9;
@@ -149,7 +149,7 @@ module back() {
       translate([switch_x - switch_wide / 2, switch_y - switch_long / 2 - 1.5, 0])
         cube([switch_wide, switch_long + 3, plate + switch_stand]);
     }
-    // the groove lies under the middle of the front's rim
+    // the groove is under the middle of the front's rim
     translate([0, 0, plate - groove_deep]) difference() {
       slab(width - rim + groove_wide, height - rim + groove_wide, 20, corner - rim / 2 + groove_wide / 2);
       translate([0, 0, -e])
@@ -174,7 +174,7 @@ module back() {
   }
 }
 
-// the room inside: narrower at the rim, and from there on at 45 degrees, which prints without support
+// the room inside: narrower at the rim, then widening at 45 degrees, which prints without support
 module room() {
   translate([0, 0, plate - e]) slab(width - 2 * rim, height - 2 * rim, rim_high + 2 * e, 2);
   hull() {
@@ -220,12 +220,12 @@ module front() {
     for (r = [0, 1, 2], a = [0 : 60 / max(r, 1) : 359])
       translate([r * 4 * cos(a), sound_y + r * 4 * sin(a), depth - wall - 1])
         cylinder(d = 2, h = wall + 2, $fn = 16);
-    // water that comes in goes out below
+    // drain for water
     translate([0, -height / 2 - 1, plate + 4]) rotate([-90, 0, 0]) cylinder(d = 3, h = rim + 2);
   }
 }
 
-// What must find room. Sockets down, so the header is on the right and the USB-C plug on the left.
+// Contents that must fit. Sockets down, so the header is on the right and the USB-C plug on the left.
 module computer() {
   translate([pi_x - pi_width / 2, pi_y - pi_length / 2, plate + pi_stand + e])
     cube([pi_width, pi_length, pi_board + pi_tall]);
@@ -267,14 +267,14 @@ module clash() {
   intersection() { computer(); union() { camera(); panel(); switch(); } }
   intersection() { camera(); union() { panel(); switch(); } }
   intersection() { panel(); switch(); }
-  // the screws' way
+  // space for the screws
   intersection() {
     corners(screw_x, screw_y) translate([0, 0, -1]) cylinder(d = 4, h = depth + 2);
     union() { front(); back(); contents(); }
   }
 }
 
-if (part == "front") translate([0, 0, depth]) rotate([180, 0, 0]) front();  // as it is printed: face down
+if (part == "front") translate([0, 0, depth]) rotate([180, 0, 0]) front();  // printing position: face down
 if (part == "back") back();
 if (part == "clash") clash();
 if (part == "contents") contents();
