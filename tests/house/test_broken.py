@@ -18,7 +18,7 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
     "opens before the opening is counted": (
         "edge/loop.py",
         "        self._world.store.count(cell)\n",
-        "        self._world.door.apply(signals.action(decision.signal, 3000 * decision.opens))\n"
+        "        self._world.door.apply(door_signals.action(decision.signal, 3000 * decision.opens))\n"
         "        self._world.store.count(cell)\n",
         "edge/test_promises.py::test_1_a_green_code_opens_with_no_network_at_all",
     ),
@@ -62,7 +62,7 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
         "edge/loop.py",
         "        if verdict is None:",
         "        if verdict is None:\n"
-        "            self._world.door.apply(signals.action(Signal.REFUSED))\n"
+        "            self._world.door.apply(door_signals.action(Signal.REFUSED))\n"
         "        if verdict is None:",
         "edge/test_promises.py::test_3_a_poster_is_nobody",
     ),
@@ -265,3 +265,4 @@ def test_its_test_notices(how: str, tmp_path: Path) -> None:
     assert broken.code is not None, f"{test} hangs in a loop that {how}"
     # 0: it did not notice; 2 to 5: it did not even run, which proves nothing.
     assert broken.code == 1, f"{test} does not notice a loop that {how}:\n{broken.output[-2000:]}"
+    assert "NameError" not in broken.output, f"a loop that {how} uses a name that does not exist"
