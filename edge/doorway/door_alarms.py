@@ -24,7 +24,7 @@ OPEN_S = 0.5
 SHUT_S = 1.0
 """And one that begins sooner after the leaf fell shut is the same opening: it has bounced back."""
 
-TOLD_S = 60.0
+ALARM_HOLD_S = 60.0
 """An alarm is told until its cause has been away for so long. So every regular message says it, a
 press of the help button is told for a minute, and none can begin more often than once a minute."""
 
@@ -104,7 +104,7 @@ class DoorAlarms:
 
     def _told(self, at_s: float) -> tuple[Alarm, ...]:
         caused = self._caused_s
-        return tuple(a for a in ALARMS if a in caused and at_s - caused[a] < TOLD_S)
+        return tuple(a for a in ALARMS if a in caused and at_s - caused[a] < ALARM_HOLD_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ class SelfTestCase(NamedTuple):
     """A text and what must be said of it, as `refused:expired`."""
 
     name: str
-    expect: str
+    expected: str
     text: bytes
 
 
@@ -32,22 +32,22 @@ class SelfTestResult(NamedTuple):
     """What was said of a case."""
 
     case: SelfTestCase
-    said: str
+    verdict: str
 
     @property
-    def right(self) -> bool:
+    def is_right(self) -> bool:
         """Whether it is what must be said."""
-        return self.said == self.case.expect
+        return self.verdict == self.case.expected
 
 
 def run_cases() -> tuple[SelfTestResult, ...]:
     """Every case through the real verifier. Takes some milliseconds; never raises for a text."""
     key = IssuerKey(_ISSUER, _AT_S - 86400, _AT_S + 86400)
     document = Issuers(1, _AT_S, [IssuerEntry("known", [key], 86400)])
-    believed = TrustState(Trust(document), signed_s=_AT_S)
+    trust_state = TrustState(Trust(document), signed_s=_AT_S)
     now, floors = Now(Interval(_AT_S, _AT_S, "system"), 0.0), IssuerFloors()
     return tuple(
-        SelfTestResult(case, verdict_name(verify(case.text, believed, _HERE, now, floors)))
+        SelfTestResult(case, verdict_name(verify(case.text, trust_state, _HERE, now, floors)))
         for case in CASES
     )
 
@@ -55,10 +55,10 @@ def run_cases() -> tuple[SelfTestResult, ...]:
 def failure_sentence() -> str | None:
     """One sentence if an answer is wrong; None if all are right."""
     for answer in run_cases():
-        if not answer.right:
+        if not answer.is_right:
             return (
                 f"the self-test failed: a code that is {answer.case.name} must be "
-                f"{answer.case.expect} and was {answer.said}; this door stays shut: "
+                f"{answer.case.expected} and was {answer.verdict}; this door stays shut: "
                 f"restart it, and if that does not help write its card anew"
             )
     return None

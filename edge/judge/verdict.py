@@ -73,7 +73,7 @@ class Genuine:
     subject: bytes  # (issuer, day handle): to notice a repeat, in memory only
     issuer: str = ""
     proof: Proof | None = None  # of a holder code
-    dated: IssueDate | None = None
+    issue_date: IssueDate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Refused:
 
     reason: Reason
     subject: bytes
-    dated: IssueDate | None = None
+    issue_date: IssueDate | None = None
     proof: Proof | None = None  # a holder's, verified: a second one tells a clock from a picture
 
 
@@ -92,7 +92,7 @@ class Unsure:
 
     reason: Reason
     subject: bytes
-    dated: IssueDate | None = None
+    issue_date: IssueDate | None = None
     otherwise: "Genuine | Unsure | None" = None  # if that were known; None: nobody can say
 
 
@@ -189,16 +189,16 @@ class TrustState:
 
 
 def verify(
-    text: bytes, believed: TrustState, place: Place, now: Now, floors: IssuerFloors
+    text: bytes, trust_state: TrustState, place: Place, now: Now, floors: IssuerFloors
 ) -> Verdict | None:
     """Judge the bytes of one QR symbol at `now`; None: not a door code, none of our business.
 
-    Nothing inside the code is believed before its signature is. Never raises, whatever `text`
+    Nothing inside the code is trust_state before its signature is. Never raises, whatever `text`
     holds. Source: edge/wire/README.md, section 6.
     """
     raw = code.unwrap(text)
     if raw is None:
-        return _foreign(text, believed, place, now)
+        return _foreign(text, trust_state, place, now)
     if isinstance(raw, Malformed):
         return _torn(text)
     held = holder.read(raw)
@@ -208,7 +208,7 @@ def verify(
     if isinstance(signed, HolderCode):
         signed = signed.inner
     claimed = signed.kid + signed.code.sub.encode()  # the same through a day's renewals
-    candidates = believed.trust.keys(signed.kid)
+    candidates = trust_state.trust.keys(signed.kid)
     if not candidates:
         return Unsure(Reason.UNKNOWN_ISSUER, claimed)
     key = _signed_by(signed, candidates)
@@ -219,34 +219,34 @@ def verify(
     subject = f"{terms.issuer}/{said.sub}".encode()
     if outside := _in_window(said.iat_s, terms):
         return Refused(outside, subject)
-    dated = IssueDate(key.public, said.iat_s, terms.until_s)
+    issue_date = IssueDate(key.public, said.iat_s, terms.until_s)
     proof = None
     if held is not None:
         if said.cnf is None or not keys.verify(said.cnf, held.message, held.signature):
-            return Refused(Reason.BAD_PROOF, subject, dated)
+            return Refused(Reason.BAD_PROOF, subject, issue_date)
         proof = Proof(said.cnf, held.iat_s)
     time = floors.of(key.public, now)
     certain = (
         _allowed(said, terms, place)
-        or _proven(said, held, believed.rules.holder, place)
+        or _proven(said, held, trust_state.rules.holder, place)
         or _in_time(said.iat_s if said.nbf_s is None else said.nbf_s, said.exp_s, time)
-        or (proof and _fresh(said, proof, believed.rules.holder, time))
+        or (proof and _fresh(said, proof, trust_state.rules.holder, time))
     )
     if certain:
-        return Refused(certain, subject, dated, proof)
-    listed = _listed(said, terms, believed, now)
+        return Refused(certain, subject, issue_date, proof)
+    listed = _listed(said, terms, trust_state, now)
     if listed is Reason.REVOKED:
-        return Refused(listed, subject, dated)
+        return Refused(listed, subject, issue_date)
     verdict: Genuine | Unsure = Genuine(
-        said, _colour(said, time, believed.rules.opens), subject, terms.issuer, proof, dated
+        said, _colour(said, time, trust_state.rules.opens), subject, terms.issuer, proof, issue_date
     )
     for unsure in (  # the last one found is what people are told
         listed,
-        _time_known(said, proof, believed.rules.holder, time),
-        _trusted(said, believed.step(now), believed.rules.ages),
+        _time_known(said, proof, trust_state.rules.holder, time),
+        _trusted(said, trust_state.step(now), trust_state.rules.ages),
     ):
         if unsure:
-            verdict = Unsure(unsure, subject, dated, verdict)
+            verdict = Unsure(unsure, subject, issue_date, verdict)
     return verdict
 
 
@@ -254,15 +254,15 @@ def _torn(text: bytes) -> Refused:
     return Refused(Reason.MALFORMED, text[: code.TEXT_LEN_MAX])
 
 
-def _foreign(text: bytes, believed: TrustState, place: Place, now: Now) -> Verdict | None:
-    for recogniser in believed.foreign:
+def _foreign(text: bytes, trust_state: TrustState, place: Place, now: Now) -> Verdict | None:
+    for recogniser in trust_state.foreign:
         if text.startswith(recogniser.prefix):
             said = judge_foreign(recogniser.read(text), place, now.interval)
             if isinstance(said, Refused) or (isinstance(said, Unsure) and not said.otherwise):
                 return said
-            if believed.rules.holder.required:  # no phone signs one
+            if trust_state.rules.holder.required:  # no phone signs one
                 return Refused(Reason.PROOF_MISSING, said.subject)
-            step = believed.step(now)
+            step = trust_state.step(now)
             if step >= AgeStep.OLD:  # all of them live long
                 why = Reason.TRUST_EXPIRED if step is AgeStep.EXPIRED else Reason.TRUST_OLD
                 return Unsure(why, said.subject, None, said)
@@ -383,11 +383,11 @@ def _fresh(said: Code, proof: Proof, terms: HolderTerms, time: Interval) -> Reas
     return Reason.PROOF_OLD if proof.iat_s < time.earliest_s - terms.back_s else None
 
 
-def _listed(said: Code, terms: KeyTerms, believed: TrustState, now: Now) -> Reason | None:
+def _listed(said: Code, terms: KeyTerms, trust_state: TrustState, now: Now) -> Reason | None:
     """Whether the issuer's status list has it: a set bit counts however old the list is."""
     if said.status is None:
         return None
-    found = believed.lists.get((terms.issuer, said.status.listed))
+    found = trust_state.lists.get((terms.issuer, said.status.listed))
     revoked = None if found is None else found.revoked(said.status.bit)
     if found is None or revoked is None:
         return Reason.STATUS_UNKNOWN
@@ -397,8 +397,8 @@ def _listed(said: Code, terms: KeyTerms, believed: TrustState, now: Now) -> Reas
         return Reason.STATUS_UNKNOWN
     if found.exp_s is not None and found.exp_s <= now.interval.latest_s:
         return Reason.STATUS_OLD
-    old_s = document_age.age_s(found.iat_s, believed.accepted_s, now)
-    return Reason.STATUS_OLD if old_s >= believed.rules.ages.status_h * HOUR_S else None
+    old_s = document_age.age_s(found.iat_s, trust_state.accepted_s, now)
+    return Reason.STATUS_OLD if old_s >= trust_state.rules.ages.status_h * HOUR_S else None
 
 
 # What is not known.

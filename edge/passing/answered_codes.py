@@ -6,7 +6,7 @@ from edge.passing.marks import mark_of
 GONE_S = 3.0
 """A code not read for this long has left: one frame in two is read, so a gap means little."""
 
-KEPT_MAX = 256
+CODES_MAX = 256
 
 
 class AnsweredCodes:
@@ -15,11 +15,13 @@ class AnsweredCodes:
     def __init__(self, key: bytes) -> None:
         """`key`: 16 to 64 random bytes."""
         self._key = key
-        self._seen: dict[bytes, tuple[float, frozenset[str]]] = {}  # last read, outcomes told
+        self._entries: dict[bytes, tuple[float, frozenset[str]]] = {}  # last read, outcomes told
 
     def skip_time(self, unseen_s: float) -> None:
         """Nobody looked for `unseen_s` seconds: that time says nothing about who has left."""
-        self._seen = {mark: (at_s + unseen_s, told) for mark, (at_s, told) in self._seen.items()}
+        self._entries = {
+            mark: (at_s + unseen_s, told) for mark, (at_s, told) in self._entries.items()
+        }
 
     def keep_in_view(self, subject: bytes, outcome: str, at_s: float) -> bool:
         """Whether this was answered with this outcome and has not left since; keeps it in view.
@@ -27,20 +29,20 @@ class AnsweredCodes:
         `outcome`: the decision's `why`.
         """
         mark = mark_of(self._key, b"view", subject)
-        last_s, told = self._seen.get(mark, (float("-inf"), frozenset[str]()))
+        last_s, told = self._entries.get(mark, (float("-inf"), frozenset[str]()))
         if at_s - last_s > GONE_S:
             return False
-        self._seen[mark] = (at_s, told)
+        self._entries[mark] = (at_s, told)
         return outcome in told
 
     def note_answered(self, subject: bytes, outcome: str, at_s: float) -> None:
         """Remember it. The longest unseen goes when there are too many."""
         mark = mark_of(self._key, b"view", subject)
-        self._seen = {m: seen for m, seen in self._seen.items() if at_s - seen[0] <= GONE_S}
-        while len(self._seen) >= KEPT_MAX and mark not in self._seen:
-            del self._seen[min(self._seen, key=lambda m: self._seen[m][0])]
-        told = self._seen[mark][1] if mark in self._seen else frozenset[str]()
-        self._seen[mark] = (at_s, told | {outcome})
+        self._entries = {m: seen for m, seen in self._entries.items() if at_s - seen[0] <= GONE_S}
+        while len(self._entries) >= CODES_MAX and mark not in self._entries:
+            del self._entries[min(self._entries, key=lambda m: self._entries[m][0])]
+        told = self._entries[mark][1] if mark in self._entries else frozenset[str]()
+        self._entries[mark] = (at_s, told | {outcome})
 
     def note_opened(self, subject: bytes, outcome: str, at_s: float) -> None:
         """As `note_answered`. A person who still shows the code that let them in gets no *used*."""

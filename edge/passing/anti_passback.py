@@ -114,7 +114,7 @@ class AntiPassback:
         proof = genuine.proof if genuine else None
         done = self._within(self.mark(verdict.subject), limits, now)
         if (proof and self._used(proof, now)) or (done and done.left == 0):
-            return Refused(Reason.USED, verdict.subject, verdict.dated, proof)
+            return Refused(Reason.USED, verdict.subject, verdict.issue_date, proof)
         return self._doubted(verdict, done.left if done else None, limits, now)
 
     def note_opened(
@@ -179,7 +179,7 @@ class AntiPassback:
         if left is not None and left < verdict.code.party:
             verdict = replace(verdict, code=replace(verdict.code, party=left))
         if self._before_start(verdict, limits, now):
-            return Unsure(Reason.JUST_STARTED, verdict.subject, verdict.dated, verdict)
+            return Unsure(Reason.JUST_STARTED, verdict.subject, verdict.issue_date, verdict)
         return verdict
 
     def _used(self, proof: Proof, now: Now) -> bool:

@@ -44,7 +44,7 @@ class UnitStatus:
     failed: frozenset[Part]  # at the last probe
     trouble: Trouble | None  # at the last probe
     alarms: tuple[report.Alarm, ...]
-    believed: TrustState
+    trust_state: TrustState
 
 
 class Reporter:
@@ -105,7 +105,7 @@ class Reporter:
             status.failed,
             next(iter(self._store.unacknowledged(1)), None),
             self._store.session,
-            status.believed,
+            status.trust_state,
             self._started_s,
             now,
             status.trouble,

@@ -365,7 +365,7 @@ def test_a_genuine_one_as_our_code() -> None:
     assert verdict.code.colour is verdict.colour is Colour.GREEN
     assert (verdict.code.iat_s, verdict.code.exp_s) == (ISSUED_S, TAKEN_S + 72 * HOUR_S)
     assert verdict.subject == f"eu/{verdict.code.sub}".encode()
-    assert (verdict.issuer, verdict.proof, verdict.dated) == ("eu", None, None)
+    assert (verdict.issuer, verdict.proof, verdict.issue_date) == ("eu", None, None)
 
 
 def test_the_subject_is_the_certificate_whoever_wraps_it() -> None:

@@ -28,8 +28,8 @@ BROKEN = {  # what a card with a changed file would do: the file, what it says, 
 
 def test_every_answer_is_right_here() -> None:
     answers = selftest.run_cases()
-    assert [a.case.name for a in answers if not a.right] == []
-    kinds = [case.expect.partition(":")[0] for case in selftest.CASES]
+    assert [a.case.name for a in answers if not a.is_right] == []
+    kinds = [case.expected.partition(":")[0] for case in selftest.CASES]
     assert kinds.count("genuine") >= 3
     assert kinds.count("refused") >= 10
 
@@ -64,7 +64,7 @@ def show(street: Street) -> int:
 def test_a_door_with_wrong_answers_serves_nobody_and_says_so(tmp_path: Path) -> None:
     street = Street(1, tmp_path)
     said: list[str | None] = ["the self-test failed"]
-    street.known_answers = lambda: said[0]
+    street.self_test = lambda: said[0]
     street.power_cut()
     street.next_visit_s = float("inf")
     assert show(street) == 0
@@ -80,7 +80,7 @@ def test_a_door_with_wrong_answers_serves_nobody_and_says_so(tmp_path: Path) -> 
 def test_it_is_repeated_once_a_day(tmp_path: Path) -> None:
     street = Street(1, tmp_path)
     asked: list[float] = []
-    street.known_answers = lambda: asked.append(street.monotonic_s)
+    street.self_test = lambda: asked.append(street.monotonic_s)
     street.power_cut()
     street.next_visit_s = float("inf")
     street.run(1)
