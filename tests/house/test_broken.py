@@ -117,7 +117,7 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
     ),
     "lets a suspended company in": (
         "edge/judge/site_decision.py",
-        "if rules.suspends(said.scope, verdict.issuer):",
+        "if rules.suspends(claims.scope, verdict.issuer):",
         "if False:",
         "edge/judge/test_site_decision.py::test_each_line_of_the_table",
     ),
@@ -129,13 +129,13 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
     ),
     "lets one too many in": (
         "edge/judge/site_decision.py",
-        "inside + said.party > rules.inside_max",
+        "inside + claims.party > rules.inside_max",
         "inside > rules.inside_max",
         "edge/judge/test_site_decision.py::test_each_line_of_the_table[full]",
     ),
     "opens for whoever it is unsure of": (
         "edge/judge/site_decision.py",
-        "return replace(sure, category=category, why=why) if sure.opens else sure",
+        "return replace(decision, category=category, why=why) if decision.opens else decision",
         "return Decision(True, 1, Signal.OPEN, category, why)",
         "edge/judge/test_site_decision.py::test_unsure_is_shut_unless_the_rule_of_its_kind_opens[Reason.TIME_UNKNOWN]",
     ),

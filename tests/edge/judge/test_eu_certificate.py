@@ -455,9 +455,12 @@ def listed(**changed: Any) -> bytes:
         (listed(until_s=0), "ends before it begins"),
         (json.dumps({"keys": [msgspec.to_builtins(key())] * 2}).encode(), "twice"),
         (json.dumps({"keys": [msgspec.to_builtins(key())] * 4001}).encode(), "<= 4000"),
-        (listed(public="AAAA"), "is no ES256 key"),
-        (listed(algorithm="PS256"), "is no PS256 key"),
-        (listed(public=eudcc.spki(ec.generate_private_key(ec.SECP384R1()))), "is no ES256 key"),
+        (listed(public="AAAA"), "is not a valid ES256 key"),
+        (listed(algorithm="PS256"), "is not a valid PS256 key"),
+        (
+            listed(public=eudcc.spki(ec.generate_private_key(ec.SECP384R1()))),
+            "is not a valid ES256 key",
+        ),
     ],
 )
 def test_a_wrong_key_list_is_one_sentence_and_harms_no_neighbour(
@@ -883,7 +886,13 @@ def test_the_page_names_every_field_of_the_documents() -> None:
         assert set(re.findall(r"`([a-z_]+)`", first)) == set(kind.__struct_fields__)
 
 
-CHECKS = ("_in_window", "_lives", "_belongs", "_in_time", "_meaning")
+CHECKS = (
+    "_check_key_window",
+    "_check_life",
+    "_check_issuer_place",
+    "_check_validity",
+    "_current_meaning",
+)
 
 
 def test_the_page_names_every_verdict() -> None:

@@ -20,9 +20,9 @@ BROKEN = {  # what a card with a changed file would do: the file, what it says, 
         "    except CryptoError:\n        return True",
     ),
     "nothing expires": ("edge/judge/verdict.py", "exp_s <= time.earliest_s", "False"),
-    "a holder's code passes bare": ("edge/judge/verdict.py", "if said.cnf is not None or", "if"),
-    "any phone signs": ("edge/judge/verdict.py", "said.cnf is None or not", "said.cnf is None and"),
-    "every door is meant": ("edge/judge/verdict.py", "if held.door == place.door", "if True"),
+    "a holder's code passes bare": ("edge/judge/verdict.py", "if claims.cnf is not None or", "if"),
+    "any phone signs": ("edge/judge/verdict.py", "cnf is None or not", "cnf is None and"),
+    "every door is meant": ("edge/judge/verdict.py", "if holder_code.door == place", "if place"),
 }  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def test_a_broken_verifier_is_noticed(name: str, tmp_path: Path) -> None:
     said = subprocess.run(
         [sys.executable, "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout
-    assert "the self-test failed: a code that is" in said
+    assert "the self-test failed: the case" in said
     assert "this door stays shut" in said
 
 
