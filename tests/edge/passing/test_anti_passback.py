@@ -424,7 +424,7 @@ def test_old_pictures_of_many_phones_take_bounded_room() -> None:
         phones.judge(stale(-500, number.to_bytes(32)), at(0))
         phones.judge(stale(-498, number.to_bytes(32)), at(1))
     assert len(phones._first) <= PHONES_MAX
-    assert len(phones._alive) <= PHONES_MAX
+    assert len(phones._slow_until_s) <= PHONES_MAX
 
 
 # Still in view.
