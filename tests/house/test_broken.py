@@ -189,8 +189,8 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
     ),
     "calls a passage forced": (
         "edge/doorway/door_alarms.py",
-        "max(self._excused_until_s, until_s + GRACE_S)",
-        "self._excused_until_s",
+        "max(self._may_open_until_s, until_s + GRACE_S)",
+        "self._may_open_until_s",
         "edge/doorway/test_door_alarms.py::test_who_was_let_through_forces_nothing[0.0]",
     ),
     "calls a request to exit forced": (
@@ -201,19 +201,19 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
     ),
     "calls what it found open forced": (
         "edge/doorway/door_alarms.py",
-        'if inputs is None or inputs.level("contact") is None or self._first:',
+        'if inputs is None or inputs.level("contact") is None or self._is_first_tick:',
         "if False:",
         "edge/doorway/test_door_alarms.py::test_a_door_that_is_open_from_the_start_was_forced_by_nobody",
     ),
     "calls each way out by the handle forced": (
         "edge/doorway/door_alarms.py",
-        "exit_pressed is not None and self._leaf.forced(at_s)",
-        "self._leaf.forced(at_s)",
+        "exit_pressed is not None and self._leaf.is_forced(at_s)",
+        "self._leaf.is_forced(at_s)",
         "edge/doorway/test_door_alarms.py::test_where_no_exit_button_is_wired_nothing_is_forced",
     ),
     "tells of no forced door": (
         "edge/doorway/door_alarms.py",
-        "return self.closed_s is None and self._settled(at_s) and not self.excused",
+        "return self.closed_s is None and self._is_settled(at_s) and not self.may_be_open",
         "return False",
         "edge/doorway/test_door_alarms.py::test_a_door_that_nobody_released_is_forced_and_told_for_a_minute",
     ),

@@ -331,7 +331,10 @@ def test_an_alarm_is_told_at_once_and_moves_no_other_message(
     assert told
     assert all(said == ["help"] for said in told)
     assert alarms(loud)[-1][1] == []
-    assert lines.messages == ["help: somebody asks for it at the door", "help is over"]
+    assert lines.messages == [
+        "help: somebody at the door pressed the help button",
+        "help is over",
+    ]
     assert {len(m.payload) for m in health(loud)} == {report.HEALTH_LEN}
 
 
