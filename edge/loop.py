@@ -329,7 +329,10 @@ class Loop:
         if self._reporter is None:
             return
         status = UnitStatus(
-            self._failures.probed, self._trouble_probed, self._watch.alarms, self._trust_state
+            self._failures.failed_at_probe,
+            self._trouble_probed,
+            self._watch.alarms,
+            self._trust_state,
         )
         self._reporter.tick(status, now)
 
