@@ -88,11 +88,11 @@ def serve(
     """Run the door of `unit` until it is stopped; `around` may put ports of its own before them."""
     if board.bind(Path(unit.state), unit.board, board.serial()):
         logging.getLogger("menshen").info("this card belongs to this board from now on")
-    with assembly.open_world(unit) as (opened, believed):
+    with assembly.open_world(unit) as (opened, trust_state):
         world = around(opened)
         loop = Loop(
             world,
-            believed,
+            trust_state,
             assembly.place_of(unit),
             assembly.settings_of(unit),
             random.SystemRandom(),
@@ -169,17 +169,17 @@ def try_out(
         tried = commissioning.Trial(door, unit.door.wired)
         if unit.door.wired and sys.stdin.isatty():
             print("Move each input; Enter goes on.", flush=True)
-        tried.inputs(seconds, commissioning.enter_pressed)
-        tried.outputs(illuminator=assembly.has_illuminator(unit.door))
+        tried.watch_inputs(seconds, commissioning.read_enter)
+        tried.try_outputs(illuminator=assembly.has_illuminator(unit.door))
         asked = f"Pulse the relay for {unit.door.unlock_ms / 1000:g} s? The lock is released."
-        if relay or commissioning.agreed(asked):
-            tried.relay(unit.door.unlock_ms)
+        if relay or commissioning.confirm(asked):
+            tried.pulse_relay(unit.door.unlock_ms)
         else:
             print("The relay was not tried.")
     finally:
         door.close()
-    if tried.unseen:
-        print(f"Not seen to move: {', '.join(tried.unseen)}. Check each one's cable and its pin.")
+    if tried.unmoved:
+        print(f"Not seen to move: {', '.join(tried.unmoved)}. Check each one's cable and its pin.")
         sys.exit(1)
     if unit.door.wired:
         print("Every input that is wired was seen to move.")
@@ -233,20 +233,20 @@ def check(
 def _judge(unit: UnitConfig | None, now: Now) -> Callable[[Symbol], dict[str, Any]]:
     """What `check` says of a symbol; without a unit nobody's signature is known."""
     if unit is None:
-        believed = TrustState(Trust(trust_file.Issuers(version=1, signed_s=0, issuers=[])))
+        trust_state = TrustState(Trust(trust_file.Issuers(version=1, signed_s=0, issuers=[])))
         place = Place(frozenset())
     else:
-        believed = tuf_trust.load(
-            Path(unit.trust), Path(unit.state), unit.site, assembly.accept(unit)
+        trust_state = tuf_trust.load(
+            Path(unit.trust), Path(unit.state), unit.site, assembly.bundle_reader(unit)
         )
         place = assembly.place_of(unit)
 
     def judge(symbol: Symbol) -> dict[str, Any]:
-        verdict = verify(symbol.data, believed, place, now, IssuerFloors())
+        verdict = verify(symbol.data, trust_state, place, now, IssuerFloors())
         said: dict[str, Any] = {"corners": symbol.corners}
         if verdict is None:
             return said | {"verdict": "not a door code", "opens": False, "signal": "none"}
-        decision = decide(verdict, believed.rules, now)
+        decision = decide(verdict, trust_state.rules, now)
         said |= {
             "verdict": type(verdict).__name__.lower(),
             "reason": decision.why,
@@ -336,7 +336,7 @@ def _until_stopped(loop: Loop, world: Ports, tick_s: float, seconds: float | Non
             )
         if now.monotonic_s >= next_s:
             next_s = max(next_s + tick_s, now.monotonic_s - 1)  # on a grid, and never far behind
-        world.eyes.wait(max(0.0, next_s - now.monotonic_s))
+        world.scanner.wait(max(0.0, next_s - now.monotonic_s))
 
 
 if __name__ == "__main__":

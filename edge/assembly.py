@@ -31,7 +31,7 @@ from edge.wire.trust import TrustError
 from edge.wire.unit import UnitConfig
 
 
-def accept(unit: UnitConfig) -> Callable[[Bundle], TrustState]:
+def bundle_reader(unit: UnitConfig) -> Callable[[Bundle], TrustState]:
     """How this unit understands what it is brought."""
     return lambda bundle: trust_documents.read(bundle, unit.site, frozenset(unit.groups))
 
@@ -39,7 +39,7 @@ def accept(unit: UnitConfig) -> Callable[[Bundle], TrustState]:
 def _open_trust(unit: UnitConfig, clock: SystemClock) -> TufTrust[TrustState]:
     stick = Path(unit.trust_stick) if unit.trust_stick else None
     folders = Path(unit.trust), Path(unit.state)
-    return TufTrust(*folders, unit.site, accept(unit), clock.glance, stick)
+    return TufTrust(*folders, unit.site, bundle_reader(unit), clock.glance, stick)
 
 
 def place_of(unit: UnitConfig) -> Place:
@@ -82,8 +82,8 @@ def open_world(unit: UnitConfig) -> Iterator[tuple[Ports, TrustState]]:
             clock = _open_clock(unit, _open_memory(ram.SYNC))
             opened.callback(clock.close)
             memory = _open_memory(ram.PASSED)
-            eyes = open_scanner(unit)
-            opened.callback(eyes.close)
+            scanner = open_scanner(unit)
+            opened.callback(scanner.close)
             trust = _open_trust(unit, clock)
             opened.callback(trust.close)
         except (WorldFailure, TrustError, ImportError):
@@ -107,13 +107,13 @@ def open_world(unit: UnitConfig) -> Iterator[tuple[Ports, TrustState]]:
             )
             trust.inbox.again = connection.trust_again
             opened.callback(uplink.close)
-        believed = trust.latest()
-        assert believed is not None  # noqa: S101 -- or it had raised TrustError
+        trust_state = trust.latest()
+        assert trust_state is not None  # noqa: S101 -- or it had raised TrustError
         trust.start()
         opened.callback(door.close)  # the first to go; a second call does nothing
         yield (
-            Ports(clock, eyes, door, store, uplink, memory, trust),
-            believed,
+            Ports(clock, scanner, door, store, uplink, memory, trust),
+            trust_state,
         )
 
 

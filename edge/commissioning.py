@@ -15,7 +15,7 @@ from edge.doorway.ports import Door
 from edge.wire.door_inputs import Input
 
 TICK_S = 0.05
-SHOWN_S = 2.0  # each light and sound
+SHOW_S = 2.0  # each light and sound
 
 _LIGHTS = (
     ("green light", LightStep(0, True, False, False)),
@@ -62,36 +62,36 @@ class Trial:
         self._seen: set[Input] = set()  # said both yes and no, or turned
 
     @property
-    def unseen(self) -> list[str]:
+    def unmoved(self) -> list[str]:
         """The inputs that were not seen to move, in plain words."""
         return [WORDS[name].name for name in self._wired if name not in self._seen]
 
-    def inputs(self, seconds: float, enough: Callable[[], bool]) -> None:
+    def watch_inputs(self, seconds: float, enough: Callable[[], bool]) -> None:
         """Show each input live until all have moved, `enough` says so, or `seconds` are over."""
         self._say("Inputs:" if self._wired else "Inputs: none is wired (unit.toml).")
         self._look(first=True)
         until_s = time.monotonic() + seconds
-        while self.unseen and not enough() and time.monotonic() < until_s:
+        while self.unmoved and not enough() and time.monotonic() < until_s:
             time.sleep(TICK_S)
             self._look()
 
-    def outputs(self, illuminator: bool) -> None:
+    def try_outputs(self, illuminator: bool) -> None:
         """Each light and the buzzer by itself, then the illuminator."""
         self._say("Lights and sounds, two seconds each:")
-        rest_ms = round(SHOWN_S * 1000)
+        rest_ms = round(SHOW_S * 1000)
         for name, step in _LIGHTS:
             self._say(f"  {name}")
             self._door.apply(
                 DoorAction(Signal.UNREADABLE, 0, (step, LightStep(rest_ms, False, False, False)))
             )
-            self._for(SHOWN_S + 0.3)
+            self._for(SHOW_S + 0.3)
         if illuminator:
             self._say("  illuminator")
             self._door.illuminate(True)
-            self._for(SHOWN_S)
+            self._for(SHOW_S)
             self._door.illuminate(False)
 
-    def relay(self, unlock_ms: int) -> None:
+    def pulse_relay(self, unlock_ms: int) -> None:
         """One pulse."""
         if self._door.read_inputs().latched:
             self._say("The controller is latched and will not pulse; re-arm it from inside.")
@@ -134,7 +134,7 @@ class Trial:
             self._level[name] = yes
 
 
-def enter_pressed() -> bool:
+def read_enter() -> bool:
     """Whether somebody at a terminal has pressed Enter; where there is none, nobody does."""
     if not sys.stdin.isatty() or not select.select([sys.stdin], [], [], 0)[0]:
         return False
@@ -142,7 +142,7 @@ def enter_pressed() -> bool:
     return True
 
 
-def agreed(question: str) -> bool:
+def confirm(question: str) -> bool:
     """A yes from a terminal."""
     if not sys.stdin.isatty():
         return False

@@ -74,7 +74,7 @@ class Ports:
     """The ports, together."""
 
     clock: Clock
-    eyes: Scanner
+    scanner: Scanner
     door: Door
     store: CountStore
     uplink: Uplink | None
@@ -88,24 +88,24 @@ class Loop:
     def __init__(
         self,
         world: Ports,
-        believed: TrustState,
+        trust_state: TrustState,
         place: Place,
         settings: UnitSettings,
         rng: random.Random,
         on_decision: Callable[[Verdict, Decision], None] | None = None,
-        known_answers: Callable[[], str | None] = selftest.failure_sentence,
+        self_test: Callable[[], str | None] = selftest.failure_sentence,
     ) -> None:
         """`on_decision` is called for each decision: for a screen at the door, never for a file.
-        `known_answers` says in one sentence what the verifier judges wrongly.
+        `self_test` says in one sentence what the verifier judges wrongly.
 
         Raises StoreLost when what was counted before cannot be read.
         """
         self._world = world
-        self._believed = believed
+        self._trust_state = trust_state
         self._place = place
         self._settings = settings
         self._on_decision = on_decision
-        self._known_answers = known_answers
+        self._self_test = self_test
         self._examined_s = float("-inf")
         now = world.clock.read()
 
@@ -122,7 +122,7 @@ class Loop:
         self._watch = DoorWatch(world.door, settings.held_s)
         self._display = Display(world.door)
 
-        counts = believed.rules.counts
+        counts = trust_state.rules.counts
         world.store.begin(first_cells(now, counts.period_s, counts.k, rng))
         self._tally = Tally(world.store.cells(), counts.period_s, counts.k, rng)
         self._reporter: Reporter | None = None
@@ -186,7 +186,7 @@ class Loop:
         """Known answers before the door serves and once a day; while they are wrong it is shut."""
         if now.monotonic_s < self._examined_s + selftest.AGAIN_S:
             return
-        wrong = self._known_answers()
+        wrong = self._self_test()
         if wrong is not None:
             raise VerifierWrong(wrong)
         self._examined_s = now.monotonic_s
@@ -196,7 +196,7 @@ class Loop:
         """Newer trust documents, verified and understood by their source."""
         newer = self._world.trust.latest() if self._world.trust else None
         if newer is not None:
-            self._believed = newer
+            self._trust_state = newer
             counts = newer.rules.counts
             self._tally.follow(counts.period_s, counts.k, now)
 
@@ -220,7 +220,7 @@ class Loop:
     def _look(self, now: Now) -> None:
         if "verifier" in self._failures:
             return
-        sighting = self._world.eyes.latest()
+        sighting = self._world.scanner.latest()
         if sighting is None:
             return
         self._failures.clear("camera")
@@ -248,13 +248,13 @@ class Loop:
         """Judge one text and answer it. Returns for how many ms the lights show the answer; None:
         no answer now, because it is no door code, was answered already, or must wait.
         """
-        verdict = verify(text, self._believed, self._place, now, self._floors)
+        verdict = verify(text, self._trust_state, self._place, now, self._floors)
         if verdict is None:  # a poster, a ticket: none of our business
             return None
-        if verdict.dated is not None:
-            self._floors.raise_to(*verdict.dated, now)
+        if verdict.issue_date is not None:
+            self._floors.raise_to(*verdict.issue_date, now)
         verdict = self._phones.judge(self._lane.judge(verdict, self._limits, now), now)
-        decision = decide(verdict, self._believed.rules, now, self._lane.inside)
+        decision = decide(verdict, self._trust_state.rules, now, self._lane.inside)
         if self._in_view.keep_in_view(verdict.subject, decision.why, now.monotonic_s):
             return None
         if not self._world.door.settle():  # one after the other
@@ -320,7 +320,7 @@ class Loop:
         self._failures.note_probe()
 
     def _sensor_fault(self) -> str | None:
-        sensors, limit = self._settings.sensors, self._believed.rules.inside_max
+        sensors, limit = self._settings.sensors, self._trust_state.rules.inside_max
         if limit is not None and not (sensors.turn and sensors.turn_out):
             return _INSIDE_UNSEEN
         return _SENSOR_FAULT if self._lane.sensor_fault else None
@@ -329,7 +329,10 @@ class Loop:
         if self._reporter is None:
             return
         status = UnitStatus(
-            self._failures.probed, self._trouble_probed, self._watch.alarms, self._believed
+            self._failures.failed_at_probe,
+            self._trouble_probed,
+            self._watch.alarms,
+            self._trust_state,
         )
         self._reporter.tick(status, now)
 
@@ -338,7 +341,7 @@ class Loop:
 
     @property
     def _limits(self) -> PassbackLimits:
-        return PassbackLimits(self._believed.rules.passback_s, self._believed.rules.holder)
+        return PassbackLimits(self._trust_state.rules.passback_s, self._trust_state.rules.holder)
 
 
 def _identity(settings: UnitSettings) -> Identity:

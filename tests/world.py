@@ -27,7 +27,7 @@ from edge.clock.time_interval import (
     TimeSpan,
     interval,
 )
-from edge.doorway.door_alarms import GRACE_S, SHUT_S, TOLD_S
+from edge.doorway.door_alarms import ALARM_HOLD_S, GRACE_S, SHUT_S
 from edge.doorway.door_signals import DoorAction, Signal
 from edge.doorway.input_levels import InputLevels
 from edge.judge import selftest
@@ -227,7 +227,7 @@ class Street:
         self.newer: list[TrustState] = []  # what trust documents bring next
         self.misled = False  # whether somebody has turned the RTC since the last sync
         self.boots = 0
-        self.known_answers: Callable[[], str | None] = selftest.failure_sentence
+        self.self_test: Callable[[], str | None] = selftest.failure_sentence
         document = trust.Issuers(
             version=1,
             signed_s=START_S - 86400,
@@ -287,7 +287,7 @@ class Street:
             settings,
             rng,
             self.told,
-            self.known_answers,
+            self.self_test,
         )
 
     def bring(self, rules: DoorRules) -> None:
@@ -515,7 +515,9 @@ class Leaf:
         if self.closed_s is not None and now_s - self.closed_s >= SHUT_S:
             self.shut_s = now_s
         if street.door_lost:  # what was told stays told
-            self.truly |= {a: now_s for a, at_s in self.truly.items() if now_s - at_s <= TOLD_S}
+            self.truly |= {
+                a: now_s for a, at_s in self.truly.items() if now_s - at_s <= ALARM_HOLD_S
+            }
         if self.forced and self.forced[-1] >= self.shut_s:
             self.truly["forced"] = now_s
         if self.propped:
@@ -536,7 +538,7 @@ class Leaf:
             if message.leaf == "health":
                 for alarm in msgspec.json.decode(message.payload)["alarms"]:
                     ago_s = self.street.monotonic_s - self.truly.get(alarm, float("-inf"))
-                    assert ago_s <= TOLD_S + 2, f"{alarm} was told and is not so"
+                    assert ago_s <= ALARM_HOLD_S + 2, f"{alarm} was told and is not so"
 
 
 @dataclass

@@ -1,1 +1,1 @@
-"""What hangs at a door: lights, sound, relay, the wired inputs, and the alarms they give."""
+"""The devices at a door: lights, buzzer, relay and inputs, and the alarms that the inputs raise."""

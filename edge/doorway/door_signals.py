@@ -1,6 +1,7 @@
-"""What lights, buzzer and relay do, and until when: ARCHITECTURE.md, *What a person is told*.
+"""The signals: what lights, buzzer and relay do, and for how long (ARCHITECTURE.md, *What a person
+is told*).
 
-An action carries its own end: whoever plays it needs nothing more from us to come to rest.
+An action contains its own end, so a door comes to rest without another command.
 """
 
 from collections.abc import Iterator
@@ -14,10 +15,10 @@ NOT_READY_EVERY_S = 3.0
 
 
 class Signal(Enum):
-    """What a person is told; the value is what `menshen-edge check` calls it."""
+    """What the lights and the buzzer mean; the value is how `menshen-edge check` describes it."""
 
     OPEN = "green, one short: come in"
-    REFUSED = "red, two short: not with this code"
+    REFUSED = "red, two short: refused"
     REFRESH = "red, slow blink, two long: refresh your code"
     UNREADABLE = "green and red in turn: closer, brighter, hold still"
     HELP = "green and red together, three short: ask for help"
@@ -27,7 +28,7 @@ class Signal(Enum):
 
 
 class LightStep(NamedTuple):
-    """Levels from `at_ms` after the start of the action until the next step."""
+    """The levels from `at_ms` after the start of the action until the next step."""
 
     at_ms: int
     green: bool
@@ -37,20 +38,20 @@ class LightStep(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DoorAction:
-    """Lights, sound and one bounded pulse. The last step is dark and silent."""
+    """Lights, buzzer and one bounded relay pulse. In the last step all is off."""
 
     signal: Signal
-    unlock_ms: int  # 0 leaves the relay alone
+    unlock_ms: int  # 0: no pulse
     steps: tuple[LightStep, ...]
 
     @property
     def lasts_ms(self) -> int:
-        """When the lights are at rest again."""
+        """When lights and buzzer are off again, in ms after the start."""
         return self.steps[-1].at_ms
 
 
 class _SignalPattern(NamedTuple):
-    """One signal: pieces of (ms, green, red), and when the buzzer sounds as (from, to) ms."""
+    """One signal: light phases as (ms, green, red), and buzzer sounds as (from, to) in ms."""
 
     lights: tuple[tuple[int, bool, bool], ...]
     sounds: tuple[tuple[int, int], ...]
@@ -59,11 +60,11 @@ class _SignalPattern(NamedTuple):
 _ONE_SHORT = ((0, 120),)
 _TWO_SHORT = ((0, 120), (240, 360))
 _THREE_SHORT = ((0, 120), (240, 360), (480, 600))
-_TWO_LONG = ((0, 400), (600, 1000))  # an on-off buzzer has no low tone: length takes its place
+_TWO_LONG = ((0, 400), (600, 1000))  # a buzzer has one pitch, so the length differs
 
 _FIVE_QUICK = tuple((at_ms, at_ms + 60) for at_ms in range(0, 600, 120))
 
-_LOOKS = {
+_PATTERNS = {
     Signal.OPEN: _SignalPattern(((1500, True, False),), _ONE_SHORT),
     Signal.REFUSED: _SignalPattern(((2000, False, True),), _TWO_SHORT),
     Signal.REFRESH: _SignalPattern(((500, False, True), (500, False, False)) * 3, _TWO_LONG),
@@ -79,31 +80,31 @@ _LOOKS = {
 
 
 def action(signal: Signal, unlock_ms: int = 0) -> DoorAction:
-    """The action of a signal; green stays on as long as the door is unlocked.
+    """The action of a signal; green stays on for as long as the door is unlocked.
 
-    Raises ValueError for a pulse that is not within 0 to UNLOCK_MS_MAX.
+    Raises ValueError if `unlock_ms` is not within 0 to UNLOCK_MS_MAX.
     """
     if not 0 <= unlock_ms <= UNLOCK_MS_MAX:
         raise ValueError(f"an unlock of {unlock_ms} ms is not within 0 to {UNLOCK_MS_MAX} ms")
-    look = _LOOKS[signal]
-    if signal is Signal.OPEN and unlock_ms > look.lights[0][0]:
-        look = _SignalPattern(((unlock_ms, True, False),), look.sounds)
-    return DoorAction(signal, unlock_ms, tuple(_steps(look)))
+    pattern = _PATTERNS[signal]
+    if signal is Signal.OPEN and unlock_ms > pattern.lights[0][0]:
+        pattern = _SignalPattern(((unlock_ms, True, False),), pattern.sounds)
+    return DoorAction(signal, unlock_ms, tuple(_steps(pattern)))
 
 
-def _steps(look: _SignalPattern) -> Iterator[LightStep]:
-    changes = {edge for sound in look.sounds for edge in sound}
+def _steps(pattern: _SignalPattern) -> Iterator[LightStep]:
+    changes = {edge for sound in pattern.sounds for edge in sound}
     lights = []
     at_ms = 0
-    for piece_ms, green, red in look.lights:
+    for phase_ms, green, red in pattern.lights:
         lights.append((at_ms, green, red))
         changes.add(at_ms)
-        at_ms += piece_ms
-    end_ms = max([at_ms, *(until for _, until in look.sounds)])
+        at_ms += phase_ms
+    end_ms = max([at_ms, *(until for _, until in pattern.sounds)])
     for change_ms in sorted(changes - {end_ms}):
         green, red = False, False
         if change_ms < at_ms:
-            _, green, red = [piece for piece in lights if piece[0] <= change_ms][-1]
-        buzzer = any(start <= change_ms < until for start, until in look.sounds)
+            _, green, red = [phase for phase in lights if phase[0] <= change_ms][-1]
+        buzzer = any(start <= change_ms < until for start, until in pattern.sounds)
         yield LightStep(change_ms, green, red, buzzer)
     yield LightStep(end_ms, False, False, False)

@@ -1,4 +1,4 @@
-"""What a door's inputs say, whichever are wired (`edge/wire/door_inputs.py` lists them)."""
+"""The levels of a door's inputs (`edge/wire/door_inputs.py` lists the inputs)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,14 +8,16 @@ from edge.wire.door_inputs import Input
 
 @dataclass(frozen=True, slots=True)
 class InputLevels:
-    """What a door says now. Each level has held for 20 ms at least.
+    """The debounced inputs of a door: each level has been stable for at least 20 ms.
 
-    A press that began and ended since the last call is reported once.
+    A press that began and ended since the last reading is reported once.
     """
 
-    levels: Mapping[Input, bool] = field(default_factory=dict)  # of those that are wired
-    latched: bool | None = None  # the controller holds itself shut until re-armed from inside
+    levels: Mapping[Input, bool] = field(default_factory=dict)  # of the wired inputs
+    latched: bool | None = (
+        None  # the controller stays shut until re-armed from inside; None: no controller
+    )
 
     def level(self, name: Input) -> bool | None:
-        """Whether the input says yes; None: it is not wired."""
+        """Whether the input is active; None: it is not wired."""
         return self.levels.get(name)

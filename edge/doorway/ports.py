@@ -1,4 +1,4 @@
-"""The door that the loop needs: lights, buzzer, relay, inputs. No call waits."""
+"""The interface of a door: lights, buzzer, relay, inputs. No call blocks."""
 
 from typing import Protocol
 
@@ -13,19 +13,19 @@ class Door(Protocol):
         """Start `action` and return at once; it ends by itself. Raises DoorLost."""
 
     def settle(self) -> bool:
-        """Whether the relay is off and may be pulsed again: two openings are two pulses.
+        """Whether the relay is off and may be pulsed again: two openings must be two pulses.
 
-        Raises DoorLost while a pin cannot be set; each call tries to bring it to rest.
+        Raises DoorLost while a pin cannot be set; each call tries again to switch it off.
         """
 
     def illuminate(self, on: bool) -> None:
-        """Light what is held before the camera, or cease to. Raises DoorLost."""
+        """Switch the illuminator on or off. Raises DoorLost."""
 
     def take_turns(self) -> tuple[int, int]:
-        """Turns in and turns out since the last call; (0, 0) where no sensor is wired."""
+        """Turns in and turns out since the last call; (0, 0) if no sensor is wired."""
 
     def read_inputs(self) -> InputLevels:
-        """What the door says now. Raises DoorLost."""
+        """The inputs now. Raises DoorLost."""
 
     def close(self) -> None:
-        """Everything at rest; safe to call twice."""
+        """Switch everything off and release the device; safe to call twice."""

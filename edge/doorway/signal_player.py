@@ -19,7 +19,7 @@ class Display:
         return at_s < self._until_s
 
     def show(self, action: DoorAction, at_s: float) -> None:
-        """Play `action` in place of what is played. Raises DoorLost."""
+        """Play `action`; it replaces a signal that is still playing. Raises DoorLost."""
         self._until_s = at_s + action.lasts_ms / 1000
         self._door.apply(action)
 
@@ -32,8 +32,8 @@ class Display:
         self._not_ready_due_s = at_s + door_signals.NOT_READY_EVERY_S
         self.show(door_signals.action(Signal.NOT_READY), at_s)
 
-    def illuminate(self, wanted: bool) -> None:
-        """Switch the illuminator where it is not so yet. Raises DoorLost."""
-        if wanted != self._lit:
-            self._door.illuminate(wanted)
-            self._lit = wanted
+    def illuminate(self, on: bool) -> None:
+        """Switch the illuminator on or off, if it is not so already. Raises DoorLost."""
+        if on != self._lit:
+            self._door.illuminate(on)
+            self._lit = on

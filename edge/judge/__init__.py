@@ -1,1 +1,1 @@
-"""Is a code true, and does this door open for it? The one room that decides trust."""
+"""Is a code genuine, and does this door open for it? The only package that decides trust."""

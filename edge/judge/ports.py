@@ -6,7 +6,7 @@ from edge.judge.verdict import TrustState
 
 
 class TrustSource(Protocol):
-    """What keeps the documents that a unit believes, and brings newer ones."""
+    """Keeps the trust documents of a unit and receives newer ones."""
 
     def latest(self) -> TrustState | None:
-        """What is newer than what was asked for last; None: nothing. Never waits, never raises."""
+        """The newest state since the last call; None: no newer one. Never waits, never raises."""

@@ -1,8 +1,8 @@
-"""Known answers: does this very verifier, on this machine and now, still judge as it must?
+"""Self-test: known-answer tests of the verifier, on this machine.
 
-A broken library, a flipped bit in memory or a card with a changed file would show here before the
-door serves, and once a day after that. The texts are fixed; their keys are published (README.md,
-section 7), so they are trusted nowhere but here.
+It runs before the door serves, and once a day after that. It detects a broken library, a flipped
+bit in memory and a changed file on the card. The texts are fixed. Their private keys are published
+(edge/wire/README.md, section 7), so these keys are trusted nowhere else.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from edge.judge.verdict import Genuine, Place, TrustState, Verdict, verify
 from edge.wire.trust import IssuerEntry, IssuerKey, Issuers, Trust
 
 AGAIN_S = 86400.0
-"""How often a running unit repeats it."""
+"""How often a running unit repeats the self-test."""
 
 _AT_S = 1_800_000_120  # Unix seconds: when the texts are judged
 _ISSUER = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
@@ -21,51 +21,51 @@ _HERE = Place(frozenset({"campus/north"}), "campus", "north-1")
 
 
 class SelfTestCase(NamedTuple):
-    """A text and what must be said of it, as `refused:expired`."""
+    """A text and the verdict that it must get, as `refused:expired`."""
 
     name: str
-    expect: str
+    expected: str
     text: bytes
 
 
 class SelfTestResult(NamedTuple):
-    """What was said of a case."""
+    """The verdict that a case got."""
 
     case: SelfTestCase
-    said: str
+    verdict: str
 
     @property
-    def right(self) -> bool:
-        """Whether it is what must be said."""
-        return self.said == self.case.expect
+    def is_right(self) -> bool:
+        """Whether the verdict is the expected one."""
+        return self.verdict == self.case.expected
 
 
 def run_cases() -> tuple[SelfTestResult, ...]:
-    """Every case through the real verifier. Takes some milliseconds; never raises for a text."""
+    """Judge every case with the real verifier. Takes some milliseconds; never raises for a text."""
     key = IssuerKey(_ISSUER, _AT_S - 86400, _AT_S + 86400)
     document = Issuers(1, _AT_S, [IssuerEntry("known", [key], 86400)])
-    believed = TrustState(Trust(document), signed_s=_AT_S)
+    trust_state = TrustState(Trust(document), signed_s=_AT_S)
     now, floors = Now(Interval(_AT_S, _AT_S, "system"), 0.0), IssuerFloors()
     return tuple(
-        SelfTestResult(case, verdict_name(verify(case.text, believed, _HERE, now, floors)))
+        SelfTestResult(case, verdict_name(verify(case.text, trust_state, _HERE, now, floors)))
         for case in CASES
     )
 
 
 def failure_sentence() -> str | None:
-    """One sentence if an answer is wrong; None if all are right."""
-    for answer in run_cases():
-        if not answer.right:
+    """One sentence if a verdict is wrong; None if all are right."""
+    for result in run_cases():
+        if not result.is_right:
             return (
-                f"the self-test failed: a code that is {answer.case.name} must be "
-                f"{answer.case.expect} and was {answer.said}; this door stays shut: "
-                f"restart it, and if that does not help write its card anew"
+                f"the self-test failed: the case {result.case.name!r} must give "
+                f"{result.case.expected} and gave {result.verdict}; this door stays shut: "
+                f"restart the unit, and if that does not help, write its card again"
             )
     return None
 
 
 def verdict_name(verdict: Verdict | None) -> str:
-    """A verdict in the words of the test vectors."""
+    """The name of a verdict as in the test vectors, for example `refused:expired`."""
     if verdict is None:
         return "none"
     if isinstance(verdict, Genuine):
@@ -83,7 +83,7 @@ CASES = (
         b"N6EF1XK",
     ),
     SelfTestCase(
-        "genuine with every claim, and it has turned",
+        "genuine with every claim, after its colour change",
         "genuine:green",
         b"DC1:RWGSLKOE66+8-09-6LYQCK7BLGL7PDEB8RM8Z3FV*873DLJ0GPCQ$D7%E$:504EAWEFN0FPDFVQ1T0FP"
         b"D+OQWY0FPDUOQP81 QE4ECP-C1ECF$D/E7V50200/E7V50Y50/E7V50CE0C60FPD+QQ27BQ4EK-7MW9TEIAG"
@@ -97,7 +97,7 @@ CASES = (
         b"QU$2K+1",
     ),
     SelfTestCase(
-        "held by its phone",
+        "signed by its phone",
         "genuine:green",
         b"DC1:+WGNJK 60+V1CP9 60EO0$+AWKB3UA8CKFP9YD0AB81Y8JC8GCAYH8DNCDF3VI9ICODF3/E9800.FKER"
         b"KI60*Y0F6B:V4MINALU.XAC19L*R9HD:*DLRI7%C+93$0S$586KS7XD2$A/E7V5010027B05O:MJDP7$-U+%"
@@ -106,7 +106,7 @@ CASES = (
         b"SQIVKLMAP06%M9/R.%K+IC M0EQU3HAVQGXY4W:3APTX+O324A0",
     ),
     SelfTestCase(
-        "a letter cut off",
+        "a letter removed",
         "refused:malformed",
         b"DC1:RWGSLKOE66+8-09-6LYQCF6B1XK7PDEB8RM8Z3FV*873DFN0FPDFVQWY0FPDUOQ/E7V5010027BMNP+T"
         b"M2036%RAWOM9EXPBLOR-80Z.S1R8R4G7 3G:MFNK-ZI*G25:9O.Q5X3N23/ACWUG2Q0F6IR TG:U-SF 13AS"
@@ -134,21 +134,21 @@ CASES = (
         b"N6EF1XK",
     ),
     SelfTestCase(
-        "a signature written in a second way",
+        "a signature in a second encoding",
         "refused:bad-signature",
         b"DC1:RWGSLKOE66+8-09-6LYQCF6B1XK7PDEB8RM8Z3FV*873DFN0FPDFVQWY0FPDUOQ/E7V5010027BMNP+T"
         b"M2036%RAWOM9EXPBLOR-80Z.S1R8R4G7 3G:MFNK-ZI6EWRS8FIUL26I8UV2B%MC5ZSF6IR TG:U-SF 13AS"
         b"N6EFHXK",
     ),
     SelfTestCase(
-        "another key under the issuer's name",
+        "another key with the issuer's kid",
         "refused:bad-signature",
         b"DC1:RWGSLKOE66+8-09-6LYQCF6B1XK7PDEB8RM8Z3FV*873DFN0FPDFVQWY0FPDUOQ/E7V5010027B6TIC8"
         b"K0/U9-5F8NZ98+8H$S4MSSUFMGQ6CBTSAI%%GE4F3-LKQVCO7X26 SA5/B F4QTT TF4WPC%S4SM3$F3 3WM"
         b"I2HCCRV",
     ),
     SelfTestCase(
-        "nobody's key",
+        "an unknown key",
         "unsure:unknown-issuer",
         b"DC1:RWGSLKOE61*8X9VOMDO8WF6B1XK7PDEB8RM8Z3FV*873DFN0FPDFVQWY0FPDUOQ/E7V5010027BCX67K"
         b"VPHMR0RBYGVLH86H43DO+KK.K3/R$L2*P09O9:QTPDFY:RS*N23FXVQDOGV:O:/U7J7UHU7GMXMSDAS/MJOP"
@@ -169,7 +169,7 @@ CASES = (
         b"HWGV VL9-IQQ6B-5PUM70",
     ),
     SelfTestCase(
-        "stripped of its phone's signature",
+        "without its phone's signature",
         "refused:proof-missing",
         b"DC1:RWGSLKOE66+8-09-6LYQCD7BW%K7PDEB8RM8Z3FV*873DFN0GPDENFWY0FPDUOQ441E90W50824V94*2"
         b"4CP8X26481D82-MDQRGDXR$*RK*6LGKQCFFHKX/9O 0EILK*J100000T70E88*KN*YAIOQKFLJ8GO1R-J0W "

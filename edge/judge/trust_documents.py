@@ -1,9 +1,9 @@
-"""What a unit believes: verified documents, understood. Who verified them is the adapters' matter.
+"""Reads verified trust documents into a `TrustState`. An adapter verifies them beforehand.
 
-The issuers and the site's rules are believed or the whole bundle is not: a newer schema leaves the
-unit with the generation that it has. What one issuer alone signs (a status list) is left out where
-it is not understood, so that no issuer keeps every door of a city from news: its own codes that
-name that list are unsure then.
+If the issuers or the site's rules cannot be read (their schema may be newer than this program), the
+whole bundle is rejected, and the unit keeps the generation that it has. A document that one issuer
+alone signs (a status list) is left out if it cannot be read, so that no issuer can block updates
+for every door of a city. That issuer's codes that name the list are then unsure.
 """
 
 import logging
@@ -20,32 +20,31 @@ log = logging.getLogger("menshen")
 
 ISSUERS = "issuers.json"
 LISTS_LEN_MAX = 32 * 1024 * 1024
-"""Bytes of entries of all status lists together, a third of a unit's memory: 256 million codes."""
+"""Bytes of entries of all status lists together: 256 million codes, a third of a unit's memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Verified trust documents of one generation; nothing in them has been understood yet."""
+    """The verified trust documents of one generation, not parsed yet."""
 
     documents: Mapping[str, bytes]  # by target path: "issuers.json", "site/campus.json"
-    keys: Mapping[str, tuple[bytes, ...]]  # by target path: the raw keys of the role that signed it
+    keys: Mapping[str, tuple[bytes, ...]]  # by target path: raw keys of the role that signed it
     version: int  # of the timestamp metadata
-    signed_s: int  # Unix seconds UTC, when the timestamp was signed: nothing newer existed then
+    signed_s: int  # Unix seconds UTC, of the timestamp: no newer documents existed then
     until_s: int  # Unix seconds UTC, the first expiry among the offline roles
     accepted_s: float  # Now.powered_s when this unit accepted it
 
 
 def read(bundle: Bundle, site: str, groups: frozenset[str]) -> TrustState:
-    """What the door in `groups` of `site` believes.
+    """The trust state of the door in `groups` of `site`.
 
-    Raises TrustError with one sentence for a document that is missing or not understood.
+    Raises TrustError with one sentence for a document that is missing or cannot be read.
     """
-    issuers = trust.document(_needed(bundle, ISSUERS))
-    known = Trust(issuers)
-    here = rules.for_door(rules.read(_needed(bundle, f"site/{site}.json"), site), groups)
+    issuers = trust.document(_document(bundle, ISSUERS))
+    site_rules = rules.read(_document(bundle, f"site/{site}.json"), site)
     return TrustState(
-        known,
-        rules=here,
+        Trust(issuers),
+        rules=rules.for_door(site_rules, groups),
         lists=_lists(bundle),
         foreign=recognisers(issuers.issuers, bundle.documents),
         version=bundle.version,
@@ -56,34 +55,36 @@ def read(bundle: Bundle, site: str, groups: frozenset[str]) -> TrustState:
 
 
 def _lists(bundle: Bundle) -> dict[tuple[str, str], StatusList]:
-    """The status lists by issuer and name. What is too much goes from the largest issuer first."""
-    found: dict[str, list[StatusList]] = {}
+    """The status lists by issuer and name. If they are too large together, the lists of the issuer
+    with the most bytes are left out first.
+    """
+    by_issuer: dict[str, list[StatusList]] = {}
     for path, data in bundle.documents.items():
         if not path.startswith("status/"):
             continue
         name = path.removeprefix("status/").removesuffix(".cwt")
         issuer = name.partition("/")[0]
         try:
-            found.setdefault(issuer, []).append(status.read(data, bundle.keys[path], name))
+            by_issuer.setdefault(issuer, []).append(status.read(data, bundle.keys[path], name))
         except TrustError as error:
-            log.warning("%s; codes that name it are unsure", error)
+            log.warning("%s; codes that name this list are unsure", error)
             continue
-        while sum(map(_len, found.values())) > LISTS_LEN_MAX:
-            largest = max(found, key=lambda each: _len(found[each]))
+        while sum(map(_len, by_issuer.values())) > LISTS_LEN_MAX:
+            largest = max(by_issuer, key=lambda each: _len(by_issuer[each]))
             log.warning(
-                "the status lists have more than %d bytes; those of %r, the most, are left out",
+                "the status lists have more than %d bytes; the largest, those of %r, are left out",
                 LISTS_LEN_MAX,
                 largest,
             )
-            found[largest] = []
-    return {(issuer, one.name): one for issuer, lists in found.items() for one in lists}
+            by_issuer[largest] = []
+    return {(issuer, one.name): one for issuer, lists in by_issuer.items() for one in lists}
 
 
 def _len(lists: list[StatusList]) -> int:
     return sum(len(one.entries) for one in lists)
 
 
-def _needed(bundle: Bundle, path: str) -> bytes:
+def _document(bundle: Bundle, path: str) -> bytes:
     try:
         return bundle.documents[path]
     except KeyError:

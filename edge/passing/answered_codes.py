@@ -1,48 +1,54 @@
-"""What has been answered and is still in view: the same code is not answered twice."""
+"""Codes that the door has answered and that are still in view, so that none is answered twice."""
 
 from edge.judge.verdict import Reason
 from edge.passing.marks import mark_of
 
 GONE_S = 3.0
-"""A code not read for this long has left: one frame in two is read, so a gap means little."""
+"""A code that was not read for this long has left. The camera reads about one frame in two, so a
+shorter gap means little."""
 
-KEPT_MAX = 256
+CODES_MAX = 256
 
 
 class AnsweredCodes:
-    """What has been answered and is still being shown."""
+    """The answered codes that are still being shown."""
 
     def __init__(self, key: bytes) -> None:
         """`key`: 16 to 64 random bytes."""
         self._key = key
-        self._seen: dict[bytes, tuple[float, frozenset[str]]] = {}  # last read, outcomes told
+        self._entries: dict[bytes, tuple[float, frozenset[str]]] = {}  # last read at, outcomes
 
-    def skip_time(self, unseen_s: float) -> None:
-        """Nobody looked for `unseen_s` seconds: that time says nothing about who has left."""
-        self._seen = {mark: (at_s + unseen_s, told) for mark, (at_s, told) in self._seen.items()}
+    def skip_time(self, unwatched_s: float) -> None:
+        """The camera was not read for `unwatched_s` seconds: do not count them as absence."""
+        self._entries = {
+            mark: (at_s + unwatched_s, outcomes) for mark, (at_s, outcomes) in self._entries.items()
+        }
 
     def keep_in_view(self, subject: bytes, outcome: str, at_s: float) -> bool:
-        """Whether this was answered with this outcome and has not left since; keeps it in view.
+        """Note that the code is in view at `at_s`, monotonic seconds. Returns whether it already
+        got this outcome and has not left since.
 
         `outcome`: the decision's `why`.
         """
         mark = mark_of(self._key, b"view", subject)
-        last_s, told = self._seen.get(mark, (float("-inf"), frozenset[str]()))
+        last_s, outcomes = self._entries.get(mark, (float("-inf"), frozenset[str]()))
         if at_s - last_s > GONE_S:
             return False
-        self._seen[mark] = (at_s, told)
-        return outcome in told
+        self._entries[mark] = (at_s, outcomes)
+        return outcome in outcomes
 
     def note_answered(self, subject: bytes, outcome: str, at_s: float) -> None:
-        """Remember it. The longest unseen goes when there are too many."""
+        """Remember the answer. If there are too many codes, the one read longest ago is dropped."""
         mark = mark_of(self._key, b"view", subject)
-        self._seen = {m: seen for m, seen in self._seen.items() if at_s - seen[0] <= GONE_S}
-        while len(self._seen) >= KEPT_MAX and mark not in self._seen:
-            del self._seen[min(self._seen, key=lambda m: self._seen[m][0])]
-        told = self._seen[mark][1] if mark in self._seen else frozenset[str]()
-        self._seen[mark] = (at_s, told | {outcome})
+        self._entries = {
+            m: entry for m, entry in self._entries.items() if at_s - entry[0] <= GONE_S
+        }
+        while len(self._entries) >= CODES_MAX and mark not in self._entries:
+            del self._entries[min(self._entries, key=lambda m: self._entries[m][0])]
+        outcomes = self._entries[mark][1] if mark in self._entries else frozenset[str]()
+        self._entries[mark] = (at_s, outcomes | {outcome})
 
     def note_opened(self, subject: bytes, outcome: str, at_s: float) -> None:
-        """As `note_answered`. A person who still shows the code that let them in gets no *used*."""
+        """As `note_answered`; in addition, the code gets no *used* while it stays in view."""
         self.note_answered(subject, outcome, at_s)
         self.note_answered(subject, Reason.USED.value, at_s)

@@ -1,4 +1,4 @@
-"""Marks: keyed hashes by which something is known again and nobody can be named."""
+"""Marks: keyed hashes that recognise a subject again and name nobody."""
 
 import hashlib
 from typing import TypeVar
@@ -6,14 +6,17 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def enter(kept: dict[bytes, T], mark: bytes, value: T, most: int) -> None:
-    """Put `value` last; the first goes when there are too many."""
-    kept.pop(mark, None)
-    while len(kept) >= most:
-        del kept[next(iter(kept))]
-    kept[mark] = value
+def enter(entries: dict[bytes, T], mark: bytes, value: T, most: int) -> None:
+    """Put `value` at the end of `entries`; with more than `most`, the first entries are dropped."""
+    entries.pop(mark, None)
+    while len(entries) >= most:
+        del entries[next(iter(entries))]
+    entries[mark] = value
 
 
-def mark_of(key: bytes, what: bytes, subject: bytes) -> bytes:
-    """One key, and what differs by its use has nothing in common."""
-    return hashlib.blake2b(subject, key=key, digest_size=16, person=what).digest()
+def mark_of(key: bytes, purpose: bytes, subject: bytes) -> bytes:
+    """The mark of `subject`, 16 bytes. Marks of different purposes cannot be linked.
+
+    `key`: 16 to 64 random bytes; `purpose`: 16 bytes at most.
+    """
+    return hashlib.blake2b(subject, key=key, digest_size=16, person=purpose).digest()

@@ -1,28 +1,29 @@
-"""How many people are inside, where one unit sees both directions of the only way in.
+"""Occupancy: how many people are inside, if one unit sees both directions of the only entrance.
 
-A figure for the door's own *full, wait*, in memory only: it never leaves the unit, since it moves
-with one passage. After a power cut it begins at 0, though people may be inside; it is right again
-when the last of them has left. Two in one turn count as one, and a cut exit sensor fills the house,
-which keeps the door shut and never overfull.
+The door needs this number for its signal *full, please wait*. It is kept in memory and never leaves
+the unit, because it changes with each passage. After a power cut it starts at 0, although people
+may be inside; it is correct again when the last of them has left. Two people in one turn count as
+one. If the exit sensor's cable is cut, the number only rises: the door then stays shut, and the
+site is never overfull.
 """
 
 INSIDE_MAX = 1_000_000
 
 
 class Occupancy:
-    """The count of one unit."""
+    """The occupancy that one unit counts."""
 
     def __init__(self, people: int = 0) -> None:
-        """`people`: what a file in RAM kept over a restart of the program."""
+        """`people`: the number that a file in RAM kept over a restart of the program."""
         self._people = people
 
     @property
     def people(self) -> int:
-        """Never below 0: who leaves an empty house was there before the power cut."""
+        """People inside. Never below 0: somebody who leaves at 0 came in before the power cut."""
         return self._people
 
-    def add_turns(self, came: int, left: int) -> bool:
-        """Turns in and out since the last call; whether that changed the figure."""
+    def add_turns(self, turns_in: int, turns_out: int) -> bool:
+        """Add the turns since the last call. Returns whether the number changed."""
         before = self._people
-        self._people = min(max(0, before + came - left), INSIDE_MAX)
+        self._people = min(max(0, before + turns_in - turns_out), INSIDE_MAX)
         return self._people != before

@@ -1,4 +1,4 @@
-"""An old proof: a picture of a code, or a phone whose clock is wrong."""
+"""A proof that is too old: is it a picture of a code, or does the phone have a wrong clock?"""
 
 from dataclasses import replace
 
@@ -7,25 +7,26 @@ from edge.judge.verdict import Reason, Refused, Verdict
 from edge.passing.marks import enter, mark_of
 
 CLOCK_S = 15.0
-"""Within this time a phone that makes its codes itself has shown the next one."""
+"""Within this time a phone that makes its own codes shows the next one."""
 
 PHONES_MAX = 64
 
 
 class PhoneClocks:
-    """A proof that is too old: a picture of a code, or a phone that is alive and late.
+    """Recognises phones whose clock is slow.
 
-    Only a phone that makes its codes itself shows a newer one, newer by about the time between.
+    Such a phone makes its own codes: soon it shows a newer proof, newer by about the time that has
+    passed. A picture does not change.
     """
 
     def __init__(self, key: bytes) -> None:
         """`key`: 16 to 64 random bytes."""
         self._key = key
-        self._first: dict[bytes, tuple[int, float]] = {}  # iat, monotonic
-        self._alive: dict[bytes, float] = {}  # until when its clock is what is wrong
+        self._first: dict[bytes, tuple[int, float]] = {}  # iat_s, and when it was read (monotonic)
+        self._slow_until_s: dict[bytes, float] = {}  # until then its clock is taken to be slow
 
     def judge(self, verdict: Verdict, now: Now) -> Verdict:
-        """PROOF_OLD becomes PHONE_CLOCK where the phone was seen to go on; all else stays."""
+        """Replace PROOF_OLD by PHONE_CLOCK if the phone has shown a newer proof; else no change."""
         if not isinstance(verdict, Refused) or verdict.reason is not Reason.PROOF_OLD:
             return verdict
         proof = verdict.proof
@@ -37,7 +38,7 @@ class PhoneClocks:
         if passed_s > CLOCK_S:
             enter(self._first, mark, (proof.iat_s, at_s), PHONES_MAX)
         elif 0 < newer_s <= passed_s + CLOCK_S:
-            enter(self._alive, mark, at_s + CLOCK_S, PHONES_MAX)
-        if at_s < self._alive.get(mark, float("-inf")):
+            enter(self._slow_until_s, mark, at_s + CLOCK_S, PHONES_MAX)
+        if at_s < self._slow_until_s.get(mark, float("-inf")):
             return replace(verdict, reason=Reason.PHONE_CLOCK)
         return verdict

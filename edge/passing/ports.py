@@ -1,13 +1,13 @@
-"""The memory that outlives a restart of the program."""
+"""The memory that survives a restart of the program."""
 
 from typing import Protocol
 
 
 class RestartMemory(Protocol):
-    """What outlives a restart of the program and not a power cut: marks of who passed."""
+    """Survives a restart of the program, but not a power cut; holds the marks of used codes."""
 
     def load(self) -> bytes | None:
-        """What was saved last in this boot of the computer; None after a power cut."""
+        """The data saved last since the computer booted; None after a power cut."""
 
     def save(self, data: bytes) -> None:
-        """Keep `data` in the place of what was there. Raises StoreLost."""
+        """Save `data` in place of the data before. Raises StoreLost."""

@@ -1,14 +1,15 @@
-"""What happened after an opening: somebody turned the turnstile, or nobody went.
+"""Turnstile: whether somebody passed after an opening.
 
 With a turn sensor one pulse is one turn: a turnstile unlocks for one person and locks behind them.
-So a party is let through one after the other, the next pulse when the one before has turned; who
-does not come keeps their turn, and the same code shown again within passback time uses it. Without
-a sensor an opening is one pulse for all of them, as through a door, and nothing more is known.
+A party therefore passes one by one, and the relay pulses for the next person when the one before
+has turned. A person of the party who does not come keeps the turn: the same code uses it when it is
+shown again within passback time. Without a sensor, an opening is one pulse for the whole party, as
+with a door, and the unit does not learn who passed.
 
-One after the other: who is next waits until the turn before is seen or given up, so that each
-turn has its opening. An opening that nobody walked through is given back, once a code, and only
-while the sensor has lately been seen turning. What a sensor cannot see: who ducks below the arm
-(their code has its turn once more), and two people in one turn.
+The next code waits until the current turn is seen or given up, so that each turn belongs to one
+opening. If nobody passes after an opening, its turn is given back to the code: once for each code,
+and only if the sensor has seen a turn lately. The sensor cannot see somebody who ducks below the
+arm (their code keeps its turn), nor that two people pass in one turn.
 """
 
 from dataclasses import dataclass, replace
@@ -16,35 +17,35 @@ from dataclasses import dataclass, replace
 import msgspec
 
 LATCH_S = 5.0
-"""A turnstile waits so long for the person after a pulse, whatever the pulse's length (PERCo
-TTR-04, assembly and operation manual, 5.5.3). Counted from the relay's rest, so that who has
-begun to turn has time to end."""
+"""How long a turnstile waits for the person after a pulse, whatever the pulse's length (PERCo
+TTR-04, assembly and operation manual, 5.5.3). Measured from the moment when the relay is off, so
+that a person who has begun to turn has time to finish."""
 
 LATE_S = 60.0
-"""A turn this long after an opening was given back is still its turn: some turnstiles wait longer,
-and their alarm for who stands between the arms comes after 30 s (the same manual, 5.11.1)."""
+"""A turn up to this long after a turn was given back still uses it: some turnstiles wait longer,
+and their alarm for a person who stands between the arms comes after 30 s (same manual, 5.11.1)."""
 
 TURNLESS_MAX = 5
-"""So many openings in a row with no turn, and it is the sensor that does not see."""
+"""After so many openings in a row without a turn, the sensor is considered faulty."""
 
 
 @dataclass(frozen=True, slots=True)
 class NextMayPass:
-    """The next of a party may pass: one turn is spent, then the relay pulses."""
+    """The next person of a party may pass: spend one turn, then pulse the relay."""
 
     mark: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class NobodyPassed:
-    """Nobody walked through: the code has its turn again."""
+    """Nobody passed: give the turn back to the code."""
 
     mark: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class TurnSpent:
-    """A turn more than pulses: one of the party's, or one that was given back too early."""
+    """A turn without a pulse: another person of the party, or a turn given back too early."""
 
     mark: bytes
 
@@ -53,96 +54,104 @@ Event = NextMayPass | NobodyPassed | TurnSpent
 
 
 class SavedPassage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What `TurnstilePassage` knows of its sensor; a restart of the program must not forgive it."""
+    """What `TurnstilePassage` knows about its sensor; it survives a restart of the program."""
 
-    turnless: int = 0  # openings in a row with no turn
-    lately: bool = False  # whether it turned at one of the last few openings
+    turnless: int = 0  # openings in a row without a turn
+    turned_lately: bool = False  # whether a turn was seen at one of the last few openings
 
 
 @dataclass(frozen=True, slots=True)
 class _OpenPassage:
-    """An opening whose turn is awaited."""
+    """An opening that waits for its turn."""
 
     mark: bytes
-    more: int  # turns of its party after this one
-    forgiven: bool  # whether this code has been given one back before
-    turned: bool = False  # seen; the next of the party waits for the relay's rest
-    rested_s: float | None = None  # since when the relay is at rest
+    turns_left: int  # of its party, after this one
+    given_back: bool  # whether this code has had a turn given back before
+    has_turned: bool = False  # the next person waits until the relay is off
+    at_rest_since_s: float | None = None  # when the relay was first seen off, monotonic
 
 
 class TurnstilePassage:
-    """One lane with a turn sensor; a lane without a sensor has none of these."""
+    """The passage through one lane with a turn sensor."""
 
     def __init__(self, saved: SavedPassage) -> None:
-        """`saved`: of this boot, or `SavedPassage()`: nothing is given back until a first turn."""
+        """`saved`: the state of this boot; after a power cut `SavedPassage()`, with which no turn
+        is given back until a first turn is seen.
+        """
         self._turnless = saved.turnless
-        self._lately = saved.lately
+        self._turned_lately = saved.turned_lately
         self._open: _OpenPassage | None = None
-        self._given_back: tuple[bytes, float] | None = None  # and when
+        self._given_back: tuple[bytes, float] | None = None  # the mark, and when
 
     def to_save(self) -> SavedPassage:
-        """For the file in RAM."""
-        return SavedPassage(self._turnless, self._lately)
+        """The state for the file in RAM."""
+        return SavedPassage(self._turnless, self._turned_lately)
 
     @property
     def fault(self) -> bool:
-        """Whether the sensor is not to be believed."""
+        """Whether the sensor is considered faulty."""
         return self._turnless >= TURNLESS_MAX
 
     @property
     def expected(self) -> int:
         """People who were let in and have not turned yet."""
-        return self._open.more + (not self._open.turned) if self._open else 0
+        return self._open.turns_left + (not self._open.has_turned) if self._open else 0
 
     @property
     def is_busy(self) -> bool:
-        """Somebody is passing; whoever is next waits. A sensor at fault keeps nobody waiting."""
+        """Whether somebody is passing, so that the next person must wait. With a faulty sensor
+        nobody waits.
+        """
         return self._open is not None and not self.fault
 
-    def note_opened(self, mark: bytes, people: int, forgiven: bool) -> None:
-        """The relay pulses for the first of `people`. Whose turn was awaited stays unknown."""
+    def note_opened(self, mark: bytes, people: int, given_back: bool) -> None:
+        """The relay pulses for the first of `people`. An opening that still waits is given up."""
         if self._open:
-            self._missed()
-        self._open = _OpenPassage(mark, people - 1, forgiven)
-        self._given_back = None  # its turn, if it still comes, is this one's
+            self._note_turnless()
+        self._open = _OpenPassage(mark, people - 1, given_back)
+        self._given_back = None  # a late turn is taken for a turn of this opening
 
-    def tick(self, turns: int, resting: bool, at_s: float) -> list[Event]:
-        """`turns` seen since the last call; `resting`: the relay may be pulsed again."""
+    def tick(self, turns: int, relay_at_rest: bool, at_s: float) -> list[Event]:
+        """What happened in this tick. `turns`: seen since the last call; `relay_at_rest`: the relay
+        may be pulsed again.
+        """
         events: list[Event] = []
         if turns:
-            self._turnless, self._lately = 0, True
-            events += self._turned(turns, at_s)
-        if self._open and resting:
-            events += self._rested(self._open, at_s)
+            self._turnless, self._turned_lately = 0, True
+            events += self._take_turns(turns, at_s)
+        if self._open and relay_at_rest:
+            events += self._follow_rest(self._open, at_s)
         return events
 
-    def _turned(self, turns: int, at_s: float) -> list[Event]:
-        now = self._open
-        if now is None:
+    def _take_turns(self, turns: int, at_s: float) -> list[Event]:
+        passage = self._open
+        if passage is None:
             late, self._given_back = self._given_back, None
             return [TurnSpent(late[0])] if late and at_s - late[1] <= LATE_S else []
-        extra = min(turns - (not now.turned), now.more)
-        more = now.more - extra
-        self._open = replace(now, more=more, turned=True) if more else None
-        return [TurnSpent(now.mark)] * extra
+        extra = min(turns - (not passage.has_turned), passage.turns_left)
+        turns_left = passage.turns_left - extra
+        self._open = (
+            replace(passage, turns_left=turns_left, has_turned=True) if turns_left else None
+        )
+        return [TurnSpent(passage.mark)] * extra
 
-    def _rested(self, now: _OpenPassage, at_s: float) -> list[Event]:
-        if now.turned:
-            self._open = _OpenPassage(now.mark, now.more - 1, now.forgiven)
-            return [NextMayPass(now.mark)]
-        if now.rested_s is None:
-            self._open = replace(now, rested_s=at_s)
+    def _follow_rest(self, passage: _OpenPassage, at_s: float) -> list[Event]:
+        if passage.has_turned:
+            self._open = _OpenPassage(passage.mark, passage.turns_left - 1, passage.given_back)
+            return [NextMayPass(passage.mark)]
+        if passage.at_rest_since_s is None:
+            self._open = replace(passage, at_rest_since_s=at_s)
             return []
-        if at_s - now.rested_s < LATCH_S:
+        if at_s - passage.at_rest_since_s < LATCH_S:
             return []
         self._open = None
-        self._missed()
-        if not self._lately or now.forgiven:
+        self._note_turnless()
+        if not self._turned_lately or passage.given_back:
             return []
-        self._given_back = (now.mark, at_s)
-        return [NobodyPassed(now.mark)]
+        self._given_back = (passage.mark, at_s)
+        return [NobodyPassed(passage.mark)]
 
-    def _missed(self) -> None:
-        """An opening ended with no turn. A few in a row, and nothing is given back any more."""
+    def _note_turnless(self) -> None:
+        """An opening ended without a turn. After TURNLESS_MAX in a row, none is given back."""
         self._turnless = min(self._turnless + 1, TURNLESS_MAX)
-        self._lately = self._lately and not self.fault
+        self._turned_lately = self._turned_lately and not self.fault

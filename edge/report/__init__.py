@@ -1,1 +1,1 @@
-"""What leaves a unit: counts of k, its health, and when they are sent."""
+"""What leaves a unit: counts in cells of at least k, and health; and when they are sent."""

@@ -1,7 +1,8 @@
-"""The ledger of failed parts: what does not work now, since when, and what was logged.
+"""The failed parts of a unit: which, since when, and what was logged.
 
-A part that fails is logged once, and once more when it works again. Store and door fail while
-somebody passes, so their lines wait for a probe: the log must not show when someone passed.
+A part is logged once when it fails and once when it works again. Store and door can fail while
+somebody passes, so their log lines wait for the next probe: the log must not show when someone
+passed.
 """
 
 import logging
@@ -22,7 +23,7 @@ class Failures:
         self._since_s: dict[Part, float] = {}
         self._unlogged: dict[Part, str] = {}
         self._logged: dict[Part, str] = {}
-        self._probed: frozenset[Part] = frozenset()
+        self._failed_at_probe: frozenset[Part] = frozenset()
 
     def __contains__(self, part: Part) -> bool:
         return part in self._sentences
@@ -31,12 +32,12 @@ class Failures:
         return bool(self._sentences)
 
     @property
-    def probed(self) -> frozenset[Part]:
-        """The parts that did not work at the last probe: what health reports."""
-        return self._probed
+    def failed_at_probe(self) -> frozenset[Part]:
+        """The parts that did not work at the last probe; health reports these."""
+        return self._failed_at_probe
 
     def note(self, failure: WorldFailure, at_s: float) -> None:
-        """`failure.part` does not work, at `at_s` monotonic seconds."""
+        """Note that `failure.part` does not work, at `at_s` monotonic seconds."""
         part = failure.part
         self._since_s.setdefault(part, at_s)
         self._sentences[part] = self._unlogged[part] = str(failure)
@@ -44,17 +45,17 @@ class Failures:
             self._log(part)
 
     def clear(self, part: Part) -> None:
-        """`part` works."""
+        """Note that `part` works."""
         self._since_s.pop(part, None)
         self._sentences.pop(part, None)
         if part not in PROBED_PARTS:
             self._log(part)
 
     def note_probe(self) -> None:
-        """A probe has ended: log what waited for it, and keep what health will report."""
+        """A probe has ended: write the log lines that waited for it; update what health reports."""
         for part in PROBED_PARTS:
             self._log(part)
-        self._probed = frozenset(self._sentences)
+        self._failed_at_probe = frozenset(self._sentences)
 
     def lost_for_s(self, part: Part, at_s: float) -> float:
         """For how many seconds `part` has not worked; 0 when it does."""
@@ -62,7 +63,7 @@ class Failures:
         return 0.0 if since_s is None else at_s - since_s
 
     def _log(self, part: Part) -> None:
-        """Log what has failed since this part was last logged, or that it works again."""
+        """Log the newest failure of `part`, if it is not logged yet, or that it works again."""
         sentence = self._unlogged.pop(part, None)
         if sentence is not None and sentence != self._logged.get(part):
             self._logged[part] = sentence
@@ -72,15 +73,15 @@ class Failures:
 
 
 class Notice:
-    """A condition that is logged when it changes; the caller asks at probe times."""
+    """A problem that is logged when it changes; the caller updates it at probe times."""
 
-    def __init__(self, well: str) -> None:
-        """`well`: the sentence that says it is over."""
-        self._well = well
+    def __init__(self, recovery: str) -> None:
+        """`recovery`: the sentence that is logged when the problem is over."""
+        self._recovery = recovery
         self._sentence: str | None = None
 
     def update(self, sentence: str | None) -> None:
-        """What is wrong now; None: nothing."""
+        """`sentence`: the problem now; None: there is none."""
         if sentence != self._sentence:
             self._sentence = sentence
-            log.warning("%s", sentence or self._well)
+            log.warning("%s", sentence or self._recovery)

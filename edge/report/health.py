@@ -1,5 +1,5 @@
-"""How the unit is, as the operator is told: nothing that moves with one person's passage, but the
-alarms, which are no ordinary passage (`doorway.py`).
+"""The health message of a unit. Nothing in it changes with one person's passage, except the alarms,
+which an ordinary passage does not raise (`edge/doorway/door_alarms.py`).
 """
 
 from collections.abc import Container, Sequence
@@ -12,6 +12,7 @@ from edge.parts import Part, Trouble
 from edge.wire import report
 
 LATE_S = 3600
+"""From this age on, a cell that is not acknowledged makes the queue late."""
 
 _STEPS: dict[AgeStep, report.TrustAge] = {
     AgeStep.FRESH: "fresh",
@@ -22,10 +23,10 @@ _STEPS: dict[AgeStep, report.TrustAge] = {
 
 
 def message(
-    failed: Container[Part],
+    failed_parts: Container[Part],
     oldest: report.Cell | None,
     session: int,
-    believed: TrustState,
+    trust_state: TrustState,
     started_s: float,
     now: Now,
     trouble: Trouble | None = None,
@@ -33,24 +34,25 @@ def message(
 ) -> report.HealthReport:
     """The health message at `now`.
 
-    `failed`: the parts that do not work; `oldest`: the first cell not yet acknowledged;
-    `trouble`: what keeps a working camera from seeing; `alarms`: what the doorway tells.
+    `failed_parts`: the parts that do not work; `oldest`: the first cell not yet acknowledged;
+    `started_s`: the start of the program, monotonic; `trouble`: what keeps a working camera from
+    seeing; `alarms`: the door's alarms.
     """
     at_s = now.interval.earliest_s
-    late = oldest is not None and at_s - oldest.until_s > LATE_S
+    is_late = oldest is not None and at_s - oldest.until_s > LATE_S
     return report.HealthReport(
         session=session,
         version=version("menshen"),
         uptime_h=int((now.monotonic_s - started_s) // 3600),
-        trust_version=believed.version,
-        trust_age_d=age_s(believed.signed_s, believed.accepted_s, now) // 86400,
-        trust=_STEPS[believed.step(now)],
+        trust_version=trust_state.version,
+        trust_age_d=age_s(trust_state.signed_s, trust_state.accepted_s, now) // 86400,
+        trust=_STEPS[trust_state.step(now)],
         clock=now.interval.source,
         rtc=now.rtc,
-        camera="lost" if "camera" in failed else trouble or "ok",
-        door="lost" if "door" in failed else "ok",
+        camera="lost" if "camera" in failed_parts else trouble or "ok",
+        door="lost" if "door" in failed_parts else "ok",
         alarms=list(alarms),
-        store="full" if "store" in failed else "ok",
-        verifier="wrong" if "verifier" in failed else "ok",
-        queue="full" if "store" in failed else "late" if late else "ok",
+        store="full" if "store" in failed_parts else "ok",
+        verifier="wrong" if "verifier" in failed_parts else "ok",
+        queue="full" if "store" in failed_parts else "late" if is_late else "ok",
     )

@@ -1,4 +1,4 @@
-"""The disk and the way to the centre, as the loop needs them. No call waits."""
+"""The interfaces of the count store and of the connection to the broker. No call blocks."""
 
 from typing import Protocol
 
@@ -7,50 +7,52 @@ from edge.wire import report
 
 
 class CountStore(Protocol):
-    """What must outlive a power cut: integers only. Every change is durable when its call returns.
+    """Counts that survive a power cut: integers only. A change is durable when its call returns.
 
     Each method raises StoreLost.
     """
 
     installation: str
-    session: int  # one more at every start
+    session: int  # one more at each start
 
     def cells(self) -> dict[report.Category, OpenCell]:
         """The open cells."""
 
     def begin(self, cells: list[OpenCell]) -> None:
-        """Keep those of `cells` whose category has no open cell yet."""
+        """Store those of `cells` whose category has no open cell yet."""
 
     def probe(self) -> None:
-        """One small durable change: whether the disk still takes one."""
+        """Make one small durable change, to test whether the disk still works."""
 
     def count(self, cell: OpenCell) -> None:
-        """One decision more: keep `cell`, which replaces the open one of its category."""
+        """Store `cell`, with one more decision, in place of the open cell of its category."""
 
     def close_cells(self, closed: list[ClosedCell]) -> None:
-        """Number what leaves the open cells and keep it until it is acknowledged."""
+        """Number the closed cells, keep them until they are acknowledged, open the next ones."""
 
     def unacknowledged(self, most: int) -> list[report.Cell]:
-        """The oldest closed cells, rising by number."""
+        """The oldest closed cells, at most `most`, in the order of their numbers."""
 
     def acknowledge(self, ack: report.Ack) -> bool:
-        """Forget what the collector has stored; False when `ack` does not fit what is kept."""
+        """Delete the cells that the collector has stored; False if `ack` does not match the stored
+        cells.
+        """
 
 
 class Uplink(Protocol):
-    """The way to the centre; may be down for days."""
+    """The connection to the broker; it may be down for days."""
 
     def send(self, leaf: report.Leaf, payload: bytes) -> None:
-        """Hand over a message; what cannot be sent now is dropped and told by `connected`.
+        """Send a message. While there is no connection it is dropped; see `connected`.
 
-        `ask` is sent at most once: a late one would be answered in vain.
+        `ask` is sent at most once: an answer to a late one would be useless.
         """
 
     def take_received(self) -> list[tuple[report.DownLeaf, bytes]]:
-        """What came down since the last call; a bounded queue, the oldest dropped."""
+        """The messages received since the last call; the queue is bounded and drops the oldest."""
 
     def connected(self) -> bool:
-        """Whether the broker has us now."""
+        """Whether this unit is connected to the broker now."""
 
     def close(self) -> None:
-        """Say goodbye."""
+        """Disconnect."""

@@ -1,7 +1,7 @@
-"""When counts, health and the question for the time are sent, and what comes back.
+"""Sends counts, health and time requests when they are due, and takes the replies.
 
-Counts and health go at fixed times, whatever there is to say, so that no message moves with a
-passage; a change of the alarms is the stated exception and goes at once
+Counts and health are sent at fixed times, whatever they contain, so that the time of a message does
+not depend on a passage. The exception is a change of the alarms, which is sent at once
 (`edge/doorway/door_alarms.py`).
 """
 
@@ -28,27 +28,27 @@ HEALTH_JITTER_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who reports, how often, and whose signatures it accepts."""
+    """The identity of a unit towards the centre, and the keys whose signatures it accepts."""
 
     site: str
     unit: str
-    report_s: float  # seconds between two messages of counts
+    report_s: float  # seconds between two counts messages
     collector_key: bytes  # 32 bytes, Ed25519: signs acknowledgements
-    time_key: bytes  # 32 bytes, Ed25519: signs the time; empty: nobody is asked
+    time_key: bytes  # 32 bytes, Ed25519: signs the time; empty: no time requests
 
 
 @dataclass(frozen=True, slots=True)
 class UnitStatus:
-    """What a health message reports of this tick."""
+    """The state of the unit in this tick, for the health message."""
 
-    failed: frozenset[Part]  # at the last probe
+    failed_parts: frozenset[Part]  # at the last probe
     trouble: Trouble | None  # at the last probe
     alarms: tuple[report.Alarm, ...]
-    believed: TrustState
+    trust_state: TrustState
 
 
 class Reporter:
-    """One unit's messages."""
+    """Sends and receives the messages of one unit."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Reporter:
         now: Now,
         on_sync: Callable[[], None],
     ) -> None:
-        """`on_sync` is called when an answer has set the clock."""
+        """`on_sync` is called when a time reply has set the clock."""
         self._uplink, self._store, self._clock = uplink, store, clock
         self._identity = identity
         self._rng = rng
@@ -72,7 +72,7 @@ class Reporter:
         self._alarms_sent: tuple[report.Alarm, ...] = ()
 
     def tick(self, status: UnitStatus, now: Now) -> None:
-        """Take what has come down, and send what is due at `now`. Raises StoreLost."""
+        """Take the received messages, and send what is due at `now`. Raises StoreLost."""
         for leaf, payload in self._uplink.take_received():
             match leaf:
                 case "ack":
@@ -92,20 +92,20 @@ class Reporter:
             cells = self._store.unacknowledged(report.CELLS_MAX)
             counts = report.CountsReport(installation=self._store.installation, cells=cells)
             self._uplink.send("counts", report.encode(counts))
-        due = now.monotonic_s >= self._health_due_s
-        if due:
+        is_due = now.monotonic_s >= self._health_due_s
+        if is_due:
             jitter_s = self._rng.uniform(-HEALTH_JITTER_S, HEALTH_JITTER_S)
             self._health_due_s = _next(self._health_due_s, HEALTH_S, now) + jitter_s
-        if due or status.alarms != self._alarms_sent:
+        if is_due or status.alarms != self._alarms_sent:
             self._alarms_sent = status.alarms
             self._uplink.send("health", report.encode(self._health(status, now)))
 
     def _health(self, status: UnitStatus, now: Now) -> report.HealthReport:
         return health.message(
-            status.failed,
+            status.failed_parts,
             next(iter(self._store.unacknowledged(1)), None),
             self._store.session,
-            status.believed,
+            status.trust_state,
             self._started_s,
             now,
             status.trouble,
@@ -119,11 +119,13 @@ class Reporter:
             log.warning("%s", error)
             return
         if not self._store.acknowledge(ack):
-            log.warning("an acknowledgement does not fit what this unit keeps; its cells stay")
+            log.warning(
+                "an acknowledgement does not match the cells of this unit; the cells are kept"
+            )
 
     def _take_answer(self, payload: bytes) -> None:
         try:
-            # The answer came in this tick: a reading from before it would not hold its time.
+            # Read the clock again: the answer arrived after the reading of this tick.
             sync = self._request.take_answer(payload, self._clock.read())
         except report.ReportError as error:
             log.warning("%s", error)
@@ -134,5 +136,5 @@ class Reporter:
 
 
 def _next(due_s: float, every_s: float, now: Now) -> float:
-    """The next time on the grid: a tick that took long must not move the messages after it."""
+    """The next time on the grid after `now`: a slow tick must not shift the messages after it."""
     return due_s + every_s * ((now.monotonic_s - due_s) // every_s + 1)

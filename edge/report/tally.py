@@ -1,7 +1,7 @@
-"""How many, and never who. One open cell a category, told only when it holds k different codes.
+"""The counts of a unit: one open cell for each category, sent only when it holds k different codes.
 
-No field here could hold a code. What tells codes apart is a keyed hash in memory, under a key that
-changes with the day and dies with the process; a cell keeps only the number of them.
+No field of a cell can hold a code. Codes are distinguished by keyed hashes, which are in memory
+only; their key changes daily and is lost with the process. A cell contains only their number.
 Why cells: DECISIONS.md, 4.
 """
 
@@ -17,18 +17,18 @@ DAY_S = 86400
 
 @dataclass(frozen=True, slots=True)
 class OpenCell:
-    """An open cell: it stays here and grows until `distinct` has reached `threshold`."""
+    """An open cell: it stays on the unit and grows until `distinct` reaches `threshold`."""
 
     category: Category
-    from_s: int  # Unix seconds UTC, where the cell before it ended
+    from_s: int  # Unix seconds UTC, the end of the cell before it
     count: int  # decisions
-    distinct: int  # different codes in its richest day
-    threshold: int  # k plus a random extra, so that the k-th arrival does not show
+    distinct: int  # different codes on the day with the most
+    threshold: int  # k plus a random number, to hide the arrival of the k-th code
 
 
 @dataclass(frozen=True, slots=True)
 class ClosedCell:
-    """A cell that may be told; `next` takes its place."""
+    """A cell that may be sent; `next` takes its place."""
 
     cell: OpenCell
     until_s: int  # Unix seconds UTC
@@ -36,104 +36,108 @@ class ClosedCell:
 
 
 def first_cells(now: Now, period_s: int, k: int, rng: random.Random) -> list[OpenCell]:
-    """A new unit's cells, all of them and with one beginning: the first red code must not show."""
-    return [_fresh(category, _period(now, period_s), k, rng) for category in CATEGORIES]
+    """The cells of a new unit, one for each category. All begin at one time, so that the first red
+    code does not show.
+    """
+    return [_new_cell(category, _period_start_s(now, period_s), k, rng) for category in CATEGORIES]
 
 
 class Tally:
-    """The open cells of one unit. `count` and `close` say what follows; `keep` makes it so.
+    """The open cells of one unit.
 
-    In two steps because the disk comes between: what could not be made durable did not happen.
+    `count` and `close` return new cells; `keep` and `keep_closed` apply them. These are separate
+    steps because the disk may fail between them: a change that is not durable does not happen.
     """
 
     def __init__(
         self, cells: dict[Category, OpenCell], period_s: int, k: int, rng: random.Random
     ) -> None:
         """`cells`: one for each category."""
-        self._cells = {c: _raised(cell, k, rng) for c, cell in cells.items()}
+        self._cells = {c: _with_threshold(cell, k, rng) for c, cell in cells.items()}
         self._period_s = period_s
         self._k = k
         self._rng = rng
-        self._boundary: int | None = None
+        self._boundary_s: int | None = None
         self._day: tuple[int, int] | None = None
-        self._key = b""
-        self._seen: dict[Category, frozenset[bytes]] = {}
-        self._counted: dict[Category, frozenset[bytes]] = {}  # what `keep` will make `_seen`
+        self._day_key = b""
+        self._marks: dict[Category, frozenset[bytes]] = {}
+        self._pending_marks: dict[Category, frozenset[bytes]] = {}  # `keep` adds them to `_marks`
 
     def follow(self, period_s: int, k: int, now: Now) -> None:
-        """The site's newer rules: a larger `k` counts for the open cells at once, a smaller one
-        for those that begin from now on. No cell closes before a boundary of the new period.
+        """Apply newer rules of the site. A larger `k` applies to the open cells at once, a smaller
+        one to cells that begin from now on. No cell closes before a boundary of the new period.
 
-        A raised threshold is durable with the cell's next count; a restart before that still
-        asks for the present k.
+        A raised threshold is durable with the cell's next count; a restart before that applies
+        the present k again.
         """
-        self._cells = {c: _raised(cell, k, self._rng) for c, cell in self._cells.items()}
+        self._cells = {c: _with_threshold(cell, k, self._rng) for c, cell in self._cells.items()}
         if period_s != self._period_s:
-            self._boundary = _period(now, period_s)
+            self._boundary_s = _period_start_s(now, period_s)
         self._k, self._period_s = k, period_s
 
     def count(self, category: Category, subject: bytes, now: Now) -> OpenCell:
-        """The cell of `category` as it is after one more decision about `subject`."""
-        self._turn_day(now)
+        """The cell of `category` after one more decision about `subject`; not applied yet."""
+        self._change_day_key(now)
         cell = self._cells[category]
-        seen = self._seen.get(category, frozenset())
-        if len(seen) < cell.threshold:  # more need not be told apart
-            seen |= {hashlib.blake2b(subject, key=self._key, digest_size=8).digest()}
-        self._counted = {category: seen}
-        return replace(cell, count=cell.count + 1, distinct=max(cell.distinct, len(seen)))
+        marks = self._marks.get(category, frozenset())
+        if len(marks) < cell.threshold:  # beyond that the number does not matter
+            marks |= {hashlib.blake2b(subject, key=self._day_key, digest_size=8).digest()}
+        self._pending_marks = {category: marks}
+        return replace(cell, count=cell.count + 1, distinct=max(cell.distinct, len(marks)))
 
     def keep(self, cell: OpenCell) -> None:
-        """`cell`, the last one that `count` gave, is durable."""
+        """Apply `cell`, the result of the last `count`, which is now durable."""
         self._cells[cell.category] = cell
-        self._seen |= self._counted
+        self._marks |= self._pending_marks
 
     def close(self, now: Now) -> list[ClosedCell]:
-        """At a boundary: the cells that hold enough. Between boundaries: none."""
-        self._turn_day(now)
-        boundary_s = _period(now, self._period_s)
-        if self._boundary is None:
-            self._boundary = boundary_s
-        if boundary_s == self._boundary:
+        """At a boundary: the cells that hold enough codes; between boundaries: none."""
+        self._change_day_key(now)
+        boundary_s = _period_start_s(now, self._period_s)
+        if self._boundary_s is None:
+            self._boundary_s = boundary_s
+        if boundary_s == self._boundary_s:
             return []
         return [
-            ClosedCell(cell, until_s, _fresh(cell.category, until_s, self._k, self._rng))
+            ClosedCell(cell, until_s, _new_cell(cell.category, until_s, self._k, self._rng))
             for cell in self._cells.values()
             if min(cell.distinct, cell.count) >= cell.threshold
             for until_s in [max(cell.from_s, boundary_s)]
         ]
 
     def keep_closed(self, closed: list[ClosedCell], now: Now) -> None:
-        """`closed` is durable; the boundary is behind us."""
-        self._boundary = _period(now, self._period_s)
+        """Apply `closed`, the result of `close`, which is now durable."""
+        self._boundary_s = _period_start_s(now, self._period_s)
         for each in closed:
             self._cells[each.cell.category] = each.next
-            self._seen.pop(each.cell.category, None)
+            self._marks.pop(each.cell.category, None)
 
-    def _turn_day(self, now: Now) -> None:
-        """A new key each day, so that nobody's days can be put together.
+    def _change_day_key(self, now: Now) -> None:
+        """Change the key each day, so that one person's days cannot be linked.
 
-        Day handles change at midnight UTC, so our day does too; where the clock stands still or
-        is set, a day of running counts as well. A turn too many only makes a cell wait longer.
+        Day handles change at midnight UTC, so the key does too. It also changes after a day of
+        running, in case the clock stands still or is set. An extra change only makes a cell wait
+        longer.
         """
         day = (now.interval.earliest_s // DAY_S, int(now.monotonic_s // DAY_S))
         if day != self._day:
             self._day = day
-            self._key = self._rng.randbytes(32)
-            self._seen = {}
+            self._day_key = self._rng.randbytes(32)
+            self._marks = {}
 
 
-def _period(now: Now, period_s: int) -> int:
-    """The start of the period that `now` is in, Unix seconds UTC."""
+def _period_start_s(now: Now, period_s: int) -> int:
+    """The start of the period that contains `now`, Unix seconds UTC."""
     at_s = now.interval.earliest_s
     return at_s - at_s % period_s
 
 
-def _fresh(category: Category, from_s: int, k: int, rng: random.Random) -> OpenCell:
+def _new_cell(category: Category, from_s: int, k: int, rng: random.Random) -> OpenCell:
     return OpenCell(category, from_s, 0, 0, _threshold(k, rng))
 
 
-def _raised(cell: OpenCell, k: int, rng: random.Random) -> OpenCell:
-    """A cell that was begun under a lower k must still reach this one."""
+def _with_threshold(cell: OpenCell, k: int, rng: random.Random) -> OpenCell:
+    """`cell` with a threshold for `k`, if it began under a lower k."""
     return cell if cell.threshold >= k else replace(cell, threshold=_threshold(k, rng))
 
 

@@ -106,9 +106,9 @@ def run(unit_toml: Path, looks: bool, change: Callable[[Ports], Ports] = lambda 
 
     def around(world: Ports) -> Ports:
         world = change(world)
-        heard.append(HeardEyes(world.eyes, key, looks))
+        heard.append(HeardEyes(world.scanner, key, looks))
         trust = None if world.trust is None else HeardTrust(world.trust)
-        return replace(world, clock=HeardClock(world.clock), eyes=heard[0], trust=trust)
+        return replace(world, clock=HeardClock(world.clock), scanner=heard[0], trust=trust)
 
     def on_decision(verdict: Verdict, decision: Decision) -> None:
         print_line(

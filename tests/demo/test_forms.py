@@ -111,7 +111,7 @@ def test_a_folder_of_pictures_is_judged_picture_by_picture(tmp_path: Path) -> No
     assert "WRONG" not in done.stdout
     rows = done.stdout.partition("what the door says")[2].splitlines()
     answers = dict(row.split(maxsplit=1) for row in rows[2:] if row)
-    assert answers["a-code.png"].startswith("not-genuine: stays shut, it is torn or not a door")
+    assert answers["a-code.png"].startswith("not-genuine: stays shut, it is damaged or not a door")
     # A machine that takes seconds between two looks lets the first leave the door's view.
     again = ("nothing more: it answers a code once", answers["a-code.png"])
     assert answers["b-again.png"].startswith(again)
@@ -238,7 +238,7 @@ def test_a_webcam_sees_a_phone_that_the_demo_has_unlocked() -> None:
             camera.see(symbol(phone.code()))
             wait_for(lines, "opens, genuine, current and green", demo)
             camera.see(symbol(phone.code()[:-9]))
-            wait_for(lines, "stays shut, it is torn or not a door code", demo)
+            wait_for(lines, "stays shut, it is damaged or not a door code", demo)
             demo.send_signal(signal.SIGINT)
             assert demo.wait(PATIENCE_S) == 0, lines
     assert not any("WRONG" in line for line in lines)

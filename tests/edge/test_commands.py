@@ -94,7 +94,7 @@ def test_check_without_a_unit_says_that_nothing_can_open(tmp_path: Path) -> None
     done = edge("check", picture(tmp_path / "p.png", code()))
     assert done.returncode == 0
     assert "No unit was named" in done.stdout
-    assert "nobody this door knows" in done.stdout
+    assert "this door does not know its issuer" in done.stdout
 
 
 def test_check_goes_on_after_a_foreign_file(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ WIRED = OUTPUTS | {
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commissioning, "SHOWN_S", 0.3)
+    monkeypatch.setattr(commissioning, "SHOW_S", 0.3)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def tried(factory: Any, *moved: str) -> tuple[Trial, list[str]]:
     lines: list[str] = []
     door = GpioDoor(DoorPins(**WIRED), factory)
     it = Trial(door, frozenset(INPUTS), lines.append)
-    it.inputs(3 if len(moved) == len(INPUTS) else 1.5, hand(factory, *moved))
+    it.watch_inputs(3 if len(moved) == len(INPUTS) else 1.5, hand(factory, *moved))
     door.close()
     return it, lines
 
@@ -106,25 +106,25 @@ def test_every_input_is_shown_live_in_plain_words(factory: Any) -> None:
         "  lid switch: lid open",
     ):
         assert moved.count(said) == 1
-    assert it.unseen == []
+    assert it.unmoved == []
 
 
 def test_what_nobody_moved_is_named(factory: Any) -> None:
     it, lines = tried(factory, "contact", "turn", "help_button")
-    assert it.unseen == ["exit button", "fire contact", "lid switch", "turn sensor, out"]
+    assert it.unmoved == ["exit button", "fire contact", "lid switch", "turn sensor, out"]
     assert not [line for line in lines if "exit button: pressed" in line]
 
 
 def test_each_output_is_shown_by_itself_and_the_relay_rests(factory: Any, quick: None) -> None:
     door = GpioDoor(DoorPins(**WIRED), factory)
     it = Trial(door, frozenset(), [].append)
-    it.outputs(illuminator=True)
+    it.try_outputs(illuminator=True)
     when: dict[str, list[float]] = {}
     for name, number in OUTPUTS.items():
         pin = factory.pin(number)
         when[name] = [state.state for state in pin.states]
     assert when == {name: [False] if name == "relay" else [False, True, False] for name in OUTPUTS}
-    it.relay(200)
+    it.pulse_relay(200)
     assert [state.state for state in factory.pin(17).states] == [False, True, False]
     door.close()
 
@@ -148,11 +148,11 @@ class Latched:
 def test_a_latched_controller_is_told_and_an_input_it_does_not_tell_too() -> None:
     lines: list[str] = []
     it = Trial(Latched(), frozenset({"contact"}), lines.append)  # type: ignore[arg-type]
-    it.inputs(0, lambda: True)
-    it.relay(100)
+    it.watch_inputs(0, lambda: True)
+    it.pulse_relay(100)
     assert "  door contact: says nothing (open the door and shut it)" in lines
     assert "The controller is latched and will not pulse; re-arm it from inside." in lines
-    assert it.unseen == ["door contact"]
+    assert it.unmoved == ["door contact"]
 
 
 def card(folder: Path, **inputs: int) -> Path:

@@ -16,7 +16,7 @@ def street(folder: Path, here: DoorRules, scope: str) -> Street:
     """A street of green codes with this `scope` before a door with these rules."""
     made = Street(3, folder, kinds={"green": (1, "green")}, per_hour=900)
     made.people.scopes = [scope] * len(made.people.scopes)
-    made.loop._believed = replace(made.loop._believed, rules=here)
+    made.loop._trust_state = replace(made.loop._trust_state, rules=here)
     return made
 
 

@@ -14,7 +14,7 @@ from edge.doorway import door_signals
 from edge.doorway.door_signals import Signal
 from edge.judge.site_decision import decide
 from edge.judge.verdict import Genuine, Reason, Refused, TrustState, Unsure
-from edge.passing.answered_codes import GONE_S, KEPT_MAX, AnsweredCodes
+from edge.passing.answered_codes import CODES_MAX, GONE_S, AnsweredCodes
 from edge.report import health
 from edge.report.tally import DAY_S, Tally, first_cells
 from edge.wire import report
@@ -137,11 +137,11 @@ def test_time_in_which_nobody_looked_lets_nobody_leave() -> None:
 
 def test_memory_of_what_is_in_view_is_bounded_and_holds_no_code() -> None:
     view = AnsweredCodes(b"k" * 32)
-    for n in range(3 * KEPT_MAX):
+    for n in range(3 * CODES_MAX):
         view.note_answered(b"subject %d" % n, "green", n / 1000)
-    assert len(view._seen) <= KEPT_MAX
-    assert view.keep_in_view(b"subject %d" % (3 * KEPT_MAX - 1), "green", 1.0)
-    assert not any(b"subject" in mark for mark in view._seen)
+    assert len(view._entries) <= CODES_MAX
+    assert view.keep_in_view(b"subject %d" % (3 * CODES_MAX - 1), "green", 1.0)
+    assert not any(b"subject" in mark for mark in view._entries)
 
 
 def now(at_s: float, wall_s: int | None = None) -> Now:

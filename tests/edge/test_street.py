@@ -294,8 +294,8 @@ def test_a_limit_of_people_that_nobody_counts_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     street = Street(6, tmp_path)
-    believed = street.loop._believed
-    street.loop._believed = replace(believed, rules=replace(believed.rules, inside_max=5))
+    believed = street.loop._trust_state
+    street.loop._trust_state = replace(believed, rules=replace(believed.rules, inside_max=5))
     street.run(130)
     told = [said for said in caplog.messages if "does not see both directions" in said]
     assert len(told) == 1

@@ -18,7 +18,8 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
     "opens before the opening is counted": (
         "edge/loop.py",
         "        self._world.store.count(cell)\n",
-        "        self._world.door.apply(signals.action(decision.signal, 3000 * decision.opens))\n"
+        "        pulse = door_signals.action(decision.signal, 3000 * decision.opens)\n"
+        "        self._world.door.apply(pulse)\n"
         "        self._world.store.count(cell)\n",
         "edge/test_promises.py::test_1_a_green_code_opens_with_no_network_at_all",
     ),
@@ -62,7 +63,7 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
         "edge/loop.py",
         "        if verdict is None:",
         "        if verdict is None:\n"
-        "            self._world.door.apply(signals.action(Signal.REFUSED))\n"
+        "            self._world.door.apply(door_signals.action(Signal.REFUSED))\n"
         "        if verdict is None:",
         "edge/test_promises.py::test_3_a_poster_is_nobody",
     ),
@@ -116,7 +117,7 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
     ),
     "lets a suspended company in": (
         "edge/judge/site_decision.py",
-        "if rules.suspends(said.scope, verdict.issuer):",
+        "if rules.suspends(claims.scope, verdict.issuer):",
         "if False:",
         "edge/judge/test_site_decision.py::test_each_line_of_the_table",
     ),
@@ -128,13 +129,13 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
     ),
     "lets one too many in": (
         "edge/judge/site_decision.py",
-        "inside + said.party > rules.inside_max",
+        "inside + claims.party > rules.inside_max",
         "inside > rules.inside_max",
         "edge/judge/test_site_decision.py::test_each_line_of_the_table[full]",
     ),
     "opens for whoever it is unsure of": (
         "edge/judge/site_decision.py",
-        "return replace(sure, category=category, why=why) if sure.opens else sure",
+        "return replace(decision, category=category, why=why) if decision.opens else decision",
         "return Decision(True, 1, Signal.OPEN, category, why)",
         "edge/judge/test_site_decision.py::test_unsure_is_shut_unless_the_rule_of_its_kind_opens[Reason.TIME_UNKNOWN]",
     ),
@@ -188,8 +189,8 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
     ),
     "calls a passage forced": (
         "edge/doorway/door_alarms.py",
-        "max(self._excused_until_s, until_s + GRACE_S)",
-        "self._excused_until_s",
+        "max(self._may_open_until_s, until_s + GRACE_S)",
+        "self._may_open_until_s",
         "edge/doorway/test_door_alarms.py::test_who_was_let_through_forces_nothing[0.0]",
     ),
     "calls a request to exit forced": (
@@ -200,19 +201,19 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
     ),
     "calls what it found open forced": (
         "edge/doorway/door_alarms.py",
-        'if inputs is None or inputs.level("contact") is None or self._first:',
+        'if inputs is None or inputs.level("contact") is None or self._is_first_tick:',
         "if False:",
         "edge/doorway/test_door_alarms.py::test_a_door_that_is_open_from_the_start_was_forced_by_nobody",
     ),
     "calls each way out by the handle forced": (
         "edge/doorway/door_alarms.py",
-        "exit_pressed is not None and self._leaf.forced(at_s)",
-        "self._leaf.forced(at_s)",
+        "exit_pressed is not None and self._leaf.is_forced(at_s)",
+        "self._leaf.is_forced(at_s)",
         "edge/doorway/test_door_alarms.py::test_where_no_exit_button_is_wired_nothing_is_forced",
     ),
     "tells of no forced door": (
         "edge/doorway/door_alarms.py",
-        "return self.closed_s is None and self._settled(at_s) and not self.excused",
+        "return self.closed_s is None and self._is_settled(at_s) and not self.may_be_open",
         "return False",
         "edge/doorway/test_door_alarms.py::test_a_door_that_nobody_released_is_forced_and_told_for_a_minute",
     ),
@@ -236,14 +237,14 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
     ),
     "tells an alarm a minute late": (
         "edge/report/reporter.py",
-        "if due or status.alarms != self._alarms_sent:",
-        "if due:",
+        "if is_due or status.alarms != self._alarms_sent:",
+        "if is_due:",
         "edge/doorway/test_door_alarms.py::test_a_rough_doorway_tells_each_forced_door_at_once[40]",
     ),
     "moves the regular message for an alarm": (
         "edge/report/reporter.py",
-        "due = now.monotonic_s >= self._health_due_s\n",
-        "due = now.monotonic_s >= self._health_due_s or status.alarms != self._alarms_sent\n",
+        "is_due = now.monotonic_s >= self._health_due_s\n",
+        "is_due = now.monotonic_s >= self._health_due_s or status.alarms != self._alarms_sent\n",
         "edge/doorway/test_door_alarms.py::test_an_alarm_is_told_at_once_and_moves_no_other_message",
     ),
 }
@@ -265,3 +266,4 @@ def test_its_test_notices(how: str, tmp_path: Path) -> None:
     assert broken.code is not None, f"{test} hangs in a loop that {how}"
     # 0: it did not notice; 2 to 5: it did not even run, which proves nothing.
     assert broken.code == 1, f"{test} does not notice a loop that {how}:\n{broken.output[-2000:]}"
+    assert "NameError" not in broken.output, f"a loop that {how} uses a name that does not exist"

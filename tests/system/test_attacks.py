@@ -183,8 +183,8 @@ def test_an_issuer_that_signs_ahead_dates_no_other() -> None:
         verdict = verify(code.encode(said, signer).encode(), believed, place, now, floors)
         if not isinstance(verdict, Genuine | Refused | Unsure):
             return None
-        if verdict.dated is not None:  # as the loop does
-            floors.raise_to(*verdict.dated, now)
+        if verdict.issue_date is not None:  # as the loop does
+            floors.raise_to(*verdict.issue_date, now)
         return Genuine if isinstance(verdict, Genuine) else verdict.reason
 
     assert judged(honest, NOW_S, unset) is Reason.TIME_UNKNOWN
@@ -325,8 +325,8 @@ def test_an_update_withheld_at_a_door_whose_clock_is_stopped_too(tmp_path: Path)
     door.street.wired = door.street.has_rtc = False
     door.street.kept = StoredClock(START_S, 0)
     door.street.power_cut()
-    thirty = door.street.loop._believed.rules.ages.expired_h // 24
-    before = door.street.loop._believed.step(door.clock())
+    thirty = door.street.loop._trust_state.rules.ages.expired_h // 24
+    before = door.street.loop._trust_state.step(door.clock())
     for _ in range(2 * thirty + 1):
         door.street.wall_s += DAY_S / 2
         door.street.monotonic_s += DAY_S / 2
@@ -334,7 +334,7 @@ def test_an_update_withheld_at_a_door_whose_clock_is_stopped_too(tmp_path: Path)
         door.street.kept = replace(door.street.kept, floor_s=START_S)  # the floor never moves
         door.street.power_cut()
     assert before is AgeStep.FRESH
-    assert door.street.loop._believed.step(door.clock()) is AgeStep.EXPIRED
+    assert door.street.loop._trust_state.step(door.clock()) is AgeStep.EXPIRED
 
 
 def test_an_old_stick(documented: Documented) -> None:

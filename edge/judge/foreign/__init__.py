@@ -1,7 +1,7 @@
-"""Codes of other people: each module here recognises one foreign format, and is found by itself.
+"""Foreign code formats: each module in this package recognises one, and is discovered at import.
 
-A module offers `FORMAT` (what an issuer's `format` says in issuers.json), `PREFIX` (how its text
-begins) and `recogniser(issuers)`. A second format is one new file here and no change elsewhere.
+A module has `FORMAT` (the `format` of its issuers in issuers.json), `PREFIX` (how its texts begin)
+and `recogniser(issuers)`. To add a format, add one file here; nothing else changes.
 Source: edge/wire/foreign.md, section 1.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edge.judge.verdict import Recogniser
-from edge.wire.code import PREFIX as OURS
+from edge.wire.code import PREFIX as DC1_PREFIX
 from edge.wire.trust import DC1, IssuerEntry
 
 log = logging.getLogger("menshen")
@@ -21,53 +21,56 @@ log = logging.getLogger("menshen")
 
 @dataclass(frozen=True, slots=True)
 class ForeignIssuer:
-    """An issuer whose codes are not ours, and its verified key list, not yet understood."""
+    """An issuer of a foreign format, and its verified key list, not parsed yet."""
 
     issuer: IssuerEntry
-    keys: bytes | None  # keys/<issuer>.json; None: it has not come
+    keys: bytes | None  # keys/<issuer>.json; None: the unit has none
 
 
 class Format(Protocol):
-    """What a module of this package offers."""
+    """The interface of a module of this package."""
 
     FORMAT: str
     PREFIX: bytes
 
     def recogniser(self, issuers: Sequence[ForeignIssuer]) -> Recogniser:
-        """Recognise the codes of `issuers`, all of this format.
+        """A recogniser for the codes of `issuers`, all of this format.
 
-        Who is not understood among them is left out with one line in the log.
+        An issuer whose documents cannot be read is left out, with one line in the log.
         """
 
 
 def formats() -> dict[str, Format]:
-    """Every format that a module of this package recognises, by its name."""
-    found: dict[str, Format] = {}
-    for module in pkgutil.iter_modules(__path__):
-        offered = importlib.import_module(f"{__name__}.{module.name}")
-        if not all(hasattr(offered, name) for name in ("FORMAT", "PREFIX", "recogniser")):
+    """The formats that the modules of this package recognise, by name.
+
+    Raises AssertionError if two modules have one name, or prefixes that overlap.
+    """
+    by_name: dict[str, Format] = {}
+    for info in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        if not all(hasattr(module, name) for name in ("FORMAT", "PREFIX", "recogniser")):
             continue
-        taken = [OURS, *(other.PREFIX for other in found.values())]
-        if offered.FORMAT in (DC1, *found) or any(_overlap(offered.PREFIX, p) for p in taken):
-            raise AssertionError(f"{module.name} recognises what another recognises already")
-        found[offered.FORMAT] = offered
-    return found
+        prefixes = [DC1_PREFIX, *(other.PREFIX for other in by_name.values())]
+        if module.FORMAT in (DC1, *by_name) or any(_overlap(module.PREFIX, p) for p in prefixes):
+            raise AssertionError(f"{info.name} has the format or the prefix of another module")
+        by_name[module.FORMAT] = module
+    return by_name
 
 
 def recognisers(
     issuers: Iterable[IssuerEntry], documents: Mapping[str, bytes]
 ) -> tuple[Recogniser, ...]:
-    """One recogniser a format that occurs among `issuers`; those of our own format are passed by.
+    """One recogniser for each foreign format among `issuers`; issuers of our format are skipped.
 
     `documents`: verified trust documents by target path. A format that this version does not know
     is left out with one line in the log: a newer document must not stop an older unit.
     """
-    known = formats()
-    wanted: dict[str, list[ForeignIssuer]] = {}
+    by_name = formats()
+    issuers_by_format: dict[str, list[ForeignIssuer]] = {}
     for issuer in issuers:
         if issuer.format == DC1:
             continue
-        if issuer.format not in known:
+        if issuer.format not in by_name:
             log.warning(
                 "issuer %s signs codes of format %s, which this version does not recognise",
                 issuer.name,
@@ -76,9 +79,9 @@ def recognisers(
             continue
         keys = documents.get(f"keys/{issuer.name}.json")
         if keys is None:
-            log.warning("issuer %s has no key list: none of its codes is recognised", issuer.name)
-        wanted.setdefault(issuer.format, []).append(ForeignIssuer(issuer, keys))
-    return tuple(known[name].recogniser(these) for name, these in wanted.items())
+            log.warning("issuer %s has no key list: its codes are not recognised", issuer.name)
+        issuers_by_format.setdefault(issuer.format, []).append(ForeignIssuer(issuer, keys))
+    return tuple(by_name[name].recogniser(some) for name, some in issuers_by_format.items())
 
 
 def _overlap(a: bytes, b: bytes) -> bool:

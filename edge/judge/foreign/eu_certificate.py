@@ -1,7 +1,7 @@
 """The EU digital certificate (`HC1:`): who signed it, and which of our colours its evidence gives.
 
-ES256 or PS256 by a key of the issuer's list; the mapping is the issuer's terms. What it says is
-read in `edge.wire.eu_certificate`. Source: edge/wire/foreign.md, sections 3 to 6.
+The signature is ES256 or PS256, by a key of the issuer's list. The issuer's terms map evidence to
+colours. `edge.wire.eu_certificate` reads the claims. Source: edge/wire/foreign.md, sections 3 to 6.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ _ALGORITHM = {"ES256": eu_certificate.ES256, "PS256": eu_certificate.PS256}
 
 @dataclass(frozen=True, slots=True)
 class EuTrustedKey:
-    """A key of an issuer's list, opened."""
+    """A key of an issuer's list, parsed."""
 
     terms: KeyTerms
     rows: tuple[EuRow, ...]
@@ -39,8 +39,8 @@ class EuTrustedKey:
     public: ec.EllipticCurvePublicKey | rsa.RSAPublicKey
     evidence: frozenset[Evidence]
 
-    def signed(self, message: bytes, signature: bytes) -> bool:
-        """Whether it made this signature."""
+    def verify(self, message: bytes, signature: bytes) -> bool:
+        """Whether `signature` is a valid signature of `message` by this key."""
         try:
             if isinstance(self.public, ec.EllipticCurvePublicKey):
                 if len(signature) != 64:
@@ -57,54 +57,54 @@ class EuTrustedKey:
 
 
 def recogniser(issuers: Sequence[ForeignIssuer]) -> Recogniser:
-    """The certificates of `issuers`.
+    """A recogniser for the certificates of `issuers`.
 
-    An issuer whose terms or key list are not understood is left out with one line in the log, and
-    so is a key that an issuer before it claims: none may keep the others from news.
+    An issuer whose terms or key list cannot be read is left out, with one line in the log. So is a
+    key that an earlier issuer lists as well. No issuer can block the others.
     """
-    owner: dict[tuple[str, str], str] = {}
-    found: dict[bytes, tuple[EuTrustedKey, ...]] = {}
+    owners: dict[tuple[str, str], str] = {}
+    by_kid: dict[bytes, tuple[EuTrustedKey, ...]] = {}
     for foreign in issuers:
         try:
             terms = eu_documents.read_terms(bytes(foreign.issuer.terms), foreign.issuer.name)
             if foreign.keys is None:
                 continue
-            listed = eu_documents.read_keys(foreign.keys, foreign.issuer.name).keys
-            opened = [_opened(entry, foreign.issuer, terms.rows) for entry in listed]
+            entries = eu_documents.read_keys(foreign.keys, foreign.issuer.name).keys
+            keys = [_trusted_key(entry, foreign.issuer, terms.rows) for entry in entries]
         except TrustError as error:
-            log.warning("%s; none of its codes is recognised", error)
+            log.warning("%s; the codes of this issuer are not recognised", error)
             continue
-        for entry, key in zip(listed, opened, strict=True):
-            first = owner.setdefault((entry.kid, entry.public), foreign.issuer.name)
-            if first != foreign.issuer.name:
+        for entry, key in zip(entries, keys, strict=True):
+            owner = owners.setdefault((entry.kid, entry.public), foreign.issuer.name)
+            if owner != foreign.issuer.name:
                 log.warning(
-                    "keys/%s.json names the key %s, which is one of %r already; that one's counts",
+                    "keys/%s.json lists the key %s, which is one of %r already; that one counts",
                     foreign.issuer.name,
                     entry.kid,
-                    first,
+                    owner,
                 )
                 continue
             kid = eu_documents.raw(entry.kid)
-            found[kid] = (*found.get(kid, ()), key)
-    return _Hc1(found)
+            by_kid[kid] = (*by_kid.get(kid, ()), key)
+    return _Hc1(by_kid)
 
 
-def _opened(
+def _trusted_key(
     entry: eu_documents.EuKey, issuer: IssuerEntry, rows: tuple[EuRow, ...]
 ) -> EuTrustedKey:
-    wrong = TrustError(
-        f"keys/{issuer.name}.json: the key {entry.kid} is no {entry.algorithm} key "
+    error = TrustError(
+        f"keys/{issuer.name}.json: the key {entry.kid} is not a valid {entry.algorithm} key "
         "(P-256 for ES256, RSA of 2048 to 4096 bits for PS256)"
     )
     try:
         public = serialization.load_der_public_key(eu_documents.raw(entry.public))
     except (ValueError, UnsupportedAlgorithm):
-        raise wrong from None
+        raise error from None
     if entry.algorithm == "ES256":
         if not isinstance(public, ec.EllipticCurvePublicKey) or public.curve.name != "secp256r1":
-            raise wrong
+            raise error
     elif not isinstance(public, rsa.RSAPublicKey) or not 2048 <= public.key_size <= 4096:
-        raise wrong
+        raise error
     return EuTrustedKey(
         key_terms(issuer, entry.from_s, entry.until_s),
         rows,
@@ -115,37 +115,37 @@ def _opened(
 
 
 class _Hc1:
-    """Every key of every issuer of this format, by kid."""
+    """The recogniser of this format, with the keys of all its issuers."""
 
     prefix = PREFIX
 
-    def __init__(self, keys: dict[bytes, tuple[EuTrustedKey, ...]]) -> None:
-        self._keys = keys
+    def __init__(self, by_kid: dict[bytes, tuple[EuTrustedKey, ...]]) -> None:
+        self._by_kid = by_kid
 
     def read(self, text: bytes) -> Statement | UnreadStatement:
-        """Read one text that begins with `HC1:`. Never raises, whatever it holds."""
+        """Read one text that begins with `HC1:`. Never raises, whatever it contains."""
         try:
             certificate = eu_certificate.decode(text)
         except TornCertificate:
             return UnreadStatement(Reason.MALFORMED, hashlib.sha256(text).digest())
-        claimed = certificate.kid + certificate.sub.encode()
-        candidates = self._keys.get(certificate.kid, ())
+        unverified_subject = certificate.kid + certificate.sub.encode()
+        candidates = self._by_kid.get(certificate.kid, ())
         if not candidates:
-            return UnreadStatement(Reason.UNKNOWN_ISSUER, claimed)
+            return UnreadStatement(Reason.UNKNOWN_ISSUER, unverified_subject)
         for key in candidates:  # kids may collide
-            if key.algorithm == certificate.algorithm and key.signed(
+            if key.algorithm == certificate.algorithm and key.verify(
                 certificate.message, certificate.signature
             ):
                 return _statement(certificate, key)
-        return UnreadStatement(Reason.BAD_SIGNATURE, claimed)
+        return UnreadStatement(Reason.BAD_SIGNATURE, unverified_subject)
 
 
 def _statement(certificate: Certificate, key: EuTrustedKey) -> Statement | UnreadStatement:
     fact, iat_s, exp_s = certificate.fact, certificate.iat_s, certificate.exp_s
-    if fact.evidence not in key.evidence:  # a test laboratory's key signs no vaccination
+    if fact.evidence not in key.evidence:  # as a test laboratory's key on a vaccination
         subject = f"{key.terms.issuer}/{certificate.sub}".encode()
         return UnreadStatement(Reason.BAD_SIGNATURE, subject)
-    meanings = tuple(_meaning(fact, row) for row in key.rows if _fits(fact, row))
+    meanings = tuple(_meaning(fact, row) for row in key.rows if _matches(fact, row))
     return Statement(key.terms, certificate.sub, iat_s, exp_s + 1, exp_s - iat_s, meanings)
 
 
@@ -158,7 +158,7 @@ def _meaning(fact: Fact, row: EuRow) -> Meaning:
     )
 
 
-def _fits(fact: Fact, row: EuRow) -> bool:
+def _matches(fact: Fact, row: EuRow) -> bool:
     if fact.evidence != row.evidence or fact.disease not in row.diseases:
         return False
     if fact.evidence == "vaccination":
@@ -166,7 +166,7 @@ def _fits(fact: Fact, row: EuRow) -> bool:
             return False
         if row.doses == "complete":
             return fact.doses >= fact.series
-        # 2/1 after a single dose, 3/3 after two: the EU's marks of a booster since February 2022.
+        # The EU marks a booster since February 2022 as 2/1 after a single dose, as 3/3 after two.
         return row.doses == "any" or fact.doses > fact.series or fact.doses >= 3
     if fact.evidence == "test":
         return fact.result in row.results and (not row.kinds or fact.kind in row.kinds)

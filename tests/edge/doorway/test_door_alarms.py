@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from edge.doorway import door_signals
 from edge.doorway.door_alarms import (
+    ALARM_HOLD_S,
     EXIT_S,
     GRACE_S,
     OPEN_S,
     REMIND_S,
     SHUT_S,
-    TOLD_S,
     AlarmChange,
     DoorAlarms,
 )
@@ -74,7 +74,7 @@ def test_a_door_that_nobody_released_is_forced_and_told_for_a_minute() -> None:
     door_ = WatchedAlarms().for_s(OPEN_S, OPEN)
     assert door_.alarms == ()
     assert door_.for_s(2 * TICK, OPEN).alarms == ("forced",)
-    assert door_.for_s(5, SHUT).for_s(TOLD_S - 6, SHUT).alarms == ("forced",)
+    assert door_.for_s(5, SHUT).for_s(ALARM_HOLD_S - 6, SHUT).alarms == ("forced",)
     assert door_.for_s(2, SHUT).alarms == ()
 
 
@@ -147,7 +147,7 @@ def test_a_contact_that_has_said_nothing_yet_may_be_open() -> None:
 def test_alarms_stay_while_the_door_cannot_be_asked() -> None:
     door_ = WatchedAlarms().for_s(2, but(SHUT, tamper=True)).for_s(600, None)
     assert door_.alarms == ("tamper",)
-    assert door_.for_s(TOLD_S + 1, SHUT).alarms == ()
+    assert door_.for_s(ALARM_HOLD_S + 1, SHUT).alarms == ()
 
 
 def test_a_contact_that_bounces_forces_nothing() -> None:
@@ -177,7 +177,7 @@ def test_a_door_that_stands_open_is_held_and_the_buzzer_reminds() -> None:
     assert door_.alarms == ("held",)
     assert [round(at_s - opened_s, 1) for at_s in door_.reminders[:3]] == [33.1, 43.1, 53.1]
     count = len(door_.reminders)
-    door_.for_s(TOLD_S - 1, SHUT)
+    door_.for_s(ALARM_HOLD_S - 1, SHUT)
     assert door_.alarms == ("held",)
     assert len(door_.reminders) <= count + 1, "it is shut, and the buzzer goes on"
     assert door_.for_s(2, SHUT).alarms == ()
@@ -218,7 +218,7 @@ def test_what_an_input_says_is_told_while_it_says_so_and_a_minute_longer(
 ) -> None:
     door_ = WatchedAlarms()
     assert door_.tick(but(SHUT, **{CAUSE[alarm]: True})).alarms == (alarm,)
-    assert door_.for_s(TOLD_S - TICK, SHUT).alarms == (alarm,)
+    assert door_.for_s(ALARM_HOLD_S - TICK, SHUT).alarms == (alarm,)
     assert door_.for_s(2 * TICK, SHUT).alarms == ()
 
 
@@ -231,7 +231,7 @@ def test_nobody_can_flood(alarm: report.Alarm, presses: list[bool]) -> None:
         before = door_.alarms
         if door_.tick(but(SHUT, **{CAUSE[alarm]: pressed})).alarms and not before:
             began.append(door_.at_s)
-    assert all(b - a >= TOLD_S for a, b in pairwise(began))
+    assert all(b - a >= ALARM_HOLD_S for a, b in pairwise(began))
 
 
 def test_alarms_have_one_order() -> None:
@@ -331,7 +331,10 @@ def test_an_alarm_is_told_at_once_and_moves_no_other_message(
     assert told
     assert all(said == ["help"] for said in told)
     assert alarms(loud)[-1][1] == []
-    assert lines.messages == ["help: somebody asks for it at the door", "help is over"]
+    assert lines.messages == [
+        "help: somebody at the door pressed the help button",
+        "help is over",
+    ]
     assert {len(m.payload) for m in health(loud)} == {report.HEALTH_LEN}
 
 

@@ -365,7 +365,7 @@ def test_a_genuine_one_as_our_code() -> None:
     assert verdict.code.colour is verdict.colour is Colour.GREEN
     assert (verdict.code.iat_s, verdict.code.exp_s) == (ISSUED_S, TAKEN_S + 72 * HOUR_S)
     assert verdict.subject == f"eu/{verdict.code.sub}".encode()
-    assert (verdict.issuer, verdict.proof, verdict.dated) == ("eu", None, None)
+    assert (verdict.issuer, verdict.proof, verdict.issue_date) == ("eu", None, None)
 
 
 def test_the_subject_is_the_certificate_whoever_wraps_it() -> None:
@@ -455,9 +455,12 @@ def listed(**changed: Any) -> bytes:
         (listed(until_s=0), "ends before it begins"),
         (json.dumps({"keys": [msgspec.to_builtins(key())] * 2}).encode(), "twice"),
         (json.dumps({"keys": [msgspec.to_builtins(key())] * 4001}).encode(), "<= 4000"),
-        (listed(public="AAAA"), "is no ES256 key"),
-        (listed(algorithm="PS256"), "is no PS256 key"),
-        (listed(public=eudcc.spki(ec.generate_private_key(ec.SECP384R1()))), "is no ES256 key"),
+        (listed(public="AAAA"), "is not a valid ES256 key"),
+        (listed(algorithm="PS256"), "is not a valid PS256 key"),
+        (
+            listed(public=eudcc.spki(ec.generate_private_key(ec.SECP384R1()))),
+            "is not a valid ES256 key",
+        ),
     ],
 )
 def test_a_wrong_key_list_is_one_sentence_and_harms_no_neighbour(
@@ -883,7 +886,13 @@ def test_the_page_names_every_field_of_the_documents() -> None:
         assert set(re.findall(r"`([a-z_]+)`", first)) == set(kind.__struct_fields__)
 
 
-CHECKS = ("_in_window", "_lives", "_belongs", "_in_time", "_meaning")
+CHECKS = (
+    "_check_key_window",
+    "_check_life",
+    "_check_issuer_place",
+    "_check_validity",
+    "_current_meaning",
+)
 
 
 def test_the_page_names_every_verdict() -> None:

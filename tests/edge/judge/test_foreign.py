@@ -216,7 +216,7 @@ def test_two_modules_for_one_thing_are_a_fault_of_ours(
         edge.judge.foreign, "__path__", [*edge.judge.foreign.__path__, str(tmp_path)]
     )
     monkeypatch.delitem(sys.modules, "edge.judge.foreign.twin", raising=False)
-    with pytest.raises(AssertionError, match="twin recognises what another"):
+    with pytest.raises(AssertionError, match="twin has the format or the prefix of another"):
         formats()
     sys.modules.pop("edge.judge.foreign.twin", None)
 

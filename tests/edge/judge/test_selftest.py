@@ -20,16 +20,16 @@ BROKEN = {  # what a card with a changed file would do: the file, what it says, 
         "    except CryptoError:\n        return True",
     ),
     "nothing expires": ("edge/judge/verdict.py", "exp_s <= time.earliest_s", "False"),
-    "a holder's code passes bare": ("edge/judge/verdict.py", "if said.cnf is not None or", "if"),
-    "any phone signs": ("edge/judge/verdict.py", "said.cnf is None or not", "said.cnf is None and"),
-    "every door is meant": ("edge/judge/verdict.py", "if held.door == place.door", "if True"),
+    "a holder's code passes bare": ("edge/judge/verdict.py", "if claims.cnf is not None or", "if"),
+    "any phone signs": ("edge/judge/verdict.py", "cnf is None or not", "cnf is None and"),
+    "every door is meant": ("edge/judge/verdict.py", "if holder_code.door == place", "if place"),
 }  # fmt: skip
 
 
 def test_every_answer_is_right_here() -> None:
     answers = selftest.run_cases()
-    assert [a.case.name for a in answers if not a.right] == []
-    kinds = [case.expect.partition(":")[0] for case in selftest.CASES]
+    assert [a.case.name for a in answers if not a.is_right] == []
+    kinds = [case.expected.partition(":")[0] for case in selftest.CASES]
     assert kinds.count("genuine") >= 3
     assert kinds.count("refused") >= 10
 
@@ -46,7 +46,7 @@ def test_a_broken_verifier_is_noticed(name: str, tmp_path: Path) -> None:
     said = subprocess.run(
         [sys.executable, "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout
-    assert "the self-test failed: a code that is" in said
+    assert "the self-test failed: the case" in said
     assert "this door stays shut" in said
 
 
@@ -64,7 +64,7 @@ def show(street: Street) -> int:
 def test_a_door_with_wrong_answers_serves_nobody_and_says_so(tmp_path: Path) -> None:
     street = Street(1, tmp_path)
     said: list[str | None] = ["the self-test failed"]
-    street.known_answers = lambda: said[0]
+    street.self_test = lambda: said[0]
     street.power_cut()
     street.next_visit_s = float("inf")
     assert show(street) == 0
@@ -80,7 +80,7 @@ def test_a_door_with_wrong_answers_serves_nobody_and_says_so(tmp_path: Path) -> 
 def test_it_is_repeated_once_a_day(tmp_path: Path) -> None:
     street = Street(1, tmp_path)
     asked: list[float] = []
-    street.known_answers = lambda: asked.append(street.monotonic_s)
+    street.self_test = lambda: asked.append(street.monotonic_s)
     street.power_cut()
     street.next_visit_s = float("inf")
     street.run(1)

@@ -83,10 +83,10 @@ def test_a_renewed_code_for_a_friend_is_the_same_code() -> None:
 
 def test_what_is_used_is_refused_with_all_that_the_verdict_said() -> None:
     passed = awake()
-    dated = IssueDate(b"i" * 32, START_S, START_S + 9)
-    verdict = replace(bearer(), dated=dated)
+    issue_date = IssueDate(b"i" * 32, START_S, START_S + 9)
+    verdict = replace(bearer(), issue_date=issue_date)
     assert open_for(passed, verdict, 0)
-    assert passed.judge(verdict, LIMITS, at(1)) == Refused(Reason.USED, b"city/a", dated)
+    assert passed.judge(verdict, LIMITS, at(1)) == Refused(Reason.USED, b"city/a", issue_date)
 
 
 def test_the_site_may_do_without() -> None:
@@ -424,7 +424,7 @@ def test_old_pictures_of_many_phones_take_bounded_room() -> None:
         phones.judge(stale(-500, number.to_bytes(32)), at(0))
         phones.judge(stale(-498, number.to_bytes(32)), at(1))
     assert len(phones._first) <= PHONES_MAX
-    assert len(phones._alive) <= PHONES_MAX
+    assert len(phones._slow_until_s) <= PHONES_MAX
 
 
 # Still in view.

@@ -527,7 +527,7 @@ class AnyDay(RuleBasedStateMachine):
     @invariant()
     def a_fault_gives_nothing_back(self) -> None:
         saved = self.lock.lane._passage.to_save()
-        assert not (saved.lately and saved.turnless >= TURNLESS_MAX)
+        assert not (saved.turned_lately and saved.turnless >= TURNLESS_MAX)
 
 
 AnyDay.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -125,8 +125,8 @@ def test_a_holders_clock_moves_no_floor() -> None:
     now = Now(Interval(NOW_S, NOW_S, "system"), 0)
     said = verify(held(NOW_S + 10**5).encode(), believed, PLACE, now, floors)
     assert isinstance(said, Genuine)
-    assert said.dated is not None
-    assert said.dated.iat_s == NOW_S
+    assert said.issue_date is not None
+    assert said.issue_date.iat_s == NOW_S
 
 
 @given(st.integers(0, len(held(NOW_S)) - 5), st.sampled_from("0123456789ABCDEFGHIJ $%*+-./:"))
