@@ -212,20 +212,20 @@ def check(
 
     unit = unit_file.read(unit_toml) if unit_toml else None
     judge = _judge(unit, Now(interval(_time(at)), 0.0))
-    found: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     wrong = False
     for path in pictures:
         try:
             seen = cascade.read(eyes.read(path), "both", CHECK_S)
             symbols = [judge(symbol) for symbol in seen.symbols]
-            found.append({"picture": str(path), "symbols": symbols, "unread": seen.unread})
+            results.append({"picture": str(path), "symbols": symbols, "unread": seen.unread})
         except eyes.PictureError as error:
             wrong = True
-            found.append({"picture": str(path), "error": str(error)})
+            results.append({"picture": str(path), "error": str(error)})
     if as_json:
-        print(json.dumps(found, indent=1, ensure_ascii=False))
+        print(json.dumps(results, indent=1, ensure_ascii=False))
     else:
-        _print_checked(found, unit)
+        _print_checked(results, unit)
     if wrong:
         sys.exit(2)
 
@@ -243,11 +243,11 @@ def _judge(unit: UnitConfig | None, now: Now) -> Callable[[Symbol], dict[str, An
 
     def judge(symbol: Symbol) -> dict[str, Any]:
         verdict = verify(symbol.data, trust_state, place, now, IssuerFloors())
-        said: dict[str, Any] = {"corners": symbol.corners}
+        answer: dict[str, Any] = {"corners": symbol.corners}
         if verdict is None:
-            return said | {"verdict": "not a door code", "opens": False, "signal": "none"}
+            return answer | {"verdict": "not a door code", "opens": False, "signal": "none"}
         decision = decide(verdict, trust_state.rules, now)
-        said |= {
+        answer |= {
             "verdict": type(verdict).__name__.lower(),
             "reason": decision.why,
             "opens": decision.opens,
@@ -256,19 +256,19 @@ def _judge(unit: UnitConfig | None, now: Now) -> Callable[[Symbol], dict[str, An
             "counted_as": decision.category,
         }
         if isinstance(verdict, Genuine):
-            said["expires"] = datetime.fromtimestamp(verdict.code.exp_s, UTC).isoformat()
-        return said
+            answer["expires"] = datetime.fromtimestamp(verdict.code.exp_s, UTC).isoformat()
+        return answer
 
     return judge
 
 
-def _print_checked(found: list[dict[str, Any]], unit: UnitConfig | None) -> None:
+def _print_checked(results: list[dict[str, Any]], unit: UnitConfig | None) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
     if unit is None:
         console.print("No unit was named (--unit), so no issuer is known and nothing can open.")
-    for picture in found:
+    for picture in results:
         console.print(picture["picture"], style="bold", markup=False)
         if "error" in picture:
             console.print(f"  {picture['error']}", style="red", markup=False)

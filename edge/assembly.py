@@ -142,9 +142,9 @@ def _open_memory(file: str) -> RestartMemory:
 
 
 def _open_clock(unit: UnitConfig, memory: RestartMemory) -> SystemClock:
-    said = unit.clock
+    config = unit.clock
     clock = SystemClock(
-        Slots(Path(unit.state)), SysfsRtc(Path(said.rtc)), said.rtc_ppm, said.system, memory
+        Slots(Path(unit.state)), SysfsRtc(Path(config.rtc)), config.rtc_ppm, config.system, memory
     )
     if unit.broker is None and clock.interval().latest_s == NEVER_S:
         logging.getLogger("menshen").warning(

@@ -113,7 +113,7 @@ class Trial:
             self._look()
 
     def _look(self, first: bool = False) -> None:
-        said = self._door.read_inputs()
+        levels = self._door.read_inputs()
         turns = dict(zip(("turn", "turn_out"), self._door.take_turns(), strict=True))
         for name in self._wired:
             words = WORDS[name]
@@ -124,7 +124,7 @@ class Trial:
                 elif first:
                     self._say(f"  {words.name}: {words.no} ({words.do})")
                 continue
-            yes = said.level(name)
+            yes = levels.level(name)
             if first:
                 now = "says nothing" if yes is None else words.yes if yes else words.no
                 self._say(f"  {words.name}: {now} ({words.do})")

@@ -53,11 +53,11 @@ class Words:
         """The text for `key` in every language, for where the reader's is not known."""
         return [self.say(language, key) for language in self.languages]
 
-    def choose(self, wanted: str) -> Language:
+    def choose(self, languages: str) -> Language:
         """The language for a reader who wants `wanted`, as `Accept-Language` or a locale names it:
         the first that is here, as in `zh-CN,en;q=0.8` or `zh_CN.UTF-8`.
         """
-        for part in wanted.split(","):
+        for part in languages.split(","):
             tag = _END.split(part.strip(), 1)[0].replace("_", "-").lower()
             for language in self.languages:
                 if f"{tag}-".startswith(f"{language}-"):

@@ -19,10 +19,10 @@ FILE = "board"
 def serial(path: Path = SERIAL) -> str | None:
     """The board's own number; None: this machine has none."""
     try:
-        said = path.read_bytes().rstrip(b"\0\n").decode("ascii")
+        number = path.read_bytes().rstrip(b"\0\n").decode("ascii")
     except (OSError, UnicodeDecodeError):
         return None
-    return said if said.isalnum() and len(said) <= 32 else None
+    return number if number.isalnum() and len(number) <= 32 else None
 
 
 def bind(state: Path, named: str | None, here: str | None) -> bool:

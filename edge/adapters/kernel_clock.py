@@ -27,9 +27,9 @@ class _Timex(ctypes.Structure):
 
 def read() -> Sync | None:
     """The system's time now; None while the kernel does not call it synchronised."""
-    said = _Timex()
-    state = ctypes.CDLL(None).adjtimex(ctypes.byref(said))
+    timex = _Timex()
+    state = ctypes.CDLL(None).adjtimex(ctypes.byref(timex))
     if state in (-1, _UNSYNCHRONISED):
         return None
-    error_s = max(SYSTEM_ERROR_S, said.maxerror / 1e6)
+    error_s = max(SYSTEM_ERROR_S, timex.maxerror / 1e6)
     return Sync(time.time(), error_s, time.clock_gettime(time.CLOCK_MONOTONIC_RAW))

@@ -60,7 +60,7 @@ class MqttUplink:
         self._trust = trust
         self._connected = False
         self._failures = 0
-        self._said = ""
+        self._logged = ""
 
         def state(online: bool) -> bytes:
             return report.encode(
@@ -127,8 +127,8 @@ class MqttUplink:
 
     def _say(self, sentence: str) -> None:
         """Each change once: a broker that is down for a week is one line."""
-        if sentence != self._said:
-            self._said = sentence
+        if sentence != self._logged:
+            self._logged = sentence
             log.warning("%s", sentence)
 
     def _on_socket_open(self, _client: paho.Client, _data: Any, connection: Any) -> None:

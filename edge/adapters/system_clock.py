@@ -58,10 +58,10 @@ class SystemClock:
         self._reckoning = Reckoning(self._stored, rtc.read(), now_s, rtc_ppm, last)
         self._save_due_s = now_s + SAVE_EVERY_S
         self._look_due_s = now_s + LOOK_EVERY_S
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
         if slots.torn:
             self._tell(f"a power cut has torn {' and '.join(slots.torn)}")
-        self._tell(self._reckoning.told)
+        self._tell(self._reckoning.fault)
         self._ask_system()
 
     def read(self) -> Now:
@@ -80,8 +80,8 @@ class SystemClock:
 
     def glance(self) -> Now:
         """A reading that looks at no device and writes nothing; any thread may ask."""
-        now_s, known = monotonic_s(), self._reckoning
-        return Now(known.at(now_s), now_s, known.powered_s(now_s), known.rtc)
+        now_s, reckoning = monotonic_s(), self._reckoning
+        return Now(reckoning.at(now_s), now_s, reckoning.powered_s(now_s), reckoning.rtc)
 
     def interval(self) -> Interval:
         """The time alone; any thread may ask."""
@@ -89,26 +89,26 @@ class SystemClock:
 
     def note_sync(self, sync: Sync) -> None:
         """Take a signed answer, and write it down at once if it says much that is new."""
-        told = self._reckoning.take_sync(sync, self._rtc.read())
-        self._tell(told)
+        notice = self._reckoning.take_sync(sync, self._rtc.read())
+        self._tell(notice)
         self._remember()
         now_s = monotonic_s()
-        known = self._reckoning.to_store(now_s)
-        related = known.relation is not None and self._stored.relation is None
-        if told or related or known.floor_s - self._stored.floor_s > SAVE_EVERY_S + WORTH_S:
+        stored = self._reckoning.to_store(now_s)
+        related = stored.relation is not None and self._stored.relation is None
+        if notice or related or stored.floor_s - self._stored.floor_s > SAVE_EVERY_S + WORTH_S:
             self._save(now_s)
 
     def close(self) -> None:
         """Write down what is known, unless that was done just now."""
         now_s = monotonic_s()
-        known = self._reckoning.to_store(now_s)
-        if known.powered_s - self._stored.powered_s > WORTH_S:
+        stored = self._reckoning.to_store(now_s)
+        if stored.powered_s - self._stored.powered_s > WORTH_S:
             self._save(now_s)
 
     def _ask_system(self) -> None:
-        said = kernel_clock.read() if self._system else None
-        if said is not None:
-            self._tell(self._reckoning.take_sync(said, self._rtc.read(), "system"))
+        reading = kernel_clock.read() if self._system else None
+        if reading is not None:
+            self._tell(self._reckoning.take_sync(reading, self._rtc.read(), "system"))
 
     def _remember(self) -> None:
         """The last sync, over a restart of the program and not over a power cut."""
@@ -130,8 +130,8 @@ class SystemClock:
 
     def _tell(self, sentence: str | None) -> None:
         """Each once: an RTC that breaks each hour is one line."""
-        if sentence and sentence not in self._said:
-            self._said.add(sentence)
+        if sentence and sentence not in self._logged:
+            self._logged.add(sentence)
             log.warning("%s", sentence)
 
 

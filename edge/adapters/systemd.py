@@ -26,7 +26,7 @@ def notify(message: str) -> None:
 def running(service: str = SERVICE) -> bool:
     """Whether systemd runs `service`, or will in a moment; without systemd nothing does."""
     try:
-        told = subprocess.run(
+        answer = subprocess.run(
             ["systemctl", "is-active", service],
             capture_output=True,
             text=True,
@@ -35,4 +35,4 @@ def running(service: str = SERVICE) -> bool:
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return told.stdout.strip() in ("active", "activating", "reloading")
+    return answer.stdout.strip() in ("active", "activating", "reloading")

@@ -138,7 +138,7 @@ class Reckoning:
         `sync`: what a program before this one knew in this boot, when it was last synced.
         """
         self.rtc: RtcState = "none"
-        self.told: str | None = None  # what was wrong at the start
+        self.fault: str | None = None  # what was wrong at the start
         self._kept = kept
         self._ppm = rtc_ppm
         self._start_s = monotonic_s
@@ -152,7 +152,7 @@ class Reckoning:
             self._source = "sync"
         if rtc is not None:
             self.rtc = "unrelated" if self._relation is None else "ok"
-            self.told = self._ask_rtc(rtc)
+            self.fault = self._ask_rtc(rtc)
 
     def at(self, monotonic_s: float) -> Interval:
         """The interval now."""
@@ -201,25 +201,27 @@ class Reckoning:
 
         `by` "system": a system clock that its owner vouches for; it gives way to a signed answer.
         """
-        said = TimeSpan(sync.time_s - sync.error_s, sync.time_s + sync.error_s, sync.monotonic_s)
-        if said.latest_s < BUILT_S:
+        span = TimeSpan(sync.time_s - sync.error_s, sync.time_s + sync.error_s, sync.monotonic_s)
+        if span.latest_s < BUILT_S:
             return f"a time before this version was made is not believed ({sync.time_s:.0f})"
-        both = self._span.narrowed(said)
-        told = None
+        both = self._span.narrowed(span)
+        notice = None
         if both is None:
             mine = self._span.at(sync.monotonic_s)
             ahead = sync.time_s > mine.latest_s
-            off_s = said.earliest_s - mine.latest_s if ahead else mine.earliest_s - said.latest_s
-            told = f"this unit's time was {off_s:.0f} s {'behind' if ahead else 'ahead'}"
+            off_s = span.earliest_s - mine.latest_s if ahead else mine.earliest_s - span.latest_s
+            notice = f"this unit's time was {off_s:.0f} s {'behind' if ahead else 'ahead'}"
             if by == "system" and self._source == "sync":
-                return f"{told} of the system's clock, which is not believed against a signed time"
-            both = TimeSpan(max(BUILT_S, said.earliest_s), said.latest_s, said.monotonic_s)
-            told = f"{told}; it has been put right"
+                return (
+                    f"{notice} of the system's clock, which is not believed against a signed time"
+                )
+            both = TimeSpan(max(BUILT_S, span.earliest_s), span.latest_s, span.monotonic_s)
+            notice = f"{notice}; it has been put right"
         self._span = both
         self._source = "sync" if self._source == "sync" else by
         if rtc is not None:
             self._relate(rtc)
-        return told
+        return notice
 
     def _relate(self, rtc: RtcReading) -> None:
         """Write down what true time was when the RTC showed `rtc`."""

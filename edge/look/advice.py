@@ -51,21 +51,21 @@ def advise(figures: Figures, best: int | None) -> tuple[Advice, ...]:
     """The most urgent first, never empty; `best` is the best sharpness of the last minute."""
     focus = _focus(figures, best)
     blurred = any(advice.level == "bad" for advice in focus)  # which takes contrast too
-    said = list(dict.fromkeys([*_trouble(figures), *_light(figures, blurred), *focus]))
+    keys = list(dict.fromkeys([*_trouble(figures), *_light(figures, blurred), *focus]))
     first = figures.first
     if first is None:
-        wrong = [advice for advice in said if advice.level == "bad"]
-        return tuple(wrong or said or [Advice("nothing", "hint")])
-    said += _code(first)
-    bad = any(advice.level == "bad" for advice in said)
+        wrong = [advice for advice in keys if advice.level == "bad"]
+        return tuple(wrong or keys or [Advice("nothing", "hint")])
+    keys += _code(first)
+    bad = any(advice.level == "bad" for advice in keys)
     if first.kind == "door" and not bad:
         just = first.module_px is not None and first.module_px < MODULE_PX_WELL
-        said.insert(0, Advice("ready-just" if just else "ready", "good"))
+        keys.insert(0, Advice("ready-just" if just else "ready", "good"))
     elif first.kind == "unread" and not bad:
-        said.append(Advice("unread", "hint"))
+        keys.append(Advice("unread", "hint"))
     elif first.kind == "other":
-        said.append(Advice("other", "hint"))
-    return tuple(said)
+        keys.append(Advice("other", "hint"))
+    return tuple(keys)
 
 
 def _trouble(figures: Figures) -> list[Advice]:
@@ -112,14 +112,14 @@ def _focus(figures: Figures, best: int | None) -> list[Advice]:
 
 
 def _code(first: Region) -> list[Advice]:
-    said = []
+    keys = []
     if first.tilt_degrees > TILT_DEGREES:
-        said.append(Advice("tilted", "bad", (("degrees", round(first.tilt_degrees)),)))
+        keys.append(Advice("tilted", "bad", (("degrees", round(first.tilt_degrees)),)))
     if first.module_px is not None and first.module_px < MODULE_PX_WELL:
         values = ("px", f"{first.module_px:.1f}"), ("nearer", _percent(first.module_px))
         small = first.module_px < MODULE_PX_LEAST
-        said.append(Advice("closer" if small else "nearer", "bad" if small else "hint", values))
-    return said
+        keys.append(Advice("closer" if small else "nearer", "bad" if small else "hint", values))
+    return keys
 
 
 def _percent(module_px: float) -> int:

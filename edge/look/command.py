@@ -85,12 +85,12 @@ class _Lines:
         if view is None or now_s < self._due_s:
             return
         self._due_s = now_s + TOLD_EVERY_S
-        told = (
+        text = (
             json.dumps(view.plain(), ensure_ascii=False)
             if self._as_json
             else terminal.line(view, self._language)
         )
-        print(told, flush=True)
+        print(text, flush=True)
 
 
 class _Screen:
@@ -135,11 +135,11 @@ def _ended_by_hand() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _address(said: str) -> tuple[str, int]:
+def _address(address: str) -> tuple[str, int]:
     """`[HOST:]PORT`. Raises PageError."""
-    host, _, port = said.rpartition(":")
+    host, _, port = address.rpartition(":")
     if not (port.isascii() and port.isdecimal() and int(port) < 65536):
-        raise PageError(f"--page {said!r} is not [HOST:]PORT; write 8000 or 0.0.0.0:8000")
+        raise PageError(f"--page {address!r} is not [HOST:]PORT; write 8000 or 0.0.0.0:8000")
     return host.strip("[]") or LOCALHOST, int(port)
 
 

@@ -110,10 +110,10 @@ def is_door_code(symbol: Symbol) -> bool:
 
 def _region(kind: Kind, corners: Corners, luma: Luma) -> Region:
     side, tilt = grid.side_px(corners), grid.tilt_degrees(corners)
-    found = grid.find(luma, corners)
-    if found is None:
+    match = grid.find(luma, corners)
+    if match is None:
         return Region(kind, corners, side, tilt)
-    return Region(kind, corners, side, tilt, found.modules, side / found.modules, found.contrast)
+    return Region(kind, corners, side, tilt, match.modules, side / match.modules, match.contrast)
 
 
 def _weight(region: Region) -> tuple[int, float]:

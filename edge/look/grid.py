@@ -49,7 +49,7 @@ def find(luma: Luma, corners: Corners) -> Grid | None:
     to_frame = _homography(corners)
     if to_frame is None:
         return None
-    best, found = FITS, None
+    best, match = FITS, None
     for version in VERSIONS:
         modules = 17 + 4 * version
         finder_at, finder_dark, timing_at, timing_dark = _pattern(modules)
@@ -62,8 +62,8 @@ def find(luma: Luma, corners: Corners) -> Grid | None:
         if fit > best:
             best = fit
             dark, light = finder[finder_dark].mean(), finder[~finder_dark].mean()
-            found = Grid(modules, abs(float(light - dark)))
-    return found
+            match = Grid(modules, abs(float(light - dark)))
+    return match
 
 
 def _sides(corners: Corners) -> _Points:

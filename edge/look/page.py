@@ -136,12 +136,12 @@ class Page:
             return _refused()
         if asked.path in FILES:
             file, kind = FILES[asked.path]
-            return _found(f"{kind}; charset=utf-8", (files("edge.look") / file).read_bytes())
+            return _ok(f"{kind}; charset=utf-8", (files("edge.look") / file).read_bytes())
         if asked.path == "/words.js":
-            return _found("text/javascript; charset=utf-8", WORDS.script())
+            return _ok("text/javascript; charset=utf-8", WORDS.script())
         if asked.path == "/now.json":
             after = query.get("after", ["0"])[0]
-            return _found("application/json", self._now(int(after) if after.isdecimal() else 0))
+            return _ok("application/json", self._now(int(after) if after.isdecimal() else 0))
         return PageResponse(HTTPStatus.NOT_FOUND, "text/plain", b"no such page\n", {})
 
     def _admit(self, token: str) -> PageResponse:
@@ -155,10 +155,12 @@ class Page:
 
     def _knows(self, cookies: str) -> bool:
         try:
-            said = SimpleCookie(cookies).get(COOKIE)
+            cookie = SimpleCookie(cookies).get(COOKIE)
         except CookieError:
             return False
-        return said is not None and hmac.compare_digest(said.value.encode(), self._cookie.encode())
+        return cookie is not None and hmac.compare_digest(
+            cookie.value.encode(), self._cookie.encode()
+        )
 
     def _now(self, after: int) -> bytes:
         """The newest view as JSON, its pictures in it; waits for one newer than `after`."""
@@ -179,14 +181,14 @@ def _json(number: int, view: LookView, left_s: float, jpeg: Jpeg) -> bytes:
     picture = view.luma
     if step > 1:
         picture = shrink(view.luma, height // step, width // step).astype(np.uint8)
-    told = view.plain() | {
+    fields = view.plain() | {
         "number": number,
         "left_s": left_s,
         "minute": view.minute,
         "picture": _data_url(picture, jpeg),
         "detail": _data_url(_detail(view), jpeg),
     }
-    return json.dumps(told).encode()
+    return json.dumps(fields).encode()
 
 
 def _detail(view: LookView) -> Luma:
@@ -206,7 +208,7 @@ def _data_url(luma: Luma, jpeg: Jpeg) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg(luma)).decode()
 
 
-def _found(kind: str, body: bytes) -> PageResponse:
+def _ok(kind: str, body: bytes) -> PageResponse:
     return PageResponse(HTTPStatus.OK, kind, body, {})
 
 
@@ -261,8 +263,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.path, headers.get("Host", ""), headers.get("Cookie", "")
         )
         self.send_response(answer.status)
-        told = {"Content-Type": answer.kind, "Content-Length": str(len(answer.body))}
-        for name, value in (told | HEADERS | answer.more).items():
+        fields = {"Content-Type": answer.kind, "Content-Length": str(len(answer.body))}
+        for name, value in (fields | HEADERS | answer.more).items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer.body)

@@ -46,11 +46,11 @@ def edge_width(luma: Luma) -> float | None:
     middle = _middle(luma)
     width: float | None = None
     for step in STEPS:
-        found = _width(_coarse(middle, step))
-        if found is None:
+        coarse = _width(_coarse(middle, step))
+        if coarse is None:
             continue
-        width = float(np.sqrt(max((found * step) ** 2 - (step**2 - 1) / 12, 0.09)))
-        if found >= ENOUGH:
+        width = float(np.sqrt(max((coarse * step) ** 2 - (step**2 - 1) / 12, 0.09)))
+        if coarse >= ENOUGH:
             break
     return width
 

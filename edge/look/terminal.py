@@ -42,26 +42,26 @@ def screen(
 ) -> RenderableType:
     """Everything that is told, within `columns` x `rows` of characters."""
     beside = columns >= BESIDE
-    told = Group(*_advice(view, language), Text(), *_figures(view, language), Text(), foot)
+    group = Group(*_advice(view, language), Text(), *_figures(view, language), Text(), foot)
     if not beside:
-        return Group(Picture(view, max(4, rows - FIGURES_ROWS)), told)
+        return Group(Picture(view, max(4, rows - FIGURES_ROWS)), group)
     both = Table.grid(padding=(0, 2, 0, 0))
     both.add_column(width=columns - FIGURES_WIDTH - 2)
     both.add_column(width=FIGURES_WIDTH)
-    both.add_row(Picture(view, rows - 1), told)
+    both.add_row(Picture(view, rows - 1), group)
     return both
 
 
 def line(view: LookView, language: Language) -> str:
     """The same in one line, for what is no terminal."""
     figures = view.figures
-    told = [
+    parts = [
         f"{say(language, 'sharpness')} {'-' if figures.sharpness is None else figures.sharpness}",
         f"{say(language, 'light')} {figures.frame_mean:.0f}",
         *(_described(region, language) for region in figures.regions),
         *(sentence(advice, language) for advice in view.advice),
     ]
-    return " · ".join(told)
+    return " · ".join(parts)
 
 
 class Picture:
@@ -190,15 +190,15 @@ def _exposure(figures: Figures, language: Language) -> str:
     if exposure is None:
         return ""
     shutter = round(1_000_000 / max(exposure.shutter_us, 1))
-    told = say(language, "shutter", n=shutter, gain=f"{exposure.gain:.1f}")
+    text = say(language, "shutter", n=shutter, gain=f"{exposure.gain:.1f}")
     if exposure.lens_dioptres is not None:
         near = exposure.lens_dioptres > 0.05
-        told += " · " + (
+        text += " · " + (
             say(language, "lens", m=f"{1 / exposure.lens_dioptres:.2f}")
             if near
             else say(language, "lens-far")
         )
-    return told
+    return text
 
 
 def _described(region: Region, language: Language) -> str:
@@ -207,10 +207,10 @@ def _described(region: Region, language: Language) -> str:
         if region.module_px is None
         else say(language, "module", px=f"{region.module_px:.1f}")
     )
-    told = f"{say(language, region.kind)}: {size}"
+    text = f"{say(language, region.kind)}: {size}"
     if region.tilt_degrees >= 10:
-        told += ", " + say(language, "tilt", degrees=f"{region.tilt_degrees:.0f}")
-    return told
+        text += ", " + say(language, "tilt", degrees=f"{region.tilt_degrees:.0f}")
+    return text
 
 
 def _colour(region: Region) -> Color:

@@ -50,7 +50,7 @@ class ViewHealth:
 
     def __init__(self) -> None:
         self._illuminator = Illuminator()
-        self._told: deque[_Kind] = deque(maxlen=WINDOW)
+        self._kinds: deque[_Kind] = deque(maxlen=WINDOW)
         self._counts: Counter[_Kind] = Counter()
         self._means: deque[float] = deque(maxlen=int(SUDDEN_S / SAMPLE_S))
         self._next_s = float("-inf")
@@ -60,7 +60,7 @@ class ViewHealth:
     @property
     def dim(self) -> bool:
         """Whether the illuminator is wanted."""
-        return self._illuminator.wanted
+        return self._illuminator.on
 
     def take_frame(self, small: Luma, exposure: Exposure | None, seen_s: float) -> None:
         """Take one frame into account. `small`: uint8, height x width; `seen_s`: monotonic."""
@@ -88,14 +88,14 @@ class ViewHealth:
         return "unfocused" if looked.edge < SOFT * looked.structure else "ok"
 
     def _count(self, kind: _Kind) -> None:
-        if len(self._told) == WINDOW:
-            self._counts[self._told[0]] -= 1
-        self._told.append(kind)
+        if len(self._kinds) == WINDOW:
+            self._counts[self._kinds[0]] -= 1
+        self._kinds.append(kind)
         self._counts[kind] += 1
         well = self._counts["ok"]
         if well >= MOST * WINDOW:
             self.trouble = None
-        elif len(self._told) - well >= MOST * WINDOW:
+        elif len(self._kinds) - well >= MOST * WINDOW:
             worst = max(_TROUBLES, key=self._counts.__getitem__)
             if self.trouble is None or self._counts[worst] >= MOST * WINDOW:
                 self.trouble = worst
@@ -109,7 +109,7 @@ class Illuminator:
     """
 
     def __init__(self) -> None:
-        self.wanted = False
+        self.on = False
         self._since_s = float("-inf")  # of `wanted`
         self._other_since_s: float | None = None  # since when the light asks for the other
         self._before = 0.0  # light just before it was lit
@@ -119,7 +119,7 @@ class Illuminator:
     def take_light(self, mean: float, exposure: Exposure | None, seen_s: float) -> None:
         """Take the mean luma of one picture into account."""
         light = _light(mean, exposure)
-        if not self.wanted:
+        if not self.on:
             if self._lasts(light < 1 / DIM_MS, DIM_AFTER_S, seen_s):
                 relapse = seen_s - self._since_s < RELAPSE_S
                 self._relapses = min(self._relapses + 1, RELAPSES_MAX) if relapse else 0
@@ -142,8 +142,8 @@ class Illuminator:
             self._other_since_s = seen_s
         return seen_s - self._other_since_s >= after_s
 
-    def _switch(self, wanted: bool, seen_s: float) -> None:
-        self.wanted, self._since_s, self._other_since_s = wanted, seen_s, None
+    def _switch(self, on: bool, seen_s: float) -> None:
+        self.on, self._since_s, self._other_since_s = on, seen_s, None
 
 
 class ViewFigures(NamedTuple):

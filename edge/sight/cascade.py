@@ -41,15 +41,15 @@ def read(
     start = clock()
     symbols: list[Symbol] = []
     steps: list[tuple[str, float]] = []
-    found = zxing.ZxingResult()
+    result = zxing.ZxingResult()
     if decoder == "pyzbar":
         high, wide = luma.shape
         attempts = [Attempt(luma, (0, 0, wide, high))]
     else:
-        found = zxing.read(luma)
-        symbols += found.symbols
+        result = zxing.read(luma)
+        symbols += result.symbols
         steps.append(("zxing-cpp", (clock() - start) * 1e3))
-        attempts = regions(luma, found)
+        attempts = regions(luma, result)
     for rescue in ALONE if decoder == "pyzbar" else RESCUES:
         if rescue.needs == "zbar" and decoder == "zxing-cpp":
             continue
@@ -67,7 +67,7 @@ def read(
                 attempts = [other for other in attempts if other is not attempt and other.located]
         if tried:
             steps.append((rescue.name, (clock() - begun) * 1e3))
-    return CascadeResult(tuple(symbols), _unread(found, symbols), tuple(steps))
+    return CascadeResult(tuple(symbols), _unread(result, symbols), tuple(steps))
 
 
 @lru_cache(maxsize=1)
@@ -82,15 +82,15 @@ def frame_s() -> float:
     return min(times)
 
 
-def regions(luma: Luma, found: zxing.ZxingResult) -> list[Attempt]:
+def regions(luma: Luma, result: zxing.ZxingResult) -> list[Attempt]:
     """Where to try rescues: around what zxing-cpp located, then where the picture is patterned.
 
     Where it read something, only around what it located besides.
     """
     merged: list[Box] = []
-    for box in map(around, _unread(found, found.symbols)):
+    for box in map(around, _unread(result, result.symbols)):
         _merge(box, merged)
-    if not found.symbols:
+    if not result.symbols:
         patterned = textures.find(luma)
         for box in patterned[:1]:
             _merge(box, merged)
@@ -107,7 +107,7 @@ def regions(luma: Luma, found: zxing.ZxingResult) -> list[Attempt]:
         )
         inside = [
             (corners, size)
-            for corners, size in zip(found.located, found.sizes, strict=True)
+            for corners, size in zip(result.located, result.sizes, strict=True)
             if shared(around(corners), box) > 0.5 * area(around(corners))
         ]
         attempts.append(
@@ -137,9 +137,9 @@ def _within(box: Box, other: Box) -> bool:
     return shared(box, other) > 0.7 * area(box)
 
 
-def _unread(found: zxing.ZxingResult, symbols: Sequence[Symbol]) -> tuple[Corners, ...]:
+def _unread(result: zxing.ZxingResult, symbols: Sequence[Symbol]) -> tuple[Corners, ...]:
     """What zxing-cpp located where none of `symbols` is."""
     read = [around(symbol.corners) for symbol in symbols]
     return tuple(
-        corners for corners in found.located if not any(meet(around(corners), box) for box in read)
+        corners for corners in result.located if not any(meet(around(corners), box) for box in read)
     )

@@ -103,13 +103,13 @@ def mapped(fd: int) -> mmap.mmap:
         os.close(fd)
 
 
-def send_answer(to: socket.socket, said: Answer) -> None:
+def send_answer(to: socket.socket, answer: Answer) -> None:
     """Send what the decoder has to say. Of too many symbols the last are left out."""
-    message = msgspec.msgpack.encode(said)
-    while len(message) > ANSWER_LEN_MAX and isinstance(said, ReadResult):
-        half = len(said.symbols) // 2, len(said.unread) // 2
-        said = ReadResult(said.symbols[: half[0]], said.unread[: half[1]], said.steps)
-        message = msgspec.msgpack.encode(said)
+    message = msgspec.msgpack.encode(answer)
+    while len(message) > ANSWER_LEN_MAX and isinstance(answer, ReadResult):
+        half = len(answer.symbols) // 2, len(answer.unread) // 2
+        answer = ReadResult(answer.symbols[: half[0]], answer.unread[: half[1]], answer.steps)
+        message = msgspec.msgpack.encode(answer)
     to.send(message)
 
 

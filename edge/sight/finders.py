@@ -54,7 +54,7 @@ def find(luma: Luma) -> list[Finder]:
     if scale > 0.7:  # nothing has been averaged: the noise is still there
         picture = pixels.blurred(picture, 3)
     picture = pixels.padded(picture, _PAD)
-    found: list[Finder] = []
+    finders: list[Finder] = []
     for octave in range(_OCTAVES):
         step, seen = 2**octave, picture.astype(np.float32)
         for module in _MODULES:
@@ -70,16 +70,16 @@ def find(luma: Luma) -> list[Finder]:
                         break
                     right, down = ((n + len(template) / 2) * step - _PAD for n in (x, y))
                     at = right / scale, down / scale
-                    found.append(Finder(fit, *at, module * step / scale, light))
+                    finders.append(Finder(fit, *at, module * step / scale, light))
                     scores[max(0, y - apart) : y + apart + 1, max(0, x - apart) : x + apart + 1] = 0
         picture = pixels.halved(picture)
-    return _distinct(sorted(found, reverse=True))
+    return _distinct(sorted(finders, reverse=True))
 
 
-def _distinct(found: list[Finder]) -> list[Finder]:
+def _distinct(finders: list[Finder]) -> list[Finder]:
     """The best at each place; its core alone may fit at half the size, so both sizes are kept."""
     kept: list[Finder] = []
-    for finder in found:
+    for finder in finders:
         if all(
             np.hypot(finder.x - k.x, finder.y - k.y) > 3 * k.module
             or not 1 / 1.5 < finder.module / k.module < 1.5
@@ -91,12 +91,12 @@ def _distinct(found: list[Finder]) -> list[Finder]:
     return kept
 
 
-def triples(found: list[Finder], most: int) -> list[Triple]:
+def triples(finders: list[Finder], most: int) -> list[Triple]:
     """Threes of `found` that stand like a symbol's, the likeliest first."""
-    threes = np.array(list(permutations(range(len(found)), 3)), int)
+    threes = np.array(list(permutations(range(len(finders)), 3)), int)
     if not len(threes):
         return []
-    fit, x, y, module, light = np.array(found, float).T[:, threes]
+    fit, x, y, module, light = np.array(finders, float).T[:, threes]
     right, down = (np.stack([x[:, i] - x[:, 0], y[:, i] - y[:, 0]]) for i in (1, 2))
     across, along = (np.maximum(np.hypot(*side), 1e-6) for side in (right, down))
     sine = (right[0] * down[1] - right[1] * down[0]) / (across * along)

@@ -83,11 +83,11 @@ def _surface(waves: Waves, terms: int) -> Field:
     right, below = waves[:, 1:] * waves[:, :-1].conj(), waves[1:] * waves[:-1].conj()
     slopes = np.concatenate([np.angle(right).ravel(), np.angle(below).ravel()])
     weights = np.sqrt(np.concatenate([np.abs(right).ravel(), np.abs(below).ravel()]))
-    known = np.concatenate([across[:terms], down[:terms]], axis=1) * weights
-    power = known @ known.T
+    samples = np.concatenate([across[:terms], down[:terms]], axis=1) * weights
+    power = samples @ samples.T
     power.flat[:: terms + 1] += 1e-6 * np.trace(power) / terms + 1e-9
-    found = np.linalg.solve(power, known @ (slopes * weights))
-    return np.asarray(np.tensordot(found, basis[:terms], 1), np.float32)
+    coefficients = np.linalg.solve(power, samples @ (slopes * weights))
+    return np.asarray(np.tensordot(coefficients, basis[:terms], 1), np.float32)
 
 
 @lru_cache(maxsize=16)

@@ -73,14 +73,14 @@ class Live:
             symbols = self._likeliest(luma, in_turn(tracks)[0], steps)
             symbols = symbols or self._rescued(luma, tracks, end_s, steps, whole=False)
         else:
-            found = self._timed(self._name, lambda: self._read(luma), steps)
-            symbols = found.symbols
-            quiet = not (symbols or found.located or len(self._tracks))
+            result = self._timed(self._name, lambda: self._read(luma), steps)
+            symbols = result.symbols
+            quiet = not (symbols or result.located or len(self._tracks))
             self._rested = not (quiet and self._rested)
             if quiet and self._rested:  # an empty scene is searched in every second frame
                 return CascadeResult((), (), tuple(steps))
             news = any(s.data not in self._read_s for s in symbols)
-            tracks = self._follow(luma, found, seen_s, steps, patterned=not news)
+            tracks = self._follow(luma, result, seen_s, steps, patterned=not news)
             self._beside_s = end_s - self._clock()
             if not news:  # which would not wait for a rescue of something else
                 symbols += self._rescued(luma, due(tracks, seen_s), end_s, steps, whole=True)
@@ -90,7 +90,7 @@ class Live:
     def _follow(
         self,
         luma: Luma,
-        found: zxing.ZxingResult,
+        result: zxing.ZxingResult,
         seen_s: float,
         steps: Steps,
         *,
@@ -100,10 +100,10 @@ class Live:
 
         `patterned`: not only what was located.
         """
-        read = [around(s.corners) for s in found.symbols]
+        read = [around(s.corners) for s in result.symbols]
 
         def follow() -> list[Track]:
-            shown = zxing.ZxingResult((), found.located, found.sizes) if patterned else found
+            shown = zxing.ZxingResult((), result.located, result.sizes) if patterned else result
             places = [
                 CodeRegion(a.box, a.located, a.sizes)
                 for a in cascade.regions(luma, shown)
@@ -116,13 +116,15 @@ class Live:
     def _likeliest(self, luma: Luma, track: Track, steps: Steps) -> tuple[Symbol, ...]:
         """The first decoder on one region; what it locates is known of that region."""
         box = track.place.box
-        found = self._timed(
+        result = self._timed(
             f"{self._name} on a region", lambda: self._read(pixels.cut(luma, box)), steps
         )
-        track.place = CodeRegion(box, tuple(_moved(c, box[:2]) for c in found.located), found.sizes)
-        if found.located:
+        track.place = CodeRegion(
+            box, tuple(_moved(c, box[:2]) for c in result.located), result.sizes
+        )
+        if result.located:
             track.located_s = track.seen_s
-        return tuple(Symbol(s.data, _moved(s.corners, box[:2])) for s in found.symbols)
+        return tuple(Symbol(s.data, _moved(s.corners, box[:2])) for s in result.symbols)
 
     def _rescued(
         self, luma: Luma, tracks: Sequence[Track], end_s: float, steps: Steps, *, whole: bool
@@ -189,8 +191,8 @@ class Live:
         return track.cost_s.get(rescue.name, self._expected_s[rescue.name])
 
     def _forget(self, track: Track, rescue: Rescue) -> None:
-        known = track.cost_s if rescue.name in track.cost_s else self._expected_s
-        known[rescue.name] *= FORGET
+        cost_s = track.cost_s if rescue.name in track.cost_s else self._expected_s
+        cost_s[rescue.name] *= FORGET
 
     def _timed(self, name: str, step: Callable[[], T], steps: Steps) -> T:
         since_s = self._clock()

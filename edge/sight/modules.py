@@ -42,8 +42,8 @@ def taught(flat: Field, size: int, row: int = MARGIN, column: int = MARGIN) -> G
     power = np.einsum("is,js->ij", lessons, lessons)  # BLAS would wake every core for it, and wait
     power.flat[:: len(power) + 1] += _RIDGE * lessons.shape[1]
     learnt = np.linalg.solve(power, lessons @ truth)
-    said = np.tensordot(learnt, near, 1) > 0
-    return np.where(same, dark, said)
+    modules = np.tensordot(learnt, near, 1) > 0
+    return np.where(same, dark, modules)
 
 
 def plain(flat: Field, size: int, row: int = MARGIN, column: int = MARGIN) -> Iterator[Grid]:

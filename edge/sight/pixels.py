@@ -131,10 +131,10 @@ def halved(luma: Luma) -> Luma:
 
 def blobs(mask: npt.NDArray[np.uint8]) -> list[tuple[int, Box]]:
     """The connected parts of what is not 0: how many cells each has, and its box."""
-    _, _, found, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
     return [
         (int(area), (int(x), int(y), int(x + wide), int(y + high)))
-        for x, y, wide, high, area in found[1:]
+        for x, y, wide, high, area in stats[1:]
     ]
 
 

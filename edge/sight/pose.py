@@ -89,7 +89,7 @@ def _refined(seen: Field, four: Points, size: int) -> tuple[float, Points]:
 
 def _fits(seen: Field, fours: Points, size: int, *, finders: bool) -> Field:
     """How well each of `fours` (n x 4 x 2) agrees with the modules that are known."""
-    places, values, weights = _known(size, finders)
+    places, values, weights = _model(size, finders)
     x, y, depth = np.moveaxis(_homographies(fours, size).astype(np.float32) @ places, 1, 0)
     depth = np.where(np.abs(depth) < 1e-6, 1e-6, depth)
     values_seen = pixels.sampled(seen, x / depth, y / depth)
@@ -98,7 +98,7 @@ def _fits(seen: Field, fours: Points, size: int, *, finders: bool) -> Field:
 
 
 @lru_cache(maxsize=32)
-def _known(size: int, finders: bool) -> tuple[Field, Field, Field]:
+def _model(size: int, finders: bool) -> tuple[Field, Field, Field]:
     """Places of known modules (3 x n, homogeneous), what is there (weighted), and the weights."""
     same, dark = symbol_patterns.fixed_modules(size)
     rows, columns = np.nonzero(same)
@@ -127,11 +127,11 @@ def _homographies(fours: Points, size: int) -> Points:
     scale = np.where(np.abs(scale) < 1e-6, 1e-6, scale)  # a fourth corner on the line of two
     g = (off[:, 0] * down[:, 1] - down[:, 0] * off[:, 1]) / scale
     h = (right[:, 0] * off[:, 1] - off[:, 0] * right[:, 1]) / scale
-    found = np.empty((len(fours), 3, 3))
-    found[:, :2, 0] = b - a + g[:, None] * b
-    found[:, :2, 1] = c - a + h[:, None] * c
-    found[:, :2, 2] = a
-    found[:, 2] = np.stack([g, h, np.ones(len(g))], axis=1)
+    homographies = np.empty((len(fours), 3, 3))
+    homographies[:, :2, 0] = b - a + g[:, None] * b
+    homographies[:, :2, 1] = c - a + h[:, None] * c
+    homographies[:, :2, 2] = a
+    homographies[:, 2] = np.stack([g, h, np.ones(len(g))], axis=1)
     k = 1 / (size - 2 * symbol_patterns.FINDER)
     shift = -symbol_patterns.FINDER * k
-    return np.asarray(found @ np.array([(k, 0, shift), (0, k, shift), (0, 0, 1)]))
+    return np.asarray(homographies @ np.array([(k, 0, shift), (0, k, shift), (0, 0, 1)]))

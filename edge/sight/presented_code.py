@@ -238,11 +238,11 @@ class PresentedCodes:
         """The place that this is a sighting of, known or new; it joins `taken`."""
         slack_px = STILL_FRAME * max(self._size)
         near: list[_Sighted] = []
-        for wanted in (None,) if mark is None else (mark, None):  # an unread one only if need be
+        for sought in (None,) if mark is None else (mark, None):  # an unread one only if need be
             near = near or [
                 place
                 for place in self._places
-                if (mark is None or place.mark == wanted)
+                if (mark is None or place.mark == sought)
                 and place not in taken
                 and _same(place, box, mark, slack_px)
             ]

@@ -49,8 +49,8 @@ def bent(attempt: Attempt) -> tuple[Symbol, ...]:
             to_pixels = pixels.homography(size, np.array(corners, np.float32))
             laid, row, column = lattice.unbent(attempt.luma, to_pixels, size)
             grid = modules.taught(laid, size, row, column)
-            found = zxing.read(symbol_patterns.picture(grid), bare=True).symbols
-            read += [Symbol(one.data, corners) for one in found]
+            symbols = zxing.read(symbol_patterns.picture(grid), bare=True).symbols
+            read += [Symbol(one.data, corners) for one in symbols]
     return tuple(read)
 
 
@@ -58,21 +58,23 @@ def blurred(attempt: Attempt) -> tuple[Symbol, ...]:
     """A symbol whose finder patterns alone are seen, by a filter that undoes its blur."""
     part = pixels.cut(attempt.luma, attempt.box)
     for triple in finders.triples(finders.find(part), most=2):
-        found = pose.find(part, triple)
-        if found is None:
+        found_pose = pose.find(part, triple)
+        if found_pose is None:
             continue
-        flat = lattice.flat(part, found.to_pixels, found.size)
-        grid = modules.taught(-flat if triple.light else flat, found.size)
+        flat = lattice.flat(part, found_pose.to_pixels, found_pose.size)
+        grid = modules.taught(-flat if triple.light else flat, found_pose.size)
         if read := zxing.read(symbol_patterns.picture(grid), bare=True).symbols:
-            return (Symbol(read[0].data, _outline(found.to_pixels, found.size, attempt.box)),)
+            return (
+                Symbol(read[0].data, _outline(found_pose.to_pixels, found_pose.size, attempt.box)),
+            )
     return ()
 
 
 def _again(binarizer: zxing.Binarizer, scale: float, attempt: Attempt) -> tuple[Symbol, ...]:
     """zxing-cpp on the part at `scale` of its size."""
     part = pixels.cut(attempt.luma, attempt.box)
-    found = zxing.read(pixels.scaled(part, scale), binarizer, smaller=False)
-    return _placed(found.symbols, scale, attempt.box)
+    result = zxing.read(pixels.scaled(part, scale), binarizer, smaller=False)
+    return _placed(result.symbols, scale, attempt.box)
 
 
 def sharpened(attempt: Attempt) -> tuple[Symbol, ...]:

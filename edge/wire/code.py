@@ -215,10 +215,10 @@ def claims_decode(payload: bytes) -> Code | Malformed:
 
 def usual_claims(payload: bytes) -> Code | None:
     """The four required claims, with or without a holder's key, in their one form; else None."""
-    found = _USUAL.fullmatch(payload)
-    if found is None:
+    match = _USUAL.fullmatch(payload)
+    if match is None:
         return None
-    head, sub, exp, iat, cnf, colour = found.groups()
+    head, sub, exp, iat, cnf, colour = match.groups()
     iat_s, exp_s = int.from_bytes(iat, "big"), int.from_bytes(exp, "big")
     # A number below 65536 has a shorter form than these four bytes.
     if not 65536 <= iat_s < exp_s or (head == _FOUR) is not (cnf is None):

@@ -52,8 +52,8 @@ def read(raw: bytes) -> HolderCode | Malformed | None:
     ):
         return Malformed("it is not a holder's COSE_Sign1")
     body = raw[end + 1 : -66]
-    said = _payload(body)
-    if said is None:
+    payload = _payload(body)
+    if payload is None:
         return Malformed("its holder's payload is not a time and a door in their one form")
     inner = code.read(raw[head_len + len(_PROTECTED) : end])
     if isinstance(inner, Malformed):
@@ -61,7 +61,7 @@ def read(raw: bytes) -> HolderCode | Malformed | None:
     if inner.code.cnf is None:
         return Malformed("a holder signed around a code that names no holder")
     message = b"".join((code.SIG_STRUCTURE_HEAD, raw[1:end], _EXTERNAL_AAD, body))
-    return HolderCode(inner, *said, message, raw[-64:])
+    return HolderCode(inner, *payload, message, raw[-64:])
 
 
 def encode(bare: str, iat_s: int, door: str | None, holder: CodeSigner) -> str:
@@ -72,7 +72,7 @@ def encode(bare: str, iat_s: int, door: str | None, holder: CodeSigner) -> str:
     inner = code.unwrap(bare.encode())
     if not isinstance(inner, bytes):
         raise ValueError("what a holder signs must be a door code")
-    payload = _said(iat_s, door)
+    payload = _claims(iat_s, door)
     protected = _PROTECTED + inner
     body = code.byte_string_head(len(payload)) + payload
     head = code.byte_string_head(len(protected)) + protected
@@ -92,19 +92,19 @@ def _payload(body: bytes) -> tuple[int, str | None] | None:
     if len(payload) == 7 and payload.startswith(_TIME_ONLY) and payload[3:5] != b"\0\0":
         return int.from_bytes(payload[3:], "big"), None  # the usual one, at a look
     try:
-        said = cbor.decode(payload)
+        value = cbor.decode(payload)
     except cbor.NotPlain:
         return None
-    if type(said) is not dict:
+    if type(value) is not dict:
         return None
-    iat_s, door = said.get(IAT), said.get(AUD)
+    iat_s, door = value.get(IAT), value.get(AUD)
     if type(iat_s) is not int or not 0 <= iat_s <= TIME_S_MAX:
         return None
-    if AUD in said and (type(door) is not str or not _DOOR.fullmatch(door)):
+    if AUD in value and (type(door) is not str or not _DOOR.fullmatch(door)):
         return None
-    return (iat_s, door) if _said(iat_s, door) == payload else None
+    return (iat_s, door) if _claims(iat_s, door) == payload else None
 
 
-def _said(iat_s: int, door: str | None) -> bytes:
+def _claims(iat_s: int, door: str | None) -> bytes:
     """The payload in its one form, whatever order a map had when it was read."""
     return cbor.encode({IAT: iat_s} if door is None else {AUD: door, IAT: iat_s})

@@ -141,7 +141,7 @@ else:
         msgspec cannot decode such a union, so it gets the bounds of both.
         """
 
-        def __class_getitem__(cls, _known: object) -> object:
+        def __class_getitem__(cls, _words: object) -> object:
             return Word
 
 

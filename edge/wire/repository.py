@@ -134,12 +134,12 @@ def file_of(topic: str) -> str | None:
 
 def versions(files: Iterable[str]) -> dict[str, list[int]]:
     """The versions that there are of each role, rising; the timestamp has none."""
-    found: dict[str, list[int]] = {}
+    numbers: dict[str, list[int]] = {}
     for file in files:
         version, _, stem = file.removeprefix("metadata/").partition(".")
         if file.startswith("metadata/") and version.isdecimal() and stem.endswith(".json"):
-            found.setdefault(unquote(stem.removesuffix(".json")), []).append(int(version))
-    return {role: sorted(several) for role, several in found.items()}
+            numbers.setdefault(unquote(stem.removesuffix(".json")), []).append(int(version))
+    return {role: sorted(several) for role, several in numbers.items()}
 
 
 def newest(files: Mapping[str, bytes], role: str) -> bytes | None:
@@ -168,8 +168,8 @@ def read(data: bytes) -> RepositoryFile:
         if isinstance(signed, Targets):
             delegations = signed.delegations
             handed = (delegations.roles if delegations else None) or {}
-            known = delegations.keys if delegations else {}
-            roles = {name: _role(role, known) for name, role in handed.items()}
+            keys = delegations.keys if delegations else {}
+            roles = {name: _role(role, keys) for name, role in handed.items()}
             documents = {path: info.hashes["sha256"] for path, info in signed.targets.items()}
             return RepositoryFile(signed.version, until_s, 0, roles, documents)
         signed_s = signed.unrecognized_fields.get(SIGNED_S, 0)
@@ -196,22 +196,22 @@ def sign_root(
     held = {
         name: TufRole([_key(k).keyid for k in r.keys], r.threshold) for name, r in roles.items()
     }
-    known = {_key(k).keyid: _key(k) for role in roles.values() for k in role.keys}
-    return _signed(Root(version, None, _date(until_s), known, held, True), signers)
+    keys = {_key(k).keyid: _key(k) for role in roles.values() for k in role.keys}
+    return _signed(Root(version, None, _date(until_s), keys, held, True), signers)
 
 
 def sign_targets(
     version: int, until_s: int, roles: Mapping[str, Role], signers: Sequence[PrivateKey]
 ) -> bytes:
     """The role that hands on to every other: terminating, and each to its own paths alone."""
-    known = {_key(k).keyid: _key(k) for role in roles.values() for k in role.keys}
+    keys = {_key(k).keyid: _key(k) for role in roles.values() for k in role.keys}
     handed = {
         name: DelegatedRole(
             name, [_key(k).keyid for k in role.keys], role.threshold, True, [paths_of(name)]
         )
         for name, role in sorted(roles.items())
     }
-    delegations = Delegations(known, handed)
+    delegations = Delegations(keys, handed)
     return _signed(Targets(version, None, _date(until_s), {}, delegations), signers)
 
 
@@ -268,17 +268,17 @@ def published(
     there = {role: v[-1] for role, v in versions(files).items() if role not in ("root", "snapshot")}
     _all_signed(files, there, root, targets)
     old = newest(files, "snapshot")
-    wanted = {
+    names = {
         f"{role}.json": _meta(version, files[metadata_file(role, version)])
         for role, version in there.items()
     }
     before: dict[str, MetaFile] = _metadata(old).signed.meta if old else {}
-    wanted = before | wanted  # a unit refuses a snapshot that lacks a role which it has seen
+    names = before | names  # a unit refuses a snapshot that lacks a role which it has seen
     added: dict[str, bytes] = {}
     sound = old is not None and verified(root, "snapshot", old)
-    if old is None or not sound or wanted != before or read(old).until_s < now_s + 2 * TIMESTAMP_S:
+    if old is None or not sound or names != before or read(old).until_s < now_s + 2 * TIMESTAMP_S:
         version = max(now_s, read(old).version + 1 if old else 1)
-        old = _signed(Snapshot(version, None, _date(now_s + SNAPSHOT_S), wanted), [online.snapshot])
+        old = _signed(Snapshot(version, None, _date(now_s + SNAPSHOT_S), names), [online.snapshot])
         added[metadata_file("snapshot", version)] = old
         _own(root, "snapshot", old)
     last = files.get(TIMESTAMP)
@@ -328,7 +328,7 @@ def order(file: str) -> tuple[bool, bool, str]:
 def of_site(files: Mapping[str, bytes], name: str, issuers: Iterable[str]) -> dict[str, bytes]:
     """What the doors of site `name` need, which believe `issuers`. Raises BrokenRepository."""
     lists = tuple(f"status/{issuer}" for issuer in issuers)
-    wanted = {*TOP, "issuers", f"site/{name}", *lists, *(f"keys/{i}" for i in issuers)}
+    roles = {*TOP, "issuers", f"site/{name}", *lists, *(f"keys/{i}" for i in issuers)}
     kept = {}
     for file in current(files):
         role = (
@@ -336,7 +336,7 @@ def of_site(files: Mapping[str, bytes], name: str, issuers: Iterable[str]) -> di
             if file.startswith("targets/")
             else next(iter(versions([file])), "timestamp")
         )
-        if role in wanted:
+        if role in roles:
             kept[file] = files[file]
     return kept
 
@@ -413,8 +413,8 @@ def _key(public: bytes) -> Key:
     return SSlibKey.from_crypto(Ed25519PublicKey.from_public_bytes(public))
 
 
-def _role(role: TufRole, known: Mapping[str, Key]) -> Role:
-    held = (bytes.fromhex(known[keyid].keyval["public"]) for keyid in role.keyids)
+def _role(role: TufRole, keys: Mapping[str, Key]) -> Role:
+    held = (bytes.fromhex(keys[keyid].keyval["public"]) for keyid in role.keyids)
     return Role(role.threshold, tuple(held))
 
 

@@ -211,14 +211,14 @@ class DoorRules:
 
         None at all: it is not for this door.
         """
-        found = tuple(
+        ways = tuple(
             way.table
             for word in (scope.split(" ") if scope and self.ways else ())
             for way in self.ways.get(word, ())
             if not way.issuers or issuer in way.issuers
         )
-        if found:
-            return found
+        if ways:
+            return ways
         return () if self.visitors is None else (self.visitors,)
 
     def suspends(self, scope: str | None, issuer: str) -> bool:
@@ -248,12 +248,12 @@ def for_door(site: SiteRules, groups: Collection[str]) -> DoorRules:
     An entry of `doors` applies if one of its groups is the door's. They are laid over the site's
     own fields in the order in which they are listed: of two that say a field, the later one counts.
     """
-    said: dict[str, object] = {}
+    values: dict[str, object] = {}
     for door in site.doors:
         if not set(groups).isdisjoint(door.groups):
             fields = {name: getattr(door, name) for name in _OVERRIDDEN}
-            said |= {name: value for name, value in fields.items() if value is not msgspec.UNSET}
-    here = msgspec.structs.replace(site, **said)
+            values |= {name: value for name, value in fields.items() if value is not msgspec.UNSET}
+    here = msgspec.structs.replace(site, **values)
     zone, closed = ZoneInfo(here.zone), frozenset(here.closed)
     ways: dict[str, tuple[GrantHours, ...]] = {}
     for each in here.grants:
@@ -289,14 +289,14 @@ def for_door(site: SiteRules, groups: Collection[str]) -> DoorRules:
 _OVERRIDDEN = [name for name in DoorOverrides.__struct_fields__ if name != "groups"]
 
 
-def _week(said: list[OpeningHours]) -> tuple[Stretch, ...]:
-    if not said:
+def _week(hours: list[OpeningHours]) -> tuple[Stretch, ...]:
+    if not hours:
         return timetable.WHOLE_WEEK
     return tuple(
         sorted(
             {
                 Stretch(DAYS.index(day), from_min, until_min)
-                for each in said
+                for each in hours
                 for from_min, until_min in [_stretch(each)]
                 for day in each.days
             }
@@ -304,8 +304,8 @@ def _week(said: list[OpeningHours]) -> tuple[Stretch, ...]:
     )
 
 
-def _stretch(said: OpeningHours) -> tuple[int, int]:
-    from_min, until_min = _minutes(said.from_), _minutes(said.until)
+def _stretch(hours: OpeningHours) -> tuple[int, int]:
+    from_min, until_min = _minutes(hours.from_), _minutes(hours.until)
     return from_min, until_min if from_min < until_min else until_min + timetable.DAY_MIN
 
 
@@ -372,8 +372,8 @@ def _check_counts(counts: CountingRules) -> None:
             )
 
 
-def _check_hours(said: list[OpeningHours], where: str) -> None:
-    for each in said:
+def _check_hours(hours: list[OpeningHours], where: str) -> None:
+    for each in hours:
         for clock in (each.from_, each.until):
             if not _CLOCK.fullmatch(clock):
                 raise TrustError(

@@ -66,12 +66,12 @@ def read(data: bytes, publics: Sequence[bytes], name: str) -> StatusList:
     """
     wrong = f"the status list {name!r} cannot be believed: "
     try:
-        found = _claims(_read("claims", _verified(data, publics)))
+        claims = _claims(_read("claims", _verified(data, publics)))
     except _WrongError as error:
         raise TrustError(f"{wrong}{error}") from None
-    if found.name != name:
-        raise TrustError(f"{wrong}it is the list {found.name[:60]!r}")
-    return found
+    if claims.name != name:
+        raise TrustError(f"{wrong}it is the list {claims.name[:60]!r}")
+    return claims
 
 
 def write(
@@ -171,14 +171,14 @@ def _claims(claims: object) -> StatusList:
     return StatusList(name, iat_s, exp_s, *_entries(claims.get(_LIST)))
 
 
-def _entries(said: object) -> tuple[int, bytes]:
+def _entries(content: object) -> tuple[int, bytes]:
     """Width and bytes of a StatusList structure, {"bits", "lst"}. Raises _WrongError."""
-    if type(said) is not dict or not {"bits", "lst"} <= said.keys() <= _LIST_KEYS:
+    if type(content) is not dict or not {"bits", "lst"} <= content.keys() <= _LIST_KEYS:
         raise _WrongError("it holds no entries (status_list), or more than is known here")
-    width, packed = said["bits"], said["lst"]
+    width, packed = content["bits"], content["lst"]
     if type(width) is not int or width not in (1, 2, 4, 8):
         raise _WrongError("its entries are not of 1, 2, 4 or 8 bits")
-    if type(packed) is not bytes or type(said.get("aggregation_uri", "")) is not str:
+    if type(packed) is not bytes or type(content.get("aggregation_uri", "")) is not str:
         raise _WrongError("its entries (lst) are not bytes")
     return width, _unpacked(packed)
 

@@ -96,15 +96,15 @@ def _of_day(table: Timetable, ordinal: int) -> tuple[tuple[int, int], ...]:
     day = date.fromordinal(ordinal)
     if day in table.closed:
         return ()
-    found = []
+    parts = []
     for weekday, from_min, until_min in table.week:
         if weekday != day.weekday():
             continue
         from_s = _moment(table.zone, day, from_min, last=False)
         until_s = _moment(table.zone, day, until_min, last=True)
         if from_s < until_s:  # a whole stretch may fall into the hour that a clock skips
-            found.append((from_s, until_s))
-    return tuple(found)
+            parts.append((from_s, until_s))
+    return tuple(parts)
 
 
 def _moment(zone: ZoneInfo, day: date, after_min: int, *, last: bool) -> int:

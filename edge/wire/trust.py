@@ -98,7 +98,7 @@ class Trust:
         self.version = document.version
         self.signed_s = document.signed_s
         self.foreign = tuple(issuer for issuer in document.issuers if issuer.format != DC1)
-        found: dict[bytes, tuple[TrustedKey, ...]] = {}
+        by_kid: dict[bytes, tuple[TrustedKey, ...]] = {}
         names: set[str] = set()
         publics: set[bytes] = set()
         for issuer in document.issuers:
@@ -114,8 +114,8 @@ class Trust:
                     )
                 publics.add(trusted.public)
                 kid = keys.kid(trusted.public)
-                found[kid] = (*found.get(kid, ()), trusted)
-        self._keys = found
+                by_kid[kid] = (*by_kid.get(kid, ()), trusted)
+        self._keys = by_kid
 
     def keys(self, kid: bytes) -> tuple[TrustedKey, ...]:
         """Every key that has this kid: none, one, or (kids may collide) several."""

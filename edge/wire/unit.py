@@ -242,10 +242,10 @@ def _check_outputs(door: DoorConfig, path: Path) -> None:
     for use in ("relay", "green", "red", "buzzer", "illuminator"):
         fit = FIT_FOR_RELAY if use == "relay" else FIT_FOR_OUTPUT
         if use in pins and pins[use] not in fit:
-            said = "17 or 22 to 27" if use == "relay" else "9 to 13 or 16 to 27"
+            range_text = "17 or 22 to 27" if use == "relay" else "9 to 13 or 16 to 27"
             raise ConfigError(
                 f"{path}: {use} on pin {pins[use]} could be on while the unit boots; "
-                f"take {said}, as hardware/pins.toml does"
+                f"take {range_text}, as hardware/pins.toml does"
             )
 
 

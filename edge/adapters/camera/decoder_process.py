@@ -186,12 +186,12 @@ class Decoder:
         """Take what is in its standard error; False: that is closed."""
         assert self._process is not None and self._process.stderr is not None  # noqa: S101
         try:
-            said = os.read(self._process.stderr.fileno(), 65_536)
+            complaints = os.read(self._process.stderr.fileno(), 65_536)
         except BlockingIOError:
             return True
-        self._errors_len += len(said)
-        self._errors = (self._errors + said)[:_ERRORS_LEN_MAX]
-        return bool(said)
+        self._errors_len += len(complaints)
+        self._errors = (self._errors + complaints)[:_ERRORS_LEN_MAX]
+        return bool(complaints)
 
     def _measure(self) -> None:
         assert self._process is not None  # noqa: S101 -- it has just answered

@@ -63,7 +63,7 @@ class PiCamera:
         except Exception as error:  # libcamera's errors come through in many classes
             self.close()
             raise CameraLost(
-                f"no camera answers ({_said(error)}); check the ribbon cable and "
+                f"no camera answers ({_sentence(error)}); check the ribbon cable and "
                 "`rpicam-hello --list-cameras`"
             ) from None
 
@@ -108,11 +108,11 @@ class PiCamera:
         try:
             luma = self._luma(request, "main", held)
             small = self._luma(request, "lores", held)
-            told = request.get_metadata()
+            metadata = request.get_metadata()
         except Exception as error:  # as above
             _give_back(held)
             raise CameraLost(_failed(error)) from None
-        frame = Frame(luma, _seen_s(told), small, _exposure(told))
+        frame = Frame(luma, _seen_s(metadata), small, _exposure(metadata))
         return LentFrame(frame, lambda: _give_back(held))
 
     def _luma(self, request: Any, name: str, held: ExitStack) -> Luma:
@@ -130,40 +130,40 @@ class PiCamera:
 
     def _configuration(self) -> Any:
         """Luma over the whole range of a byte (sYCC), and no raw stream: nobody reads it."""
-        said = self._camera
+        config = self._camera
         return self._device.create_video_configuration(
-            main={"size": (said.width, said.height), "format": "YUV420"},
-            lores={"size": (said.small_width, said.small_height), "format": "YUV420"},
+            main={"size": (config.width, config.height), "format": "YUV420"},
+            lores={"size": (config.small_width, config.small_height), "format": "YUV420"},
             raw=None,
             colour_space=self._libcamera.ColorSpace.Sycc(),
             buffer_count=BUFFERS,
             queue=False,  # the next frame, never one that has waited
             display=None,
             encode=None,
-            controls={"FrameRate": said.frames_per_s},
+            controls={"FrameRate": config.frames_per_s},
         )
 
     def _controls(self) -> dict[str, Any]:
         """Of what codes want, what this camera has: a fixed lens has no autofocus."""
         named = self._libcamera.controls
-        wanted = {
+        settings = {
             "AeExposureMode": named.AeExposureModeEnum.Short,
             "AeConstraintMode": named.AeConstraintModeEnum.Highlight,  # a screen, not blown out
             "NoiseReductionMode": named.draft.NoiseReductionModeEnum.Off,
             "Sharpness": 0.0,
         }
         if self._camera.focus_m is None:
-            wanted |= {
+            settings |= {
                 "AfMode": named.AfModeEnum.Continuous,
                 "AfRange": named.AfRangeEnum.Macro,
                 "AfSpeed": named.AfSpeedEnum.Fast,
             }
         else:
-            wanted |= {
+            settings |= {
                 "AfMode": named.AfModeEnum.Manual,
                 "LensPosition": 1 / self._camera.focus_m,  # dioptres
             }
-        return {k: value for k, value in wanted.items() if k in self._device.camera_controls}
+        return {k: value for k, value in settings.items() if k in self._device.camera_controls}
 
     def _tuning(self) -> Any:
         """This camera's tuning with our stages of exposure; None where it has none of its own."""
@@ -183,23 +183,23 @@ class PiCamera:
         return tuning
 
 
-def _seen_s(told: dict[str, Any]) -> float:
+def _seen_s(metadata: dict[str, Any]) -> float:
     """When the sensor began the frame, on Python's monotonic clock.
 
     libcamera calls SensorTimestamp time since boot, and V4L2 takes it from CLOCK_MONOTONIC
     (libcamera's bug 254): the same on a machine that never sleeps. What does not fit is not taken.
     """
     now_s = time.monotonic()
-    seen_s = float(told.get("SensorTimestamp", 0)) / 1e9
+    seen_s = float(metadata.get("SensorTimestamp", 0)) / 1e9
     return seen_s if now_s - OLD_S <= seen_s <= now_s else now_s
 
 
-def _exposure(told: dict[str, Any]) -> Exposure | None:
-    if "ExposureTime" not in told:
+def _exposure(metadata: dict[str, Any]) -> Exposure | None:
+    if "ExposureTime" not in metadata:
         return None
-    gain = float(told.get("AnalogueGain", 1.0)) * float(told.get("DigitalGain", 1.0))
-    lens = told.get("LensPosition")
-    return Exposure(int(told["ExposureTime"]), gain, None if lens is None else float(lens))
+    gain = float(metadata.get("AnalogueGain", 1.0)) * float(metadata.get("DigitalGain", 1.0))
+    lens = metadata.get("LensPosition")
+    return Exposure(int(metadata["ExposureTime"]), gain, None if lens is None else float(lens))
 
 
 def _give_back(held: ExitStack) -> None:
@@ -208,8 +208,8 @@ def _give_back(held: ExitStack) -> None:
 
 
 def _failed(error: BaseException) -> str:
-    return f"the camera failed ({_said(error)}); check its cable"
+    return f"the camera failed ({_sentence(error)}); check its cable"
 
 
-def _said(error: BaseException) -> str:
+def _sentence(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]

@@ -66,7 +66,7 @@ class Webcam:
         except Exception as error:  # linuxpy's, the kernel's, and what a foreign device answers
             self.close()
             raise CameraLost(
-                f"no camera answers at {source} ({_said(error)}); check its plug and "
+                f"no camera answers at {source} ({_sentence(error)}); check its plug and "
                 "`ls /dev/video*`"
             ) from None
 
@@ -111,24 +111,24 @@ class Webcam:
 
     def _choose(self) -> None:
         """The format that costs least at the size and pace that are wanted."""
-        said = self._camera
-        offered = [found.pixel_format for found in self._capture.formats()]
-        plain = [found for found in offered if found.name in _FORMATS]
-        plain.sort(key=lambda found: list(_FORMATS).index(found.name))
-        quick = [found for found in plain if self._pace(found) >= said.frames_per_s]
-        packed = [found for found in offered if found.name in ("MJPEG", "JPEG")]
+        config = self._camera
+        offered = [form.pixel_format for form in self._capture.formats()]
+        plain = [form for form in offered if form.name in _FORMATS]
+        plain.sort(key=lambda form: list(_FORMATS).index(form.name))
+        quick = [form for form in plain if self._pace(form) >= config.frames_per_s]
+        packed = [form for form in offered if form.name in ("MJPEG", "JPEG")]
         chosen = next(iter([*quick, *packed, *plain]), None)
         if chosen is None:
             raise ValueError("it offers no format that this reads: YUYV, NV12, grey or JPEG")
-        self._capture.set_format(said.width, said.height, chosen)
+        self._capture.set_format(config.width, config.height, chosen)
         with suppress(OSError):  # some have one pace only
-            self._capture.set_fps(said.frames_per_s)
+            self._capture.set_fps(config.frames_per_s)
         self._format = self._capture.get_format()
 
     def _pace(self, pixel_format: Any) -> float:
         """Frames a second that the camera offers in this format at the size that is wanted."""
-        said = self._camera
-        paces = self._device.info.fps_intervals(pixel_format, said.width, said.height)
+        config = self._camera
+        paces = self._device.info.fps_intervals(pixel_format, config.width, config.height)
         return max((float(pace.max_fps) for pace in paces), default=0.0)
 
     def _luma(self, data: bytes) -> Luma | None:
@@ -182,16 +182,16 @@ class ExposureControl:
     def follow(self, mean: float, seen_s: float) -> Exposure:
         """Steer towards a middle grey from the mean luma; what that frame was taken with."""
         shutter, gain = self._parts()
-        told = Exposure(round(shutter) * _UNIT_US, gain)
+        exposure = Exposure(round(shutter) * _UNIT_US, gain)
         if seen_s >= self._next_s and not DARK <= mean <= BRIGHT:
             self._next_s = seen_s + STEER_S
-            wanted = (GREY / max(mean, 1.0)) ** 2.2  # luma is not linear
-            self._exposure *= min(max(wanted, 0.25), 4.0)
+            factor = (GREY / max(mean, 1.0)) ** 2.2  # luma is not linear
+            self._exposure *= min(max(factor, 0.25), 4.0)
             most = self._longest * (self._gain_max if self._gain is not None else 1.0)
             self._exposure = min(max(self._exposure, self._shutter.minimum), most)
             with suppress(OSError, AttributeError):  # a camera that is gone is told by `take`
                 self._set()
-        return told
+        return exposure
 
     def _parts(self) -> tuple[float, float]:
         """Shutter in its units and gain, the shutter first."""
@@ -218,8 +218,8 @@ def _seen_s(timestamp_s: float) -> float:
 
 
 def _failed(error: BaseException) -> str:
-    return f"the camera has stopped giving frames ({_said(error)}); check its plug"
+    return f"the camera has stopped giving frames ({_sentence(error)}); check its plug"
 
 
-def _said(error: BaseException) -> str:
+def _sentence(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]

@@ -327,8 +327,8 @@ class InputPin:
                 self._differs_since_s = now_s
             elif now_s - self._differs_since_s >= BOUNCE_S:
                 self._turned(not self._yes)
-            said, self._was = self._yes or self._was, False
-            return said
+            level, self._was = self._yes or self._was, False
+            return level
 
     def _edge(self, yes: bool) -> None:
         with self._lock:
@@ -435,13 +435,13 @@ def _cannot_have(use: str, pin: int, factory: Any, error: BaseException) -> str:
             f"this board (model {model}) has no pin {pin}, which unit.toml names for {use}; "
             "take one of hardware/pins.toml"
         )
-    said = _first_line(error)
-    if isinstance(error, gpiozero.GPIOPinInUse) or "busy" in said.lower():
+    reason = _first_line(error)
+    if isinstance(error, gpiozero.GPIOPinInUse) or "busy" in reason.lower():
         return (
             f"pin {pin}, which unit.toml names for {use}, is in use by another program or by the "
             "kernel; see by which with gpioinfo, and end that or take its line out of config.txt"
         )
-    return f"pin {pin} of this door, {use}, cannot be had ({said}); see that nothing else uses it"
+    return f"pin {pin} of this door, {use}, cannot be had ({reason}); see that nothing else uses it"
 
 
 def _pin_lost(error: BaseException) -> str:

@@ -19,7 +19,7 @@ def are_kept(chip: int, sys: Path = SYS) -> bool | None:
     driver = (device.parent / "driver").resolve().name  # pinctrl-bcm2835; pinctrl-rp1 on a Pi 5
     module = sys / "module" / driver.replace("-", "_")
     try:
-        said = (module / "parameters" / "persist_gpio_outputs").read_text("ascii")
+        value = (module / "parameters" / "persist_gpio_outputs").read_text("ascii")
     except (OSError, UnicodeDecodeError):
         return None
-    return {"Y": True, "N": False}.get(said.strip())
+    return {"Y": True, "N": False}.get(value.strip())

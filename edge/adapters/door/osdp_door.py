@@ -86,7 +86,7 @@ class OsdpDoor:
             None if door.illuminator is None else IlluminatorPin(door.illuminator, pin_factory)
         )
         try:
-            self._panel = Panel(door, key, self._told, self._done)
+            self._panel = Panel(door, key, self._take_status, self._done)
         except serial_port.FAILURES as error:
             self._dark()
             raise DoorLost(serial_port.error_sentence(door.port, "the controller", error)) from None
@@ -290,7 +290,7 @@ class OsdpDoor:
         if command is self._pulse:
             self._judged = True
 
-    def _told(self, kind: int, report: bytes) -> None:
+    def _take_status(self, kind: int, report: bytes) -> None:
         """The controller's report, within `Panel.turn`."""
         with self._lock:
             if kind == OUTPUTS and report:

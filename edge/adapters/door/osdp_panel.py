@@ -135,7 +135,7 @@ class Panel:
         self,
         door: ControllerDoor,
         key: bytes,
-        told: Callable[[int, bytes], None],
+        take_status: Callable[[int, bytes], None],
         done: Callable[[Command], None],
     ) -> None:
         """`told` is called with OUTPUTS, INPUTS or LOCAL and the controller's report of them;
@@ -144,7 +144,7 @@ class Panel:
         Raises one of serialport.FAILURES when there is no such port.
         """
         self._door = door
-        self._told = told
+        self._take_status = take_status
         self._done = done
         self._line = _PanelLine(door)
         self._line.open()
@@ -232,7 +232,7 @@ class Panel:
 
     def _end(self) -> None:
         """Disabled, libosdp forgets its 300 s; until then it tries its command again and again."""
-        refused = self._line.heard > 0 and self._known()
+        refused = self._line.heard > 0 and self._is_known()
         self._refusals = self._refusals + 1 if refused else 0
         self._line.cut = True
         self._ending = True
@@ -252,7 +252,7 @@ class Panel:
     def _patience_s(self) -> float:
         return REFUSED_S if self._refusals > 1 else GIVEN_UP_S
 
-    def _known(self) -> bool:
+    def _is_known(self) -> bool:
         """Whether it has ever said who it is."""
         return any(self._ctx.get_pd_id(0).values())
 
@@ -265,7 +265,7 @@ class Panel:
                 f"the controller at {door.port} has another key than this unit: it refuses the "
                 "secure channel; pair the two again (menshen-provision pair)"
             )
-        if self._line.heard and not self._known():
+        if self._line.heard and not self._is_known():
             return (
                 f"what answers at {door.port} is no controller with address {door.address} at "
                 f"{door.baud} baud; check both, and that A and B are not swapped"
@@ -287,7 +287,7 @@ class Panel:
     def _event(self, _number: int, event: dict[str, Any]) -> int:
         """Called by libosdp, within `refresh`."""
         if event.get("event") == osdp.Event.Status:
-            self._told(event["type"], event["report"])
+            self._take_status(event["type"], event["report"])
         event.clear()
         return 0
 

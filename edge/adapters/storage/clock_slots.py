@@ -47,15 +47,15 @@ class Slots:
 
     def __init__(self, folder: Path) -> None:
         self._paths = [folder / name for name in NAMES]
-        found = [_read(path) for path in self._paths]
-        numbers = [-1 if slot is None else slot.number for slot in found]
-        newest = max(range(len(found)), key=numbers.__getitem__)
+        slots = [_read(path) for path in self._paths]
+        numbers = [-1 if slot is None else slot.number for slot in slots]
+        newest = max(range(len(slots)), key=numbers.__getitem__)
         self._number = numbers[newest]
         self._next = 1 - newest if self._number >= 0 else 0
-        self._newest = found[newest]
+        self._newest = slots[newest]
         self.torn = [
             str(path)
-            for path, slot in zip(self._paths, found, strict=True)
+            for path, slot in zip(self._paths, slots, strict=True)
             if slot is None and path.exists()
         ]
 
@@ -64,8 +64,8 @@ class Slots:
         slot = self._newest
         if slot is None:
             return StoredClock()
-        said = slot.relation
-        relation = Relation(**msgspec.structs.asdict(said)) if said else None
+        stored = slot.relation
+        relation = Relation(**msgspec.structs.asdict(stored)) if stored else None
         return StoredClock(slot.floor_s, slot.powered_s, relation)
 
     def save(self, kept: StoredClock) -> None:

@@ -60,7 +60,7 @@ class DiskCountStore:
 
     def cells(self) -> dict[Category, OpenCell]:
         """The open cells."""
-        with self._told():
+        with self._reporting():
             rows = self._db.execute(
                 "SELECT category, from_s, count, distinct_codes, threshold FROM open_cell"
             ).fetchall()
@@ -68,26 +68,26 @@ class DiskCountStore:
 
     def begin(self, cells: list[OpenCell]) -> None:
         """Open the cells that are not there yet."""
-        with self._told(), self._durable():
-            known = self.cells()
+        with self._reporting(), self._durable():
+            open_cells = self.cells()
             for cell in cells:
-                if cell.category not in known:
+                if cell.category not in open_cells:
                     self._put(cell)
 
     def probe(self) -> None:
         """One small durable change."""
-        with self._told(), self._durable():
+        with self._reporting(), self._durable():
             self._db.execute("UPDATE unit SET probed = probed + 1")
 
     def count(self, cell: OpenCell) -> None:
         """One decision more, durable when this returns."""
-        with self._told(), self._durable():
+        with self._reporting(), self._durable():
             self._put(cell)
             self._db.execute("UPDATE unit SET decided = decided + 1")
 
     def close_cells(self, closed: list[ClosedCell]) -> None:
         """Number the cells and open the next ones, all or none."""
-        with self._told(), self._durable():
+        with self._reporting(), self._durable():
             for each in closed:
                 self._db.execute(
                     "INSERT INTO closed_cell SELECT next_number, ?, ?, ?, ? FROM unit",
@@ -98,7 +98,7 @@ class DiskCountStore:
 
     def unacknowledged(self, most: int) -> list[report.Cell]:
         """The oldest closed cells."""
-        with self._told():
+        with self._reporting():
             rows = self._db.execute(
                 "SELECT number, category, from_s, until_s, count FROM closed_cell "
                 "ORDER BY number LIMIT ?",
@@ -126,7 +126,7 @@ class DiskCountStore:
             return self._long_gone(ack.last)
         if report.digest(mine) != ack.digest:
             return False
-        with self._told(), self._durable():
+        with self._reporting(), self._durable():
             where = "FROM closed_cell WHERE number BETWEEN ? AND ?"
             self._db.execute(
                 f"UPDATE unit SET acknowledged = acknowledged + (SELECT sum(count) {where})",  # noqa: S608
@@ -141,7 +141,7 @@ class DiskCountStore:
 
     def _long_gone(self, number: int) -> bool:
         """Whether a cell was acknowledged before: a repeat changes nothing and is no error."""
-        with self._told():
+        with self._reporting():
             row = self._db.execute("SELECT next_number FROM unit").fetchone()
         oldest = next(iter(self.unacknowledged(1)), None)
         return number < (oldest.number if oldest else int(row[0]))
@@ -153,7 +153,7 @@ class DiskCountStore:
         )
 
     def _open(self) -> None:
-        with self._told():
+        with self._reporting():
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
@@ -204,20 +204,18 @@ class DiskCountStore:
             raise
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _reporting(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
             raise StoreLost(self._sentence(error)) from None
 
     def _sentence(self, error: sqlite3.Error) -> str:
-        said = str(error)
-        if "full" in said or "disk I/O" in said:
-            return f"the disk of {self._path} is full or failing ({said}); free some space"
-        if "locked" in said:
+        message = str(error)
+        if "full" in message or "disk I/O" in message:
+            return f"the disk of {self._path} is full or failing ({message}); free some space"
+        if "locked" in message:
             return f"{self._path} is in use by another menshen-edge; stop that one first"
-        if "malformed" in said or "not a database" in said:
-            return (
-                f"{self._path} is damaged ({said}); keep a copy for the operator and move it away"
-            )
-        return f"{self._path} cannot be written ({said}); check the disk and its rights"
+        if "malformed" in message or "not a database" in message:
+            return f"{self._path} is damaged ({message}); keep a copy and move the file away"
+        return f"{self._path} cannot be written ({message}); check the disk and its rights"

@@ -149,9 +149,9 @@ class Client(Updater):
             return None
         if f"{role}.json" not in self._trusted_set.snapshot.meta:
             return None
-        found = self._load_targets(role, Targets.type)
+        targets = self._load_targets(role, Targets.type)
         self._needs(role)
-        own = [info for path, info in found.targets.items() if handed.is_delegated_path(path)]
+        own = [info for path, info in targets.targets.items() if handed.is_delegated_path(path)]
         length = sum(info.length for info in own)
         if length > FILE_LEN_MAX or self._total_len + length > TOTAL_LEN_MAX:
             raise _TooMuch(f"{role} has {length} bytes of documents")
@@ -163,7 +163,7 @@ class Client(Updater):
         for info in own:
             self._documents[info.path] = self._document(info)
             self._keys[info.path] = publics
-        return found
+        return targets
 
     def _document(self, info: TargetFile) -> bytes:
         path = Path(self._generate_target_file_path(info))

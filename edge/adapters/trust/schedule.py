@@ -19,25 +19,25 @@ class SourceSchedule:
         self.seen: object = None
         self._done: object = None  # the mark that was dealt with
         self._again_s = 0.0
-        self._said = ""
+        self._logged = ""
 
     def take_due(self, now_s: float) -> bool:
         """Whether there is something new that has stood still since the last look."""
         mark, before = self.source.mark(), self.seen
         self.seen = mark
         if mark is None:
-            self._done, self._said = None, ""  # a stick that comes back is answered again
+            self._done, self._logged = None, ""  # a stick that comes back is answered again
         if mark is None or mark != before:
             return False
         return mark != self._done or now_s >= self._again_s
 
     def note_done(self) -> None:
         """Dealt with until it changes."""
-        self._done, self._again_s, self._said = self.seen, float("inf"), ""
+        self._done, self._again_s, self._logged = self.seen, float("inf"), ""
 
     def note_failure(self, now_s: float, sentence: str) -> None:
         """To be tried again; the same sentence is said once."""
         self._done, self._again_s = self.seen, now_s + RETRY_S
-        if sentence and sentence != self._said:
+        if sentence and sentence != self._logged:
             log.warning("%s", sentence)
-        self._said = sentence
+        self._logged = sentence

@@ -151,9 +151,9 @@ class TufTrust(Generic[T]):
         try:
             taken = self.refresh(source)
         except TrustError as error:
-            told = watched.spoken or not isinstance(error, OlderDocuments)
+            is_logged = watched.spoken or not isinstance(error, OlderDocuments)
             watched.note_failure(
-                time.monotonic(), f"{error}; what this unit believes stays as it is" * told
+                time.monotonic(), f"{error}; what this unit believes stays as it is" * is_logged
             )
             if source is self.inbox and isinstance(error, IncompleteDocuments):
                 self.inbox.request_again(time.monotonic())

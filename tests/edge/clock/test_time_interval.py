@@ -207,7 +207,7 @@ def test_a_dead_battery_is_told_and_not_believed() -> None:
     dead.saves()
     dead.loses_power(DAY_S)
     assert dead.clock.rtc == "broken"
-    assert "battery" in (dead.clock.told or "")
+    assert "battery" in (dead.clock.fault or "")
     assert interval(dead).source == "floor"
 
 
@@ -226,7 +226,7 @@ def test_an_rtc_behind_the_floor_is_broken() -> None:
     clock = Reckoning(StoredClock(BUILT_S + 9000, 0, relation), RtcReading(2000, 20.0), 20.0, PPM)
     assert clock.rtc == "broken"
     assert clock.at(20.0) == Interval(BUILT_S + 9000, NEVER_S, "floor")
-    assert "contradicts" in (clock.told or "")
+    assert "contradicts" in (clock.fault or "")
 
 
 @pytest.mark.parametrize("jump_s", [-(10**6), -60, -4, 4, 60, 10**6])

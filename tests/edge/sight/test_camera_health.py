@@ -215,11 +215,11 @@ def night(
     changes = []
     lights = deque([ambient(0)], maxlen=3)
     for second in range(seconds):
-        was = lit.wanted
+        was = lit.on
         lights.append(ambient(second) + lamp(second) * was)
         mean, taken = exposed(lights[-1], lights[0])
         lit.take_light(mean, taken if tells else None, float(second))
-        if lit.wanted != was:
+        if lit.on != was:
             changes.append(second)
     return changes
 
