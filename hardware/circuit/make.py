@@ -39,7 +39,7 @@ def relay(s: SchematicSheet) -> None:
     s.section(
         "1  From the pin",
         *(6, 10, 52, 34),
-        "An open or floating pin lights no LED: R1 pulls it down, and\nthe LED wants milliamperes.",
+        "An open or floating pin lights no LED: R1 pulls it down, and\nthe LED needs milliamperes.",
     )
     s.net("relay", (10, 22), "left", everywhere=True)
     r1 = s.part("R1", "R", 15, 26)
@@ -65,7 +65,7 @@ def relay(s: SchematicSheet) -> None:
         "2  Held",
         *(54, 10, 106, 34),
         "HELD rises with PULSE and falls when PULSE has been low for 0.06 to 0.18 s.\n"
-        "So a pin that flickers gets no new time.",
+        "So a flicker of the pin does not restart the time.",
     )
     s.net("PULSE", (60, 22), "left")
     r4 = s.part("R4", "R", 63, 22, 90)
@@ -114,7 +114,7 @@ def relay(s: SchematicSheet) -> None:
     s.net("TIME_LEFT", (151, 22))
 
     s.section(
-        "4  The supply's watch",
+        "4  Supply monitor",
         *(6, 43, 52, 78),
         "Low below 4.38 V and for 0.14 to 0.56 s after.",
     )
@@ -127,8 +127,8 @@ def relay(s: SchematicSheet) -> None:
     s.section(
         "5  Done",
         *(54, 43, 106, 78),
-        "Set by the end of the time and while the supply is not good; cleared only when\n"
-        "HELD is low. Setting is the stronger: a pin that is high at power-up opens nothing.",
+        "Set at the end of the time and while the supply is not good; cleared only when\n"
+        "HELD is low. Setting has priority: a pin that is high at power-up opens nothing.",
     )
     u5a = s.part("U5", "74HC10", 80, 58, unit=1)
     u5b = s.part("U5", "74HC10", 80, 72, unit=2)
@@ -148,8 +148,8 @@ def relay(s: SchematicSheet) -> None:
     s.section(
         "6  The relay",
         *(108, 43, 159, 78),
-        "On while PULSE and NOT_DONE and POWER_OK. R10 holds Q1 off where the logic\n"
-        "has no supply. D2 takes the coil's current when Q1 opens.",
+        "On while PULSE and NOT_DONE and POWER_OK. R10 holds Q1 off when the logic\n"
+        "has no supply. D2 takes the coil's current when Q1 turns off.",
     )
     u5c = s.part("U5", "74HC10", 122, 64, unit=3)
     for name, pin in (("PULSE", u5c["9"]), ("NOT_DONE", u5c["10"]), ("POWER_OK", u5c["11"])):
@@ -198,9 +198,9 @@ def lock(s: SchematicSheet) -> None:
     s.section(
         "The lock",
         *(5, 8, 112, 62),
-        "From the supply through the fuse and the fire contact, which cuts everything "
-        "behind it whatever else is. Then the relay's contact.\n"
-        "Nothing here is joined to the logic: the relay is the isolation. 12 or 24 V; "
+        "From the supply through the fuse and the fire contact, which always cuts everything "
+        "after it. Then the relay's contact.\n"
+        "Nothing here is connected to the logic: the relay isolates. 12 or 24 V; "
         "F2 is for 0.6 A, and 3 A at most with other cables.",
     )
     j4 = s.part("J4", "SCREWS2R", 9, 31)
@@ -253,9 +253,9 @@ def lock(s: SchematicSheet) -> None:
     s.wire(d5["2"], (87, 54), (93, 54))
     s.net("LOCK_RETURN", (20, 57))
     s.text(
-        "R12 C6 and R13 C7 quench the spark at the contact, D4 and D5 what the lock's "
-        "coil gives back: 53 V at most,\n"
-        "so a lock that holds lets go at once, which a plain diode would delay. "
+        "R12 C6 and R13 C7 suppress the spark at the contact, D4 and D5 limit the voltage of "
+        "the lock's coil to 53 V,\n"
+        "so a lock that holds releases at once; a plain diode would delay it. "
         "Fit one lock, not both.",
         *(20, 59, 1.3),
     )
@@ -293,8 +293,8 @@ def inputs(s: SchematicSheet) -> None:
 def outputs(s: SchematicSheet) -> None:
     """Draw lights, sounder and lamp."""
     s.text(
-        "Each output is a lamp or a sounder for 12 V. An open pin lights no LED, so all is dark. "
-        "The illuminator: 0.6 A at most.",
+        "Each output is a lamp or a sounder for 12 V. An open pin lights no LED, so the output "
+        "is off. The illuminator: 0.6 A at most.",
         *(7, 9, 1.8),
     )
     for i, name in enumerate(OUTPUTS, 1):
@@ -330,7 +330,7 @@ def supply(s: SchematicSheet) -> None:
         "Supply",
         *(5, 8, 92, 40),
         "12 V from the door's supply. A surge, 24 V or a reversed supply goes through D7 and "
-        "blows F1; D6 keeps a reversed one from the rest.",
+        "blows F1; D6 protects the rest from a reversed one.",
     )
     j2 = s.part("J2", "SCREWS2R", 9, 21)
     f1 = s.part("F1", "FUSE", 18, 20, 90)

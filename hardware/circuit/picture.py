@@ -12,17 +12,17 @@ from matplotlib import pyplot as plt  # after mpl.use
 NEVER = 1e9
 
 CASES = (
-    ("A pulse of 3 s: the relay falls with the pin", CircuitCase(square(1, 4), 15)),
+    ("A pulse of 3 s: the relay turns off with the pin", CircuitCase(square(1, 4), 15)),
     (
-        "The pin stays high: the board ends the pulse, and wants 0.25 s of low for another",
+        "The pin stays high: the board ends the pulse, and needs 0.25 s of low before the next",
         CircuitCase(square(1, 13, 13.25), 15),
     ),
     (
-        "The pin flickers (0.05 s low each second): no new time",
+        "The pin flickers (0.05 s low each second): the time does not restart",
         CircuitCase(square(*(t for i in range(14) for t in (1 + i, 1.95 + i))), 15),
     ),
     (
-        "The pin is high when the supply comes: nothing opens until it has been low",
+        "The pin is high when the supply comes on: nothing opens until it has been low",
         CircuitCase(
             [(0, 3.3), (6, 3.3), (6.001, 0), (6.25, 0), (6.251, 3.3)],
             15,
@@ -30,7 +30,7 @@ CASES = (
         ),
     ),
     (
-        "The supply dips for 0.1 s in mid-pulse: at rest, and stays so",
+        "The supply dips for 0.1 s during a pulse: the relay turns off and stays off",
         CircuitCase(
             square(1, 9, 10, 12),
             15,
