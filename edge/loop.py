@@ -177,8 +177,8 @@ class Loop:
             self._display.show(door_signals.action(Signal.SHUT_ME), at_s)
 
     def _settle_relay(self) -> bool:
-        """Returns whether the relay may be pulsed. If the inputs could be read in this tick as well,
-        the door works: clear its failure.
+        """Returns whether the relay may be pulsed. Clears the door's failure if the inputs could be
+        read in this tick as well.
         """
         at_rest = self._world.door.settle()
         if self._watch.readable:
