@@ -87,7 +87,7 @@ def open_world(unit: UnitConfig) -> Iterator[tuple[Ports, TrustState]]:
             trust = _open_trust(unit, clock)
             stack.callback(trust.close)
         except (WorldFailure, TrustError, ImportError):
-            # systemd restarts the program: so this makes the flash every three seconds
+            # systemd restarts the program, so the light flashes about every three seconds
             not_ready = action(Signal.NOT_READY)
             with suppress(DoorLost):  # a controller without a connection flashes by itself
                 door.apply(not_ready)

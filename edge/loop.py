@@ -172,7 +172,7 @@ class Loop:
         is_ready = not self._failures and not self._watch.latched
         if not is_ready and self._display.is_not_ready_due(at_s):
             self._display.show_not_ready(at_s)
-        elif self._watch.remind and not self._display.is_busy(at_s):
+        elif self._watch.reminder_due and not self._display.is_busy(at_s):
             self._watch.note_reminded(at_s)
             self._display.show(door_signals.action(Signal.SHUT_ME), at_s)
 
