@@ -1,4 +1,4 @@
-"""`menshen-edge`: run a door, or say what a door would do with a picture."""
+"""`menshen-edge`: runs a door, tests it, or tells what it would do with a picture."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ from edge.wire.trust import Trust, TrustError
 from edge.wire.unit import ConfigError, UnitConfig
 
 app = typer.Typer(
-    help="The unit at a door: it reads a QR code, checks it offline, and opens or says why not.",
+    help="The unit at a door: it reads a QR code, verifies it offline, and opens or shows why not.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -39,20 +39,20 @@ app = typer.Typer(
 version.add_option(app, "menshen-edge")
 
 CAMERA_LOST_S = 30.0
-"""After this long a new process is the better try: a camera's driver seldom comes back in one."""
+"""After this long the program ends and is restarted: a camera driver seldom recovers otherwise."""
 
 CHECK_S = 1.0
-"""How long `check` looks at a picture: there nobody waits at a door."""
+"""How long `check` may work on a picture; longer than at a door, where somebody waits."""
 
 UnitFile = Annotated[Path, typer.Argument(help="The unit.toml of this unit's card.")]
 
 
 def main(command: Callable[[], object] | None = None) -> None:
-    """The command's entry: bad input ends in one sentence and exit code 2.
+    """The entry point. Bad input gives one sentence and exit code 2.
 
-    `command` runs in place of what the command line names.
+    `command` runs in place of the command that the command line names.
     """
-    # A core would hold frames and who passed, and the watchdog's SIGABRT asks for one.
+    # A core dump would contain frames and who passed; the watchdog's SIGABRT would write one.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.basicConfig(format="menshen-edge: %(message)s", level=logging.INFO, stream=sys.stderr)
     try:
@@ -85,11 +85,11 @@ def serve(
     seconds: float | None = None,
     around: Callable[[Ports], Ports] = lambda world: world,
 ) -> None:
-    """Run the door of `unit` until it is stopped; `around` may put ports of its own before them."""
+    """Run the door of `unit` until it is stopped; `around` may wrap or replace its ports."""
     if board.bind(Path(unit.state), unit.board, board.serial()):
         logging.getLogger("menshen").info("this card belongs to this board from now on")
-    with assembly.open_world(unit) as (opened, trust_state):
-        world = around(opened)
+    with assembly.open_world(unit) as (ports, trust_state):
+        world = around(ports)
         loop = Loop(
             world,
             trust_state,
@@ -108,17 +108,17 @@ def look(
         str | None,
         typer.Option(
             metavar="[HOST:]PORT",
-            help="Show it as a page too, on this machine alone unless a HOST is named.",
+            help="Also show it as a web page; on this machine only, unless a HOST is named.",
         ),
     ] = None,
     seconds: Annotated[float, typer.Option(help="End after so many seconds.", min=0)] = 900,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document a second for machines.")
+        bool, typer.Option("--json", help="Print one JSON document a second.")
     ] = False,
 ) -> None:
-    """Show what the camera of UNIT_TOML sees, to aim and to focus it. The door stays at rest.
+    """Show what the camera of UNIT_TOML sees, to aim and focus it. The door is not opened.
 
-    Nothing is written, and what a code says is not shown.
+    Nothing is written to disk, and the content of codes is not shown.
     """
     from edge.adapters.camera.pictures import to_jpeg
     from edge.look import command
@@ -127,20 +127,20 @@ def look(
     unit = unit_file.read(unit_toml)
     if unit.camera.kind == "imager":
         raise ConfigError(
-            f"{unit_toml}: an imager gives text and no picture; aim it by its own light and try "
+            f"{unit_toml}: an imager gives text and no pictures; aim it by its own light and use "
             "menshen-edge run --show"
         )
     if systemd.running():
         raise CameraLost(
-            f"the camera is busy: this unit's service runs; sudo systemctl stop {systemd.SERVICE} "
-            "first, and start it again afterwards"
+            "the camera is busy: this unit's service is running; stop it first with sudo systemctl "
+            f"stop {systemd.SERVICE}, and start it again afterwards"
         )
     tee = Tee(assembly.open_camera(unit.camera))
-    eyes = assembly.open_scanner(unit, tee)
+    scanner = assembly.open_scanner(unit, tee)
     try:
-        command.look(tee, eyes, to_jpeg, seconds, page, as_json)
+        command.look(tee, scanner, to_jpeg, seconds, page, as_json)
     finally:
-        eyes.close()
+        scanner.close()
 
 
 @app.command("try")
@@ -149,37 +149,39 @@ def try_out(
     relay: Annotated[
         bool, typer.Option("--relay", help="Pulse the relay without asking first.")
     ] = False,
-    seconds: Annotated[float, typer.Option(help="Watch the inputs for so long.", min=0)] = 120,
+    seconds: Annotated[
+        float, typer.Option(help="How many seconds to watch the inputs.", min=0)
+    ] = 120,
 ) -> None:
-    """Try what is wired to the door of UNIT_TOML: each input, each light, the relay.
+    """Test what is wired to the door of UNIT_TOML: each input, each light, the relay.
 
-    Nobody is judged or counted, and nothing is written. Ends with 1 where an input was not seen to
-    move.
+    No code is judged or counted, and nothing is written to disk. The exit code is 1 if an input
+    was not seen to move.
     """
     from edge import commissioning
 
     unit = unit_file.read(unit_toml)
     if systemd.running():
         raise DoorLost(
-            f"the door is busy: this unit's service runs; sudo systemctl stop {systemd.SERVICE} "
-            "first, and start it again afterwards"
+            "the door is busy: this unit's service is running; stop it first with sudo systemctl "
+            f"stop {systemd.SERVICE}, and start it again afterwards"
         )
     door = assembly.open_door(unit.door)
     try:
-        tried = commissioning.Trial(door, unit.door.wired)
+        trial = commissioning.Trial(door, unit.door.wired)
         if unit.door.wired and sys.stdin.isatty():
-            print("Move each input; Enter goes on.", flush=True)
-        tried.watch_inputs(seconds, commissioning.read_enter)
-        tried.try_outputs(illuminator=assembly.has_illuminator(unit.door))
-        asked = f"Pulse the relay for {unit.door.unlock_ms / 1000:g} s? The lock is released."
-        if relay or commissioning.confirm(asked):
-            tried.pulse_relay(unit.door.unlock_ms)
+            print("Move each input; press Enter to continue.", flush=True)
+        trial.watch_inputs(seconds, commissioning.read_enter)
+        trial.try_outputs(illuminator=assembly.has_illuminator(unit.door))
+        question = f"Pulse the relay for {unit.door.unlock_ms / 1000:g} s? The lock is released."
+        if relay or commissioning.confirm(question):
+            trial.pulse_relay(unit.door.unlock_ms)
         else:
             print("The relay was not tried.")
     finally:
         door.close()
-    if tried.unmoved:
-        print(f"Not seen to move: {', '.join(tried.unmoved)}. Check each one's cable and its pin.")
+    if trial.unmoved:
+        print(f"Not seen to move: {', '.join(trial.unmoved)}. Check each one's cable and its pin.")
         sys.exit(1)
     if unit.door.wired:
         print("Every input that is wired was seen to move.")
@@ -187,51 +189,50 @@ def try_out(
 
 @app.command()
 def rebind(unit_toml: UnitFile = Path("unit.toml")) -> None:
-    """Say that the board was replaced: the card of UNIT_TOML belongs to this one from now on."""
+    """Bind the card of UNIT_TOML to this board, after the old board was replaced."""
     unit = unit_file.read(unit_toml)
     board.rebind(Path(unit.state), unit.board, board.serial())
-    print(f"The card of {unit.site}/{unit.name} belongs to the board {board.serial()} now.")
+    print(f"The card of {unit.site}/{unit.name} now belongs to the board {board.serial()}.")
 
 
 @app.command()
 def check(
     pictures: Annotated[list[Path], typer.Argument(help="Photographs or screenshots.")],
     unit_toml: Annotated[
-        Path | None, typer.Option("--unit", help="Judge as this unit would: its unit.toml.")
+        Path | None,
+        typer.Option("--unit", help="Judge as this unit would; the path of its unit.toml."),
     ] = None,
     at: Annotated[
         str | None, typer.Option(help="Judge at this time: 2026-11-22T08:00Z or Unix seconds.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document for machines.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Say for each symbol in PICTURES what a door would do with it, and why."""
-    from edge.adapters.camera import pictures as eyes
+    """Print for each symbol in PICTURES what a door would do with it, and why."""
+    from edge.adapters.camera import pictures as picture_files
     from edge.sight import cascade
 
     unit = unit_file.read(unit_toml) if unit_toml else None
     judge = _judge(unit, Now(interval(_time(at)), 0.0))
     results: list[dict[str, Any]] = []
-    wrong = False
+    has_failed = False
     for path in pictures:
         try:
-            seen = cascade.read(eyes.read(path), "both", CHECK_S)
-            symbols = [judge(symbol) for symbol in seen.symbols]
-            results.append({"picture": str(path), "symbols": symbols, "unread": seen.unread})
-        except eyes.PictureError as error:
-            wrong = True
+            reading = cascade.read(picture_files.read(path), "both", CHECK_S)
+            symbols = [judge(symbol) for symbol in reading.symbols]
+            results.append({"picture": str(path), "symbols": symbols, "unread": reading.unread})
+        except picture_files.PictureError as error:
+            has_failed = True
             results.append({"picture": str(path), "error": str(error)})
     if as_json:
         print(json.dumps(results, indent=1, ensure_ascii=False))
     else:
         _print_checked(results, unit)
-    if wrong:
+    if has_failed:
         sys.exit(2)
 
 
 def _judge(unit: UnitConfig | None, now: Now) -> Callable[[Symbol], dict[str, Any]]:
-    """What `check` says of a symbol; without a unit nobody's signature is known."""
+    """A function that judges a symbol for `check`. Without a unit no issuer is known."""
     if unit is None:
         trust_state = TrustState(Trust(trust_file.Issuers(version=1, signed_s=0, issuers=[])))
         place = Place(frozenset())
@@ -243,11 +244,11 @@ def _judge(unit: UnitConfig | None, now: Now) -> Callable[[Symbol], dict[str, An
 
     def judge(symbol: Symbol) -> dict[str, Any]:
         verdict = verify(symbol.data, trust_state, place, now, IssuerFloors())
-        answer: dict[str, Any] = {"corners": symbol.corners}
+        row: dict[str, Any] = {"corners": symbol.corners}
         if verdict is None:
-            return answer | {"verdict": "not a door code", "opens": False, "signal": "none"}
+            return row | {"verdict": "not a door code", "opens": False, "signal": "none"}
         decision = decide(verdict, trust_state.rules, now)
-        answer |= {
+        row |= {
             "verdict": type(verdict).__name__.lower(),
             "reason": decision.why,
             "opens": decision.opens,
@@ -256,8 +257,8 @@ def _judge(unit: UnitConfig | None, now: Now) -> Callable[[Symbol], dict[str, An
             "counted_as": decision.category,
         }
         if isinstance(verdict, Genuine):
-            answer["expires"] = datetime.fromtimestamp(verdict.code.exp_s, UTC).isoformat()
-        return answer
+            row["expires"] = datetime.fromtimestamp(verdict.code.exp_s, UTC).isoformat()
+        return row
 
     return judge
 
@@ -273,15 +274,19 @@ def _print_checked(results: list[dict[str, Any]], unit: UnitConfig | None) -> No
         if "error" in picture:
             console.print(f"  {picture['error']}", style="red", markup=False)
         elif picture["unread"]:
-            console.print("  something looks like a QR symbol and cannot be read: see it sharper")
+            console.print(
+                "  something looks like a QR symbol and cannot be read: take a sharper picture"
+            )
         elif not picture["symbols"]:
-            console.print("  no QR symbol could be read: closer, brighter, sharper")
+            console.print(
+                "  no QR symbol was found: take a picture that is closer, brighter or sharper"
+            )
         for symbol in picture.get("symbols", []):
             if symbol["verdict"] == "not a door code":
-                console.print("  a QR symbol that is no door code: the door ignores it")
+                console.print("  a QR symbol that is not a door code: the door ignores it")
                 continue
-            does = "[green]● opens[/]" if symbol["opens"] else "[red]■ stays shut[/]"
-            console.print(f"  {does}, for {symbol['verdict']}: {symbol['reason']}")
+            action = "[green]● opens[/]" if symbol["opens"] else "[red]■ stays shut[/]"
+            console.print(f"  {action}, for {symbol['verdict']}: {symbol['reason']}")
             console.print(f"    it shows {symbol['signal']}")
 
 
@@ -294,25 +299,25 @@ def _time(at: str | None) -> float:
         pass
     else:
         if not 0 <= at_s <= TIME_S_MAX:
-            raise ConfigError(f"--at {at!r} is not within 1970 and 2106")
+            raise ConfigError(f"--at {at!r} is not between 1970 and 2106")
         return at_s
     try:
         moment = datetime.fromisoformat(at)
     except ValueError:
         raise ConfigError(
-            f"--at {at!r} is no time; write 2026-11-22T08:00Z or Unix seconds"
+            f"--at {at!r} is not a time; write 2026-11-22T08:00Z or Unix seconds"
         ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _show(verdict: Verdict, decision: Decision) -> None:
-    does = "opens" if decision.opens else "stays shut"
-    print(f"{decision.category}: {does}, {decision.why}", flush=True)
+    action = "opens" if decision.opens else "stays shut"
+    print(f"{decision.category}: {action}, {decision.why}", flush=True)
 
 
 def _until_stopped(loop: Loop, world: Ports, tick_s: float, seconds: float | None) -> None:
-    """Tick when something was seen, and at the camera's pace; SIGTERM and SIGINT end between two
-    ticks.
+    """Tick at the camera's frame rate, and at once for each new sighting. SIGTERM, SIGINT and
+    SIGHUP end the program between two ticks.
     """
     stopped = False
 
@@ -327,15 +332,15 @@ def _until_stopped(loop: Loop, world: Ports, tick_s: float, seconds: float | Non
     systemd.notify("READY=1")
     while not stopped and (seconds is None or now.monotonic_s - started_s < seconds):
         loop.tick()
-        systemd.notify("WATCHDOG=1")  # every stage had its turn, or tick() had not returned
+        systemd.notify("WATCHDOG=1")  # tick() has returned, so every stage has run
         now = world.clock.read()
         if loop.lost_for_s("camera", now) > CAMERA_LOST_S:
             raise CameraLost(
                 f"the camera has been lost for {CAMERA_LOST_S:.0f} s; check its cable "
-                "(as a service this program starts again by itself)"
+                "(systemd restarts this program if it runs as a service)"
             )
         if now.monotonic_s >= next_s:
-            next_s = max(next_s + tick_s, now.monotonic_s - 1)  # on a grid, and never far behind
+            next_s = max(next_s + tick_s, now.monotonic_s - 1)  # on a grid, at most 1 s behind
         world.scanner.wait(max(0.0, next_s - now.monotonic_s))
 
 

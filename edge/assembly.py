@@ -1,4 +1,4 @@
-"""A unit put together: the adapters that unit.toml names, opened in order and given back."""
+"""Assembles a unit: opens the adapters that unit.toml names, in order, and closes them."""
 
 import logging
 import os
@@ -32,7 +32,7 @@ from edge.wire.unit import UnitConfig
 
 
 def bundle_reader(unit: UnitConfig) -> Callable[[Bundle], TrustState]:
-    """How this unit understands what it is brought."""
+    """A function that reads verified trust documents for the door of `unit`."""
     return lambda bundle: trust_documents.read(bundle, unit.site, frozenset(unit.groups))
 
 
@@ -48,7 +48,7 @@ def place_of(unit: UnitConfig) -> Place:
 
 
 def settings_of(unit: UnitConfig) -> UnitSettings:
-    """What the loop needs of unit.toml."""
+    """The part of unit.toml that the loop needs."""
     collector = unit.broker.collector_key if unit.broker else ""
     time_key = unit.broker.time_key if unit.broker else ""
     return UnitSettings(
@@ -65,31 +65,31 @@ def settings_of(unit: UnitConfig) -> UnitSettings:
 
 @contextmanager
 def open_world(unit: UnitConfig) -> Iterator[tuple[Ports, TrustState]]:
-    """The adapters of `unit`, and what it believes at its start.
+    """The adapters of `unit`, and its trust state at the start.
 
-    All given back whatever happens, the door before everything else.
+    All adapters are closed at the end, also after an error; the door is closed first.
     """
     from edge.adapters.storage.counts import DiskCountStore
 
-    with ExitStack() as opened:
+    with ExitStack() as stack:
         door = open_door(unit.door)
-        opened.callback(door.close)
+        stack.callback(door.close)
         try:
             store = DiskCountStore(
                 Path(unit.state), f"{unit.site}/{unit.name}", random.SystemRandom()
             )
-            opened.callback(store.close)
+            stack.callback(store.close)
             clock = _open_clock(unit, _open_memory(ram.SYNC))
-            opened.callback(clock.close)
+            stack.callback(clock.close)
             memory = _open_memory(ram.PASSED)
             scanner = open_scanner(unit)
-            opened.callback(scanner.close)
+            stack.callback(scanner.close)
             trust = _open_trust(unit, clock)
-            opened.callback(trust.close)
+            stack.callback(trust.close)
         except (WorldFailure, TrustError, ImportError):
-            # systemd starts us again: this is the flash every three seconds
+            # systemd restarts the program, so the light flashes about every three seconds
             not_ready = action(Signal.NOT_READY)
-            with suppress(DoorLost):  # a controller that does not answer flashes by itself
+            with suppress(DoorLost):  # a controller without a connection flashes by itself
                 door.apply(not_ready)
                 time.sleep(not_ready.lasts_ms / 1000)
             raise
@@ -106,11 +106,11 @@ def open_world(unit: UnitConfig) -> Iterator[tuple[Ports, TrustState]]:
                 trust.inbox.put,
             )
             trust.inbox.again = connection.trust_again
-            opened.callback(uplink.close)
+            stack.callback(uplink.close)
         trust_state = trust.latest()
-        assert trust_state is not None  # noqa: S101 -- or it had raised TrustError
+        assert trust_state is not None  # noqa: S101 -- else TufTrust had raised TrustError
         trust.start()
-        opened.callback(door.close)  # the first to go; a second call does nothing
+        stack.callback(door.close)  # closed first; the second call does nothing
         yield (
             Ports(clock, scanner, door, store, uplink, memory, trust),
             trust_state,
@@ -130,13 +130,15 @@ def open_door(door: unit_file.DoorConfig) -> Door:
 
 
 def has_illuminator(door: unit_file.DoorConfig) -> bool:
-    """Whether a pin is named for an illuminator."""
+    """Whether unit.toml names a pin for an illuminator."""
     pins = door.pins if isinstance(door, unit_file.DirectDoor) else door
     return pins.illuminator is not None
 
 
 def _open_memory(file: str) -> RestartMemory:
-    """A file in the folder in RAM that systemd made; started by hand, a restart forgets."""
+    """A file in the RAM folder that systemd creates. If the program was started by hand, there is
+    no such folder, and a restart forgets the data.
+    """
     folders = os.environ.get("RUNTIME_DIRECTORY", "")
     return ram.RamFile(Path(folders.split(":")[0]), file=file) if folders else ram.ProcessMemory()
 
@@ -148,14 +150,14 @@ def _open_clock(unit: UnitConfig, memory: RestartMemory) -> SystemClock:
     )
     if unit.broker is None and clock.interval().latest_s == NEVER_S:
         logging.getLogger("menshen").warning(
-            "this door has no broker and no RTC that a sync has related: it is unsure of the time; "
+            "this door is unsure of the time: it has no broker and no RTC that was ever synced; "
             "fit an RTC, and connect the unit to its broker once"
         )
     return clock
 
 
 def open_scanner(unit: UnitConfig, camera: FrameSource | None = None) -> Scanner:
-    """The scanner of `unit`; through `camera` where one is given."""
+    """The scanner of `unit`; it reads from `camera` if one is given."""
     if unit.camera.kind == "imager":
         from edge.adapters.camera.imager import Imager
 

@@ -1,6 +1,6 @@
-"""`menshen-edge try`: what is wired to a door, one thing after the other, for its installer.
+"""`menshen-edge try`: lets an installer test each input and output of a door, one after the other.
 
-Plain text, a line for each thing that happens. Nobody is judged or counted, nothing is written.
+It prints one line for each event. No code is judged or counted, and nothing is written to disk.
 """
 
 import select
@@ -15,7 +15,7 @@ from edge.doorway.ports import Door
 from edge.wire.door_inputs import Input
 
 TICK_S = 0.05
-SHOW_S = 2.0  # each light and sound
+SHOW_S = 2.0  # for each light and sound
 
 _LIGHTS = (
     ("green light", LightStep(0, True, False, False)),
@@ -25,7 +25,7 @@ _LIGHTS = (
 
 
 class InputSentences(NamedTuple):
-    """An input in plain words."""
+    """The texts for an input: its name, its two levels, and what the installer does to move it."""
 
     name: str
     yes: str
@@ -49,34 +49,36 @@ def _print(line: str) -> None:
 
 
 class Trial:
-    """One door and what it has been seen to do."""
+    """The test of one door, and the inputs that have moved so far."""
 
     def __init__(
-        self, tried: Door, wired: frozenset[Input], say: Callable[[str], None] = _print
+        self, door: Door, wired: frozenset[Input], say: Callable[[str], None] = _print
     ) -> None:
         """`wired`: the inputs that unit.toml names."""
-        self._door = tried
+        self._door = door
         self._wired = [name for name in WORDS if name in wired]
         self._say = say
         self._level: dict[Input, bool | None] = {}
-        self._seen: set[Input] = set()  # said both yes and no, or turned
+        self._moved: set[Input] = set()  # inputs that have changed their level, or turned
 
     @property
     def unmoved(self) -> list[str]:
-        """The inputs that were not seen to move, in plain words."""
-        return [WORDS[name].name for name in self._wired if name not in self._seen]
+        """The names of the inputs that have not moved yet."""
+        return [WORDS[name].name for name in self._wired if name not in self._moved]
 
-    def watch_inputs(self, seconds: float, enough: Callable[[], bool]) -> None:
-        """Show each input live until all have moved, `enough` says so, or `seconds` are over."""
+    def watch_inputs(self, seconds: float, is_enough: Callable[[], bool]) -> None:
+        """Print each change of an input until all have moved, `is_enough` is true, or `seconds` are
+        over.
+        """
         self._say("Inputs:" if self._wired else "Inputs: none is wired (unit.toml).")
-        self._look(first=True)
+        self._read_inputs(first=True)
         until_s = time.monotonic() + seconds
-        while self.unmoved and not enough() and time.monotonic() < until_s:
+        while self.unmoved and not is_enough() and time.monotonic() < until_s:
             time.sleep(TICK_S)
-            self._look()
+            self._read_inputs()
 
     def try_outputs(self, illuminator: bool) -> None:
-        """Each light and the buzzer by itself, then the illuminator."""
+        """Switch on each light and the buzzer by itself, then the illuminator."""
         self._say("Lights and sounds, two seconds each:")
         rest_ms = round(SHOW_S * 1000)
         for name, step in _LIGHTS:
@@ -84,15 +86,15 @@ class Trial:
             self._door.apply(
                 DoorAction(Signal.UNREADABLE, 0, (step, LightStep(rest_ms, False, False, False)))
             )
-            self._for(SHOW_S + 0.3)
+            self._watch_for(SHOW_S + 0.3)
         if illuminator:
             self._say("  illuminator")
             self._door.illuminate(True)
-            self._for(SHOW_S)
+            self._watch_for(SHOW_S)
             self._door.illuminate(False)
 
     def pulse_relay(self, unlock_ms: int) -> None:
-        """One pulse."""
+        """Pulse the relay once."""
         if self._door.read_inputs().latched:
             self._say("The controller is latched and will not pulse; re-arm it from inside.")
         until_s = time.monotonic() + 2
@@ -100,42 +102,44 @@ class Trial:
             time.sleep(TICK_S)
         self._say(f"Relay: on for {unlock_ms / 1000:g} s. Open the door, and shut it again.")
         self._door.apply(door_signals.action(Signal.OPEN, unlock_ms))
-        self._for(unlock_ms / 1000)
+        self._watch_for(unlock_ms / 1000)
         until_s = time.monotonic() + 2
         while not self._door.settle() and time.monotonic() < until_s:
             time.sleep(TICK_S)
-        self._say("Relay: off." if self._door.settle() else "Relay: IT HAS NOT COME TO REST.")
+        self._say("Relay: off." if self._door.settle() else "Relay: STILL ON; check its wiring.")
 
-    def _for(self, seconds: float) -> None:
+    def _watch_for(self, seconds: float) -> None:
         until_s = time.monotonic() + seconds
         while time.monotonic() < until_s:
             time.sleep(TICK_S)
-            self._look()
+            self._read_inputs()
 
-    def _look(self, first: bool = False) -> None:
-        levels = self._door.read_inputs()
+    def _read_inputs(self, first: bool = False) -> None:
+        inputs = self._door.read_inputs()
         turns = dict(zip(("turn", "turn_out"), self._door.take_turns(), strict=True))
         for name in self._wired:
             words = WORDS[name]
             if name in turns:
                 if turns[name]:
-                    self._seen.add(name)
+                    self._moved.add(name)
                     self._say(f"  {words.name}: {words.yes}")
                 elif first:
                     self._say(f"  {words.name}: {words.no} ({words.do})")
                 continue
-            yes = levels.level(name)
+            is_active = inputs.level(name)
             if first:
-                now = "says nothing" if yes is None else words.yes if yes else words.no
-                self._say(f"  {words.name}: {now} ({words.do})")
-            elif yes is not None and yes != self._level.get(name):
-                self._seen.add(name)
-                self._say(f"  {words.name}: {words.yes if yes else words.no}")
-            self._level[name] = yes
+                level = (
+                    "not reported" if is_active is None else words.yes if is_active else words.no
+                )
+                self._say(f"  {words.name}: {level} ({words.do})")
+            elif is_active is not None and is_active != self._level.get(name):
+                self._moved.add(name)
+                self._say(f"  {words.name}: {words.yes if is_active else words.no}")
+            self._level[name] = is_active
 
 
 def read_enter() -> bool:
-    """Whether somebody at a terminal has pressed Enter; where there is none, nobody does."""
+    """Whether somebody has pressed Enter at the terminal, and consume it; False: no terminal."""
     if not sys.stdin.isatty() or not select.select([sys.stdin], [], [], 0)[0]:
         return False
     sys.stdin.readline()
@@ -143,7 +147,7 @@ def read_enter() -> bool:
 
 
 def confirm(question: str) -> bool:
-    """A yes from a terminal."""
+    """Ask a question at the terminal. Returns whether the answer is yes; False: no terminal."""
     if not sys.stdin.isatty():
         return False
     try:

@@ -1,8 +1,9 @@
 """The tick: newest frame, symbols, verdict, decision, durable count, door. The same loop runs on a
 Pi, in the demo and in the simulated street; only the ports differ.
 
-This file is the order of things. Each step is another file's: `edge/report/failures.py` keeps what
-does not work, `edge/report/reporter.py` sends, `edge/doorway/input_watch.py` reads the inputs.
+This file defines the order of the steps; other files implement them: `edge/report/failures.py`
+tracks failed parts, `edge/report/reporter.py` sends, `edge/doorway/input_watch.py` reads the
+inputs.
 """
 
 import random
@@ -34,44 +35,44 @@ from edge.report.tally import Tally, first_cells
 from edge.sight.ports import Scanner
 from edge.sight.presented_code import PresentedCodes
 
-PROBE_S = 60.0  # how often disk and pins are tried, whoever comes by
-BLIND_S = 1.0  # longer between two looks, and what was in view is given that time
+PROBE_S = 60.0  # how often disk and pins are tested, whether or not somebody comes
+BLIND_S = 1.0  # a longer gap between two sightings does not count as absence of a code
 
 _SENSOR_FAULT = (
-    "the turn sensor has seen nobody at several openings in a row; check its cable. "
-    "Until it turns, nothing is given back and nobody waits for a turn"
+    "the turn sensor has seen no turn after several openings in a row; check its cable. "
+    "Until it sees one, no turn is given back to a code and nobody waits for a turn"
 )
-_SENSORS_WELL = "the turn sensors serve again"
-_INSIDE_UNSEEN = (
-    "the site limits how many people are inside and this unit does not see both directions; "
-    "wire turn and turn_out, or take inside_max from this door's rules"
+_SENSORS_WORK = "the turn sensors work again"
+_OCCUPANCY_UNSEEN = (
+    "the site limits how many people are inside, but this unit does not see both directions; "
+    "wire turn and turn_out, or remove inside_max from this door's rules"
 )
-_TROUBLES: dict[Trouble, str] = {
-    "dark": "the camera sees too little light; check the illuminator and the lamp over the door",
-    "covered": "the camera is covered; see what is before its lens",
-    "dirty": "the camera sees through a veil; clean its lens and its window",
-    "unfocused": "nothing the camera sees is sharp; set its focus with `menshen-edge look`",
+_TROUBLE_SENTENCES: dict[Trouble, str] = {
+    "dark": "the camera gets too little light; check the illuminator and the lamp over the door",
+    "covered": "the camera is covered; uncover its lens",
+    "dirty": "the camera's picture is hazy; clean its lens and its window",
+    "unfocused": "the camera's picture is not sharp; set its focus with `menshen-edge look`",
 }
-_SEES_WELL = "the camera sees well again"
+_CAMERA_SEES = "the camera sees well again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitSettings:
-    """What the loop needs of the unit's own configuration; the rest is in the site's rules."""
+    """The part of unit.toml that the loop needs; all other settings are in the site's rules."""
 
     unlock_ms: int
     report_s: float
     held_s: float = 30.0
-    collector_key: bytes = b""  # 32 bytes; empty: no way to the centre
+    collector_key: bytes = b""  # 32 bytes; empty: no broker
     site: str = ""
     unit: str = ""
-    time_key: bytes = b""  # 32 bytes; empty: nobody is asked for the time
+    time_key: bytes = b""  # 32 bytes; empty: no time requests
     sensors: Sensors = field(default_factory=Sensors)
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The ports, together."""
+    """All ports of the loop."""
 
     clock: Clock
     scanner: Scanner
@@ -83,7 +84,7 @@ class Ports:
 
 
 class Loop:
-    """One unit. `tick` never raises for what the world does to it."""
+    """One unit. `tick` raises for bugs only: a failed device is noted and shown as *not ready*."""
 
     def __init__(
         self,
@@ -95,10 +96,10 @@ class Loop:
         on_decision: Callable[[Verdict, Decision], None] | None = None,
         self_test: Callable[[], str | None] = selftest.failure_sentence,
     ) -> None:
-        """`on_decision` is called for each decision: for a screen at the door, never for a file.
-        `self_test` says in one sentence what the verifier judges wrongly.
+        """`on_decision` is called with each decision, to show it on a screen; never write it to a
+        file. `self_test` returns one sentence if the verifier is wrong.
 
-        Raises StoreLost when what was counted before cannot be read.
+        Raises StoreLost if the stored counts cannot be read.
         """
         self._world = world
         self._trust_state = trust_state
@@ -106,7 +107,7 @@ class Loop:
         self._settings = settings
         self._on_decision = on_decision
         self._self_test = self_test
-        self._examined_s = float("-inf")
+        self._self_test_passed_s = float("-inf")
         now = world.clock.read()
 
         self._floors = IssuerFloors()
@@ -114,10 +115,10 @@ class Loop:
         self._phones = PhoneClocks(rng.randbytes(32))
         self._presented = PresentedCodes(rng.randbytes(32))
         self._lane = Lane(rng.randbytes(32), now, settings.sensors, world.memory.load())
-        self._unlock_ms = settings.unlock_ms  # of the last opening: a party's pulses are alike
-        self._looked_s = now.monotonic_s
-        self._trouble: Trouble | None = None  # as the last sighting has it
-        self._trouble_probed: Trouble | None = None  # as the last probe had it
+        self._unlock_ms = settings.unlock_ms  # of the last opening: all pulses of a party are equal
+        self._last_look_s = now.monotonic_s
+        self._trouble: Trouble | None = None  # in the last sighting
+        self._trouble_probed: Trouble | None = None  # at the last probe
 
         self._watch = DoorWatch(world.door, settings.held_s)
         self._display = Display(world.door)
@@ -138,15 +139,15 @@ class Loop:
             )
 
         self._failures = Failures()
-        self._sensor_notice = Notice(_SENSORS_WELL)
-        self._camera_notice = Notice(_SEES_WELL)
+        self._sensor_notice = Notice(_SENSORS_WORK)
+        self._camera_notice = Notice(_CAMERA_SEES)
         self._probe_due_s = now.monotonic_s
 
     def tick(self) -> None:
-        """One turn. It takes what is there and waits for nothing."""
+        """Run each step once, without waiting."""
         now = self._world.clock.read()
         for step in (
-            self._examine,
+            self._run_self_test,
             self._take_trust,
             self._read_door,
             self._follow_turns,
@@ -166,54 +167,56 @@ class Loop:
         return self._failures.lost_for_s(part, now.monotonic_s)
 
     def _show_state(self, now: Now) -> None:
-        """*Not ready* while something does not work, else the reminder to shut the door."""
+        """Show *not ready* while a part does not work; else the reminder to shut the door."""
         at_s = now.monotonic_s
-        serves = not self._failures and not self._watch.latched
-        if not serves and self._display.is_not_ready_due(at_s):
+        is_ready = not self._failures and not self._watch.latched
+        if not is_ready and self._display.is_not_ready_due(at_s):
             self._display.show_not_ready(at_s)
-        elif self._watch.remind and not self._display.is_busy(at_s):
+        elif self._watch.reminder_due and not self._display.is_busy(at_s):
             self._watch.note_reminded(at_s)
             self._display.show(door_signals.action(Signal.SHUT_ME), at_s)
 
-    def _is_relay_resting(self) -> bool:
-        """Whether the relay may be pulsed. It works if its inputs do: `_read_door` came before."""
-        resting = self._world.door.settle()
+    def _settle_relay(self) -> bool:
+        """Returns whether the relay may be pulsed. Clears the door's failure if the inputs could be
+        read in this tick as well.
+        """
+        at_rest = self._world.door.settle()
         if self._watch.readable:
             self._failures.clear("door")
-        return resting
+        return at_rest
 
-    def _examine(self, now: Now) -> None:
-        """Known answers before the door serves and once a day; while they are wrong it is shut."""
-        if now.monotonic_s < self._examined_s + selftest.AGAIN_S:
+    def _run_self_test(self, now: Now) -> None:
+        """Run the self-test before the door serves and once a day; while it fails nothing opens."""
+        if now.monotonic_s < self._self_test_passed_s + selftest.AGAIN_S:
             return
-        wrong = self._self_test()
-        if wrong is not None:
-            raise VerifierWrong(wrong)
-        self._examined_s = now.monotonic_s
+        failure = self._self_test()
+        if failure is not None:
+            raise VerifierWrong(failure)
+        self._self_test_passed_s = now.monotonic_s
         self._failures.clear("verifier")
 
     def _take_trust(self, now: Now) -> None:
-        """Newer trust documents, verified and understood by their source."""
-        newer = self._world.trust.latest() if self._world.trust else None
-        if newer is not None:
-            self._trust_state = newer
-            counts = newer.rules.counts
+        """Take newer trust documents, which their source has verified and read."""
+        newest = self._world.trust.latest() if self._world.trust else None
+        if newest is not None:
+            self._trust_state = newest
+            counts = newest.rules.counts
             self._tally.follow(counts.period_s, counts.k, now)
 
     def _read_door(self, now: Now) -> None:
         self._watch.read(now.monotonic_s)
 
     def _follow_turns(self, now: Now) -> None:
-        """Turns since the last tick: who passed, who did not, whether the next of a party may."""
+        """Take the turns since the last tick, and let the next person of a party through."""
         if not self._settings.sensors.turn:
-            if "door" in self._failures:  # not ready is shown for no longer than it is so
-                self._is_relay_resting()
+            if "door" in self._failures:  # clear the failure as soon as the door works
+                self._settle_relay()
             return
-        resting = self._is_relay_resting()
-        moved = self._lane.tick(self._world.door.take_turns(), resting, self._limits, now)
-        if moved.changed:
+        relay_at_rest = self._settle_relay()
+        change = self._lane.tick(self._world.door.take_turns(), relay_at_rest, self._limits, now)
+        if change.changed:
             self._world.memory.save(self._lane.to_save())
-        if moved.pulse and "verifier" not in self._failures and not self._watch.latched:
+        if change.pulse and "verifier" not in self._failures and not self._watch.latched:
             self._watch.note_released(now.monotonic_s + self._unlock_ms / 1000)
             self._display.show(door_signals.action(Signal.OPEN, self._unlock_ms), now.monotonic_s)
 
@@ -224,10 +227,10 @@ class Loop:
         if sighting is None:
             return
         self._failures.clear("camera")
-        unseen_s = now.monotonic_s - self._looked_s
-        if unseen_s > BLIND_S:
-            self._in_view.skip_time(unseen_s)
-        self._looked_s = now.monotonic_s
+        unwatched_s = now.monotonic_s - self._last_look_s
+        if unwatched_s > BLIND_S:
+            self._in_view.skip_time(unwatched_s)
+        self._last_look_s = now.monotonic_s
         self._trouble = sighting.trouble
         self._display.illuminate(sighting.dim)
         if self._watch.latched:  # nobody is judged, so nobody is counted
@@ -239,17 +242,17 @@ class Loop:
             answered_ms = self._answer(symbol.data, now)
             if answered_ms is not None:
                 self._presented.note_answered(sighting.seen_s + answered_ms / 1000)
-                return  # what else is in view has its turn in the next frame
-        busy = self._lane.is_busy or not self._world.door.settle()
-        if not busy and self._presented.take_unreadable(sighting.seen_s):
+                return  # other codes in view are judged in the next frame
+        is_busy = self._lane.is_busy or not self._world.door.settle()
+        if not is_busy and self._presented.take_unreadable(sighting.seen_s):
             self._display.show(door_signals.action(Signal.UNREADABLE), now.monotonic_s)
 
     def _answer(self, text: bytes, now: Now) -> int | None:
-        """Judge one text and answer it. Returns for how many ms the lights show the answer; None:
-        no answer now, because it is no door code, was answered already, or must wait.
+        """Judge one text and show the answer. Returns for how many ms it is shown; None: no answer
+        now, because the text is not a door code, was answered already, or must wait.
         """
         verdict = verify(text, self._trust_state, self._place, now, self._floors)
-        if verdict is None:  # a poster, a ticket: none of our business
+        if verdict is None:  # a poster, a ticket: ignore it
             return None
         if verdict.issue_date is not None:
             self._floors.raise_to(*verdict.issue_date, now)
@@ -257,7 +260,7 @@ class Loop:
         decision = decide(verdict, self._trust_state.rules, now, self._lane.inside)
         if self._in_view.keep_in_view(verdict.subject, decision.why, now.monotonic_s):
             return None
-        if not self._world.door.settle():  # one after the other
+        if not self._world.door.settle():  # one opening after the other
             return None
         if decision.opens and self._lane.is_busy:
             return None
@@ -265,8 +268,9 @@ class Loop:
         return self._act(verdict, decision, now)
 
     def _act(self, verdict: Verdict, decision: Decision, now: Now) -> int:
-        """Remember, count durably, then move: a crash between is an opening with its passage
-        unknown, and the code that had it is used. Returns for how many ms the lights show it.
+        """Save the used code, count durably, then open. After a crash between these steps the code
+        is used, and it is unknown whether somebody passed. Returns for how many ms the answer is
+        shown.
         """
         opening = None
         if decision.opens and not isinstance(verdict, Refused):
@@ -297,8 +301,8 @@ class Loop:
         self._tally.keep_closed(closed, now)
 
     def _probe(self, now: Now) -> None:
-        """Try disk and door at fixed times, and let health say only that: what fails while
-        somebody passes must not be reported in the moment of that passage.
+        """Test disk and door at fixed times. Health reports the result of these tests only: a part
+        that fails while somebody passes must not be reported at the moment of that passage.
         """
         if now.monotonic_s < self._probe_due_s:
             return
@@ -311,18 +315,18 @@ class Loop:
         except StoreLost as failure:
             self._failures.note(failure, now.monotonic_s)
         try:
-            self._is_relay_resting()
+            self._settle_relay()
         except DoorLost as failure:
             self._failures.note(failure, now.monotonic_s)
         self._sensor_notice.update(self._sensor_fault())
         self._trouble_probed = self._trouble
-        self._camera_notice.update(_TROUBLES[self._trouble] if self._trouble else None)
+        self._camera_notice.update(_TROUBLE_SENTENCES[self._trouble] if self._trouble else None)
         self._failures.note_probe()
 
     def _sensor_fault(self) -> str | None:
         sensors, limit = self._settings.sensors, self._trust_state.rules.inside_max
         if limit is not None and not (sensors.turn and sensors.turn_out):
-            return _INSIDE_UNSEEN
+            return _OCCUPANCY_UNSEEN
         return _SENSOR_FAULT if self._lane.sensor_fault else None
 
     def _report(self, now: Now) -> None:

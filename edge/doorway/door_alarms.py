@@ -36,7 +36,7 @@ class AlarmChange:
     """The alarms after a tick."""
 
     alarms: tuple[Alarm, ...] = ()  # in the order of `report.Alarm`
-    remind: bool = False  # whether the buzzer reminder is due; true until `note_reminded`
+    reminder_due: bool = False  # for the buzzer; true until `note_reminded`
 
 
 class DoorAlarms:

@@ -28,7 +28,7 @@ class DoorWatch:
         self._door_alarms = DoorAlarms(held_s)
         self._inputs: InputLevels | None = None
         self.alarms: tuple[Alarm, ...] = ()
-        self.remind = False  # whether the buzzer reminder is due
+        self.reminder_due = False  # whether the buzzer should sound
 
     @property
     def readable(self) -> bool:
@@ -50,7 +50,7 @@ class DoorWatch:
             self._inputs = self._door.read_inputs()
         finally:
             change = self._door_alarms.tick(self._inputs, at_s)
-            self.remind = change.remind
+            self.reminder_due = change.reminder_due
             before, self.alarms = self.alarms, change.alarms
             for alarm in ALARMS:
                 if alarm in change.alarms and alarm not in before:

@@ -216,8 +216,8 @@ def verify(
     claims = signed.code
     terms = key.terms
     subject = f"{terms.issuer}/{claims.sub}".encode()
-    if outside := _check_key_window(claims.iat_s, terms):
-        return Refused(outside, subject)
+    if reason := _check_key_window(claims.iat_s, terms):
+        return Refused(reason, subject)
     issue_date = IssueDate(key.public, claims.iat_s, terms.until_s)
     proof = None
     if holder_code is not None:

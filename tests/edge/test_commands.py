@@ -108,7 +108,7 @@ def test_check_goes_on_after_a_foreign_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("at", ["nan", "inf", "-1", "1e99"])
 def test_a_time_that_is_none_is_one_sentence(at: str, tmp_path: Path) -> None:
-    assert "is not within 1970 and 2106" in one_sentence(edge("check", tmp_path, f"--at={at}"))
+    assert "is not between 1970 and 2106" in one_sentence(edge("check", tmp_path, f"--at={at}"))
 
 
 def test_a_name_with_markup_is_printed_as_it_is(tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_a_wrong_configuration_is_one_sentence(tmp_path: Path) -> None:
         assert "nested deeper than 32 levels (line 1, " in one_sentence(edge("run", unit))
     assert "cannot be read" in one_sentence(edge("run", tmp_path / "none.toml"))
     unit = write_unit(tmp_path / "c", NOW_S)
-    assert "is no time" in one_sentence(edge("check", unit, "--at", "noon"))
+    assert "is not a time" in one_sentence(edge("check", unit, "--at", "noon"))
 
 
 def test_unusable_certificates_are_one_sentence(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_a_latched_controller_is_told_and_an_input_it_does_not_tell_too() -> Non
     it = Trial(Latched(), frozenset({"contact"}), lines.append)  # type: ignore[arg-type]
     it.watch_inputs(0, lambda: True)
     it.pulse_relay(100)
-    assert "  door contact: says nothing (open the door and shut it)" in lines
+    assert "  door contact: not reported (open the door and shut it)" in lines
     assert "The controller is latched and will not pulse; re-arm it from inside." in lines
     assert it.unmoved == ["door contact"]
 
@@ -244,7 +244,7 @@ def test_it_leaves_the_door_to_the_units_service(tmp_path: Path) -> None:
     unit = card(tmp_path)
     path = f"{systemctl(tmp_path, 'active')}:{os.environ['PATH']}"
     said = one_sentence(command(unit, path=path))
-    assert "the door is busy: this unit's service runs" in said
+    assert "the door is busy: this unit's service is running" in said
     assert "systemctl stop menshen-edge.service" in said
 
 

@@ -263,7 +263,7 @@ def test_a_cut_sensor_is_told_at_a_fixed_time_and_stops_nobody(
     assert len(street.pulses) - opened > 40
     street.cable_cut = False
     street.run(120)
-    assert "the turn sensors serve again" in caplog.messages
+    assert "the turn sensors work again" in caplog.messages
 
 
 @pytest.mark.parametrize("memory", [False, True])

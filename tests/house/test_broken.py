@@ -225,8 +225,8 @@ BROKEN = {  # what is broken: the file, a line, what it says then, the test that
     ),
     "beeps over a person's signal": (
         "edge/loop.py",
-        "elif self._watch.remind and not self._display.is_busy(at_s):",
-        "elif self._watch.remind:",
+        "elif self._watch.reminder_due and not self._display.is_busy(at_s):",
+        "elif self._watch.reminder_due:",
         "edge/doorway/test_door_alarms.py::test_a_rough_doorway_tells_each_forced_door_at_once[42]",
     ),
     "judges behind a latched door": (

@@ -61,7 +61,7 @@ class WatchedAlarms:
         self.ticks += 1
         said = self.doorway.tick(inputs, self.at_s)
         self.alarms = said.alarms
-        if said.remind:
+        if said.reminder_due:
             self.reminders.append(self.at_s)
             self.doorway.note_reminded(self.at_s)
         return said

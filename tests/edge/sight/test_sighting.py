@@ -57,7 +57,7 @@ def test_a_cameras_trouble_is_told_at_the_probes_and_nowhere_else(
         street.seen = BRIGHT
         street.run(3 * PROBE_S)
     assert [m for m in caplog.messages if "camera" in m] == [
-        "the camera is covered; see what is before its lens",
+        "the camera is covered; uncover its lens",
         "the camera sees well again",
     ]
     said = [
