@@ -1,8 +1,8 @@
 """Foreign code formats: each module in this package recognises one, and is discovered at import.
 
 A module has `FORMAT` (the `format` of its issuers in issuers.json), `PREFIX` (how its texts begin)
-and `recogniser(issuers)`. To add a format, add one file here; nothing else changes.
-Source: edge/wire/foreign.md, section 1.
+and `recogniser(issuers)`. No other file of `edge/judge` changes for a new format.
+Source, and how to add a format: edge/wire/foreign.md, section 1.
 """
 
 import importlib
