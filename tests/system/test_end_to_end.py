@@ -240,7 +240,7 @@ def test_a_door_without_a_network_says_it_has_no_list_until_the_stick_comes(
     town: Town, phone: TownPhone
 ) -> None:
     island = town.units["island"]
-    assert "no list" in island.shown(phone.proof)
+    assert "no status list" in island.shown(phone.proof)
     assert "opens" in island.shown(town.bearer())
     town.copy_to_stick()
     island.hears("the stick")
