@@ -18,6 +18,9 @@ _SENTENCES: dict[Alarm, str] = {
     "help": "help: somebody at the door pressed the help button",
 }
 
+if set(_SENTENCES) != set(ALARMS):  # mypy checks that no other is in it, not that all are
+    raise AssertionError(f"_SENTENCES lacks {set(ALARMS) - set(_SENTENCES)}")
+
 
 class DoorWatch:
     """The inputs of one door."""
