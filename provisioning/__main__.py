@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from edge import extras, version
+from edge.wire.door_inputs import INPUTS
 from edge.wire.foreign_formats import FORMATS
 from edge.wire.unit import CameraConfig
 from provisioning import authority as authorities
@@ -255,8 +256,8 @@ def unit(
     wired: Annotated[
         list[str] | None,
         typer.Option(
-            help="What is wired beyond lights, buzzer and relay: illuminator, turn, contact, "
-            "exit_button, fire, help_button or tamper; may be repeated."
+            help="What is wired beyond lights, buzzer and relay: "
+            f"{', '.join(('illuminator', *INPUTS))}; may be repeated."
         ),
     ] = None,
     controller: Annotated[
