@@ -44,6 +44,15 @@ def test_each_has_its_bit_in_the_firmware() -> None:
     assert "REARM" in bits, "and the bit that is reported to nobody"
 
 
+def test_each_has_its_place_on_the_page_of_the_controllers_messages() -> None:
+    page = (ROOT / "firmware" / "osdp.md").read_text("utf-8")
+    listed = page.partition("1 meaning yes: ")[2].partition(".")[0]
+    places = {int(number): name for number, name in re.findall(r"(\d+) (\w+)", listed)}
+    names = {row.place: name.split("_")[0] for name, row in INPUTS.items()}
+    assert places == names | {LATCHED_PLACE: "latched"}
+    assert f"ISTATR, {door_inputs.REPORT_LEN} inputs" in page
+
+
 def test_no_place_is_used_twice_and_each_alarm_is_one() -> None:
     places = [*(row.place for row in INPUTS.values()), LATCHED_PLACE]
     assert sorted(places) == list(range(door_inputs.REPORT_LEN))

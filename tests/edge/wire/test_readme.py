@@ -12,6 +12,7 @@ import segno
 
 from edge.judge.verdict import Reason
 from edge.wire import code, decode, envelope, holder, keys, report, repository, trust, unit
+from edge.wire.door_inputs import INPUTS
 from tests import ROOT
 
 README = (ROOT / "edge" / "wire" / "README.md").read_text(encoding="utf-8")
@@ -157,6 +158,21 @@ def test_the_bounds_are_the_programs() -> None:
     assert f"At most {report.CELLS_MAX} go" in section(12)
     assert f"`{report.ACK_KIND}`" in section(12)
     assert ", ".join(f"`{c}`" for c in report.CATEGORIES) in section(12).replace("\n  ", " ")
+
+
+def test_the_page_lists_every_alarm_in_the_order_in_which_they_are_told() -> None:
+    told = re.search(r"\n- `alarms` says .*?Absent means none", section(12), re.DOTALL)
+    assert told
+    assert re.findall(r"`([a-z-]+)` \(", told[0]) == list(report.ALARMS)
+
+
+@pytest.mark.parametrize(
+    ("info", "start", "end"),
+    [("toml", "# illuminator, ", ": where wired"), ("toml controlled", "are wired: ", "# illumin")],
+)
+def test_both_forms_of_a_door_list_every_input(info: str, start: str, end: str) -> None:
+    listed = block(11, info).partition(start)[2].partition(end)[0]
+    assert set(re.findall(r"\w+", listed)) == set(INPUTS)
 
 
 def test_the_issuers_document() -> None:
