@@ -385,7 +385,7 @@ def supply(s: SchematicSheet) -> None:
     s.wire(j1["1"], (121, 17), (121, 15))
     s.rail("PWR_FLAG", (116, 15))
     s.wire((121, 17), (116, 17), (116, 15))
-    for i in (2, 4, 16, 20):
+    for i in (i for i, name in enumerate(HEADER, 1) if name == "GND"):
         y = j1[str(i)][1]
         s.wire(j1[str(i)], (108, y))
     s.wire((108, 19), (108, 57))
