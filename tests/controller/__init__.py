@@ -12,12 +12,13 @@ import tty
 from pathlib import Path
 from typing import NamedTuple
 
+from edge.wire.door_inputs import INPUTS, LATCHED_PLACE, REPORT_LEN
 from tests.firmware.pty.pulses import pulses_ms
 
 ROOT = Path(__file__).parents[2]
 KEY = bytes(range(1, 17))
-PLACES = ("contact", "exit_button", "fire", "help_button", "turn", "turn_out", "latched", "tamper")
-REARM = 8
+PLACES = {"latched": LATCHED_PLACE} | {name: row.place for name, row in INPUTS.items()}
+REARM = REPORT_LEN
 CPYTHON = (sys.executable, "-B")
 
 
@@ -140,7 +141,7 @@ class ControllerProcess:
 
     def level(self, place: str | int, on: bool) -> None:
         """An input changes; `place` is one of PLACES or REARM."""
-        bit = 1 << (PLACES.index(place) if isinstance(place, str) else place)
+        bit = 1 << (PLACES[place] if isinstance(place, str) else place)
         self._levels = self._levels | bit if on else self._levels & ~bit
         with self._lock:
             self._say(f"i {self._levels}")

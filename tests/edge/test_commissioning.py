@@ -21,20 +21,14 @@ from edge.doorway.door_signals import DoorAction
 from edge.doorway.input_levels import InputLevels
 from edge.wire.door_inputs import INPUTS
 from edge.wire.unit import DoorPins
+from hardware import pins
 from tests.conftest import write_unit
 from tests.edge.look.test_command import one_sentence, systemctl
 from tests.keeper import keeper, ledger
 
 OUTPUTS = {"green": 22, "red": 27, "buzzer": 12, "relay": 17, "illuminator": 13}
-WIRED = OUTPUTS | {
-    "turn": 23,
-    "turn_out": 26,
-    "contact": 24,
-    "exit_button": 25,
-    "fire": 5,
-    "help_button": 6,
-    "tamper": 16,
-}
+WIRED = OUTPUTS | {name: pins.read().pins[name].bcm for name in INPUTS}
+LOOPS = {name for name, row in INPUTS.items() if row.rests_closed}
 
 
 @pytest.fixture
@@ -45,8 +39,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def factory() -> Iterator[Any]:
     factory = MockFactory(revision="a02082")
-    for number in (24, 5, 16):  # every loop closed at rest is closed
-        pin = factory.pin(number)
+    for name in LOOPS:  # every loop closed at rest is closed
+        pin = factory.pin(WIRED[name])
         pin._set_pull = lambda value, pin=pin: setattr(pin, "_pull", value)
         pin._state = False
     yield factory
@@ -60,9 +54,7 @@ def hand(factory: Any, *names: str) -> Any:
         for name in names
         for pin in [factory.pin(WIRED[name])]
         for move in (
-            (pin.drive_high, pin.drive_low)
-            if name in ("contact", "fire", "tamper")
-            else (pin.drive_low, pin.drive_high)
+            (pin.drive_high, pin.drive_low) if name in LOOPS else (pin.drive_low, pin.drive_high)
         )
     ]
 

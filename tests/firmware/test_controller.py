@@ -136,7 +136,7 @@ class ControllerSessionTest(unittest.TestCase):
         told = {
             reply.data[n]: tuple(reply.data[n + 1 : n + 3]) for n in range(0, len(reply.data), 3)
         }
-        self.assertEqual(told[1][1], 8)  # inputs
+        self.assertEqual(told[1][1], inputs.COUNT)
         self.assertEqual(told[2], (3, 1))  # one output, timed
         self.assertEqual(told[8], (1, 0))  # CRC-16
         self.assertEqual(told[9], (1, 0))  # AES-128, no default key
@@ -781,19 +781,30 @@ class InputsTest(unittest.TestCase):
             pair = Pair().ready()
             pair.door.levels = bit
             told = pair.poll(200)
-            self.assertEqual(told, [(panel.ISTATR, bytes(int(m == n) for m in range(8)))])
+            self.assertEqual(
+                told, [(panel.ISTATR, bytes(int(m == n) for m in range(inputs.COUNT)))]
+            )
             pair.door.levels = 0
-            self.assertEqual(pair.poll(200), [(panel.ISTATR, bytes(8))])
+            self.assertEqual(pair.poll(200), [(panel.ISTATR, inputs.report(0))])
+
+    def test_each_input_has_its_place_in_the_report(self):
+        """As osdp.md has them, and as edge/wire/door_inputs.py reads them."""
+        self.assertEqual(inputs.report(inputs.CONTACT)[:8], b"\1\0\0\0\0\0\0\0")
+        self.assertEqual(inputs.report(inputs.TURN)[:8], b"\0\0\0\0\1\0\0\0")
+        self.assertEqual(inputs.report(inputs.LATCHED)[:8], b"\0\0\0\0\0\0\1\0")
+        self.assertEqual(inputs.report(inputs.TAMPER)[:8], b"\0\0\0\0\0\0\0\1")
 
     def test_tamper_is_told_in_both_ways(self):
         pair = Pair().ready()
         pair.door.levels = inputs.TAMPER
         self.assertEqual(
-            pair.poll(300), [(panel.ISTATR, bytes(7) + b"\1"), (panel.LSTATR, b"\1\0")]
+            pair.poll(300), [(panel.ISTATR, inputs.report(inputs.TAMPER)), (panel.LSTATR, b"\1\0")]
         )
         self.assertEqual(bytes(pair.ask(panel.LSTAT).data), b"\1\0")
         pair.door.levels = 0
-        self.assertEqual(pair.poll(300), [(panel.ISTATR, bytes(8)), (panel.LSTATR, b"\0\0")])
+        self.assertEqual(
+            pair.poll(300), [(panel.ISTATR, inputs.report(0)), (panel.LSTATR, b"\0\0")]
+        )
 
     def test_rearm_is_told_to_nobody(self):
         pair = Pair().ready()
@@ -817,8 +828,7 @@ class InputsTest(unittest.TestCase):
         told = [bytes(data) for _, data in pair.poll(1000)]
         self.assertEqual(
             told,
-            [bytes((0, 0, 0, 0, 1, 0, 0, 0)), bytes(8), bytes((1, 0, 0, 0, 1, 0, 0, 0)), bytes(8)]
-            * 3,
+            [inputs.report(bits) for bits in (inputs.TURN, 0, inputs.TURN | inputs.CONTACT, 0)] * 3,
         )
 
     def test_a_short_edge_to_a_clock_that_turns_over(self):
@@ -841,14 +851,19 @@ class InputsTest(unittest.TestCase):
         pair.meet()
         self.assertEqual(
             [bytes(data) for code, data in pair.poll(300) if code == panel.ISTATR],
-            [bytes((0, 0, 0, 0, 1, 0, 0, 0)), bytes(8)],
+            [inputs.report(inputs.TURN), inputs.report(0)],
         )
 
     def test_a_new_session_hears_how_things_are(self):
         pair = Pair(levels=inputs.CONTACT).meet()
         told = pair.poll(300)
         self.assertEqual(
-            told, [(panel.ISTATR, b"\1" + bytes(7)), (panel.LSTATR, b"\0\0"), (panel.OSTATR, b"\0")]
+            told,
+            [
+                (panel.ISTATR, inputs.report(inputs.CONTACT)),
+                (panel.LSTATR, b"\0\0"),
+                (panel.OSTATR, b"\0"),
+            ],
         )
         pair.meet()
         self.assertEqual(pair.poll(300), told)
@@ -891,7 +906,7 @@ class InputsTest(unittest.TestCase):
         pair.meet()
         told = [data for code, data in pair.poll(10_000) if code == panel.ISTATR]
         self.assertEqual(len(told), inputs.CHANGES_MAX)
-        self.assertEqual(told[-1], bytes((1, 0, 0, 0, 1, 0, 0, 0)))
+        self.assertEqual(told[-1], inputs.report(inputs.TURN | inputs.CONTACT))
 
 
 class LatchTest(unittest.TestCase):
@@ -916,7 +931,7 @@ class LatchTest(unittest.TestCase):
             self.assertEqual(pair.door.controller.latched, latches)
             self.assertEqual(self.opens(pair), not latches)
             told = pair.ask(panel.ISTAT).data
-            self.assertEqual(bytes(told), bytes((0, 0, 0, 0, 0, 0, int(latches), 0)))
+            self.assertEqual(bytes(told), inputs.report(inputs.LATCHED if latches else 0))
 
     def test_loss_of_the_link(self):
         for latch, latches in (("none", False), ("tamper", False), ("link", True), ("both", True)):
@@ -986,7 +1001,7 @@ class LatchTest(unittest.TestCase):
         pair.door.go(25)
         pair.door.levels = 0
         told = [data for code, data in pair.poll(500) if code == panel.ISTATR]
-        self.assertEqual(told[-1], bytes((0, 0, 0, 0, 0, 0, 1, 0)))
+        self.assertEqual(told[-1], inputs.report(inputs.LATCHED))
 
     def test_another_word(self):
         with self.assertRaises(ValueError):

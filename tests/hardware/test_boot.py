@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.wire.door_inputs import INPUTS
 from edge.wire.unit import CameraConfig, ControllerDoor, DirectDoor, UnitConfig
 from hardware import boot, pins
 from provisioning import boot as cards
@@ -13,9 +14,7 @@ from provisioning.pins import door_pins
 FILTERS = {"3B": "pi3", "4B": "pi4", "5B": "pi5", "Zero2W": "pi02"}
 """Raspberry Pi documentation, conditional filters."""
 
-EVERYTHING = door_pins(
-    ["illuminator", "turn", "turn_out", "contact", "exit_button", "fire", "help_button", "tamper"]
-)
+EVERYTHING = door_pins(["illuminator", *INPUTS])
 CONTROLLED = ControllerDoor(port=boot.PORT, illuminator=13)
 
 

@@ -19,7 +19,8 @@ from edge.doorway.input_levels import InputLevels
 from edge.parts import DoorLost
 from edge.wire.door_inputs import INPUTS, Input
 from edge.wire.unit import DoorPins
-from tests.levels import QUIET, but
+from hardware import pins as pins_file
+from tests.levels import LEVELS, QUIET, but
 
 
 @pytest.fixture
@@ -423,20 +424,15 @@ def test_without_a_sensor_nobody_turns(factory: Any, pins: DoorPins) -> None:
 
 # What the door says: levels.
 
-WIRED = DoorPins(
-    green=22, red=27, buzzer=12, relay=17,
-    contact=24, exit_button=25, fire=5, help_button=6, tamper=16,
-)  # fmt: skip
-PIN: dict[Input, int] = {
-    "contact": 24, "exit_button": 25, "fire": 5, "help_button": 6, "tamper": 16,
-}  # fmt: skip
+PIN: dict[Input, int] = {name: pins_file.read().pins[name].bcm for name in LEVELS}
+WIRED = DoorPins(green=22, red=27, buzzer=12, relay=17, **PIN)
 
 
 @pytest.fixture
 def quiet(factory: Any) -> Any:
     """Every loop closed at rest is closed, before the program starts."""
-    for number in (24, 5, 16):
-        pin = factory.pin(number)
+    for name in (name for name in PIN if INPUTS[name].rests_closed):
+        pin = factory.pin(PIN[name])
         pin._set_pull = lambda value, pin=pin: setattr(pin, "_pull", value)
         pin._state = False
     return factory
@@ -451,8 +447,8 @@ def yes(factory: Any, name: Input, said: bool) -> None:
 def test_a_door_at_rest_says_no_to_everything(quiet: Any) -> None:
     door_ = GpioDoor(WIRED, quiet)
     assert door_.read_inputs() == QUIET
-    assert [quiet.pin(n).pull for n in PIN.values()] == ["up"] * 5
-    assert [quiet.pin(n).bounce for n in PIN.values()] == [BOUNCE_S] * 5
+    assert [quiet.pin(n).pull for n in PIN.values()] == ["up"] * len(PIN)
+    assert [quiet.pin(n).bounce for n in PIN.values()] == [BOUNCE_S] * len(PIN)
     door_.close()
 
 
@@ -482,7 +478,7 @@ def test_a_press_between_two_calls_is_told_once(quiet: Any, name: Input) -> None
 def test_what_is_so_at_the_start_is_told(factory: Any) -> None:
     """The mock's pulled-up pins are high: as with every cable cut."""
     door_ = GpioDoor(WIRED, factory)
-    assert door_.read_inputs() == but(QUIET, contact=True, fire=True, tamper=True)
+    assert door_.read_inputs() == but(QUIET, **{name: INPUTS[name].rests_closed for name in PIN})
     door_.close()
 
 

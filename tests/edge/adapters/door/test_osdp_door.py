@@ -19,6 +19,7 @@ from edge.doorway import door_signals
 from edge.doorway.door_signals import Signal
 from edge.parts import DoorLost
 from edge.wire import pair_key
+from edge.wire.door_inputs import INPUTS, REPORT_LEN
 from edge.wire.unit import ConfigError, ControllerDoor
 from tests.controller import KEY, REARM, Cable, ControllerProcess
 from tests.doors import SAVED_S, lost, rests, until
@@ -380,7 +381,7 @@ class Tapped(Cable):
         super().write(data)
 
 
-EVERYTHING = bytes([1] * 8)
+EVERYTHING = bytes([1] * REPORT_LEN)
 
 
 @pytest.mark.parametrize(
@@ -392,8 +393,7 @@ def test_what_somebody_on_the_cable_says_is_not_believed(
     tmp_path: Path, block: bytes, code: int, data: bytes
 ) -> None:
     cable = Tapped(tmp_path / "port")
-    wired = ["contact", "exit_button", "fire", "help_button", "turn", "turn_out", "tamper"]
-    with controlled(cable), opened(cable, inputs=wired) as unit:
+    with controlled(cable), opened(cable, inputs=list(INPUTS)) as unit:
         until(lambda: rests(unit))
         unit.read_inputs()
         cable.lie = block, code, data
