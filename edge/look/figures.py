@@ -8,10 +8,11 @@ import numpy as np
 from edge.look import grid, sharpness
 from edge.parts import Trouble
 from edge.sight.frame import Corners, Exposure, Frame, Luma, Sighting, Symbol
-from edge.wire import code, eu_certificate
+from edge.wire import code
+from edge.wire.foreign_formats import FORMATS
 
-DOOR_CODES = (code.PREFIX, eu_certificate.PREFIX)
-"""How the text of a door code begins, ours and the foreign one that units understand."""
+DOOR_CODES = (code.PREFIX, *(each.prefix for each in FORMATS.values()))
+"""How the text of a door code begins, ours and the foreign ones that units understand."""
 
 CLIPPED = 250  # luma from which on a highlight is white whatever it was
 

@@ -7,17 +7,23 @@ table what it publishes. tests/edge/judge/test_foreign.py holds both to the same
 from collections.abc import Callable
 from typing import NamedTuple
 
-from edge.wire import eu_documents
+from edge.wire import eu_certificate, eu_documents
 
 
-class Readers(NamedTuple):
-    """Both raise TrustError with one sentence, given the bytes and the issuer's name."""
+class ForeignFormat(NamedTuple):
+    """One format: how its texts begin, and the readers of its two documents.
 
+    Both raise TrustError with one sentence, given the bytes and the issuer's name.
+    """
+
+    prefix: bytes
     terms: Callable[[bytes, str], object]
     keys: Callable[[bytes, str], object]
 
 
-FORMATS: dict[str, Readers] = {
-    eu_documents.FORMAT: Readers(eu_documents.read_terms, eu_documents.read_keys)
+FORMATS: dict[str, ForeignFormat] = {
+    eu_documents.FORMAT: ForeignFormat(
+        eu_certificate.PREFIX, eu_documents.read_terms, eu_documents.read_keys
+    )
 }
 """By what an issuer's `format` says."""

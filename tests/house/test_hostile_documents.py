@@ -13,8 +13,9 @@ import pytest
 
 from edge.adapters.storage import clock_slots
 from edge.adapters.system_clock import _span
-from edge.wire import envelope, eu_documents, keys, report, repository, rules, status, trust, unit
+from edge.wire import envelope, keys, report, repository, rules, status, trust, unit
 from edge.wire.decode import DOCUMENT_LEN_MAX, MESSAGE_LEN_MAX
+from edge.wire.foreign_formats import FORMATS
 from server_stub.estate import Estate, EstateError
 from tests.edge.wire.test_status import NAME as LIST
 from tests.edge.wire.test_status import signed as signed_list
@@ -60,13 +61,21 @@ JSON: dict[str, tuple[Reader, type[ValueError], str, int]] = {
     ),
     "issuers": (trust.document, trust.TrustError, "issuers", DOCUMENT_LEN_MAX),
     "rules": (rules.parse, trust.TrustError, "grants", rules.LEN_MAX),
-    "mapping": (
-        lambda data: eu_documents.read_terms(data, "eu"), trust.TrustError, "rows", DOCUMENT_LEN_MAX
-    ),
-    "key list": (
-        lambda data: eu_documents.read_keys(data, "eu"), trust.TrustError, "keys", DOCUMENT_LEN_MAX
-    ),
 }  # fmt: skip
+
+FOREIGN = {"hc1": ("rows", "keys")}
+"""By a foreign format: a field of its terms, and one of its key list."""
+
+JSON |= {
+    f"{name} {FOREIGN[name][n]}": (
+        lambda data, read=read: read(data, "eu"),
+        trust.TrustError,
+        FOREIGN[name][n],
+        DOCUMENT_LEN_MAX,
+    )
+    for name, readers in FORMATS.items()
+    for n, read in enumerate((readers.terms, readers.keys))
+}
 
 
 def deep(names: list[str]) -> Iterator[bytes]:

@@ -30,7 +30,7 @@ from edge.judge.verdict import (
 from edge.wire import eu_documents, keys, trust
 from edge.wire.code import Colour
 from edge.wire.eu_documents import EuKeyList
-from edge.wire.foreign_formats import FORMATS, Readers
+from edge.wire.foreign_formats import FORMATS, ForeignFormat
 from edge.wire.rules import HolderTerms, SiteRules, encode
 from edge.wire.trust import IssuerEntry, Issuers, Trust, TrustError
 from provisioning import foreign, issuers
@@ -173,11 +173,13 @@ def test_what_binds_every_issuer_binds_a_new_format_without_a_line_of_its_own(
 
 @pytest.mark.usefixtures("toy")
 def test_formats_are_found_by_themselves() -> None:
-    assert formats().keys() == {"hc1", "toy"}
+    assert formats().keys() == {*FORMATS, "toy"}
 
 
-def test_provisioning_checks_the_formats_that_doors_recognise() -> None:
-    assert formats().keys() == FORMATS.keys() == {"hc1"}
+def test_both_tables_have_the_same_formats_with_the_same_prefixes() -> None:
+    recognised = {name: each.PREFIX for name, each in formats().items()}
+    assert recognised == {name: readers.prefix for name, readers in FORMATS.items()}
+    assert "hc1" in recognised
 
 
 def toy_terms(data: bytes, issuer: str) -> object:
@@ -194,7 +196,7 @@ def toy_keys(data: bytes, issuer: str) -> object:
 @pytest.mark.usefixtures("toy")
 def test_the_pages_words_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A recogniser, its readers, one line in the table; then the whole way from an estate."""
-    monkeypatch.setitem(FORMATS, "toy", Readers(toy_terms, toy_keys))
+    monkeypatch.setitem(FORMATS, "toy", ForeignFormat(b"TOY:", toy_terms, toy_keys))
     terms, key_list = tmp_path / "terms.json", tmp_path / "keys.json"
     terms.write_bytes(TERMS)
     key_list.write_bytes(CLUB_KEYS["keys/club.json"])
@@ -228,7 +230,7 @@ def test_a_module_without_the_names_is_no_format(
     monkeypatch.setattr(
         edge.judge.foreign, "__path__", [*edge.judge.foreign.__path__, str(tmp_path)]
     )
-    assert formats().keys() == {"hc1"}
+    assert formats().keys() == FORMATS.keys()
     sys.modules.pop("edge.judge.foreign.parts", None)
 
 
