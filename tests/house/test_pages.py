@@ -1,5 +1,7 @@
 """The pages: each is in the map, links and commands are there, the two READMEs say the same."""
 
+import ast
+import builtins
 import os
 import re
 import shlex
@@ -126,6 +128,75 @@ def test_every_command_of_a_guide_is_there_with_its_options(page: str) -> None:
         assert command, f"{page}: {line}"
         options = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= options | {"--help"}, line
+
+
+# What the contributor's pages name.
+
+ADDING = [page for page in PAGES if Path(page).name.startswith("adding-")]
+MAP = (ROOT / "PAGES.md").read_text("utf-8")
+CONTRIBUTORS = re.findall(
+    r"^- \[.*\]\((.*\.md)\)",
+    MAP.partition("## The contributor")[2].partition("\n## ")[0],
+    re.MULTILINE,
+)
+MADE_UP = re.compile(r"mains_fault|club|VOID|_void|MAINS|[A-Z]\d+(\.\d)?$")
+"""What the three pages add as an example, and terminals of the board."""
+ELSEWHERE = {"msgspec.Struct", "log.warning", *dir(builtins)}
+
+
+def paths(text: str) -> set[str]:
+    """The files and folders of the repository that a page names; not links, not other projects'."""
+    text = re.sub(r"\]\([^)]*\)|.*https?://.*", "", prose(text))
+    houses = "edge|firmware|hardware|provisioning|server_stub|tests"
+    found = re.findall(rf"(?<![\w./-])(?:{houses})/[\w./-]*[\w/]", text)
+    return {path for path in found if not MADE_UP.search(path)}
+
+
+def names(text: str) -> set[str]:
+    """The functions, classes and constants that a page names: `Door.read_inputs`, `read(text)`."""
+    marked = re.findall(r"(?<!`)`([A-Za-z_][\w.]*)(\([^`]*\))?`(?!`)", prose(text))
+    found = {name for name, call in marked if call or re.search(r"_|[A-Z](?!.*\.md$)", name)}
+    return {name for name in found - ELSEWHERE if "/" not in name and not MADE_UP.search(name)}
+
+
+def defined(path: Path) -> set[str]:
+    """Every name that a Python file, or those of a folder, defines."""
+    found: set[str] = set()
+    for file in path.rglob("*.py") if path.is_dir() else [path]:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                found.add(node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+    return found
+
+
+@pytest.mark.parametrize("page", CONTRIBUTORS)
+def test_every_path_on_a_contributors_page_is_there(page: str) -> None:
+    assert set(ADDING) < set(CONTRIBUTORS)
+    gone = [path for path in paths((ROOT / page).read_text("utf-8")) if not (ROOT / path).exists()]
+    assert not gone, f"{page} names what is not there"
+
+
+@pytest.mark.parametrize("page", ADDING)
+def test_every_name_on_an_adding_page_is_defined_in_a_file_that_the_page_names(page: str) -> None:
+    assert len(ADDING) >= 3
+    text = (ROOT / page).read_text("utf-8")
+    files = [ROOT / path for path in paths(text) if path.endswith((".py", "/"))]
+    known = set().union(*map(defined, files))
+    named = names(text)
+    assert len(named) > 10
+    gone = {name for name in named if not set(name.split(".")) <= known}
+    assert not gone, f"{page} names what none of its files defines"
+    assert len(text.splitlines()) <= 95
+
+
+def test_a_path_and_a_name_that_are_gone_are_noticed() -> None:
+    text = "`edge/loop.py`, `Loop.tick` and `edge/gone.py`: `gone()`, `Gone.x`, `word`, `x = 1`."
+    assert paths(text) == {"edge/loop.py", "edge/gone.py"}
+    assert names(text) == {"Loop.tick", "gone", "Gone.x"}
+    assert {"Loop", "tick"} <= defined(ROOT / "edge/loop.py")
+    assert not {"gone", "Gone"} & defined(ROOT / "edge/loop.py")
 
 
 def test_a_link_that_leads_nowhere_and_an_anchor_that_is_gone_are_noticed(
