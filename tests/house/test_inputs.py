@@ -44,6 +44,15 @@ def test_each_has_its_bit_in_the_firmware() -> None:
     assert "REARM" in bits, "and the bit that is reported to nobody"
 
 
+def test_each_has_its_pin_and_its_level_in_the_firmware() -> None:
+    source = (ROOT / "firmware" / "board.py").read_text()
+    read = re.findall(r"^    \(pins\.(\w+), inputs\.(\w+), ([01])\),$", source, re.MULTILINE)
+    told = {
+        (name.upper(), name.upper(), str(int(row.rests_closed))) for name, row in INPUTS.items()
+    }
+    assert set(read) - {("REARM", "REARM", "0")} == told
+
+
 def test_each_has_its_place_on_the_page_of_the_controllers_messages() -> None:
     page = (ROOT / "firmware" / "osdp.md").read_text("utf-8")
     listed = page.partition("1 meaning yes: ")[2].partition(".")[0]
