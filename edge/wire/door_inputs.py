@@ -1,9 +1,7 @@
 """The inputs that can be wired to a door: the one list from which the others are made or checked.
 
-To add an input, add it here; tests/house/test_inputs.py then names what is missing elsewhere: its
-pin in unit.toml (`edge/wire/unit.py`) and in hardware/pins.toml, its words for the installer
-(`edge/commissioning.py`), its bit in firmware/inputs.py. Reading it, its way through the loop and
-its alarm need no change.
+To add an input, add it here; tests/house/test_inputs.py then names what is missing elsewhere.
+edge/doorway/adding-an-input.md leads through it.
 """
 
 from typing import Literal, NamedTuple, get_args

@@ -2,7 +2,7 @@
 
 A module has `FORMAT` (the `format` of its issuers in issuers.json), `PREFIX` (how its texts begin)
 and `recogniser(issuers)`. No other file of `edge/judge` changes for a new format.
-Source, and how to add a format: edge/wire/foreign.md, section 1.
+Source: edge/wire/foreign.md, section 1. To add a format: adding-a-format.md.
 """
 
 import importlib
