@@ -135,7 +135,7 @@ def test_every_command_of_a_guide_is_there_with_its_options(page: str) -> None:
 ADDING = [page for page in PAGES if Path(page).name.startswith("adding-")]
 MAP = (ROOT / "PAGES.md").read_text("utf-8").partition("## The contributor")[2]
 OF_BUILDERS = [page for page in PAGES if f"({page})" in MAP]
-MADE_UP = re.compile(r"mains_fault|club|VOID|_void|MAINS|[A-Z]\d+(\.\d)?$")
+MADE_UP = re.compile(r"mains_fault|club|VOID|check_void|MAINS|[A-Z]\d+(\.\d)?$")
 """What the three pages add as an example, and terminals of the board."""
 ELSEWHERE = {"msgspec.Struct", "log.warning", *dir(builtins)}
 
@@ -156,7 +156,7 @@ def names(text: str) -> set[str]:
 
 
 def defined(path: Path) -> set[str]:
-    """Every name that a Python file, or those of a folder, defines."""
+    """Every name that a Python file, or those of a folder, defines, parameters among them."""
     found: set[str] = set()
     for file in path.rglob("*.py") if path.is_dir() else [path]:
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
@@ -164,6 +164,8 @@ def defined(path: Path) -> set[str]:
                 found.add(node.name)
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 found.add(node.id)
+            elif isinstance(node, ast.arg):
+                found.add(node.arg)
     return found
 
 
