@@ -1,8 +1,8 @@
-"""How well the camera sees, told from its low-resolution picture alone: light, structure, edges.
+"""How well the camera sees, judged by its low-resolution picture alone: light, structure, edges.
 
-Nothing here says anything of one frame: a trouble is told once it has filled minutes, and taken
-back once it has been away for minutes, so one passage moves neither. What a blur costs a code
-that is only pixels wide cannot be seen at low resolution: `menshen-edge look` is for focusing.
+No single frame changes anything: a problem is reported after it has lasted for minutes, and cleared
+after it has been absent for minutes, so one passage does neither. Low resolution does not show how
+much a blur harms a code that is only pixels wide: use `menshen-edge look` for focusing.
 """
 
 from collections import Counter, deque
@@ -13,29 +13,29 @@ from edge.sight.frame import Exposure, Luma
 
 SAMPLE_S = 1.0
 WINDOW = 180  # samples: three minutes
-MOST = 0.9  # of the window: so much of it must agree
+MOST = 0.9  # the share of the window that must agree
 
 WIDTH = 320  # wider pictures are thinned to about this
-ROWS, COLUMNS = 12, 16  # blocks whose means carry no noise to speak of
+ROWS, COLUMNS = 12, 16  # blocks so large that their means have almost no noise
 
-DARK = 30  # mean luma that no gain could raise; black is 16 from most USB cameras
+DARK = 30  # a mean luma that no gain could raise; black is 16 from most USB cameras
 FLAT = 1.0  # luma by which a block differs from its neighbours, where it differs most
 FLAT_IN_THE_DARK = 0.4  # of a black picture; between, in proportion to its mean
 VEILED = 0.2  # (bright - dark) / (bright + dark) of the scene; a hall has 0.5 and more
 SOFT = 1.3
-"""The steepest edge against the largest step between blocks. Of halls as they lie behind what the
-lens is focused on (tests/scenes): 1.7 to 2.9. Under one more blur of sigma 6 pixels of 1280: 1.3 to
-1.7; 8: 1.0 to 1.4; 12: 0.8 to 1.1; 16: 0.7 to 1.0. Noise only adds to it."""
+"""The steepest edge divided by the largest step between blocks. For halls behind the plane of focus
+(tests/scenes) it is 1.7 to 2.9. With a further blur of sigma 6 pixels of 1280 it is 1.3 to 1.7;
+with 8, 1.0 to 1.4; with 12, 0.8 to 1.1; with 16, 0.7 to 1.0. Noise only raises it."""
 
 SUDDEN_S = 10
-"""Night falls slower than a hand."""
+"""A picture that turns black within this time is covered; nightfall is slower."""
 
-GREY = 0.16  # linear light of a well-exposed picture, as libcamera's own exposure control has it
-UNKNOWN_MS = 12.0  # taken where the camera does not tell its exposure
+GREY = 0.16  # linear light of a well-exposed picture, as in libcamera's exposure control
+UNKNOWN_MS = 12.0  # assumed when the camera does not report its exposure
 DIM_MS = 40.0
 """A picture that would need this exposure at gain 1 is dim: gain 10 at a shutter of 4 ms."""
 BRIGHT_MS = 13.0
-DIM_AFTER_S = 3.0  # a hand that passes close to the lens is no nightfall
+DIM_AFTER_S = 3.0  # longer than a hand needs to pass close to the lens
 BRIGHT_AFTER_S = 60.0
 SETTLED_S = 3.0  # the exposure follows the illuminator by then
 RELAPSE_S = 300.0
@@ -46,7 +46,7 @@ _TROUBLES: tuple[Trouble, ...] = get_args(Trouble)
 
 
 class ViewHealth:
-    """Told of each frame, looks at one a second."""
+    """The state of one camera's view. It gets every frame and examines one each second."""
 
     def __init__(self) -> None:
         self._illuminator = Illuminator()
@@ -59,7 +59,7 @@ class ViewHealth:
 
     @property
     def dim(self) -> bool:
-        """Whether the illuminator is wanted."""
+        """Whether the illuminator should be on."""
         return self._illuminator.on
 
     def take_frame(self, small: Luma, exposure: Exposure | None, seen_s: float) -> None:
@@ -102,18 +102,18 @@ class ViewHealth:
 
 
 class Illuminator:
-    """Wanted in low light, by what the scene gives without it: its own light counts for nothing.
+    """On in low light, judged by the light of the scene without its own.
 
-    Each time the dark comes back soon after it was let go, the next letting go takes twice as
-    long: whatever stands before the lamp, it does not flicker.
+    If it gets dark again soon after it was switched off, the next switching off takes twice as
+    long. So it does not flicker, whatever stands before the lamp.
     """
 
     def __init__(self) -> None:
         self.on = False
-        self._since_s = float("-inf")  # of `wanted`
-        self._other_since_s: float | None = None  # since when the light asks for the other
-        self._before = 0.0  # light just before it was lit
-        self._own: float | None = None  # light that is its own; None: not known yet
+        self._since_s = float("-inf")  # when it was switched last
+        self._other_since_s: float | None = None  # since when the light calls for the other state
+        self._before = 0.0  # the scene's light just before it was switched on
+        self._own: float | None = None  # its own light; None: not known yet
         self._relapses = 0
 
     def take_light(self, mean: float, exposure: Exposure | None, seen_s: float) -> None:
@@ -151,7 +151,7 @@ class ViewFigures(NamedTuple):
 
     mean: float
     contrast: float  # (bright - dark) / (bright + dark)
-    structure: float  # how much a block differs from its neighbours, noise taken off
+    structure: float  # how much a block differs from its neighbours, without noise
     edge: float  # the steepest steps between neighbouring pixels
 
 

@@ -1,25 +1,25 @@
-"""Which frames are decoded, and when the next one is looked for. Times are handed in.
+"""Which frames are decoded, and when to look for the next one. The caller gives the times.
 
-Frames that moved are decoded, and some after them; a still scene only now and then.
+Frames with motion are decoded, and some after them; a still scene only now and then.
 """
 
 from edge.sight.change_gate import ChangeGate
 from edge.sight.frame import Luma
 
 AGAIN_S = 1.0
-"""So often a still scene is decoded all the same: the gate is not asked to be perfect."""
+"""A still scene is decoded this often all the same, because the gate may miss something."""
 UNREAD_AGAIN_S = 0.25
-"""And this often while something is there that was not read: other rescues have their turn."""
+"""A still scene with an unread symbol is decoded this often, so that other rescues are tried."""
 AFTER_MOTION = 10
-"""Frames decoded after the last that moved: still ones are what several of them are averaged from.
+"""Frames that are decoded after the last one with motion: some rescues average several still ones.
 """
 SPOILT_S = 2.0
-"""So long a scene that killed the decoder is not shown to it again unless something moves, and
-twice as long each time."""
+"""A scene that killed the decoder is not decoded for so long unless something moves, and twice as
+long each time."""
 
 POLL_S = 0.003
-IDLE_POLL_S = 0.03  # where no frames come
-EARLY = 0.7  # of the usual time between two frames: until then none is looked for
+IDLE_POLL_S = 0.03  # while no frames come
+EARLY = 0.7  # the share of the usual time between two frames before which no frame is looked for
 PERIOD_S_MAX = 0.2
 
 
@@ -32,7 +32,7 @@ class FramePacing:
         self._again_s = float("-inf")  # when a still scene is decoded again
 
     def take(self, small: Luma, seen_s: float) -> bool:
-        """Take a frame into account; whether it is to be decoded.
+        """Take a frame into account. Returns whether to decode it.
 
         `small`: uint8, height x width.
         """
@@ -41,22 +41,22 @@ class FramePacing:
         return bool(self._hold) or seen_s >= self._again_s
 
     def note_decoding(self) -> None:
-        """The frame that was taken last goes to the decoder."""
+        """The last frame goes to the decoder."""
         self._gate.note_decoded()
         self._hold = max(0, self._hold - 1)
 
     def note_read(self, unread: bool, seen_s: float) -> None:
-        """The decoder has read it; `unread`: something in it was not read."""
+        """The decoder has processed it; `unread`: it has a symbol that was not read."""
         self._again_s = seen_s + (UNREAD_AGAIN_S if unread else AGAIN_S)
 
     def note_spoilt(self, deaths: int, seen_s: float) -> None:
-        """The decoder died of it, the `deaths`-th time lately."""
+        """The decoder died of it, its `deaths`-th death lately."""
         self._hold = 0
         self._again_s = seen_s + SPOILT_S * 2 ** (deaths - 1)
 
 
 class FrameArrivals:
-    """How often frames come: each look for one costs as much as a tenth of a gate."""
+    """How often frames come. Looking for one costs a tenth of the change gate's time."""
 
     def __init__(self) -> None:
         self._period_s = 0.0  # between frames

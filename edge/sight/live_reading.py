@@ -1,12 +1,12 @@
-"""A stream of frames, each read within a budget: zxing-cpp first, rescues where it missed.
+"""Frames, each read within a time budget: zxing-cpp first, then rescues for what it missed.
 
-What looks like a symbol is followed from frame to frame, and the time that zxing-cpp leaves goes
-to rescues on it, in turn: what this frame has no time for, the next frame gets. They are tried on
-the sharpest of the last frames first: in a visit that only the dearest rescue reads, four times of
-five the sharpest frame is one that it reads. While a rescue waits that does not fit beside
-zxing-cpp on a whole frame, every second frame is its own, and zxing-cpp sees of that one only the
-likeliest region. No rescue is begun that is not expected to end within the budget; what to expect
-is learnt from what it took before.
+A region that looks like a symbol is followed from frame to frame. The time that zxing-cpp leaves
+goes to rescues on it, in turn; those that do not fit into this frame run on the next one. They are
+tried on the sharpest of the last frames first: of the visits that only the most expensive rescue
+reads, it reads the sharpest frame in four of five. While a rescue waits that does not fit beside
+zxing-cpp on a whole frame, it gets every second frame, and zxing-cpp then reads only the likeliest
+region. A rescue starts only if it is expected to end within the budget; the expectation is learnt
+from its earlier runs.
 """
 
 import time
@@ -21,9 +21,9 @@ from edge.sight.frame import Corners, Luma, Symbol
 from edge.sight.rescues import ALONE, LIVE, Attempt, Rescue
 from edge.sight.tracks import Best, CodeRegion, Track, Tracks, due, in_turn
 
-LEARN = 0.3  # of the way from what a rescue was expected to take to what it took
-FORGET = 0.98  # of it, each time that it does not fit at all: one slow moment is no verdict
-KNOWN_S = 0.5  # what was read this lately is no news, and what was located is still there
+LEARN = 0.3  # the step from a rescue's expected time towards its measured time
+FORGET = 0.98  # the expected time shrinks by this when it never fits: one slow moment must not rule
+KNOWN_S = 0.5  # a text that was read this lately is not new; a region located then is still there
 
 Steps = list[tuple[str, float]]
 T = TypeVar("T")
@@ -39,9 +39,9 @@ class Live:
         rescues: Sequence[Rescue] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """`budget_s`: for one frame, all in all. `clock`: seconds; it tells what a step took.
+        """`budget_s`: for one frame in total. `clock`: seconds, to measure each step.
 
-        Raises ImportError with a sentence when zbar's library is missing and asked for.
+        Raises ImportError with a sentence if zbar's library is needed and missing.
         """
         if rescues is None:
             rescues = ALONE[1:] if decoder == "pyzbar" else LIVE
@@ -49,15 +49,15 @@ class Live:
         self._name = "zbar" if decoder == "pyzbar" else "zxing-cpp"
         self._read = _zbar() if decoder == "pyzbar" else zxing.read
         if decoder == "both":
-            _zbar()  # that it is missing is told at the start
+            _zbar()  # raises now if it is missing
         self._budget_s = budget_s
         self._clock = clock
         self._tracks = Tracks()
         self._expected_s = {r.name: r.cost * cascade.frame_s() for r in self._rescues}
-        self._beside_s = budget_s  # what a whole frame left for rescues, the last time
-        self._waits = False  # a rescue, for a frame of its own
+        self._beside_s = budget_s  # the time that the last whole frame left for rescues
+        self._waits = False  # a rescue waits for a frame of its own
         self._rested = True  # the frame before was not searched for patterns, or need not be
-        self._read_s: dict[bytes, float] = {}  # when a symbol was read last, by what it says
+        self._read_s: dict[bytes, float] = {}  # when each text was read last
 
     def look(self, luma: Luma, seen_s: float) -> CascadeResult:
         """Read `luma` (uint8, height x width), seen at `seen_s` (monotonic seconds)."""
@@ -82,7 +82,7 @@ class Live:
             news = any(s.data not in self._read_s for s in symbols)
             tracks = self._follow(luma, result, seen_s, steps, patterned=not news)
             self._beside_s = end_s - self._clock()
-            if not news:  # which would not wait for a rescue of something else
+            if not news:  # a new text must not wait for a rescue of something else
                 symbols += self._rescued(luma, due(tracks, seen_s), end_s, steps, whole=True)
         self._read_s |= {s.data: seen_s for s in symbols}
         return CascadeResult(symbols, _unread(tracks, symbols, seen_s), tuple(steps))
@@ -98,7 +98,7 @@ class Live:
     ) -> list[Track]:
         """The regions of this frame in which nothing is read yet, the likeliest first.
 
-        `patterned`: not only what was located.
+        `patterned`: also regions that only look like a symbol's pattern.
         """
         read = [around(s.corners) for s in result.symbols]
 
@@ -114,7 +114,7 @@ class Live:
         return self._timed("regions", follow, steps)
 
     def _likeliest(self, luma: Luma, track: Track, steps: Steps) -> tuple[Symbol, ...]:
-        """The first decoder on one region; what it locates is known of that region."""
+        """Run the first decoder on one region, and keep what it locates there."""
         box = track.place.box
         result = self._timed(
             f"{self._name} on a region", lambda: self._read(pixels.cut(luma, box)), steps
@@ -129,7 +129,7 @@ class Live:
     def _rescued(
         self, luma: Luma, tracks: Sequence[Track], end_s: float, steps: Steps, *, whole: bool
     ) -> tuple[Symbol, ...]:
-        """What the rescues read before `end_s`. `whole`: beside a decoder on the whole frame."""
+        """What the rescues read before `end_s`. `whole`: zxing-cpp has read the whole frame."""
         tried: set[tuple[Track, str]] = set()
         while True:
             picked = self._pick(tracks, tried, end_s - self._clock(), whole=whole)
@@ -152,7 +152,7 @@ class Live:
         *,
         whole: bool,
     ) -> tuple[Track, Rescue] | None:
-        """What is tried next, on the region that has had the least of its share."""
+        """The next rescue, on the region that has had the least of its share."""
         for track in in_turn(tracks):
             for rescue in self._order(track, whole=whole):
                 if (track, rescue.name) in tried:
@@ -165,7 +165,7 @@ class Live:
                     and _best_for(rescue, track) is None
                     and rescue.name != track.won
                 ):
-                    continue  # too dear for a frame that is no sharper than the one it has had
+                    continue  # too expensive for a frame that is no sharper than its last one
                 if expected_s <= left_s:
                     return track, rescue
                 if whole and expected_s <= self._budget_s:
@@ -175,8 +175,8 @@ class Live:
         return None
 
     def _order(self, track: Track, *, whole: bool) -> list[Rescue]:
-        """What read it last comes first, then what was tried least; in a frame without the whole
-        what would not fit beside it.
+        """The rescue that read it last comes first, then the one that was tried least. In a frame
+        that is not read whole, those that would not fit beside zxing-cpp come first.
         """
         return sorted(
             self._rescues,
@@ -202,7 +202,7 @@ class Live:
 
 
 def _best_for(rescue: Rescue, track: Track) -> Best | None:
-    """The sharpest of the last frames, where `rescue` has not had it and can do with it."""
+    """The sharpest of the last frames, if `rescue` has not tried it and can use it."""
     best = track.best
     if best is None or rescue.name in best.tried:
         return None
@@ -210,7 +210,7 @@ def _best_for(rescue: Rescue, track: Track) -> Best | None:
 
 
 def _run(rescue: Rescue, track: Track, luma: Luma) -> tuple[Symbol, ...]:
-    """On the sharpest of the last frames; on this one, `luma`, where it has had that already."""
+    """Run on the sharpest of the last frames; if it was tried already, on this one, `luma`."""
     place, best = track.place, _best_for(rescue, track)
     if best is None:
         return rescue.run(Attempt(luma, place.box, place.located, place.sizes))
@@ -232,7 +232,7 @@ def _zbar() -> Callable[[Luma], zxing.ZxingResult]:
 def _unread(
     tracks: Sequence[Track], symbols: Sequence[Symbol], seen_s: float
 ) -> tuple[Corners, ...]:
-    """Where a symbol was located of late, in regions where none of `symbols` is."""
+    """Where a symbol was located lately, in regions where none of `symbols` is."""
     read = [around(s.corners) for s in symbols]
     return tuple(
         corners

@@ -1,10 +1,10 @@
-"""Which of the symbols in view are presented, in which order, and when something is held up that
-cannot be read.
+"""Which of the symbols in view are presented, in which order, and when a person holds up something
+that cannot be read.
 
-A person holds a code up, for seconds, large and near the middle. What has been in one place longer
-than anybody holds a phone is part of the wall, whatever it says and whatever moves before it: a
-poster neither holds the door up nor opens it. Nothing here leaves the unit, nothing is counted,
-and of what a symbol says only a keyed hash is kept, for as long as its place is.
+A person holds a code up for seconds, large and near the middle. A symbol that stays in one place
+longer than anybody holds a phone is part of the wall, whatever it contains and whatever moves
+before it: a poster neither blocks the door nor opens it. Nothing here leaves the unit or is
+counted. Of a symbol's text only a keyed hash is kept, for as long as its place is.
 """
 
 import hashlib
@@ -17,74 +17,78 @@ from typing import NamedTuple
 from edge.sight.frame import Corners, Symbol
 
 GONE_S = 3.0
-"""Not seen for this long it has left, as in `edge.passing.answered_codes`: frames are missed, so
-a gap means little."""
+"""A symbol that was not seen for so long has left, as in `edge.passing.answered_codes`. Decoders
+miss frames, so a shorter gap means little."""
 
 WALL_S = 60.0
-"""Seen for so long in one place it is part of the wall. A phone camera takes up to 20 s for a code
-(CovPass, field reports), so whoever holds one very still for three times that has been answered
-long before; and a hand moves more than STILL within it."""
+"""A symbol that was seen for so long in one place is part of the wall. A phone camera takes up to
+20 s for a code (CovPass, field reports), so a person who holds one very still for three times that
+was answered long before; and a hand moves more than STILL within that time."""
 
 WALL_KEPT_S = 300.0
-"""Out of view for so long it is no longer part of the wall. People who queue before a poster hide
-it for a minute or two."""
+"""After so long out of view a symbol is no longer part of the wall. People who queue before a
+poster hide it for a minute or two."""
 
 STILL = 0.1
-"""What stays moves by less than this part of its side and STILL_FRAME of the frame's longer side:
-corners jitter by a pixel or two, and coarsely located regions by more."""
+"""A symbol that stays moves by less than this share of its side plus STILL_FRAME of the frame's
+longer side: corners jitter by a pixel or two, and coarsely located regions by more."""
 STILL_FRAME = 0.01
 
 SHAKEN = 0.25
-"""A part of the wall is known again within this part of its side: a turnstile shakes its camera."""
+"""A part of the wall is recognised within this share of its side: a turnstile shakes its camera."""
 
 STRAY_S = 1.0
-"""What a sighting out of its place costs of the time it has stayed: one is a decoder's slip, and a
-hand makes many."""
+"""Each sighting out of place takes so much off the time that a symbol has stayed: one is a
+decoder's error, and a hand makes many."""
 
 FRESH_S = 5.0
-"""What came so lately counts double against what has been there."""
+"""A symbol that came so lately counts double against older ones."""
 
 HELD_S = 0.8
-"""Held up for so long without being read it is called unreadable. Most codes are read within a few
-frames, and a person who has waited a second looks for an answer."""
+"""A symbol that is held up for so long without being read is unreadable. Most codes are read within
+a few frames, and a person who has waited a second looks for an answer."""
 
 HELD_SIGHTINGS = 3
 
 NEW_S = 20.0
-"""Longer after it came nothing more is said of it: clothes and leaves look like codes too."""
+"""Later than this after it came, *unreadable* is not shown for it: clothes and leaves look like
+codes too."""
 
 AGAIN_S = 6.0
-"""To whom it has been said, it is said again after so long."""
+"""*Unreadable* is shown again for the same symbol after so long."""
 
 APART_S = 3.0
-"""Two times *unreadable* are so far apart, whoever is meant; the lights play for 1.5 s."""
+"""The least time between two showings of *unreadable*, for any symbols; the lights play for 1.5 s.
+"""
 
 READ_S = 5.0
-"""What was read this lately is not unreadable: it has had its answer."""
+"""A symbol that was read this lately is not unreadable: it has had its answer."""
 
 QUIET_S = 1.0
-"""So long after a presented code was read nothing is said of another: the answer is on its way."""
+"""For so long after a presented code was read, *unreadable* is not shown: the answer is on its way.
+"""
 
 LARGE = 0.08
-"""The least side, as part of the frame's shorter one: smaller is too far away to be meant."""
+"""The least side, as a share of the frame's shorter side: a smaller symbol is too far away to be
+meant."""
 
 MIDDLE = 0.7
-"""How far from the middle, as part of the way to the edge, in both directions."""
+"""The greatest distance from the middle, as a share of the way to the edge, in both directions."""
 
 BLIND_S = 2.0
-"""Longer between two sightings, and nobody looked: that time says nothing of who has left."""
+"""After a longer gap between two sightings, that time does not count as absence."""
 
 PLACES_MAX = 384
-"""Room for a wall that is full of codes: zxing-cpp reads up to 255 in one frame. What is seen and
-has no room would be new for ever, and so never part of the wall."""
+"""Enough for a wall full of codes: zxing-cpp reads up to 255 in one frame. A symbol without room
+would always be new, and so never part of the wall."""
 
 COPIES_MAX, UNREAD_MAX = 8, 32
-"""Of one code in a frame, and of what was not read, the largest are looked at: each is compared
-with every other."""
+"""So many copies of one code in a frame, and so many unread symbols, are examined, the largest
+first: each is compared with every other."""
 
 
 class _Box(NamedTuple):
-    """What encloses some corners, in pixels."""
+    """The bounding box of some corners, in pixels."""
 
     left: float
     top: float
@@ -100,12 +104,12 @@ class _Box(NamedTuple):
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
     def away(self, other: "_Box") -> float:
-        """How far the middles are apart, in pixels."""
+        """The distance between the middles, in pixels."""
         (x, y), (other_x, other_y) = self.middle, other.middle
         return hypot(x - other_x, y - other_y)
 
     def moved(self, other: "_Box") -> float:
-        """By how many pixels the most moved of the four edges differs."""
+        """The largest difference between the four edges, in pixels."""
         return max(abs(a - b) for a, b in zip(self, other, strict=True))
 
     def holds(self, point: tuple[float, float]) -> bool:
@@ -131,7 +135,7 @@ class _Sighted:
         return self.still_s >= WALL_S
 
     def keeps_s(self) -> float:
-        """For how long it is remembered out of view: a visitor no longer than it takes to leave."""
+        """For how long it is remembered out of view; a visitor's, no longer than GONE_S."""
         return min(max(GONE_S, self.still_s * WALL_KEPT_S / WALL_S), WALL_KEPT_S)
 
     def note_seen(self, box: _Box, at_s: float, slack_px: float) -> None:
@@ -151,7 +155,7 @@ class _Sighted:
 
 
 class PresentedCodes:
-    """Fed with every sighting, in their order."""
+    """The symbols of one camera. It gets every sighting, in order."""
 
     def __init__(self, key: bytes) -> None:
         """`key`: 16 to 64 random bytes."""
@@ -173,7 +177,7 @@ class PresentedCodes:
         """Those of `symbols` that are presented: large, near the middle and new ones first.
 
         `unread`: where something looks like a symbol and was not read. `size`: width and height of
-        the frame in pixels. What has no corners was held before an imager: it is always presented.
+        the frame in pixels. A symbol without corners comes from an imager and is always presented.
         """
         self._excuse(seen_s)
         self._places = [p for p in self._places if seen_s - p.last_s <= p.keeps_s()]
@@ -209,9 +213,9 @@ class PresentedCodes:
         self._busy_until_s = max(self._busy_until_s, until_s)
 
     def take_unreadable(self, at_s: float) -> bool:
-        """Whether to say now, `at_s`, that what is held up cannot be read.
+        """Whether to show *unreadable* now, at `at_s`.
 
-        Once said it is not said again until it has left or AGAIN_S have passed; so ask only when
+        It is not due again until the symbol has left or AGAIN_S have passed, so call this only when
         the lights are free.
         """
         if at_s < self._busy_until_s or at_s - self._read_s < QUIET_S:
@@ -224,7 +228,7 @@ class PresentedCodes:
         return bool(meant)
 
     def _held_up(self, place: _Sighted) -> bool:
-        """Whether it is in the newest sighting, was not read, and is meant for the door."""
+        """Whether it is in the newest sighting, was not read, and is prominent."""
         since_s = max(place.came_s, place.read_s + READ_S)
         held = HELD_S <= place.last_s - since_s <= NEW_S and place.sightings >= HELD_SIGHTINGS
         return (
@@ -235,7 +239,7 @@ class PresentedCodes:
         )
 
     def _place(self, box: _Box, mark: bytes | None, taken: set[_Sighted], at_s: float) -> _Sighted:
-        """The place that this is a sighting of, known or new; it joins `taken`."""
+        """The place of this sighting, known or new; it is added to `taken`."""
         slack_px = STILL_FRAME * max(self._size)
         near: list[_Sighted] = []
         for sought in (None,) if mark is None else (mark, None):  # an unread one only if need be
@@ -259,7 +263,7 @@ class PresentedCodes:
         return place
 
     def _weight(self, corners: Corners, place: _Sighted, at_s: float) -> float:
-        """How much a symbol asks to be the first."""
+        """A symbol's rank; the highest is answered first."""
         width, height = self._size
         x, y = place.box.middle
         reach = hypot(width, height) / 2
@@ -268,7 +272,7 @@ class PresentedCodes:
         return _area(corners) * (1 - 0.75 * away) * fresh
 
     def _excuse(self, seen_s: float) -> None:
-        """While nobody looked nobody is known to have left."""
+        """A gap between sightings does not count as absence."""
         unseen_s = seen_s - self._looked_s
         if BLIND_S < unseen_s < inf:
             for place in self._places:
