@@ -10,7 +10,8 @@ Part = Literal["camera", "door", "store", "verifier"]
 """What of a unit's world can fail."""
 
 Trouble = Literal["dark", "covered", "dirty", "unfocused"]
-"""What keeps a working camera from seeing codes; each lasts minutes before it is said."""
+"""What keeps a working camera from seeing codes; each must last for minutes before it is reported.
+"""
 
 
 class WorldFailure(Exception):  # the ones below name what failed
@@ -38,6 +39,6 @@ class StoreLost(WorldFailure):
 
 
 class VerifierWrong(WorldFailure):
-    """This machine judges known codes wrongly: nothing it says may open a door."""
+    """The self-test failed: no verdict of this machine may open a door."""
 
     part = "verifier"

@@ -54,7 +54,7 @@ class Words:
         return [self.say(language, key) for language in self.languages]
 
     def choose(self, languages: str) -> Language:
-        """The language for a reader who wants `wanted`, as `Accept-Language` or a locale names it:
+        """The language for a reader of `languages`, as `Accept-Language` or a locale names them:
         the first that is here, as in `zh-CN,en;q=0.8` or `zh_CN.UTF-8`.
         """
         for part in languages.split(","):

@@ -8,7 +8,7 @@ from edge.clock.time_interval import DRIFT_PPM, Interval, Now
 class IssuerFloors:
     """The newest `iat` that each issuer key has signed: true time is not before it.
 
-    A floor counts for codes of its own key alone: a key that signs ahead harms no other issuer.
+    A floor applies only to codes of its own key: a key that signs ahead harms no other issuer.
     In memory only, because on a disk it would be a last-seen.
     """
 
@@ -31,7 +31,7 @@ class IssuerFloors:
         return Interval(math.floor(floor_s), now.interval.latest_s, now.interval.source)
 
     def note_sync(self, now: Now) -> None:
-        """After an authenticated sync: what lies above its latest was wrong."""
+        """After an authenticated sync: floors above its latest time were wrong."""
         latest_s = now.interval.latest_s
         self._floors = {k: f for k, f in self._floors.items() if self._floor_s(k, now) <= latest_s}
 

@@ -1,7 +1,7 @@
 """What time it is: an interval that holds the true time, and where it comes from.
 
 Nobody sets a clock here. `Reckoning` starts from what is known (an authenticated sync, a battery
-RTC whose relation to true time a sync has told, the floor that outlives power cuts, the build's
+RTC that a sync has related to true time, the floor that outlives power cuts, the build's
 date) and adds the monotonic time passed, with its drift. Rules: edge/wire/time.md.
 """
 
@@ -35,7 +35,7 @@ SYSTEM_ERROR_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The true time lies in [earliest_s, latest_s]: Unix seconds UTC."""
+    """The true time is in [earliest_s, latest_s]: Unix seconds UTC."""
 
     earliest_s: int
     latest_s: int
@@ -54,7 +54,7 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """Somebody whom we believe said that the true time was `time_s` ± `error_s`."""
+    """A trusted source: the true time was `time_s` ± `error_s`."""
 
     time_s: float  # Unix seconds UTC
     error_s: float
@@ -73,13 +73,13 @@ class RtcReading:
 class Relation:
     """When the RTC showed `rtc_s`, true time was `offset_ms` ± `error_ms` after that.
 
-    So the RTC is a counter that nobody needs to set, and no date in it is ever believed alone.
+    So the RTC is a counter that nobody needs to set, and its date alone is never trusted.
     """
 
     rtc_s: int
     offset_ms: int
     error_ms: int
-    seen_s: int  # the newest that it showed, and was still believed
+    seen_s: int  # its newest reading while it was trusted
 
     def span(self, reading: RtcReading, ppm: float) -> "TimeSpan":
         """The true time when the RTC showed `reading`; it may have drifted by `ppm` meanwhile."""
@@ -203,7 +203,7 @@ class Reckoning:
         """
         span = TimeSpan(sync.time_s - sync.error_s, sync.time_s + sync.error_s, sync.monotonic_s)
         if span.latest_s < BUILT_S:
-            return f"a time before this version was made is not believed ({sync.time_s:.0f})"
+            return f"a time before this version was built is not accepted ({sync.time_s:.0f})"
         both = self._span.narrowed(span)
         notice = None
         if both is None:
@@ -212,9 +212,7 @@ class Reckoning:
             off_s = span.earliest_s - mine.latest_s if ahead else mine.earliest_s - span.latest_s
             notice = f"this unit's time was {off_s:.0f} s {'behind' if ahead else 'ahead'}"
             if by == "system" and self._source == "sync":
-                return (
-                    f"{notice} of the system's clock, which is not believed against a signed time"
-                )
+                return f"{notice} of the system's clock, which does not count against a signed time"
             both = TimeSpan(max(BUILT_S, span.earliest_s), span.latest_s, span.monotonic_s)
             notice = f"{notice}; it has been put right"
         self._span = both
@@ -250,7 +248,7 @@ class Reckoning:
     def _broken(self, why: str) -> str:
         self._relation = None
         self.rtc = "broken"
-        return f"the RTC is not believed until the next sync: {why}"
+        return f"the RTC is not trusted until the next sync: {why}"
 
 
 def interval(system_s: float) -> Interval:

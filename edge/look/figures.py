@@ -1,4 +1,4 @@
-"""What is told of one frame. No field could hold what a code says."""
+"""The figures of one frame. No field could hold a code's text."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -52,7 +52,7 @@ class Figures:
 
     size: tuple[int, int]  # width, height
     regions: tuple[Region, ...]  # the one that counts comes first
-    measured: Box  # where sharpness and light are told of: that region, or the middle
+    measured: Box  # where sharpness and light are measured: that region, or the middle
     edge_px: float | None  # how wide its edges are; None: it has none
     light: Light
     frame_mean: float  # luma of the whole frame
@@ -77,7 +77,7 @@ class Figures:
 
 
 def measure(frame: Frame, sighting: Sighting) -> Figures:
-    """Everything told of `frame`, in which the decoder saw `sighting`."""
+    """All figures of `frame`, in which the decoder saw `sighting`."""
     luma = frame.luma
     height, width = luma.shape
     regions = [
@@ -105,7 +105,7 @@ def measure(frame: Frame, sighting: Sighting) -> Figures:
 
 
 def is_door_code(symbol: Symbol) -> bool:
-    """Whether it says that it is one; nobody has looked whether it is true."""
+    """Whether it begins like a door code; nothing is verified."""
     return symbol.data.startswith(DOOR_CODES)
 
 

@@ -1,4 +1,4 @@
-"""A camera that hands on what it gives and keeps a copy, so that boxes are drawn on their frame."""
+"""A camera that passes its frames on and keeps copies, so that boxes are drawn on their frame."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ KEPT = 6
 """Frames that a sighting may be behind, decoded and drawn; each is a copy of the whole luma."""
 
 POLL_S = 0.003  # of a camera that cannot be waited for
-RATE_FRAMES = 30  # that the frames a second are told from
+RATE_FRAMES = 30  # from which the frame rate is computed
 
 
 class Tee:

@@ -1,4 +1,4 @@
-"""How a QR symbol lies in the picture: how many modules it has, how large they are, how tilted.
+"""A QR symbol's grid in the picture: how many modules, how large, how tilted.
 
 The corners alone do not tell how many modules there are, and the text is not asked: the pattern
 that every symbol has is laid over the picture in each of its 40 sizes, and the best fit taken.
@@ -16,7 +16,7 @@ from edge.sight.frame import Corners, Luma
 
 VERSIONS = range(1, 41)
 FITS = 0.5
-"""Correlation of finder and timing patterns from which on a fit is believed."""
+"""Correlation of finder and timing patterns from which a fit is accepted."""
 
 _Points = npt.NDArray[np.float64]  # n x 2, (x, y)
 

@@ -1,8 +1,8 @@
 """The view as a page on the local network: its files, its words, and figures as JSON.
 
 Figures come with their own picture, so that the boxes fit it. On another address than this
-machine's own the page wants the token of its link: it works once and leaves a cookie, and a new
-link is told for the next device. Nothing is written, and nothing is asked of other hosts.
+machine's own the page needs the token of its link: it works once and sets a cookie, and a new
+link is printed for the next device. Nothing is written, and no other host is contacted.
 """
 
 import base64
@@ -32,7 +32,7 @@ Jpeg = Callable[[Luma], bytes]
 
 WIDTH_MAX = 800  # pixels of the picture
 DETAIL_SIDE = 160  # pixels of the frame in the detail, each shown as a square
-WAIT_S = 2.0  # for a newer view, before the last one is told again
+WAIT_S = 2.0  # for a newer view, before the last one is sent again
 IDLE_S = 10.0  # of a connection
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -58,7 +58,7 @@ REFUSED = "".join(f"{line}\n" for line in WORDS.in_each("refused"))
 
 
 class PageError(ConfigError):
-    """The page cannot be served; one sentence that says why and what to do."""
+    """The page cannot be served; one sentence with the reason and what to do."""
 
 
 class PageResponse(NamedTuple):
@@ -71,7 +71,7 @@ class PageResponse(NamedTuple):
 
 
 class Page:
-    """Serves the newest view, from threads of its own, until it is closed. Raises PageError."""
+    """Serves the newest view, in its own threads, until it is closed. Raises PageError."""
 
     def __init__(self, host: str, port: int, jpeg: Jpeg) -> None:
         self._jpeg = jpeg

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from edge.sight.frame import Luma
 
 SIDE_MAX = 480
-"""Pixels a side of what is measured: more costs more and says no more."""
+"""Pixels a side of the measured part: more pixels cost more and change nothing."""
 
 SHARP = 0.7
 """The width of an edge that the lens draws as finely as pixels can show it."""

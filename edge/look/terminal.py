@@ -40,7 +40,7 @@ _Palette = npt.NDArray[np.int_]  # rows x columns of colour numbers
 def screen(
     view: LookView, foot: Text, language: Language, columns: int, rows: int
 ) -> RenderableType:
-    """Everything that is told, within `columns` x `rows` of characters."""
+    """The whole screen, within `columns` x `rows` of characters."""
     beside = columns >= BESIDE
     group = Group(*_advice(view, language), Text(), *_figures(view, language), Text(), foot)
     if not beside:

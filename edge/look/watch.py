@@ -14,7 +14,7 @@ from edge.sight.frame import Corners, Luma, Sighting
 from edge.sight.ports import Scanner
 
 MINUTE_S = 60.0
-READINGS = 20  # of sightings, from which is told how often and how fast a code is read
+READINGS = 20  # sightings from which the rate and speed of reading are computed
 READ_S = 2.0  # for which a code that is not read again stays covered
 OLD_S = 5.0  # a picture this old is not what the camera sees
 
@@ -87,10 +87,10 @@ class Watch:
         if sighting.symbols or sighting.unread:
             self._read.append(any(is_door_code(s) for s in sighting.symbols))
         else:
-            self._read.clear()  # who comes next is told of alone
+            self._read.clear()  # the next person's figures start at zero
 
     def view(self, now_s: float) -> LookView | None:
-        """Everything told at `now_s` (monotonic seconds); None: no picture yet."""
+        """The whole view at `now_s` (monotonic seconds); None: no picture yet."""
         if self._new is not None:
             self._measure(self._new)
         if self._last is None:

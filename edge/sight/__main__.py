@@ -23,7 +23,7 @@ from edge.sight import decoder_messages
 from edge.sight.cascade import Decoder
 from edge.sight.live_reading import Live
 
-DATA_LEN_MAX = 256 * 1024 * 1024  # bytes; who wants more gets a MemoryError
+DATA_LEN_MAX = 256 * 1024 * 1024  # bytes; beyond it allocation raises MemoryError
 FILES_MAX = 64
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # prctl(2)
@@ -56,7 +56,7 @@ def confine(parent: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_DUMPABLE, 0)  # core_pattern's pipes do not ask RLIMIT_CORE
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before we asked to be told
+    if os.getppid() != parent:  # it died before the death signal was set
         sys.exit()
     if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
         libc.mlockall(_MCL_ALL_ON_FAULT)  # less than all would make allocations fail

@@ -33,11 +33,11 @@ def read(
     """Read `luma` (uint8, height x width), with rescues until all is read or `budget_s` is gone.
 
     A rescue that would likely end after the budget is not begun. Where something was read, only
-    what zxing-cpp located besides is tried further.
+    the rescues try the other symbols that zxing-cpp located.
     Raises ImportError with a sentence when zbar's library is missing and asked for.
     """
     if decoder != "zxing-cpp":
-        from edge.sight import zbar  # noqa: F401 -- told at the first picture, not at the first miss
+        from edge.sight import zbar  # noqa: F401 -- raise at the first picture, not at the first miss
     start = clock()
     symbols: list[Symbol] = []
     steps: list[tuple[str, float]] = []
@@ -85,7 +85,7 @@ def frame_s() -> float:
 def regions(luma: Luma, result: zxing.ZxingResult) -> list[Attempt]:
     """Where to try rescues: around what zxing-cpp located, then where the picture is patterned.
 
-    Where it read something, only around what it located besides.
+    If it read something, only around the other symbols that it located.
     """
     merged: list[Box] = []
     for box in map(around, _unread(result, result.symbols)):

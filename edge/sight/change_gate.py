@@ -19,7 +19,7 @@ SMALL_WIDTH = 320
 """
 
 BLOCK = 8
-SKIP = 2  # rows: every second one says enough, and costs half
+SKIP = 2  # rows: every second one is enough and costs half
 MOVED = 4.0
 """Times the noise. The 30 free pixels of a block with Gaussian noise reach it once in 10^11 blocks,
 and 3 once in 10^7: a camera's own noise is not quite Gaussian."""

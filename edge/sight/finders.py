@@ -22,7 +22,7 @@ _WIDE = 9  # modules of the template: the pattern and a light frame
 _PAD = 8  # pixels around: a pattern at the picture's edge is found too
 _FIT_MIN = 0.42  # of a match; clean patterns reach 0.8, text and noise 0.5
 _TRIPLE_MIN = 1.75  # of three that are one symbol's
-_TRIPLE_AS_GOOD = 0.15  # no worse than the best by more, to be given besides it
+_TRIPLE_AS_GOOD = 0.15  # a triple this close to the best is returned as well
 _PEAKS = 6  # of each size
 _MOST = 10  # finders kept
 

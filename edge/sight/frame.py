@@ -16,7 +16,7 @@ else:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """How the sensor took a frame, as its driver tells."""
+    """How the sensor took a frame, as its driver reports it."""
 
     shutter_us: int
     gain: float  # analogue and digital together; 1 is none
@@ -47,7 +47,7 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What was seen in one frame, or told by an imager."""
+    """What was seen in one frame, or read by an imager."""
 
     seen_s: float  # monotonic seconds, of the frame
     symbols: tuple[Symbol, ...] = ()

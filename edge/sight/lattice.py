@@ -38,7 +38,7 @@ def unbent(luma: Luma, to_pixels: Matrix, size: int) -> tuple[Field, int, int]:
     along = (np.arange(SAMPLES * wide, dtype=np.float32) + 0.5) * step - 0.5
     straight_x, straight_y = np.meshgrid(along, along)
     x, y = straight_x, straight_y
-    for _ in range(3):  # a displacement is told where it is seen, and wanted where it comes from
+    for _ in range(3):  # a displacement is measured where it ends and needed where it starts
         at_x, at_y = (x + 0.5) / _PIXELS - 0.5, (y + 0.5) / _PIXELS - 0.5
         x = straight_x + pixels.sampled(right, at_x, at_y)
         y = straight_y + pixels.sampled(down, at_x, at_y)
@@ -70,7 +70,7 @@ def _displaced(seen: Field, wide: int) -> Field:
     phase = np.zeros((wide, wide), np.float32)
     for window, terms in ((5, _QUADRATIC), (7, len(_POWERS))):
         phase += _surface(_smooth(waves * np.exp(-1j * phase), window), terms)
-    corner = slice(MARGIN - 1, MARGIN + 10)  # the first finder pattern is where it was said to be
+    corner = slice(MARGIN - 1, MARGIN + 10)  # check the first finder pattern
     phase += np.angle((waves * np.exp(-1j * phase))[corner, corner].sum())
     phase += np.angle(_smooth(waves * np.exp(-1j * phase), 7))
     return np.asarray(phase * (_PIXELS / (2 * np.pi)), np.float32)

@@ -1,4 +1,4 @@
-"""How a flat symbol lies in a picture, from the middles of its three finder patterns.
+"""The pose of a flat symbol in a picture, from the middles of its three finder patterns.
 
 They leave open how many modules it has and where the fourth corner is, which is how it is tilted.
 Both are tried, and judged by the timing and alignment patterns that must then be seen.

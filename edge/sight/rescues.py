@@ -27,7 +27,7 @@ class Attempt:
     luma: Luma  # the whole picture, uint8, height x width
     box: Box
     located: tuple[Corners, ...] = ()  # symbols in the box that zxing-cpp placed and did not read
-    sizes: tuple[int, ...] = ()  # modules a side of each; 0: not told
+    sizes: tuple[int, ...] = ()  # modules a side of each; 0: unknown
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,14 +49,14 @@ class CodeRegion:
 
     box: Box
     located: tuple[Corners, ...] = ()  # symbols in the box that zxing-cpp placed and did not read
-    sizes: tuple[int, ...] = ()  # modules a side of each; 0: not told
+    sizes: tuple[int, ...] = ()  # modules a side of each; 0: unknown
 
 
 @dataclass(slots=True)
 class Best:
     """A region as it was in the sharpest of the last frames."""
 
-    luma: Luma  # the place's box, in memory of its own
+    luma: Luma  # the place's box, a copy
     place: CodeRegion
     seen_s: float
     sharpness: float  # as it counts now: it fades

@@ -29,7 +29,7 @@ class ZxingResult:
 
     symbols: tuple[Symbol, ...] = ()
     located: tuple[Corners, ...] = ()  # a symbol is there, and its error correction gave up
-    sizes: tuple[int, ...] = ()  # modules a side of each that is located; 0: not told
+    sizes: tuple[int, ...] = ()  # modules a side of each that is located; 0: unknown
 
 
 def read(

@@ -52,7 +52,7 @@ _USUAL = re.compile(
 
 
 class Colour(IntEnum):
-    """What the issuer says of the holder's state; what it means at a door is the site's rule."""
+    """The holder's state as the issuer states it; the site's rules decide what it opens."""
 
     GREEN = 1
     YELLOW = 2
@@ -121,8 +121,8 @@ class CodeSigner(Protocol):
 def decode(text: bytes) -> SignedCode | Malformed | None:
     """Read the bytes of a QR symbol.
 
-    None: not a door code at all (a poster, a ticket). Malformed: it says `DC1:` and is torn.
-    Never raises, whatever `text` holds. Source: README.md, sections 2 to 5.
+    None: not a door code at all (a poster, a ticket). Malformed: it begins with `DC1:` and is
+    damaged. Never raises, whatever `text` holds. Source: README.md, sections 2 to 5.
     """
     raw = unwrap(text)
     return read(raw) if isinstance(raw, bytes) else raw

@@ -4,13 +4,13 @@ What is read is bounded in bytes and in depth before a library sees it. The libr
 call a level, and after about a thousand Python raises RecursionError, which is no ValueError;
 tomllib also takes memory by the square of the number of parts in a dotted name.
 
-`decode_json` and `decode_cbor` take what a program wrote, `decode_toml` what lies in a package,
+`decode_json` and `decode_cbor` read what a program wrote, `decode_toml` a file of the package,
 `read_json` and `read_toml` a file that people edit: with or without a byte order mark, no name
 twice in one object, and errors that name line and column.
 
 Not here: the door code (code.py and holder.py by cbor.py, one form for each code), the EU
 certificate (eu_certificate.py, which never builds what it does not need), and TUF metadata:
-repository.py and the unit's client bound the bytes; python-tuf reads them, with errors of its own.
+repository.py and the unit's client bound the bytes; python-tuf reads them and has its own errors.
 """
 
 import codecs

@@ -16,9 +16,9 @@ class InputRow(NamedTuple):
     """What is so of one input, however the door is driven."""
 
     place: int  # in a controller's input status report (firmware/osdp.md), which is its bit there
-    rests_closed: bool  # a loop that is closed at rest, so that a cut cable says yes
+    rests_closed: bool  # a loop that is closed at rest, so that a cut cable reads as yes
     turns: bool = False  # each closing is a turn of the turnstile; else its level is read
-    alarm: Alarm | None = None  # that is raised as long as it says yes
+    alarm: Alarm | None = None  # raised while the input is yes
 
 
 INPUTS: dict[Input, InputRow] = {

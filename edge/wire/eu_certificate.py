@@ -1,4 +1,4 @@
-"""The EU digital certificate, from the text of its symbol to what it says.
+"""The EU digital certificate, from the text of its symbol to its claims.
 
 `HC1:`, Base45, zlib, COSE_Sign1, CWT. It names a person: of its text only what a verdict needs is
 kept, and a name never. Nothing here decides trust; see `edge.judge.foreign.eu_certificate`. The law
@@ -179,7 +179,7 @@ def _small(entry: dict[Any, Any], name: str) -> int:
 
 
 def _day(entry: dict[Any, Any], name: str) -> int:
-    """00:00 UTC of a date; the time of day that some wrote behind it says nothing."""
+    """00:00 UTC of a date; some issuers write a time of day behind it, which is ignored."""
     day = _text(entry, name)[:10]
     if not _DAY.fullmatch(day):
         raise TornCertificate(f"its {name} is no date")

@@ -1,4 +1,5 @@
-"""The two documents behind `HC1:`: the keys that sign EU certificates, and what evidence says.
+"""The two documents behind `HC1:`: the keys that sign EU certificates, and what each kind of
+evidence means.
 
 An EU certificate has evidence and no colour. `EuTerms` (in `issuers.json`) maps one to the other;
 `EuKeyList` (`keys/<issuer>.json`) is the trust list. Specification: foreign.md, sections 4 and 5.
@@ -31,7 +32,7 @@ class EuKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     kid: str  # base64 of 8 bytes: the start of SHA-256 over the certificate (DER)
     algorithm: Literal["ES256", "PS256"]
     public: str  # base64 of its SubjectPublicKeyInfo (DER)
-    from_s: Seconds  # a certificate's `iat` lies in [from_s, until_s); none is good after until_s
+    from_s: Seconds  # a certificate's `iat` is in [from_s, until_s); none is valid after until_s
     until_s: Seconds
     evidence: Annotated[tuple[Evidence, ...], msgspec.Meta(min_length=1, max_length=3)] = EVIDENCE
     country: Annotated[str, msgspec.Meta(pattern=r"^([A-Z]{2})?(?!\n)$")] = ""  # for people

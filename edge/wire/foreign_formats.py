@@ -26,4 +26,4 @@ FORMATS: dict[str, ForeignFormat] = {
         eu_certificate.PREFIX, eu_documents.read_terms, eu_documents.read_keys
     )
 }
-"""By what an issuer's `format` says."""
+"""By the issuer's `format`."""

@@ -1,6 +1,6 @@
 """The key that a unit shares with its controller, and with nobody else: 16 bytes of AES.
 
-In the file, and in what the controller is told when it is paired, it is 32 hexadecimal digits.
+In the file and in the pairing messages it is 32 hexadecimal digits.
 """
 
 import re
@@ -19,7 +19,7 @@ _DIGITS = re.compile(r"[0-9A-Fa-f]{32}")
 
 
 class PairKeyError(ValueError):
-    """It can be no pair's key; the message says why."""
+    """It cannot be a pair's key; the message gives the reason."""
 
 
 def new_key() -> bytes:

@@ -8,7 +8,7 @@
     menshen/1/<site>/<unit>/answer   down: the time, signed over that nonce
 
 Payloads are JSON. `counts`, `health` and `ask` have one size each, filled up with blanks behind
-the JSON text (which RFC 8259 allows), so their length says nothing.
+the JSON text (which RFC 8259 allows), so their length reveals nothing.
 
 What a unit writes can grow: a reader keeps the words and fields of a later version as unknown.
 What the collector signs is closed. Source: README.md, section 13.
@@ -53,7 +53,7 @@ ClockSource = Literal["sync", "system", "rtc", "floor", "build"]
 """Where a unit's time comes from. With `floor` and `build` it only knows what is certainly past."""
 
 RtcState = Literal["ok", "unrelated", "broken", "none"]
-"""A unit's battery clock. `unrelated`: no sync has told yet how what it shows relates to true time.
+"""A unit's battery clock. `unrelated`: no sync has yet related it to true time.
 """
 
 CameraState = Literal["ok", "lost", "dark", "covered", "dirty", "unfocused"]
@@ -65,7 +65,7 @@ for minutes. `dark`: no light; `covered`: nothing but one surface; `dirty`: a ve
 Alarm = Literal["fire", "tamper", "latched", "forced", "held", "help"]
 """What a door cries out, the stated exceptions to telling nothing of a passage. `forced`: it opened
 and nobody had released it; `held`: it stands open too long; `latched`: its controller holds itself
-shut until re-armed from inside. What a unit does before it tells one: README.md, section 12.
+shut until re-armed from inside. When a unit reports one: README.md, section 12.
 """
 
 ALARMS: tuple[Alarm, ...] = get_args(Alarm)
@@ -215,7 +215,7 @@ class CountsReport(_Report, frozen=True, kw_only=True):
 
 
 class HealthReport(_Report, frozen=True, kw_only=True):
-    """How the unit is. Nothing here moves with one person's passage but `alarms`, which says so."""
+    """The unit's health. Only `alarms` may change with one person's passage (see `Alarm`)."""
 
     session: Number
     version: Annotated[str, msgspec.Meta(max_length=32)]
@@ -343,7 +343,7 @@ def verify_ack(data: bytes, collector: bytes) -> Ack:
     try:
         ack = _decode(envelope.verify(data, ACK_KIND, collector), Ack)
     except envelope.EnvelopeError as error:
-        raise ReportError(f"an acknowledgement is not believed: {error}") from None
+        raise ReportError(f"an acknowledgement is not accepted: {error}") from None
     if ack.first > ack.last:
         raise ReportError("an acknowledgement ends before it begins")
     return ack
@@ -364,7 +364,7 @@ def verify_time_answer(data: bytes, time_key: bytes) -> TimeAnswer:
     try:
         return _decode(envelope.verify(data, ANSWER_KIND, time_key), TimeAnswer)
     except envelope.EnvelopeError as error:
-        raise ReportError(f"a time is not believed: {error}") from None
+        raise ReportError(f"a time is not accepted: {error}") from None
 
 
 def _read(data: bytes, kind: type[_R]) -> _R:

@@ -72,7 +72,7 @@ class RepositoryFile:
     version: int
     until_s: int
     signed_s: int  # of a timestamp; 0 for all others
-    roles: Mapping[str, Role]  # what a root or the targets role hands on
+    roles: Mapping[str, Role]  # to which a root or the targets role delegates
     documents: Mapping[str, str]  # target path -> SHA-256, of a role that signs documents
 
 
@@ -203,7 +203,7 @@ def sign_root(
 def sign_targets(
     version: int, until_s: int, roles: Mapping[str, Role], signers: Sequence[PrivateKey]
 ) -> bytes:
-    """The role that hands on to every other: terminating, and each to its own paths alone."""
+    """The role that delegates to every other: terminating, each for its own paths only."""
     keys = {_key(k).keyid: _key(k) for role in roles.values() for k in role.keys}
     handed = {
         name: DelegatedRole(
@@ -313,7 +313,7 @@ def current(files: Mapping[str, bytes]) -> set[str]:
         role = name.removesuffix(".json")
         file = metadata_file(role, meta.version)
         if file not in files or (role != "targets" and role not in handed):
-            continue  # handed on no more
+            continue  # no longer delegated
         kept.add(file)
         documents = read(files[file]).documents
         kept |= {document_file(path, sha256) for path, sha256 in documents.items()}
@@ -326,7 +326,7 @@ def order(file: str) -> tuple[bool, bool, str]:
 
 
 def of_site(files: Mapping[str, bytes], name: str, issuers: Iterable[str]) -> dict[str, bytes]:
-    """What the doors of site `name` need, which believe `issuers`. Raises BrokenRepository."""
+    """The files for the doors of site `name`, which trust `issuers`. Raises BrokenRepository."""
     lists = tuple(f"status/{issuer}" for issuer in issuers)
     roles = {*TOP, "issuers", f"site/{name}", *lists, *(f"keys/{i}" for i in issuers)}
     kept = {}
@@ -368,7 +368,7 @@ def _all_signed(
     above: Any = _metadata(targets).signed
     handed = above.delegations.roles if above.delegations else {}
     for role, version in there.items():
-        if role == "targets" or role not in handed:  # handed on no more: nobody looks at it
+        if role == "targets" or role not in handed:  # no longer delegated: no unit reads it
             continue
         file = metadata_file(role, version)
         try:
@@ -390,7 +390,7 @@ def _own(root: bytes, role: Literal["snapshot", "timestamp"], data: bytes) -> No
 
 
 class _Signer(Signer):
-    """Our key files, as the library wants them."""
+    """Our key files in the library's form."""
 
     def __init__(self, key: PrivateKey) -> None:
         self._private = key

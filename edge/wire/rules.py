@@ -1,6 +1,6 @@
 """A site's rules: who may pass its doors when, and what they do when they are not sure.
 
-`site/<site>.json`: plain JSON, believed because of the signature that the trust repository keeps
+`site/<site>.json`: plain JSON, trusted because of the signature that the trust repository has
 beside it. `read` understands it, `for_door` makes it ready for one door. Source: rules.md.
 """
 
@@ -37,7 +37,7 @@ Company = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9._-]{1,32}(?!\n)$")]
 """What stands behind a grant's first colon, or an issuer's name."""
 Zone = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_+/-]{1,64}(?!\n)$")]
 ClockTime = Annotated[str, msgspec.Meta(max_length=16)]
-"""A time of the day, `00:00` to `24:00`; `_check` says so in words."""
+"""A time of the day, `00:00` to `24:00`; `_check` has the sentence for people."""
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 ColourName = Literal["green", "yellow", "red"]
 Choice = Literal["shut", "open"]
@@ -172,7 +172,7 @@ def read(data: bytes, site: str) -> SiteRules:
 
 
 def parse(data: bytes) -> SiteRules:
-    """`read`, whichever site it says. Raises TrustError."""
+    """As `read`, for any site. Raises TrustError."""
     if len(data) > LEN_MAX:
         raise TrustError(f"the site's rules are larger than {LEN_MAX} bytes; nobody needs so many")
     try:
@@ -396,4 +396,4 @@ def _plain(error: DecodeError) -> str:
 
 
 PLAIN = for_door(SiteRules(site="plain", version=1, signed_s=0), ())
-"""The rules of a door of which nothing is said: green opens, and nobody unsure."""
+"""The rules of a door without any: green opens, and no unsure code does."""

@@ -43,7 +43,7 @@ class StatusList:
 
     name: str  # <issuer>/<list>
     iat_s: int  # Unix seconds UTC, when it was signed
-    exp_s: int | None  # Unix seconds UTC, from when it says nothing good of a code any more
+    exp_s: int | None  # Unix seconds UTC, from when a clear bit no longer counts
     width: int  # bits of one entry: 1, 2, 4 or 8
     entries: bytes
 
@@ -64,7 +64,7 @@ def read(data: bytes, publics: Sequence[bytes], name: str) -> StatusList:
 
     Raises TrustError. Nothing of the list is unpacked before its signature is verified.
     """
-    wrong = f"the status list {name!r} cannot be believed: "
+    wrong = f"the status list {name!r} cannot be trusted: "
     try:
         claims = _claims(_read("claims", _verified(data, publics)))
     except _WrongError as error:

@@ -1,4 +1,4 @@
-"""Whom a unit believes: the `issuers` document, one for all sites.
+"""Whom a unit trusts: the `issuers` document, one for all sites.
 
 It names every issuer whose codes the doors recognise and what each may say: with which keys and
 when, where, in which colours, for how long. How it is signed and how it arrives: trust.md.
@@ -29,7 +29,7 @@ Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 
 
 class TrustError(ValueError):
-    """A trust document that cannot be believed; one sentence for people."""
+    """A trust document that cannot be trusted; one sentence for people."""
 
 
 class IssuerKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -88,7 +88,7 @@ class TrustedKey:
 
 
 class Trust:
-    """Whom a unit believes, ready for look-up by kid; the look-up does not grow with issuers.
+    """Whom a unit trusts, by kid; the time of a look-up does not grow with the number of issuers.
 
     Raises TrustError for an issuer or a key that is named twice (which terms hold would be luck),
     for a key that is none, and for an online key with too long a window.

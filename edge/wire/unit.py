@@ -1,6 +1,7 @@
 """The unit's own configuration: `unit.toml`, written by `menshen-provision`, read at start.
 
-Unknown keys are refused, so a misspelt one is told and not ignored. Paths are relative to the file.
+Unknown keys are refused, so that a misspelt one is an error and not ignored. Paths are relative to
+the file.
 """
 
 from pathlib import Path
@@ -27,7 +28,7 @@ _UART_PINS = (14, 15)
 FIT_FOR_RELAY = frozenset({17, *range(22, 28)})
 FIT_FOR_OUTPUT = frozenset(range(9, 28)) - frozenset(_UART_PINS)
 """Low from power-on until the program starts: 0 to 8 are pulled up at reset (BCM2835 ARM
-Peripherals, table 6-31), 14 and 15 move at boot. A relay wants a pin that no boot stage and no
+Peripherals, table 6-31), 14 and 15 move at boot. A relay needs a pin that no boot stage and no
 usual overlay touches, too (hardware/pins.toml, `relay`)."""
 
 
@@ -101,7 +102,7 @@ class _DoorTimes(_ConfigTable, frozen=True, kw_only=True, tag_field="kind"):
 
     unlock_ms: Annotated[int, msgspec.Meta(ge=100, le=UNLOCK_MS_MAX)] = 3000
     held_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 30
-    """Open for longer than this, the door is held: the buzzer reminds and the operator is told."""
+    """A door that is open for longer is held open: the buzzer reminds, and an alarm is raised."""
 
 
 class DirectDoor(_DoorTimes, frozen=True, kw_only=True, tag="direct"):
@@ -135,7 +136,7 @@ DoorConfig = DirectDoor | ControllerDoor
 
 
 class CountsConfig(_ConfigTable, frozen=True, kw_only=True):
-    """How often the cells that are closed are told; when they close is in the site's rules."""
+    """How often closed cells are sent; the site's rules say when cells close."""
 
     report_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
 

@@ -251,7 +251,7 @@ def test_no_pins_no_camera_no_trust_are_one_sentence_each(tmp_path: Path) -> Non
     assert "camera" in one_sentence(edge("run", unit))
     unit = write_unit(tmp_path / "d", now_s)
     (tmp_path / "d" / "trust" / "metadata" / "timestamp.json").write_bytes(b"{}")
-    assert "cannot be believed" in one_sentence(edge("run", unit))
+    assert "cannot be trusted" in one_sentence(edge("run", unit))
     (tmp_path / "d" / "trust" / "root.json").unlink()
     assert "copy the folder again from the card" in one_sentence(edge("run", unit))
     unit = write_unit(tmp_path / "e", now_s)

@@ -330,8 +330,8 @@ def test_deep_messages_from_the_centre_are_dropped(
         street.centre.answers.append((street.monotonic_s, data))
     before = ledger(street).decided
     street.run(1800)
-    assert sum("an acknowledgement is not believed" in line for line in caplog.messages) == 3
-    assert sum("a time is not believed" in line for line in caplog.messages) == 3
+    assert sum("an acknowledgement is not accepted" in line for line in caplog.messages) == 3
+    assert sum("a time is not accepted" in line for line in caplog.messages) == 3
     assert ledger(street).decided > before
 
 

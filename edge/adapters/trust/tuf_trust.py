@@ -137,7 +137,7 @@ class TufTrust(Generic[T]):
                 "this unit's state, and make it writable"
             ) from None
         except Exception as error:
-            raise TrustError(f"{card.name} cannot be believed: {client.why(error)}") from None
+            raise TrustError(f"{card.name} cannot be trusted: {client.why(error)}") from None
         return bundle
 
     def _watch(self) -> None:
@@ -182,7 +182,7 @@ def load(card: Path, state: Path, site: str, accept: Callable[[Bundle], T]) -> T
             source = TrustFolder(card, f"the card {card}")
             return accept(Client(Path(passing), root, source, 0).bundle(site, 0.0))
     except Exception as error:
-        raise TrustError(f"the card {card} cannot be believed: {client.why(error)}") from None
+        raise TrustError(f"the card {card} cannot be trusted: {client.why(error)}") from None
 
 
 def _load(

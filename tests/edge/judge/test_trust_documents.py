@@ -213,7 +213,7 @@ def test_an_issuers_torn_list_keeps_nobody_from_news(caplog: pytest.LogCaptureFi
     torn = with_document("status/city/1.cwt", b"")
     assert why(judged(CLEAR, bundle=torn)) is Reason.STATUS_UNKNOWN
     assert why(judged(GREEN, bundle=torn)) is None
-    assert "status list 'city/1' cannot be believed" in caplog.text
+    assert "status list 'city/1' cannot be trusted" in caplog.text
 
 
 def test_all_lists_together_are_bounded_and_the_largest_issuer_goes(

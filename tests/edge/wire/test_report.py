@@ -225,7 +225,7 @@ def refused(data: bytes, why: str) -> None:
 
 def test_nobody_else_can_acknowledge() -> None:
     other = keys.private_key(bytes(31) + b"\1")
-    refused(report.sign_ack(ACK, other), "not believed.*not signed by the key")
+    refused(report.sign_ack(ACK, other), "not accepted.*not signed by the key")
 
 
 def test_a_changed_acknowledgement_is_not_believed() -> None:
@@ -238,7 +238,7 @@ def test_a_changed_acknowledgement_is_not_believed() -> None:
 def test_a_torn_acknowledgement_is_not_believed() -> None:
     signed = report.sign_ack(ACK, COLLECTOR)
     for at in range(len(signed)):
-        refused(signed[:at], "not believed")
+        refused(signed[:at], "not accepted")
 
 
 def test_another_document_of_the_collector_is_no_acknowledgement() -> None:

@@ -349,7 +349,7 @@ def test_it_is_refused_in_one_sentence(how: str) -> None:
     with pytest.raises(TrustError) as told:
         status.read(data, [KEY.public], NAME)
     assert re.search(why, str(told.value)), told.value
-    assert str(told.value).startswith("the status list 'city/1' cannot be believed: ")
+    assert str(told.value).startswith("the status list 'city/1' cannot be trusted: ")
     assert "\n" not in str(told.value)
 
 

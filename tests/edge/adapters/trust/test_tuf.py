@@ -624,7 +624,7 @@ def test_a_card_of_another_authority_is_refused(place: TrustFolders) -> None:
     foreign.root(NOW_S)
     (place.card / "root.json").write_bytes(foreign.files["metadata/1.root.json"])
     (place.card / "metadata" / "timestamp.json").unlink()
-    with pytest.raises(TrustError, match="cannot be believed"):
+    with pytest.raises(TrustError, match="cannot be trusted"):
         place.unit()
 
 
