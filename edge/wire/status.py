@@ -1,4 +1,4 @@
-"""Status lists: which of an issuer's codes were taken back. The law is status.md beside it.
+"""Status lists: which of an issuer's codes were revoked. The specification is status.md beside it.
 
 A Token Status List in CWT form (draft-ietf-oauth-status-list), exact: one entry for each code
 that has a `status`, zero for a good one. A look-up costs the same however many are set.
