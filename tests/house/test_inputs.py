@@ -55,7 +55,7 @@ def test_each_has_its_pin_and_its_level_in_the_firmware() -> None:
 
 def test_each_has_its_place_on_the_page_of_the_controllers_messages() -> None:
     page = (ROOT / "firmware" / "osdp.md").read_text("utf-8")
-    listed = page.partition("1 means active: ")[2].partition(".")[0]
+    listed = page.partition("**Inputs** of ISTATR")[2].partition(": ")[2].partition(".")[0]
     places = {int(number): name for number, name in re.findall(r"(\d+) (\w+)", listed)}
     names = {row.place: name.split("_")[0] for name, row in INPUTS.items()}
     assert places == names | {LATCHED_PLACE: "latched"}
