@@ -1,12 +1,12 @@
-"""The change gate: whether a frame shows anything that the frame decoded last did not.
+"""The change gate: whether a frame shows anything that the last decoded frame did not.
 
-It runs in the unit's own process, on each frame at low resolution, so it is numpy alone and cheap.
+It runs in the unit's own process, on each frame at low resolution, so it uses numpy alone and is
+cheap.
 
-A frame is cut into blocks of 8 x 8 pixels. Of each block we ask how much is left of it when the
-same block of the frame decoded last is taken away, as bright as it is now: one factor and one
-offset a block, so a lamp's flicker and the camera's own exposure leave nothing. What is always
-left is noise, and each block learns its own: a bright wall has more of it than a dark one. A block
-in which far more is left has moved.
+A frame is cut into blocks of 8 x 8 pixels. From each block the same block of the last decoded frame
+is subtracted, fitted to today's brightness by one factor and one offset a block, so that a lamp's
+flicker and the camera's exposure cancel out. The usual residual is noise, and each block learns its
+own: a bright wall has more of it than a dark one. A block with a far larger residual has moved.
 """
 
 import numpy as np
@@ -21,19 +21,20 @@ SMALL_WIDTH = 320
 BLOCK = 8
 SKIP = 2  # rows: every second one is enough and costs half
 MOVED = 4.0
-"""Times the noise. The 30 free pixels of a block with Gaussian noise reach it once in 10^11 blocks,
-and 3 once in 10^7: a camera's own noise is not quite Gaussian."""
+"""A residual of so many times the noise is motion. The 30 free pixels of a block with Gaussian
+noise reach it once in 10^11 blocks, and a factor of 3 once in 10^7; a camera's noise is not quite
+Gaussian."""
 FLOOR = 4.0
-"""The least that counts as noise, in levels squared: rounding, and a JPEG's own errors."""
+"""The least noise, in levels squared: rounding and JPEG errors."""
 NOISE_MAX = 600.0
-"""The most, in levels squared (two frames of sigma 17): what moves for ever is noise at last, but
-never so much that a symbol's modules, tens of levels apart, could move within it."""
+"""The most noise, in levels squared (two frames of sigma 17): motion that never ends counts as
+noise in the end, but never so much that it could hide a symbol's modules, tens of levels apart."""
 SHRINK = 8.0
-"""A flat block says nothing of the light; its factor is held near 1, as if it had this many times
-the noise in contrast."""
-LEARN = 1 / 12  # of the way to what was just seen, while nothing moves,
+"""A flat block shows no change of the light; its factor is kept near 1, as if its contrast were
+this many times the noise."""
+LEARN = 1 / 12  # the step towards the newest residual while nothing moves,
 LEARN_EVERY = 4  # in one of so many frames
-RISE = 1.02  # a frame, where something moves: an unknown noise is learnt after some seconds
+RISE = 1.02  # the noise grows by this with each frame of motion, so new noise is learnt in seconds
 
 Blocks = npt.NDArray[np.float32]
 

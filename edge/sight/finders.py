@@ -1,6 +1,7 @@
-"""The three finder patterns of a symbol, found by matching: noise, blur and glare leave the match.
+"""The three finder patterns of a symbol, found by template matching, which tolerates noise, blur
+and glare.
 
-The template is the pattern averaged over all turns, so one fits however the symbol is held; it is
+The template is the pattern averaged over all rotations, so one template fits every rotation. It is
 matched at a few sizes on a picture of about 256 pixels, light on dark as well as dark on light.
 """
 
@@ -15,20 +16,20 @@ from edge.sight import pixels
 from edge.sight.frame import Luma
 from edge.sight.pixels import Field
 
-_LONG = 256  # pixels of the longer side of what is matched, and half and a quarter of them
+_LONG = 256  # pixels of the matched picture's longer side; half and a quarter are matched too
 _MODULES = (1.7, 2.2, 2.9)  # pixels a module, each size reaching to the next
 _OCTAVES = 3
 _WIDE = 9  # modules of the template: the pattern and a light frame
-_PAD = 8  # pixels around: a pattern at the picture's edge is found too
-_FIT_MIN = 0.42  # of a match; clean patterns reach 0.8, text and noise 0.5
-_TRIPLE_MIN = 1.75  # of three that are one symbol's
+_PAD = 8  # pixels around, so that a pattern at the picture's edge is found
+_FIT_MIN = 0.42  # of one match; clean patterns reach 0.8, text and noise 0.5
+_TRIPLE_MIN = 1.75  # the sum of three matches that belong to one symbol
 _TRIPLE_AS_GOOD = 0.15  # a triple this close to the best is returned as well
 _PEAKS = 6  # of each size
 _MOST = 10  # finders kept
 
 
 class Finder(NamedTuple):
-    """One thing that looks like a finder pattern."""
+    """A place that looks like a finder pattern."""
 
     fit: float
     x: float  # its middle, in pixels
@@ -38,7 +39,7 @@ class Finder(NamedTuple):
 
 
 class Triple(NamedTuple):
-    """Three finders that may be one symbol's."""
+    """Three finders that may belong to one symbol."""
 
     fit: float
     middles: npt.NDArray[np.float64]  # top left, top right, bottom left; 3 x 2, pixels
@@ -48,7 +49,7 @@ class Triple(NamedTuple):
 
 
 def find(luma: Luma) -> list[Finder]:
-    """What looks like a finder pattern in `luma`, the best first."""
+    """The places in `luma` that look like a finder pattern, the best first."""
     scale = min(1.0, _LONG / max(luma.shape))
     picture = pixels.scaled(luma, scale)
     if scale > 0.7:  # nothing has been averaged: the noise is still there

@@ -1,9 +1,9 @@
-"""From a flattened symbol to its modules, by a filter that the symbol itself teaches.
+"""From a flattened symbol to its modules, by a filter that is fitted to the symbol's fixed modules.
 
-About one module in eight is alike in every symbol: finder, timing and alignment patterns. A linear
-filter over the neighbourhood of a module is fitted to those (ridge regression) and then says what
-the others are. So it undoes whatever blurred this picture: lens, motion, ink, a grid slightly off.
-What it says is only believed when the symbol's own error correction accepts it.
+About one module in eight is the same in every symbol: finder, timing and alignment patterns. A
+linear filter over the neighbourhood of a module is fitted to those (ridge regression) and then
+estimates the others. So it undoes any blur of this picture: lens, motion, ink, a grid slightly off.
+The result counts only if the symbol's own error correction accepts it.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
-"""What is tried on a part of a picture that zxing-cpp did not read, one after the other.
+"""Rescues: ways to read a part of a picture that zxing-cpp did not read, tried one after the other.
 
-Each rescue reads what the ones before it do not; the order is by what each adds for its time,
-measured on photographs and door scenes (`make bench-sight`). A text comes only from a decoder's
-own error correction, so a rescue may guess as it likes and cannot make one up.
+Each rescue reads some symbols that the ones before it do not. Their order follows what each adds
+for its time, measured on photographs and door scenes (`make bench-sight`). A text comes only from a
+decoder's own error correction, so a rescue may guess and still cannot invent one.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from edge.sight.boxes import Box
 from edge.sight.frame import Corners, Luma, Symbol
 from edge.sight.pixels import Matrix
 
-_BENT_SIZE_MAX = 85  # modules: larger ones take longer than they are worth
+_BENT_SIZE_MAX = 85  # modules: larger symbols take more time than they are worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Rescue:
-    """One thing to try."""
+    """One way to read."""
 
     name: str
     run: Callable[[Attempt], tuple[Symbol, ...]]
     cost: float  # on one region, in units of `cascade.frame_s`
     needs: Literal["zbar", "located", ""] = ""
-    most: int = 2  # regions of one picture on which it is worth its time
+    most: int = 2  # on how many regions of one picture it is tried
 
 
 def bent(attempt: Attempt) -> tuple[Symbol, ...]:

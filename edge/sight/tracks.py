@@ -1,8 +1,8 @@
-"""Regions from frame to frame: where something looks like a symbol, and what was tried on it.
+"""Regions that look like a symbol, followed from frame to frame, and the rescues tried on each.
 
-A region is known again by its place. A code that is held up moves with the hand, so each frame of
-it is a new chance; a poster looks the same in every frame. What stays as it is although everything
-was tried is tried less and less often.
+A region is recognised by its place. A code that is held up moves with the hand, so each of its
+frames is a new chance; a poster looks the same in every frame. A region that does not change
+although every rescue was tried is tried less and less often.
 """
 
 from collections.abc import Sequence
@@ -15,28 +15,28 @@ from edge.sight.boxes import Box, area, meet, shared
 from edge.sight.frame import Corners, Luma
 
 KEPT_S = 0.5
-"""Out of sight for so long it is forgotten, and so is its sharpest frame: whoever has left is not
-read. A shake hides a code for a few frames."""
+"""A region that was out of sight for so long is forgotten with its sharpest frame, so that the code
+of a person who has left is not read. A shake hides a code for a few frames."""
 
 TRACKS_MAX = 6
 
 PATIENCE = 24
-"""Tries without a change before the waiting begins: every rescue more than once."""
+"""Tries without a change before the waits begin: every rescue more than once."""
 WAIT_S = 0.2
 WAIT_MAX_S = 10.0
-"""Each further try doubles the wait up to this: a poster then costs one try in so long."""
+"""Each further try doubles the wait up to this; a poster then costs one try in this time."""
 
 LATELY = 0.9
-"""Of the tries counted against a region, so many are still counted a frame later."""
+"""The number of tries that counts against a region shrinks by this with each frame."""
 
 FADES = 0.95
-"""Of its sharpness the sharpest frame keeps so much a frame: a new one, a little less sharp, is a
-chance as well."""
+"""The sharpness of the sharpest frame shrinks by this with each frame, so that a new frame that is
+a little less sharp is tried as well."""
 
 CELLS = 16  # a region is compared by the means of so many cells across and down
 SAMPLES = 4  # each of so many pixels across and down
 NOISE = 3.0  # levels squared, of such a mean: a sensor's sigma of 7, seen twice
-CHANGED = 0.1  # of the contrast: what moves by a quarter of a cell changes by more
+CHANGED = 0.1  # of the contrast: a move by a quarter of a cell changes more
 
 _SPREAD = np.arange(CELLS * SAMPLES)
 
