@@ -24,7 +24,7 @@ class CascadeResult:
 
     symbols: tuple[Symbol, ...] = ()
     unread: tuple[Corners, ...] = ()  # where something looks like a QR symbol and was not read
-    steps: tuple[tuple[str, float], ...] = ()  # what was tried, in this order, and the ms of each
+    steps: tuple[tuple[str, float], ...] = ()  # each decoder and rescue in order, with its ms
 
 
 def read(
@@ -32,9 +32,9 @@ def read(
 ) -> CascadeResult:
     """Read `luma` (uint8, height x width), with rescues until all is read or `budget_s` is gone.
 
-    A rescue that would likely end after the budget is not begun. Where something was read, only
-    the rescues try the other symbols that zxing-cpp located.
-    Raises ImportError with a sentence when zbar's library is missing and asked for.
+    A rescue that would likely end after the budget is not begun. After a first symbol was read, the
+    rescues try only the others that zxing-cpp located.
+    Raises ImportError with a sentence if zbar's library is needed and missing.
     """
     if decoder != "zxing-cpp":
         from edge.sight import zbar  # noqa: F401 -- raise at the first picture, not at the first miss

@@ -1,8 +1,8 @@
-"""A symbol on cloth, a can or a crumpled sheet laid flat, by the lattice its modules stand on.
+"""Flattens a symbol on cloth, a can or a crumpled sheet, by the lattice of its modules.
 
-Edges lie only between modules. Multiplied by a wave of one module's length they give, at each
-place, how far the lattice is from where the four corners say it should be: a phase. A smooth
-surface is fitted to how the phase changes, and what is left is read off near each module.
+Edges occur only between modules. Multiplied by a wave of one module's length they give a phase at
+each place: how far the lattice is from its place according to the four corners. A smooth surface is
+fitted to the change of the phase, and the remainder is measured near each module.
 """
 
 from functools import lru_cache

@@ -1,7 +1,7 @@
 """The pose of a flat symbol in a picture, from the middles of its three finder patterns.
 
-They leave open how many modules it has and where the fourth corner is, which is how it is tilted.
-Both are tried, and judged by the timing and alignment patterns that must then be seen.
+They do not determine how many modules it has, nor where the fourth corner is (its tilt). Both are
+tried, and judged by the timing and alignment patterns that must then appear.
 """
 
 from functools import lru_cache
@@ -18,15 +18,15 @@ from edge.sight.pixels import Field, Matrix
 Points = npt.NDArray[np.float64]
 
 _PIXELS = 4.0  # a module, in the picture that is searched
-_OFF = 0.08  # of the size: how far the finders may misjudge it
-_REACH = 7.0  # modules the fourth corner may be off a parallelogram
+_OFF = 0.08  # of the size: the largest error of the finders' estimate
+_REACH = 7.0  # modules by which the fourth corner may differ from a parallelogram's
 _ROUGHLY_MIN = 0.25  # before the four points are refined
 _FIT_MIN = 0.5  # those that are read have 0.7 and more
 _SIZE_MAX = 101
 
 
 class Pose(NamedTuple):
-    """One way that the symbol may lie."""
+    """One possible pose."""
 
     fit: float  # -1 to 1
     size: int  # modules a side

@@ -1,4 +1,4 @@
-"""A QR symbol as a grid of modules: what is the same in every symbol, and a picture of a grid.
+"""A QR symbol as a grid of modules: its fixed patterns, and a picture of a grid.
 
 `size` is the number of modules a side: 17 + 4 x version. True is dark. Source: ISO/IEC 18004.
 """
@@ -19,7 +19,7 @@ FINDER = 3.5
 
 @lru_cache(maxsize=8)
 def fixed_modules(size: int) -> tuple[Grid, Grid]:
-    """Which modules every symbol of this size has alike (size x size), and what they are:
+    """Which modules are the same in every symbol of this size (size x size), and their values:
     finder, timing and alignment patterns and the one dark module.
     """
     same, dark = (np.zeros((size, size), bool) for _ in range(2))

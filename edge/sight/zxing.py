@@ -8,8 +8,8 @@ import zxingcpp
 from edge.sight.frame import Corners, Luma, Symbol
 
 _QR = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
-"""One format: all of them cost nine times as much for nothing. Micro and rectangular symbols come
-with it and are left out: the smallest only has a checksum, and print is now and then read as one.
+"""One format: all of them cost nine times as much for no gain. Micro and rectangular symbols come
+with it and are dropped: the smallest has only a checksum, and print is sometimes read as one.
 """
 
 _BINARIZERS = {
@@ -25,7 +25,7 @@ Binarizer = Literal["local", "global", "fixed"]
 
 @dataclass(frozen=True, slots=True)
 class ZxingResult:
-    """What zxing-cpp saw in one picture."""
+    """What zxing-cpp read and located in one picture."""
 
     symbols: tuple[Symbol, ...] = ()
     located: tuple[Corners, ...] = ()  # a symbol is there, and its error correction gave up
