@@ -13,7 +13,7 @@ _EXTRA = re.compile(r"""\bextra\s*==\s*["']([A-Za-z0-9._-]+)["']""")
 
 
 def sentence(error: ModuleNotFoundError, own: str) -> str | None:
-    """What is missing and how to install it; None where pip can bring nothing that helps.
+    """What is missing and how to install it; None if no extra would help.
 
     `own` is the extra of the command that runs.
     """
@@ -27,7 +27,8 @@ def sentence(error: ModuleNotFoundError, own: str) -> str | None:
 def of(module: str, own: str) -> str:
     """The extra that brings `module`: one that names it, or else `own`.
 
-    Named is the distribution or, where that has another name than its module, the extra itself.
+    An extra names the distribution. If that has another name than its module, the extra itself has
+    the module's name.
     """
     name = _canonical(module)
     naming = [extra for extra, names in _extras().items() if name in names or name == extra]
@@ -35,7 +36,7 @@ def of(module: str, own: str) -> str:
 
 
 def _extras() -> dict[str, set[str]]:
-    """Each extra with the distributions that it adds; none where only the source is there."""
+    """Each extra with the distributions that it adds; empty if the package is not installed."""
     try:
         lines = metadata.requires(_PACKAGE) or []
     except metadata.PackageNotFoundError:

@@ -16,9 +16,9 @@ PASSING = ".passing"
 
 
 def replace(path: Path, data: bytes, mode: int = 0o644, durable: bool = True) -> None:
-    """Put `data` in the place of what `path` held. One writer at a time; raises OSError.
+    """Replace the content of `path` by `data`. One writer at a time; raises OSError.
 
-    `durable`: False for a file in RAM, where nothing outlives the power anyway.
+    `durable`: False for a file in RAM, which a power cut removes anyway.
     """
     passing = _write(path, data, mode, durable)
     try:
@@ -31,7 +31,7 @@ def replace(path: Path, data: bytes, mode: int = 0o644, durable: bool = True) ->
 
 
 def create(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Make `path` with `data`. Raises FileExistsError where it exists, and other OSErrors."""
+    """Make `path` with `data`. Raises FileExistsError if it exists, and other OSErrors."""
     passing = _write(path, data, mode, durable=True)
     try:
         os.link(passing, path)  # unlike rename, link refuses an existing name
@@ -51,7 +51,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Wait for `folder` and keep it from every other program that asks (flock(2))."""
+    """Wait for the lock of `folder` and hold it (flock(2))."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -61,7 +61,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _write(path: Path, data: bytes, mode: int, durable: bool) -> Path:
-    """`data` under the passing name of `path`, which nobody else could have put there."""
+    """Write `data` under the passing name of `path`, in a file that nobody else can have made."""
     passing = path.with_name(f".{path.name}{PASSING}")
     passing.unlink(missing_ok=True)  # left over by a program that was killed
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

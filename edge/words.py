@@ -1,11 +1,10 @@
-"""What the pages say, in every language: one table, `words.toml`, read by one loader.
+"""The texts of all pages in every language: one table, `words.toml`, read by one loader.
 
-A table and not gettext: a translator sees every language of a text at once, nothing has to be
-compiled, and a phone gets its part of the same table as JSON. There are no plural forms that
-would need more.
+It is a table and not gettext, because a translator sees every language of a text at once, nothing
+has to be compiled, and a phone gets its part of the same table as JSON. No text needs plural forms.
 
-Whether the table is whole is for `tests/edge/test_words.py`. At run time a text that is missing
-never ends a program: the first language stands in for it, and then its own key.
+`tests/edge/test_words.py` checks that the table is complete. At run time a missing text never ends
+a program: the first language replaces it, and if that is missing too, its key.
 """
 
 import json
@@ -35,7 +34,7 @@ class Words:
     def __init__(
         self, entries: Mapping[str, Translations], languages: tuple[Language, ...]
     ) -> None:
-        """`languages`: the first is the one that stands in for a text that is missing."""
+        """`languages`: the first one replaces a missing text."""
         self.languages = languages
         self.keys = frozenset(entries)
         first = {key: entry.get(languages[0], key) for key, entry in entries.items()}
@@ -45,12 +44,12 @@ class Words:
         }
 
     def say(self, language: Language, key: str, **values: object) -> str:
-        """The text for `key`, with `values` in its places."""
+        """The text for `key`, with `values` in its slots."""
         text = self._texts[language].get(key, key)
         return SLOT.sub(lambda slot: str(values.get(slot[1], slot[0])), text)
 
     def in_each(self, key: str) -> list[str]:
-        """The text for `key` in every language, for where the reader's is not known."""
+        """The text for `key` in every language, for readers whose language is not known."""
         return [self.say(language, key) for language in self.languages]
 
     def choose(self, languages: str) -> Language:

@@ -1,7 +1,7 @@
-"""When a door may be passed: hours on the wall clock of a time zone, asked for an interval of time.
+"""When a door may be passed: hours on the wall clock of a time zone, checked for a time interval.
 
-A stretch belongs to the day it begins on: a night shift from 22:00 to 06:00 on a Friday ends on
-Saturday morning, also when that Saturday is a closed day. Source: rules.md, section 4.
+A stretch belongs to the day on which it begins: a night shift from 22:00 to 06:00 on a Friday ends
+on Saturday morning, even if that Saturday is a closed day. Source: rules.md, section 4.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,13 +12,13 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 WIDEST_S = 8 * 86400
-"""A door that knows the time no better than to a week does not know the hour."""
+"""A door whose time is uncertain by more than this is not asked for hours at all."""
 
 DAY_MIN = 24 * 60
 
 
 class Stretch(NamedTuple):
-    """One stretch of a week, in minutes of the wall clock; `until_min` may lie on the next day."""
+    """One stretch of a week, in minutes of the wall clock; `until_min` may be on the next day."""
 
     weekday: int  # 0 is Monday: the day on which it begins
     from_min: int  # 0 to 1439
@@ -27,14 +27,14 @@ class Stretch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """A week that repeats, and the days that it leaves out. No stretch at all: never open."""
+    """A repeating week without its closed days. No stretch at all: never open."""
 
     zone: ZoneInfo
     week: tuple[Stretch, ...]
     closed: frozenset[date] = frozenset()
 
     def always(self, after_s: int) -> bool:
-        """Whether no moment from `after_s` on is left out, so that nobody need know the time."""
+        """Whether it is open at every moment from `after_s` on, whatever the time is."""
         if self.week != WHOLE_WEEK:
             return False
         if not self.closed:
