@@ -190,10 +190,15 @@ class _Report(_Message, frozen=True, kw_only=True):
 
 
 class StateReport(_Report, frozen=True, kw_only=True):
-    """Birth (`online` true) and will (false) of one session of a unit's program."""
+    """Birth (`online` true) and will (false) of one connection of a unit.
+
+    `session` numbers the unit's program, `connection` its connections to the broker in that
+    session. Both rise, so a will that arrives after the birth of a newer connection is ignored.
+    """
 
     online: bool
     session: Number
+    connection: Bounded = 0  # 0: a unit from before this field
     installation: Installation
 
 
