@@ -69,18 +69,23 @@ def open_world(unit: UnitConfig) -> Iterator[tuple[Ports, TrustState]]:
 
     All adapters are closed at the end, also after an error; the door is closed first.
     """
-    from edge.adapters.storage.counts import DiskCountStore
+    from edge.adapters.storage.counts import DiskCountStore, make_folder
 
     with ExitStack() as stack:
         door = open_door(unit.door)
         stack.callback(door.close)
         try:
-            store = DiskCountStore(
-                Path(unit.state), f"{unit.site}/{unit.name}", random.SystemRandom()
-            )
-            stack.callback(store.close)
+            state = Path(unit.state)
+            make_folder(state)
             clock = _open_clock(unit, _open_memory(ram.SYNC))
             stack.callback(clock.close)
+            store = DiskCountStore(
+                state,
+                f"{unit.site}/{unit.name}",
+                random.SystemRandom(),
+                lambda: clock.glance().powered_s,
+            )
+            stack.callback(store.close)
             memory = _open_memory(ram.PASSED)
             scanner = open_scanner(unit)
             stack.callback(scanner.close)

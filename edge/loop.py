@@ -6,6 +6,7 @@ tracks failed parts, `edge/report/reporter.py` sends, `edge/doorway/input_watch.
 inputs.
 """
 
+import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ from edge.report.reporter import Identity, Reporter, UnitStatus
 from edge.report.tally import Tally, first_cells
 from edge.sight.ports import Scanner
 from edge.sight.presented_code import PresentedCodes
+
+log = logging.getLogger("menshen")
 
 PROBE_S = 60.0  # how often disk and pins are tested, whether or not somebody comes
 BLIND_S = 1.0  # a longer gap between two sightings does not count as absence of a code
@@ -123,9 +126,8 @@ class Loop:
         self._watch = DoorWatch(world.door, settings.held_s)
         self._display = Display(world.door)
 
-        counts = trust_state.rules.counts
-        world.store.begin(first_cells(now, counts.period_s, counts.k, rng))
-        self._tally = Tally(world.store.cells(), counts.period_s, counts.k, rng)
+        self._rng = rng
+        self._installation, self._tally = self._open_tally(now)
         self._reporter: Reporter | None = None
         if world.uplink is not None:
             self._reporter = Reporter(
@@ -142,6 +144,12 @@ class Loop:
         self._sensor_notice = Notice(_SENSORS_WORK)
         self._camera_notice = Notice(_CAMERA_SEES)
         self._probe_due_s = now.monotonic_s
+
+    def _open_tally(self, now: Now) -> tuple[str, Tally]:
+        """The store's installation and its open cells. Raises StoreLost."""
+        store, counts = self._world.store, self._trust_state.rules.counts
+        store.begin(first_cells(now, counts.period_s, counts.k, self._rng))
+        return store.installation, Tally(store.cells(), counts.period_s, counts.k, self._rng)
 
     def tick(self) -> None:
         """Run each step once, without waiting."""
@@ -311,6 +319,7 @@ class Loop:
             self._lane.forget(self._limits, now)
             self._world.memory.save(self._lane.to_save())
             self._world.store.probe()
+            self._note_renewal(now)
             self._failures.clear("store")
         except StoreLost as failure:
             self._failures.note(failure, now.monotonic_s)
@@ -322,6 +331,14 @@ class Loop:
         self._trouble_probed = self._trouble
         self._camera_notice.update(_TROUBLE_SENTENCES[self._trouble] if self._trouble else None)
         self._failures.note_probe()
+
+    def _note_renewal(self, now: Now) -> None:
+        """A damaged store was renewed: log how much is missing, and count into the new one."""
+        loss = self._world.store.take_loss()
+        if loss is not None:
+            log.error("%s", loss.sentence(self._trust_state.rules.counts.k))
+        if self._world.store.installation != self._installation:
+            self._installation, self._tally = self._open_tally(now)
 
     def _sensor_fault(self) -> str | None:
         sensors, limit = self._settings.sensors, self._trust_state.rules.inside_max
