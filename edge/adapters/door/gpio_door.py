@@ -25,6 +25,7 @@ from edge.adapters.door import kept_outputs
 from edge.doorway.door_signals import DoorAction, LightStep
 from edge.doorway.input_levels import InputLevels
 from edge.parts import DoorLost
+from edge.threads import TICK_S, Progress, Threads
 from edge.wire.door_inputs import INPUTS, Input
 from edge.wire.unit import UNLOCK_MS_MAX, DoorPins
 
@@ -49,6 +50,7 @@ class GpioDoor:
         pins: DoorPins,
         pin_factory: Any = None,
         sys: Path = kept_outputs.SYS,
+        threads: Threads | None = None,
     ) -> None:
         """`pin_factory`: gpiozero's; None takes the one that GPIOZERO_PIN_FACTORY names, or lgpio.
         `sys`: where the kernel says whether it keeps outputs.
@@ -80,8 +82,7 @@ class GpioDoor:
         self._relay_low = True  # as far as we could set it
         self._lost: str | None = None
         self._closed = False
-        self._player = threading.Thread(target=self._play, name="door", daemon=True)
-        self._player.start()
+        self._player = (threads or Threads()).start("door", self._play)
 
     def apply(self, action: DoorAction) -> None:
         """Start `action` in place of the one that runs; a pulse that runs is left to its end."""
@@ -167,8 +168,15 @@ class GpioDoor:
             raise DoorLost(_pin_lost(error)) from None
         self._lost = None
 
-    def _play(self) -> None:
+    def _play(self, progress: Progress) -> None:
+        try:
+            self._play_on(progress)
+        finally:  # whatever went wrong: no pulse outlives the thread that ends it
+            _quietly(self._relay.off)
+
+    def _play_on(self, progress: Progress) -> None:
         while True:
+            progress.tick()
             with self._changed:
                 now_s = time.monotonic()
                 unlocked = now_s < self._unlocked_until_s
@@ -192,7 +200,7 @@ class GpioDoor:
                     self._action = None
                 if self._closed:
                     return
-                self._changed.wait(None if next_s == _NEVER_S else max(0.0, next_s - now_s))
+                self._changed.wait(min(TICK_S, max(0.0, next_s - now_s)))
 
     def _output(self, use: str, pin: int) -> Any:
         """An active-high output that is low from its first moment (initial_value=False)."""

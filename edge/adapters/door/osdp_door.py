@@ -20,6 +20,7 @@ from edge.adapters.door.osdp_panel import LOCAL, OUTPUTS, Command, Panel
 from edge.doorway.door_signals import DoorAction
 from edge.doorway.input_levels import InputLevels
 from edge.parts import DoorLost
+from edge.threads import Progress, Threads
 from edge.wire.door_inputs import INPUTS, LATCHED_PLACE, REPORT_LEN, Input
 from edge.wire.unit import UNLOCK_MS_MAX, ControllerDoor
 
@@ -61,7 +62,13 @@ class OsdpDoor:
     Whether the controller answers, and has this key, each call tells.
     """
 
-    def __init__(self, door: ControllerDoor, key: bytes, pin_factory: Any = None) -> None:
+    def __init__(
+        self,
+        door: ControllerDoor,
+        key: bytes,
+        pin_factory: Any = None,
+        threads: Threads | None = None,
+    ) -> None:
         """`key`: 16 bytes, the pair's own; `pin_factory`: gpiozero's, for the illuminator."""
         self._wired = door.wired
         self._lock = threading.Lock()
@@ -94,8 +101,7 @@ class OsdpDoor:
         self._settled = threading.Event()
         self._wakes: int | None
         self._woken, self._wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._thread = threading.Thread(target=self._run, name="door", daemon=True)
-        self._thread.start()
+        self._thread = (threads or Threads()).start("door", self._run)
         self._settled.wait(START_S)
 
     def apply(self, action: DoorAction) -> None:
@@ -186,15 +192,17 @@ class OsdpDoor:
 
     # What follows runs in the thread.
 
-    def _run(self) -> None:
+    def _run(self, progress: Progress) -> None:
         try:
             while not self._closed:
+                progress.tick()
                 self._turn()
                 self._wait()
             self._farewell()
         except Exception as error:  # our own bug: the loop raises it, and the unit starts again
             with self._lock:
                 self._broken = error
+            raise
         finally:
             self._panel.close()
             self._settled.set()

@@ -22,10 +22,14 @@ from edge.adapters.trust.schedule import LOOK_S, SourceSchedule
 from edge.adapters.trust.sources import DocumentSource, TrustFolder, TrustInbox
 from edge.clock.time_interval import Now
 from edge.judge.trust_documents import Bundle
+from edge.threads import Progress, Threads
 from edge.wire import repository
 from edge.wire.trust import TrustError
 
 log = logging.getLogger("menshen")
+
+REFRESH_S_MAX = 600.0
+"""For one source: a slow stick, and the signatures of thousands of issuers on a slow processor."""
 
 T = TypeVar("T")
 """What a bundle is when it is understood."""
@@ -42,6 +46,7 @@ class TufTrust(Generic[T]):
         accept: Callable[[Bundle], T],
         now: Callable[[], Now],
         stick: Path | None = None,
+        threads: Threads | None = None,
     ) -> None:
         """`card`: the folder of the first repository, with the root that is trusted, `root.json`;
         `accept` understands a bundle or raises TrustError; `now` is called by this object's own
@@ -61,11 +66,12 @@ class TufTrust(Generic[T]):
                 SourceSchedule(TrustFolder(stick, f"the stick {stick}"), spoken=True)
             )
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="trust", daemon=True)
+        self._threads = threads or Threads()
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Look at the ways in from now on."""
-        self._thread.start()
+        self._thread = self._threads.start("trust", self._watch)
 
     def latest(self) -> T | None:
         """What `accept` made of the newest bundle, once."""
@@ -76,7 +82,7 @@ class TufTrust(Generic[T]):
     def close(self) -> None:
         """Look no more. A refresh that is under way is left to itself: it is taken or it is not."""
         self._stop.set()
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join(timeout=1)
 
     def refresh(self, source: DocumentSource) -> bool:
@@ -140,11 +146,13 @@ class TufTrust(Generic[T]):
             raise TrustError(f"{card.name} cannot be trusted: {client.why(error)}") from None
         return bundle
 
-    def _watch(self) -> None:
+    def _watch(self, progress: Progress) -> None:
         while not self._stop.wait(LOOK_S):
+            progress.tick()
             for watched in self._watched:
-                if watched.take_due(time.monotonic()):
-                    self._try(watched)
+                with progress.allow(REFRESH_S_MAX):  # a slow stick, thousands of issuers
+                    if watched.take_due(time.monotonic()):
+                        self._try(watched)
 
     def _try(self, watched: "SourceSchedule") -> None:
         source, mark = watched.source, watched.seen

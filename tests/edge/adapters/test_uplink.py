@@ -139,7 +139,7 @@ def test_a_foreign_broker_gets_nothing(
 def test_a_rogue_broker_cannot_keep_a_unit_from_the_honest_one(
     campus: Campus, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Packets that are not MQTT (`make soak`: a hundred), then the honest broker at the same address."""
+    """Packets that are not MQTT, then the honest broker at the same address."""
     rogue = RogueBroker(campus.estate, campus.broker_port, damaged(20, seed=5))
     threads = Threads()
     with caplog.at_level(logging.WARNING, "menshen"):

@@ -99,7 +99,7 @@ def test_a_killed_unit_has_lost_nothing(tmp_path: Path) -> None:
     assert waiting(store) == waiting(unit.store)
 
 
-@pytest.mark.parametrize(("name", "renewals_min"), zip(NAMES, (8, 100), strict=True))
+@pytest.mark.parametrize(("name", "renewals_min"), list(zip(NAMES, (8, 100), strict=True)))
 def test_a_flipped_bit_is_never_silent(tmp_path: Path, name: str, renewals_min: int) -> None:
     """Never: it opens, has fewer than were acknowledged or witnessed, and says nothing."""
     unit = lived(tmp_path / "a")
