@@ -89,6 +89,11 @@ class Threads:
             if self._failure is None:
                 self._failure = name, error
 
+    def note_uncaught(self, uncaught: threading.ExceptHookArgs) -> None:
+        """A thread that a library has started ended with an exception: `threading.excepthook`."""
+        name = uncaught.thread.name if uncaught.thread else "without a name"
+        self.note_failure(name, uncaught.exc_value or uncaught.exc_type())
+
     def check(self) -> None:
         """Raise ThreadFailed when a thread has died, from what it raised, or has stalled."""
         with self._lock:

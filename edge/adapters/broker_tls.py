@@ -12,6 +12,7 @@ from typing import Any
 from edge.clock.time_interval import Interval
 from edge.wire.unit import BrokerConfig, ConfigError
 
+TLS_ERROR = ssl.SSLError
 NO_CHECK_TIME = 0x200000
 """OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python's `ssl` does not name."""
 
@@ -71,6 +72,21 @@ def dates_of(connection: ssl.SSLSocket, context: ssl.SSLContext) -> CertificateD
     if not overlaps:
         raise ssl.SSLError("the broker's certificate is not signed by our authority itself")
     return CertificateDates(*max(overlaps, key=lambda dates: dates[1]))
+
+
+class BrokerRefused(ssl.SSLError):
+    """We end a connection ourselves, before anything was sent on it."""
+
+
+def reason(error: Exception) -> str:
+    """Why connecting has failed with `error`, as what the broker does: a clause."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"shows a certificate that this unit does not trust ({error.verify_message})"
+    if isinstance(error, TimeoutError):
+        return "does not answer in time"
+    if isinstance(error, ssl.SSLError):
+        return f"does not speak our TLS ({error.reason or error})"
+    return f"does not answer ({error})"
 
 
 def make_context(broker: BrokerConfig) -> ssl.SSLContext:

@@ -10,7 +10,6 @@ them, so they are simply sent again.
 
 import logging
 import random
-import ssl
 import threading
 import time as clock
 from collections import deque
@@ -56,19 +55,21 @@ class MqttUplink:
         self,
         unit: UnitConfig,
         broker: BrokerConfig,
-        installation: str,
-        session: int,
+        identity: Callable[[], tuple[str, int]],
         time: Callable[[], Interval],
         trust: Callable[[str, bytes], None],
         threads: Threads | None = None,
     ) -> None:
-        """`time` is what this unit knows of the time; any thread may call it. `trust` is given
+        """`identity` is the store's installation and session; when it changes, the unit connects
+        again under the new one. `time` is what this unit knows of the time. Any thread may call
+        both. `trust` is given
         each trust document's file as it comes, by the uplink's thread.
         """
         self._time = time
         self._trust = trust
         self._site, self._unit = unit.site, unit.name
-        self._installation, self._session = installation, session
+        self._identity = identity
+        self._connected_as = identity()
         self._address = f"{broker.host}:{broker.port}"
         self._keepalive_s = broker.keepalive_s
 
@@ -89,7 +90,7 @@ class MqttUplink:
         self._client.tls_set_context(self._context)
         self._client.connect_timeout = CONNECT_S
         self._client.max_queued_messages_set(QUEUED_MAX)
-        self._client.on_socket_open = _guarded(self._on_socket_open, passes=ssl.SSLError)
+        self._client.on_socket_open = _guarded(self._on_socket_open, passes=broker_tls.TLS_ERROR)
         self._client.on_connect = _guarded(self._on_connect)
         self._client.on_message = _guarded(self._on_message, passes=UnicodeDecodeError)
         self._client.connect_async(broker.host, broker.port, broker.keepalive_s)
@@ -135,13 +136,16 @@ class MqttUplink:
         """Connect; False: it failed, and the log has the reason."""
         self._connection += 1
         self._fault, self._dates = "", None
+        self._connected_as = self._identity()
         self._waiting.clear()
         self._client.will_set(self._topic("state"), self._state(online=False), qos=1, retain=True)
         try:
             with progress.allow(OPEN_S_MAX):
                 self._client.reconnect()
         except (OSError, ValueError) as error:
-            self._log_change(f"{self._fault or self._why(error)}; counts wait here")
+            self._log_change(
+                f"{self._fault or self._because(broker_tls.reason(error))}; counts wait here"
+            )
             self._hang_up()
             return False
         return True
@@ -169,6 +173,9 @@ class MqttUplink:
                 break
             if self._connected:
                 self._publish_waiting()
+                if self._identity() != self._connected_as:
+                    reason = "gets a new connection, because the store was renewed"
+                    break
             if self._connected and not is_reborn and open_s > 2 * self._keepalive_s:
                 # The broker may have learnt only now that the connection before is dead, and its
                 # will has replaced our birth.
@@ -180,6 +187,9 @@ class MqttUplink:
             self._log_change(f"{self._fault or self._ended(connection, reason)}; counts wait here")
         self._connected = False
         self._hang_up()
+
+    def _because(self, clause: str) -> str:
+        return f"the broker {self._address} {clause}"
 
     def _ended(self, connection: object, reason: str) -> str:
         """Why the broker's side ended the connection, as a sentence."""
@@ -244,9 +254,9 @@ class MqttUplink:
         return report.encode(
             report.StateReport(
                 online=online,
-                session=self._session,
+                session=self._connected_as[1],
                 connection=self._connection,
-                installation=self._installation,
+                installation=self._connected_as[0],
             )
         )
 
@@ -259,26 +269,13 @@ class MqttUplink:
             self._sentence = sentence
             log.warning("%s", sentence)
 
-    def _why(self, error: Exception) -> str:
-        """Why there is no connection, as a sentence."""
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return (
-                f"the broker {self._address} shows a certificate that this unit does not trust "
-                f"({error.verify_message})"
-            )
-        if isinstance(error, TimeoutError):
-            return f"the broker {self._address} does not answer in time"
-        if isinstance(error, ssl.SSLError):
-            return f"the broker {self._address} does not speak our TLS ({error.reason or error})"
-        return f"the broker {self._address} does not answer ({error})"
-
     def _on_socket_open(self, _client: paho.Client, _data: Any, connection: Any) -> None:
         """TLS is up and nothing was sent: the moment to check the certificate's dates."""
         self._dates = broker_tls.dates_of(connection, self._context)
         fault = self._dates.fault(self._time())
         if fault:
             self._fault = f"the broker {self._address} {fault}"
-            raise ssl.SSLError(self._fault)  # for paho: this connection has failed
+            raise broker_tls.BrokerRefused(self._fault)  # for paho: this connection has failed
 
     def _on_connect(
         self, client: paho.Client, _data: Any, _flags: Any, code: ReasonCode, _p: Properties | None

@@ -4,22 +4,27 @@ A unit starts with what works. A port here answers as a lost part does (it raise
 WorldFailure) until its device has been opened; from then on the device answers itself.
 """
 
+import random
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
+from edge.adapters.trust.sources import TrustInbox
 from edge.backoff import Backoff
 from edge.doorway.door_signals import DoorAction
 from edge.doorway.input_levels import InputLevels
 from edge.doorway.ports import Door
 from edge.judge.ports import TrustSource
 from edge.judge.verdict import TrustState
-from edge.parts import CameraLost, DoorLost, Part, TrustLost, WorldFailure
+from edge.parts import CameraLost, DoorLost, Part, StoreLost, TrustLost, WorldFailure
+from edge.report.ports import CountStore, StoreLoss
+from edge.report.tally import ClosedCell, OpenCell
 from edge.sight.frame import Sighting
 from edge.sight.ports import Scanner
 from edge.threads import Progress, Threads
+from edge.wire import report
 from edge.wire.trust import TrustError
 
 RETRY_S = 1.0
@@ -45,12 +50,20 @@ P = TypeVar("P", bound=Closes)
 class PartOpener(Generic[P]):
     """Opens a part in a thread of its own, because an attempt may take seconds."""
 
-    def __init__(self, part: Part, open_part: Callable[[], P], threads: Threads) -> None:
-        """`open_part` raises one of FAILURES where it fails; it is called until it does not."""
+    def __init__(
+        self,
+        part: Part,
+        open_part: Callable[[], P],
+        threads: Threads,
+        failure: str | None = None,
+    ) -> None:
+        """`open_part` raises one of FAILURES where it fails; it is called until it does not.
+        `failure`: the sentence of an attempt that was made before.
+        """
         self._name = part
         self._open_part = open_part
         self._begun_s = time.monotonic()
-        self._failure: str | None = None
+        self._failure = failure
         self._part: P | None = None
         self._opened = threading.Event()
         self._closed = threading.Event()
@@ -125,6 +138,10 @@ class ReopeningScanner:
 class StartableTrust(TrustSource, Closes, Protocol):
     """A source of trust documents with a thread of its own."""
 
+    @property
+    def inbox(self) -> TrustInbox:
+        """Where the broker's documents are put."""
+
     def start(self) -> None:
         """Look for newer documents from now on."""
 
@@ -132,13 +149,32 @@ class StartableTrust(TrustSource, Closes, Protocol):
 class ReopeningTrust:
     """The port TrustSource over documents that may not be readable yet."""
 
-    def __init__(self, open_trust: Callable[[], StartableTrust], threads: Threads) -> None:
-        def opened() -> StartableTrust:
-            trust = open_trust()
+    def __init__(
+        self,
+        open_trust: Callable[[], StartableTrust],
+        threads: Threads,
+        first: StartableTrust | None = None,
+        failure: str | None = None,
+    ) -> None:
+        """`first`: what the attempt at the start has opened; `failure`: why it has not."""
+        self.again: Callable[[], None] = lambda: None
+        """Asks the broker for all documents once more; any thread may call it."""
+
+        def started() -> StartableTrust:
+            trust = first or open_trust()
+            trust.inbox.again = lambda: self.again()
             trust.start()
+            if first is None:
+                self.again()
             return trust
 
-        self._opener = PartOpener("trust", opened, threads)
+        self._opener = PartOpener("trust", started, threads, failure)
+
+    def put(self, file: str, data: bytes) -> None:
+        """A document of the broker; dropped until there is somebody to verify it."""
+        trust = self._opener.part()
+        if trust is not None:
+            trust.inbox.put(file, data)
 
     def latest(self) -> TrustState | None:
         """As of TrustSource. Raises TrustLost until the first documents were read."""
@@ -207,4 +243,83 @@ class ReopeningDoor:
             except DoorLost as failure:
                 self._failure = failure
                 self._due_s = time.monotonic() + self._backoff.take_wait_s()
+        return self._present()
+
+
+class OpenStore(CountStore, Closes, Protocol):
+    """A count store that is open."""
+
+
+class ReopeningStore:
+    """The port CountStore over a disk that may not be usable yet. A probe tries it.
+
+    Until then this unit reports under an installation made for this run, without any counts.
+    """
+
+    def __init__(self, open_store: Callable[[], OpenStore], rng: random.Random) -> None:
+        self._open_store = open_store
+        self._store: OpenStore | None = None
+        self._failure = StoreLost("the store was not opened yet")
+        self._run_installation = rng.randbytes(8).hex()
+        with suppress(StoreLost):
+            self._opened()
+
+    @property
+    def installation(self) -> str:
+        """The store's, or this run's."""
+        return self._run_installation if self._store is None else self._store.installation
+
+    @property
+    def session(self) -> int:
+        """The store's, or 1."""
+        return 1 if self._store is None else self._store.session
+
+    def take_loss(self) -> StoreLoss | None:
+        """As of CountStore."""
+        return None if self._store is None else self._store.take_loss()
+
+    def cells(self) -> dict[report.Category, OpenCell]:
+        """As of CountStore. Raises StoreLost."""
+        return self._present().cells()
+
+    def begin(self, cells: list[OpenCell]) -> None:
+        """As of CountStore. Raises StoreLost."""
+        self._present().begin(cells)
+
+    def probe(self) -> None:
+        """As of CountStore; opens it where it is not open. Raises StoreLost."""
+        self._opened().probe()
+
+    def count(self, cell: OpenCell) -> None:
+        """As of CountStore. Raises StoreLost."""
+        self._present().count(cell)
+
+    def close_cells(self, closed: list[ClosedCell]) -> None:
+        """As of CountStore. Raises StoreLost."""
+        self._present().close_cells(closed)
+
+    def unacknowledged(self, most: int) -> list[report.Cell]:
+        """As of CountStore. Raises StoreLost."""
+        return self._present().unacknowledged(most)
+
+    def acknowledge(self, ack: report.Ack) -> bool:
+        """As of CountStore. Raises StoreLost."""
+        return self._present().acknowledge(ack)
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._store is not None:
+            self._store.close()
+
+    def _present(self) -> OpenStore:
+        if self._store is None:
+            raise self._failure
+        return self._store
+
+    def _opened(self) -> OpenStore:
+        if self._store is None:
+            try:
+                self._store = self._open_store()
+            except StoreLost as failure:
+                self._failure = failure
         return self._present()

@@ -57,10 +57,14 @@ class Failures:
             self._log(part)
         self._failed_at_probe = frozenset(self._sentences)
 
-    def lost_for_s(self, part: Part, at_s: float) -> float:
-        """For how many seconds `part` has not worked; 0 when it does."""
-        since_s = self._since_s.get(part)
-        return 0.0 if since_s is None else at_s - since_s
+    def note_glance(self, readable_door: bool) -> None:
+        """Between two probes: update what health reports of the parts that no passage touches.
+
+        `readable_door`: whether the door's inputs can be read; nobody need pass for that.
+        """
+        untouched = frozenset(self._sentences) - set(PROBED_PARTS)
+        door: frozenset[Part] = frozenset() if readable_door else frozenset({"door"})
+        self._failed_at_probe = untouched | door | self._failed_at_probe & set(PROBED_PARTS)
 
     def _log(self, part: Part) -> None:
         """Log the newest failure of `part`, if it is not logged yet, or that it works again."""

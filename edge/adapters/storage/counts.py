@@ -10,7 +10,6 @@ checksums are right are taken over into a new installation; what is missing is r
 
 import random
 import shutil
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -186,23 +185,23 @@ class DiskCountStore:
         oldest = next(iter(self.unacknowledged(1)), None)
         return number < (oldest.number if oldest else self._row.next_number)
 
-    def _open(self) -> tuple[sqlite3.Connection, UnitRow]:
+    def _open(self) -> tuple[counts_file.Connection, UnitRow]:
         """Open the file and begin a session; a damaged one is renewed first."""
         try:
             try:
                 db, row = self._open_healthy()
-            except (sqlite3.Error, StoreDamaged, UnicodeDecodeError) as error:
+            except (counts_file.Error, StoreDamaged, UnicodeDecodeError) as error:
                 if not counts_file.is_damage(error):
                     raise
                 self._renew(_clause(error))
                 db, row = self._open_healthy()
-        except (OSError, sqlite3.Error, StoreDamaged, UnicodeDecodeError) as error:
+        except (OSError, counts_file.Error, StoreDamaged, UnicodeDecodeError) as error:
             raise StoreLost(self._sentence(error)) from None
         self._drop_old_asides()
         return db, row
 
-    def _open_healthy(self) -> tuple[sqlite3.Connection, UnitRow]:
-        """Raises StoreDamaged, sqlite3.Error, UnicodeDecodeError, OSError, StoreLost."""
+    def _open_healthy(self) -> tuple[counts_file.Connection, UnitRow]:
+        """Raises StoreDamaged, counts_file.Error, UnicodeDecodeError, OSError, StoreLost."""
         before = witness.read(self._folder)
         is_new = not self._path.exists() or self._path.stat().st_size == 0
         if is_new and before is not None:
@@ -215,14 +214,14 @@ class DiskCountStore:
             self._check_version(db)
             row = self._read(db, before)
             row = replace(row, session=row.session + 1)
-            with _transaction(db):
+            with counts_file.transaction(db):
                 counts_file.put_unit(db, row)
         except BaseException:
             db.close()
             raise
         return db, row
 
-    def _check_version(self, db: sqlite3.Connection) -> None:
+    def _check_version(self, db: counts_file.Connection) -> None:
         version = counts_file.version(db)
         if version == 0:
             installation = self._rng.randbytes(8).hex()
@@ -236,7 +235,7 @@ class DiskCountStore:
                 "install that version, or move the file away to begin a new installation"
             )
 
-    def _read(self, db: sqlite3.Connection, before: Witness | None) -> UnitRow:
+    def _read(self, db: counts_file.Connection, before: Witness | None) -> UnitRow:
         """The unit's row of a healthy file that is ours and has all that its witness has."""
         row = counts_file.read(db).unit
         assert row is not None  # noqa: S101 -- or it had raised StoreDamaged
@@ -264,7 +263,7 @@ class DiskCountStore:
                 "replace this unit's card"
             )
         saved = StoreContent(None, (), ())
-        with suppress(sqlite3.Error, UnicodeDecodeError):
+        with suppress(counts_file.Error, UnicodeDecodeError):
             saved = counts_file.salvage(self._path)
         if saved.unit is not None and saved.unit.unit != self._unit_name:
             saved = StoreContent(None, (), ())
@@ -272,11 +271,7 @@ class DiskCountStore:
         new = self._path.with_name(_NEW)
         for leftover in self._folder.glob(f"{_NEW}*"):
             leftover.unlink()
-        db = sqlite3.connect(new, isolation_level=None)
-        try:
-            counts_file.make(db, content)
-        finally:
-            db.close()
+        counts_file.make_file(new, content)
         self._set_aside(powered_s)
         assert content.unit is not None  # noqa: S101 -- _renewed made it
         self._put_witness(content.unit, 0, [*renewed_s, powered_s])
@@ -314,7 +309,7 @@ class DiskCountStore:
         self._db.close()
         try:
             self._renew(reason)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, counts_file.Error) as error:
             raise StoreLost(self._sentence(error)) from None
         finally:
             self._db, self._row = self._open()
@@ -342,7 +337,7 @@ class DiskCountStore:
     @contextmanager
     def _change(self, row: UnitRow) -> Iterator[None]:
         """A transaction that also makes `row` the unit's; durable when it ends."""
-        with self._reporting(), _transaction(self._db):
+        with self._reporting(), counts_file.transaction(self._db):
             yield
             counts_file.put_unit(self._db, row)
         self._row = row
@@ -352,7 +347,7 @@ class DiskCountStore:
         """Errors of the file come out as StoreLost."""
         try:
             yield
-        except (sqlite3.Error, StoreDamaged, UnicodeDecodeError) as error:
+        except (counts_file.Error, StoreDamaged, UnicodeDecodeError) as error:
             if counts_file.is_damage(error):
                 self._damage = _clause(error)
             raise StoreLost(self._sentence(error)) from None
@@ -368,18 +363,6 @@ class DiskCountStore:
         if "locked" in reason:
             return f"{self._path} is in use by another menshen-edge; stop that one first"
         return f"{self._path} cannot be written ({reason}); check the disk and its rights"
-
-
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -50,6 +50,10 @@ _TABLES = {
     "closed_cell": "number, category, from_s, until_s, count",
 }
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+
+
+Connection = sqlite3.Connection
+Error = sqlite3.Error
 
 
 class StoreDamaged(Exception):
@@ -97,7 +101,7 @@ class StoreContent:
 EMPTY = StoreContent(None, (), ())
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> Connection:
     """Open or make `path`, for this program alone. Raises sqlite3.Error."""
     db = sqlite3.connect(path, isolation_level=None, timeout=2, check_same_thread=False)
     try:
@@ -111,57 +115,74 @@ def connect(path: Path) -> sqlite3.Connection:
     return db
 
 
-def version(db: sqlite3.Connection) -> int:
+@contextmanager
+def transaction(db: Connection) -> Iterator[None]:
+    """All changes inside, or none; durable when it ends. Raises sqlite3.Error."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def make_file(path: Path, content: StoreContent) -> None:
+    """Make a new file with `content`, durable and closed. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        make(db, content)
+
+
+def version(db: Connection) -> int:
     """The file's version; 0: it is new."""
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-def make(db: sqlite3.Connection, content: StoreContent) -> None:
+def make(db: Connection, content: StoreContent) -> None:
     """Make the tables of a new file, with `content`."""
     assert content.unit is not None  # noqa: S101 -- a file belongs to a unit
-    db.execute("BEGIN IMMEDIATE")
-    for statement in _SCHEMA.split(";")[:-1]:
-        db.execute(statement)
-    put_unit(db, content.unit)
-    for cell in content.open_cells:
-        put_open(db, cell)
-    for closed in content.closed_cells:
-        put_closed(db, closed)
-    db.execute(f"PRAGMA user_version = {VERSION}")
-    db.execute("COMMIT")
+    with transaction(db):
+        for statement in _SCHEMA.split(";")[:-1]:
+            db.execute(statement)
+        put_unit(db, content.unit)
+        for cell in content.open_cells:
+            put_open(db, cell)
+        for closed in content.closed_cells:
+            put_closed(db, closed)
+        db.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def add_checksums(db: sqlite3.Connection) -> None:
+def add_checksums(db: Connection) -> None:
     """Make a file of version 1 one of version 2."""
-    db.execute("BEGIN IMMEDIATE")
-    for table, columns in _TABLES.items():
-        db.execute(f"ALTER TABLE {table} ADD COLUMN checksum TEXT NOT NULL DEFAULT ''")
-        for rowid, *values in db.execute(f"SELECT rowid, {columns} FROM {table}").fetchall():  # noqa: S608
-            db.execute(
-                f"UPDATE {table} SET checksum = ? WHERE rowid = ?",  # noqa: S608
-                (checksum(table, values), rowid),
-            )
-    db.execute(f"PRAGMA user_version = {VERSION}")
-    db.execute("COMMIT")
+    with transaction(db):
+        for table, columns in _TABLES.items():
+            db.execute(f"ALTER TABLE {table} ADD COLUMN checksum TEXT NOT NULL DEFAULT ''")
+            for rowid, *values in db.execute(f"SELECT rowid, {columns} FROM {table}").fetchall():  # noqa: S608
+                db.execute(
+                    f"UPDATE {table} SET checksum = ? WHERE rowid = ?",  # noqa: S608
+                    (checksum(table, values), rowid),
+                )
+        db.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def put_unit(db: sqlite3.Connection, row: UnitRow) -> None:
+def put_unit(db: Connection, row: UnitRow) -> None:
     """Write the unit's row in place of the one before."""
     db.execute("DELETE FROM unit")
     _insert(db, "unit", astuple(row))
 
 
-def put_open(db: sqlite3.Connection, cell: OpenCell) -> None:
+def put_open(db: Connection, cell: OpenCell) -> None:
     """Write an open cell in place of the one of its category."""
     _insert(db, "open_cell", astuple(cell))
 
 
-def put_closed(db: sqlite3.Connection, cell: StoredCell) -> None:
+def put_closed(db: Connection, cell: StoredCell) -> None:
     """Write a closed cell."""
     _insert(db, "closed_cell", astuple(cell))
 
 
-def read(db: sqlite3.Connection) -> StoreContent:
+def read(db: Connection) -> StoreContent:
     """All that a healthy file holds. Raises StoreDamaged, sqlite3.Error."""
     wrong = [row[0] for row in db.execute("PRAGMA quick_check(1)") if row[0] != "ok"]
     if wrong:
@@ -179,7 +200,7 @@ def read(db: sqlite3.Connection) -> StoreContent:
     return content
 
 
-def read_open(db: sqlite3.Connection) -> list[OpenCell]:
+def read_open(db: Connection) -> list[OpenCell]:
     """The open cells. Raises StoreDamaged, sqlite3.Error."""
     return [OpenCell(*values) for values in _rows(db, "open_cell", strict=True)]
 
@@ -221,7 +242,7 @@ def is_damage(error: Exception) -> bool:
     return code & 0xFF in _DAMAGED
 
 
-def _insert(db: sqlite3.Connection, table: str, values: Sequence[object]) -> None:
+def _insert(db: Connection, table: str, values: Sequence[object]) -> None:
     places = ", ".join("?" * (len(values) + 1))
     db.execute(
         f"INSERT OR REPLACE INTO {table} ({_TABLES[table]}, checksum) VALUES ({places})",  # noqa: S608
@@ -229,7 +250,7 @@ def _insert(db: sqlite3.Connection, table: str, values: Sequence[object]) -> Non
     )
 
 
-def _rows(db: sqlite3.Connection, table: str, strict: bool) -> Iterator[tuple[Any, ...]]:
+def _rows(db: Connection, table: str, strict: bool) -> Iterator[tuple[Any, ...]]:
     """The rows of `table` with a right checksum. `strict`: a wrong one raises StoreDamaged, and
     errors come out; otherwise what cannot be read is left out.
     """

@@ -39,7 +39,7 @@ def uplink(
     config = unit.read(campus.doors["north"].card / "unit.toml")
     assert config.broker
     broker = msgspec.structs.replace(config.broker, keepalive_s=keepalive_s)
-    return MqttUplink(config, broker, "0" * 16, session, lambda: UNKNOWN, trust, threads)
+    return MqttUplink(config, broker, lambda: ("0" * 16, session), lambda: UNKNOWN, trust, threads)
 
 
 def wait(condition: Callable[[], object], most_s: float = 15) -> None:

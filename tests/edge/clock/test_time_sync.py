@@ -66,7 +66,7 @@ def dated(campus: Campus, from_s: float, until_s: float) -> None:
 def uplink(campus: Campus, known: Callable[[], Interval]) -> MqttUplink:
     config = unit.read(campus.doors["north"].card / "unit.toml")
     assert config.broker
-    return MqttUplink(config, config.broker, "0" * 16, 1, known, print)
+    return MqttUplink(config, config.broker, lambda: ("0" * 16, 1), known, print)
 
 
 def told(at_s: float, source: str = "sync") -> Interval:
