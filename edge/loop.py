@@ -330,14 +330,7 @@ class Loop:
             self._glance(now)
             return
         self._probe_due_s += PROBE_S * ((now.monotonic_s - self._probe_due_s) // PROBE_S + 1)
-        try:
-            self._lane.forget(self._limits, now)
-            self._world.memory.save(self._lane.to_save())
-            self._world.store.probe()
-            self._note_renewal(now)
-            self._failures.clear("store")
-        except StoreLost as failure:
-            self._failures.note(failure, now.monotonic_s)
+        self._probe_store(now)
         try:
             self._settle_relay()
         except DoorLost as failure:
@@ -347,20 +340,35 @@ class Loop:
         self._camera_notice.update(_TROUBLE_SENTENCES[self._trouble] if self._trouble else None)
         self._failures.note_probe()
 
+    def _probe_store(self, now: Now) -> None:
+        try:
+            self._lane.forget(self._limits, now)
+            self._world.memory.save(self._lane.to_save())
+            self._world.store.probe()
+            self._note_renewal(now)
+            self._failures.clear("store")
+        except StoreLost as failure:
+            self._failures.note(failure, now.monotonic_s)
+
     def _glance(self, now: Now) -> None:
         """Let health report within seconds what no passage touches: camera, trust, inputs."""
         if now.monotonic_s >= self._glance_due_s:
             self._glance_due_s += GLANCE_S * (
                 (now.monotonic_s - self._glance_due_s) // GLANCE_S + 1
             )
-            self._failures.note_glance(self._watch.readable)
+            store_probed = self._tally is None  # nothing was counted, so no passage shows
+            if store_probed:
+                self._probe_store(now)
+            self._failures.note_glance(
+                inputs_lost=not self._watch.readable, store_probed=store_probed
+            )
 
     def _note_renewal(self, now: Now) -> None:
         """A damaged store was renewed: log how much is missing, and count into the new one."""
         loss = self._world.store.take_loss()
         if loss is not None:
             log.error("%s", loss.sentence(self._trust_state.rules.counts.k))
-        if self._world.store.installation != self._installation:
+        if self._tally is None or self._world.store.installation != self._installation:
             self._open_tally(now)
 
     def _sensor_fault(self) -> str | None:

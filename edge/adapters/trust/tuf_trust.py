@@ -138,10 +138,25 @@ class TufTrust(Generic[T]):
                 bundle = reader.bundle(self._site, self._now().powered_s)
                 self._take(bundle, passing, reader.needed)
         except OSError as error:
-            raise TrustError(
-                f"what {card.name} says cannot be kept: {client.why(error)}; make room for "
-                "this unit's state, and make it writable"
-            ) from None
+            log.warning(
+                "the documents of %s cannot be kept: %s; make room for this unit's state, and make "
+                "it writable",
+                card.name,
+                client.why(error),
+            )
+            return self._read_unkept(card)
+        except Exception as error:
+            raise TrustError(f"{card.name} cannot be trusted: {client.why(error)}") from None
+        return bundle
+
+    def _read_unkept(self, card: TrustFolder) -> Bundle:
+        """The card's documents where the disk takes no generation: they are verified and used."""
+        try:
+            with tempfile.TemporaryDirectory() as passing:
+                generations.copy(None, Path(passing))
+                reader = Client(Path(passing), self._root, card, 0)
+                bundle = reader.bundle(self._site, self._now().powered_s)
+            self._new.append(self._accept(bundle))
         except Exception as error:
             raise TrustError(f"{card.name} cannot be trusted: {client.why(error)}") from None
         return bundle
