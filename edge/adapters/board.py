@@ -31,7 +31,7 @@ def serial(path: Path = SERIAL) -> str | None:
 def bind(state: Path, named: str | None, here: str | None) -> bool:
     """Hold the card to this board; whether it was bound now, by its first start.
 
-    `named`: what unit.toml says; `here`: this board's number. Raises ConfigError when the card
+    `named`: the board in unit.toml; `here`: this board's number. Raises ConfigError when the card
     belongs to another, or cannot be bound.
     """
     file = state / FILE

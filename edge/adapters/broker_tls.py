@@ -1,6 +1,6 @@
 """TLS to the broker: our authority alone, our own certificate, and dates checked by our own time.
 
-OpenSSL is told not to check dates, because it would take them from the system's clock. They are
+OpenSSL does not check dates here, because it would take the time from the system's clock. They are
 checked here against the unit's own time, as soon as an authenticated sync has set it
 (edge/wire/time.md).
 """

@@ -223,7 +223,7 @@ class MqttUplink:
             return
         message = self._publish_state(online=False)
         until_s = clock.monotonic() + GOODBYE_S
-        with suppress(Exception):  # whatever the broker does now: the will says the same
+        with suppress(Exception):  # whatever the broker does now, the will has the same effect
             while not message.is_published() and clock.monotonic() < until_s:
                 if self._client.loop(LOOP_S) != MQTTErrorCode.MQTT_ERR_SUCCESS:
                     return

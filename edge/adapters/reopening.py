@@ -38,7 +38,7 @@ FAILURES = (WorldFailure, TrustError, ImportError)
 
 
 class Closes(Protocol):
-    """A part that can be given back."""
+    """A part that can be closed."""
 
     def close(self) -> None:
         """Give it back."""
@@ -48,7 +48,7 @@ P = TypeVar("P", bound=Closes)
 
 
 class PartOpener(Generic[P]):
-    """Opens a part in a thread of its own, because an attempt may take seconds."""
+    """Opens a part in its own thread, because an attempt may take seconds."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class ReopeningScanner:
 
 
 class StartableTrust(TrustSource, Closes, Protocol):
-    """A source of trust documents with a thread of its own."""
+    """A source of trust documents with its own thread."""
 
     @property
     def inbox(self) -> TrustInbox:

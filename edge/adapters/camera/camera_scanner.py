@@ -88,7 +88,7 @@ class CameraScanner:
         return self._supervisor.decoded
 
     def latest(self) -> Sighting | None:
-        """The newest sighting not yet taken. Raises CameraLost; what it says of the decoder too."""
+        """The newest sighting not yet taken. Raises CameraLost, also for a lost decoder."""
         with self._slot:
             if self._broken is not None:
                 raise self._broken

@@ -38,13 +38,13 @@ class Imager:
     """A thread reads the port and opens it again when it was gone; `latest` never waits."""
 
     def __init__(self, camera: CameraConfig, threads: Threads | None = None) -> None:
-        """Returns at once: whether the port is there, `latest` tells."""
+        """Returns at once; `latest` raises CameraLost if the port is missing."""
         self._port, self._baud = camera.source, camera.baud
         self._lock = threading.Lock()
         self._news = threading.Event()
         self._closed = threading.Event()
         self._shown: dict[bytes, float] = {}  # text: when it was read last
-        self._read_s: float | None = None  # of what nobody has been told yet
+        self._read_s: float | None = None  # of texts that were not taken yet
         self._looked_s = float("-inf")
         self._lost: str | None = None
         self._broken: Exception | None = None

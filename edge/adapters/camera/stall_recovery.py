@@ -1,8 +1,8 @@
-"""The newest frame of a camera. A thread takes them, and brings a camera back that has stalled.
+"""The newest frame of a camera. A thread takes the frames, and restarts a camera that has stalled.
 
-Whoever comes late finds the newest; the older ones are counted. A driver's call may hang, as in
-libcamera when a cable was moved: it hangs here, in the thread, while `latest` goes on saying that
-the camera is lost, until the program is started again (`edge/__main__.py`).
+`latest` gives the newest frame; older ones are dropped and counted. A driver's call may hang, as in
+libcamera when a cable was moved: it hangs here, in the thread, while `latest` raises CameraLost.
+After DRIVER_S_MAX the watch over the threads ends the program, and systemd restarts it.
 """
 
 import threading
@@ -20,9 +20,9 @@ TAKE_S = 0.5
 """How long a driver waits for one frame."""
 STALLED_S = 1.5
 """No frame for so long, and the camera is started again; no frame for as long after that, and it is
-opened again. libcamera itself says after 1 s that its frontend has timed out."""
+opened again. libcamera itself reports after 1 s that its frontend has timed out."""
 LOST_S = 3.0
-"""No frame for so long, and the camera is lost for whoever asks."""
+"""After so long without a frame the camera counts as lost."""
 DRIVER_S_MAX = 60.0
 """A call of the driver that takes so long hangs, and only another process has a camera again."""
 REOPEN_S = 2.0
@@ -167,7 +167,7 @@ class StallRecovery:
             while not self._ended.wait(rest_s):
                 with progress.allow(DRIVER_S_MAX):
                     rest_s = self.turn()
-        except Exception as error:  # our own bug: whoever asks raises it, and the unit starts again
+        except Exception as error:  # our own bug: `latest` raises it, and the unit restarts
             self._broken = error
             raise
         finally:

@@ -1,6 +1,6 @@
-"""What this unit believes: newer trust documents from three ways in, kept as generations.
+"""What this unit trusts: newer trust documents from three sources, kept as generations.
 
-`sources.py` has the ways in, `schedule.py` says when each is tried, `client.py` verifies through
+`sources.py` has the sources, `schedule.py` decides when each is tried, `client.py` verifies through
 python-tuf; `accept` understands; then the whole is kept as a generation. A failure is one sentence
 in the log and leaves the last good generation in use. Source: edge/wire/trust.md.
 """
@@ -50,7 +50,7 @@ class TufTrust(Generic[T]):
     ) -> None:
         """`card`: the folder of the first repository, with the root that is trusted, `root.json`;
         `accept` understands a bundle or raises TrustError; `now` is called by this object's own
-        thread: only `earliest` of it says what has expired.
+        thread: only its `earliest` decides what has expired.
         """
         self.inbox = TrustInbox()
         self._site, self._accept, self._now = site, accept, now
@@ -176,7 +176,7 @@ class TufTrust(Generic[T]):
         except TrustError as error:
             is_logged = watched.spoken or not isinstance(error, OlderDocuments)
             watched.note_failure(
-                time.monotonic(), f"{error}; what this unit believes stays as it is" * is_logged
+                time.monotonic(), f"{error}; the documents in use stay as they are" * is_logged
             )
             if source is self.inbox and isinstance(error, IncompleteDocuments):
                 self.inbox.request_again(time.monotonic())
@@ -185,7 +185,9 @@ class TufTrust(Generic[T]):
         if source is self.inbox:
             self.inbox.clear(mark)
         if taken:
-            log.info("%s: took version %d of what to believe", source.name, self._bundle.version)
+            log.info(
+                "%s: took version %d of the trust documents", source.name, self._bundle.version
+            )
         elif watched.spoken:
             log.info("%s has nothing newer than this unit", source.name)
 
