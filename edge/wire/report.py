@@ -1,7 +1,7 @@
 """MQTT topics and payloads, one definition for both ends.
 
     menshen/1/<site>/<unit>/state    retained; birth and last will, tied by `session`
-    menshen/1/<site>/<unit>/health   every minute, and when an alarm begins or ends
+    menshen/1/<site>/<unit>/health   every minute, and when an alarm or a loss begins or ends
     menshen/1/<site>/<unit>/counts   every `report_s`: the oldest unacknowledged cells, or none
     menshen/1/<site>/<unit>/ack      down: the collector's signed watermark
     menshen/1/<site>/<unit>/ask      a nonce: what time is it? (edge/wire/time.md)
