@@ -41,7 +41,8 @@ def test_a_loop_that_stalls_is_started_again(service: configparser.SectionProxy)
     assert service["WatchdogSec"] == "10"
     assert service["Restart"] == "always"
     program = (FILE.parent / "__main__.py").read_text("utf-8")
-    assert re.findall(r"^ +loop\.tick\(\)\n +threads\.check\(\)\n +systemd\.notify\(\"WATCHDOG=1\"\)", program, re.M)
+    fed = r"^ +loop\.tick\(\)\n +threads\.check\(\)\n +systemd\.notify\(\"WATCHDOG=1\"\)"
+    assert re.findall(fed, program, re.M)
     assert program.count("WATCHDOG=1") == 1
 
 
