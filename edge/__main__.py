@@ -6,6 +6,7 @@ import random
 import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from edge.judge.verdict import Genuine, Place, TrustState, Verdict, verify
 from edge.loop import Loop, Ports
 from edge.parts import CameraLost, DoorLost, WorldFailure
 from edge.sight.frame import Symbol
+from edge.threads import Threads
 from edge.wire import trust as trust_file
 from edge.wire import unit as unit_file
 from edge.wire.code import TIME_S_MAX
@@ -37,9 +39,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 version.add_option(app, "menshen-edge")
-
-CAMERA_LOST_S = 30.0
-"""After this long the program ends and is restarted: a camera driver seldom recovers otherwise."""
 
 CHECK_S = 1.0
 """How long `check` may work on a picture; longer than at a door, where somebody waits."""
@@ -88,7 +87,9 @@ def serve(
     """Run the door of `unit` until it is stopped; `around` may wrap or replace its ports."""
     if board.bind(Path(unit.state), unit.board, board.serial()):
         logging.getLogger("menshen").info("this card belongs to this board from now on")
-    with assembly.open_world(unit) as (ports, trust_state):
+    threads = Threads()
+    threading.excepthook = threads.note_uncaught
+    with assembly.open_world(unit, threads) as (ports, trust_state):
         world = around(ports)
         loop = Loop(
             world,
@@ -98,7 +99,7 @@ def serve(
             random.SystemRandom(),
             on_decision,
         )
-        _until_stopped(loop, world, 1 / unit.camera.frames_per_s, seconds)
+        _until_stopped(loop, world, threads, 1 / unit.camera.frames_per_s, seconds)
 
 
 @app.command()
@@ -315,7 +316,9 @@ def _show(verdict: Verdict, decision: Decision) -> None:
     print(f"{decision.category}: {action}, {decision.why}", flush=True)
 
 
-def _until_stopped(loop: Loop, world: Ports, tick_s: float, seconds: float | None) -> None:
+def _until_stopped(
+    loop: Loop, world: Ports, threads: Threads, tick_s: float, seconds: float | None
+) -> None:
     """Tick at the camera's frame rate, and at once for each new sighting. SIGTERM, SIGINT and
     SIGHUP end the program between two ticks.
     """
@@ -332,13 +335,9 @@ def _until_stopped(loop: Loop, world: Ports, tick_s: float, seconds: float | Non
     systemd.notify("READY=1")
     while not stopped and (seconds is None or now.monotonic_s - started_s < seconds):
         loop.tick()
-        systemd.notify("WATCHDOG=1")  # tick() has returned, so every stage has run
+        threads.check()
+        systemd.notify("WATCHDOG=1")  # every stage and every thread has made progress
         now = world.clock.read()
-        if loop.lost_for_s("camera", now) > CAMERA_LOST_S:
-            raise CameraLost(
-                f"the camera has been lost for {CAMERA_LOST_S:.0f} s; check its cable "
-                "(systemd restarts this program if it runs as a service)"
-            )
         if now.monotonic_s >= next_s:
             next_s = max(next_s + tick_s, now.monotonic_s - 1)  # on a grid, at most 1 s behind
         world.scanner.wait(max(0.0, next_s - now.monotonic_s))

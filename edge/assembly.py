@@ -3,31 +3,35 @@
 import logging
 import os
 import random
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from edge.adapters.reopening import (
+    ReopeningDoor,
+    ReopeningScanner,
+    ReopeningStore,
+    ReopeningTrust,
+)
 from edge.adapters.rtc import SysfsRtc
 from edge.adapters.storage import ram
 from edge.adapters.storage.clock_slots import Slots
 from edge.adapters.system_clock import SystemClock
 from edge.adapters.trust.tuf_trust import TufTrust
 from edge.clock.time_interval import NEVER_S
-from edge.doorway.door_signals import Signal, action
 from edge.doorway.ports import Door
 from edge.judge import trust_documents
 from edge.judge.trust_documents import Bundle
 from edge.judge.verdict import Place, TrustState
 from edge.loop import Ports, UnitSettings
-from edge.parts import DoorLost, WorldFailure
 from edge.passing.lane import Sensors
 from edge.passing.ports import RestartMemory
 from edge.report.ports import Uplink
 from edge.sight.ports import FrameSource, Scanner
+from edge.threads import Threads
 from edge.wire import keys, pair_key
 from edge.wire import unit as unit_file
-from edge.wire.trust import TrustError
+from edge.wire.trust import Issuers, Trust, TrustError
 from edge.wire.unit import UnitConfig
 
 
@@ -36,10 +40,10 @@ def bundle_reader(unit: UnitConfig) -> Callable[[Bundle], TrustState]:
     return lambda bundle: trust_documents.read(bundle, unit.site, frozenset(unit.groups))
 
 
-def _open_trust(unit: UnitConfig, clock: SystemClock) -> TufTrust[TrustState]:
+def _open_trust(unit: UnitConfig, clock: SystemClock, threads: Threads) -> TufTrust[TrustState]:
     stick = Path(unit.trust_stick) if unit.trust_stick else None
     folders = Path(unit.trust), Path(unit.state)
-    return TufTrust(*folders, unit.site, bundle_reader(unit), clock.glance, stick)
+    return TufTrust(*folders, unit.site, bundle_reader(unit), clock.glance, stick, threads)
 
 
 def place_of(unit: UnitConfig) -> Place:
@@ -64,35 +68,34 @@ def settings_of(unit: UnitConfig) -> UnitSettings:
 
 
 @contextmanager
-def open_world(unit: UnitConfig) -> Iterator[tuple[Ports, TrustState]]:
-    """The adapters of `unit`, and its trust state at the start.
+def open_world(unit: UnitConfig, threads: Threads) -> Iterator[tuple[Ports, TrustState]]:
+    """The ports of `unit`, and its trust state at the start; no issuer if it has no documents.
 
-    All adapters are closed at the end, also after an error; the door is closed first.
+    A door, camera, store or trust documents that cannot be opened now are opened later; until then
+    their ports raise what a lost part raises. All are closed at the end, also after an error; the
+    door is closed first.
     """
     from edge.adapters.storage.counts import DiskCountStore
 
+    state = Path(unit.state)
     with ExitStack() as stack:
-        door = open_door(unit.door)
+        door = ReopeningDoor(door_opener(unit.door, threads))
         stack.callback(door.close)
-        try:
-            store = DiskCountStore(
-                Path(unit.state), f"{unit.site}/{unit.name}", random.SystemRandom()
-            )
-            stack.callback(store.close)
-            clock = _open_clock(unit, _open_memory(ram.SYNC))
-            stack.callback(clock.close)
-            memory = _open_memory(ram.PASSED)
-            scanner = open_scanner(unit)
-            stack.callback(scanner.close)
-            trust = _open_trust(unit, clock)
-            stack.callback(trust.close)
-        except (WorldFailure, TrustError, ImportError):
-            # systemd restarts the program, so the light flashes about every three seconds
-            not_ready = action(Signal.NOT_READY)
-            with suppress(DoorLost):  # a controller without a connection flashes by itself
-                door.apply(not_ready)
-                time.sleep(not_ready.lasts_ms / 1000)
-            raise
+        clock = _open_clock(unit, _open_memory(ram.SYNC))
+        stack.callback(clock.close)
+        store = ReopeningStore(
+            lambda: DiskCountStore(
+                state,
+                f"{unit.site}/{unit.name}",
+                random.SystemRandom(),
+                lambda: clock.glance().powered_s,
+            ),
+            random.SystemRandom(),
+        )
+        stack.callback(store.close)
+        memory = _open_memory(ram.PASSED)
+        trust, trust_state = _start_trust(unit, clock, threads)
+        stack.callback(trust.close)
         uplink: Uplink | None = None
         if unit.broker:
             from edge.adapters.mqtt import MqttUplink
@@ -100,33 +103,58 @@ def open_world(unit: UnitConfig) -> Iterator[tuple[Ports, TrustState]]:
             uplink = connection = MqttUplink(
                 unit,
                 unit.broker,
-                store.installation,
-                store.session,
+                lambda: (store.installation, store.session),
                 clock.interval,
-                trust.inbox.put,
+                trust.put,
+                threads,
             )
-            trust.inbox.again = connection.trust_again
+            trust.again = connection.trust_again
             stack.callback(uplink.close)
-        trust_state = trust.latest()
-        assert trust_state is not None  # noqa: S101 -- else TufTrust had raised TrustError
-        trust.start()
-        stack.callback(door.close)  # closed first; the second call does nothing
-        yield (
-            Ports(clock, scanner, door, store, uplink, memory, trust),
-            trust_state,
-        )
+        scanner = ReopeningScanner(lambda: open_scanner(unit, threads=threads), threads)
+        stack.callback(scanner.close)
+        stack.callback(door.close)  # the first to be closed; a second call does nothing
+        yield Ports(clock, scanner, door, store, uplink, memory, trust), trust_state
 
 
-def open_door(door: unit_file.DoorConfig) -> Door:
-    """The door that unit.toml names, opened. Raises DoorLost."""
+def _start_trust(
+    unit: UnitConfig, clock: SystemClock, threads: Threads
+) -> tuple[ReopeningTrust, TrustState]:
+    """The unit's trust documents and their state; no issuer where they cannot be read yet."""
+
+    def open_trust() -> TufTrust[TrustState]:
+        return _open_trust(unit, clock, threads)
+
+    try:
+        trust = open_trust()
+    except TrustError as error:
+        return ReopeningTrust(open_trust, threads, failure=str(error)), _nobody_trusted()
+    trust_state = trust.latest()
+    assert trust_state is not None  # noqa: S101 -- or it had raised TrustError
+    return ReopeningTrust(open_trust, threads, first=trust), trust_state
+
+
+def _nobody_trusted() -> TrustState:
+    return TrustState(Trust(Issuers(version=1, signed_s=0, issuers=[])))
+
+
+def door_opener(door: unit_file.DoorConfig, threads: Threads | None = None) -> Callable[[], Door]:
+    """What opens the door that unit.toml names; it raises DoorLost.
+
+    Raises ConfigError for a key file that is wrong, and ImportError for a missing library.
+    """
     if isinstance(door, unit_file.ControllerDoor):
         key = pair_key.read(Path(door.key))
         from edge.adapters.door.osdp_door import OsdpDoor
 
-        return OsdpDoor(door, key)
+        return lambda: OsdpDoor(door, key, threads=threads)
     from edge.adapters.door.gpio_door import GpioDoor
 
-    return GpioDoor(door.pins)
+    return lambda: GpioDoor(door.pins, threads=threads)
+
+
+def open_door(door: unit_file.DoorConfig) -> Door:
+    """The door that unit.toml names, opened. Raises DoorLost."""
+    return door_opener(door)()
 
 
 def has_illuminator(door: unit_file.DoorConfig) -> bool:
@@ -156,18 +184,21 @@ def _open_clock(unit: UnitConfig, memory: RestartMemory) -> SystemClock:
     return clock
 
 
-def open_scanner(unit: UnitConfig, camera: FrameSource | None = None) -> Scanner:
+def open_scanner(
+    unit: UnitConfig, camera: FrameSource | None = None, threads: Threads | None = None
+) -> Scanner:
     """The scanner of `unit`; it reads from `camera` if one is given."""
     if unit.camera.kind == "imager":
         from edge.adapters.camera.imager import Imager
 
-        return Imager(unit.camera)
+        return Imager(unit.camera, threads)
     from edge.adapters.camera.camera_scanner import CameraScanner
 
-    return CameraScanner(camera or open_camera(unit.camera), unit.decoder)
+    camera = camera or open_camera(unit.camera, threads)
+    return CameraScanner(camera, unit.decoder, threads=threads)
 
 
-def open_camera(camera: unit_file.CameraConfig) -> FrameSource:
+def open_camera(camera: unit_file.CameraConfig, threads: Threads | None = None) -> FrameSource:
     """The camera that unit.toml names, opened. Raises CameraLost."""
     if camera.kind == "pictures":
         from edge.adapters.camera.pictures import PictureFolder
@@ -178,7 +209,7 @@ def open_camera(camera: unit_file.CameraConfig) -> FrameSource:
     if camera.kind == "webcam":
         from edge.adapters.camera.webcam import Webcam
 
-        return StallRecovery(Webcam(camera))
+        return StallRecovery(Webcam(camera), threads=threads)
     from edge.adapters.camera.picamera import PiCamera
 
-    return StallRecovery(PiCamera(camera))
+    return StallRecovery(PiCamera(camera), threads=threads)

@@ -6,6 +6,7 @@ tracks failed parts, `edge/report/reporter.py` sends, `edge/doorway/input_watch.
 inputs.
 """
 
+import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from edge.judge import selftest
 from edge.judge.ports import TrustSource
 from edge.judge.site_decision import Decision, decide
 from edge.judge.verdict import Place, Refused, TrustState, Verdict, verify
-from edge.parts import DoorLost, Part, StoreLost, Trouble, VerifierWrong, WorldFailure
+from edge.parts import DoorLost, StoreLost, Trouble, VerifierWrong, WorldFailure
 from edge.passing.answered_codes import AnsweredCodes
 from edge.passing.anti_passback import PassbackLimits
 from edge.passing.lane import Lane, Sensors
@@ -35,6 +36,9 @@ from edge.report.tally import Tally, first_cells
 from edge.sight.ports import Scanner
 from edge.sight.presented_code import PresentedCodes
 
+log = logging.getLogger("menshen")
+
+GLANCE_S = 3.0  # how often health may report a part that no passage touches
 PROBE_S = 60.0  # how often disk and pins are tested, whether or not somebody comes
 BLIND_S = 1.0  # a longer gap between two sightings does not count as absence of a code
 
@@ -99,7 +103,7 @@ class Loop:
         """`on_decision` is called with each decision, to show it on a screen; never write it to a
         file. `self_test` returns one sentence if the verifier is wrong.
 
-        Raises StoreLost if the stored counts cannot be read.
+        Without a store, and without trust documents, it starts all the same and serves nobody.
         """
         self._world = world
         self._trust_state = trust_state
@@ -123,9 +127,9 @@ class Loop:
         self._watch = DoorWatch(world.door, settings.held_s)
         self._display = Display(world.door)
 
-        counts = trust_state.rules.counts
-        world.store.begin(first_cells(now, counts.period_s, counts.k, rng))
-        self._tally = Tally(world.store.cells(), counts.period_s, counts.k, rng)
+        self._rng = rng
+        self._installation = ""  # of the tally
+        self._tally: Tally | None = None  # None: the store is lost
         self._reporter: Reporter | None = None
         if world.uplink is not None:
             self._reporter = Reporter(
@@ -141,7 +145,19 @@ class Loop:
         self._failures = Failures()
         self._sensor_notice = Notice(_SENSORS_WORK)
         self._camera_notice = Notice(_CAMERA_SEES)
-        self._probe_due_s = now.monotonic_s
+        self._probe_due_s = self._glance_due_s = now.monotonic_s
+        try:
+            self._open_tally(now)
+        except StoreLost as failure:
+            self._failures.note(failure, now.monotonic_s)
+
+    def _open_tally(self, now: Now) -> None:
+        """Count into the store's open cells. Raises StoreLost."""
+        self._tally = None
+        store, counts = self._world.store, self._trust_state.rules.counts
+        store.begin(first_cells(now, counts.period_s, counts.k, self._rng))
+        self._tally = Tally(store.cells(), counts.period_s, counts.k, self._rng)
+        self._installation = store.installation
 
     def tick(self) -> None:
         """Run each step once, without waiting."""
@@ -161,10 +177,6 @@ class Loop:
                 step(now)
             except WorldFailure as failure:
                 self._failures.note(failure, now.monotonic_s)
-
-    def lost_for_s(self, part: Part, now: Now) -> float:
-        """For how many seconds `part` has not worked; 0 when it does."""
-        return self._failures.lost_for_s(part, now.monotonic_s)
 
     def _show_state(self, now: Now) -> None:
         """Show *not ready* while a part does not work; else the reminder to shut the door."""
@@ -201,7 +213,9 @@ class Loop:
         if newest is not None:
             self._trust_state = newest
             counts = newest.rules.counts
-            self._tally.follow(counts.period_s, counts.k, now)
+            if self._tally is not None:
+                self._tally.follow(counts.period_s, counts.k, now)
+        self._failures.clear("trust")
 
     def _read_door(self, now: Now) -> None:
         self._watch.read(now.monotonic_s)
@@ -216,17 +230,21 @@ class Loop:
         change = self._lane.tick(self._world.door.take_turns(), relay_at_rest, self._limits, now)
         if change.changed:
             self._world.memory.save(self._lane.to_save())
-        if change.pulse and "verifier" not in self._failures and not self._watch.latched:
+        if change.pulse and self._can_judge and not self._watch.latched:
             self._watch.note_released(now.monotonic_s + self._unlock_ms / 1000)
             self._display.show(door_signals.action(Signal.OPEN, self._unlock_ms), now.monotonic_s)
 
+    @property
+    def _can_judge(self) -> bool:
+        return "verifier" not in self._failures and "trust" not in self._failures
+
     def _look(self, now: Now) -> None:
-        if "verifier" in self._failures:
-            return
         sighting = self._world.scanner.latest()
         if sighting is None:
             return
         self._failures.clear("camera")
+        if not self._can_judge:
+            return
         unwatched_s = now.monotonic_s - self._last_look_s
         if unwatched_s > BLIND_S:
             self._in_view.skip_time(unwatched_s)
@@ -272,6 +290,8 @@ class Loop:
         is used, and it is unknown whether somebody passed. Returns for how many ms the answer is
         shown.
         """
+        if self._tally is None:
+            raise StoreLost("nothing can be counted, so nothing opens; see the store's fault")
         opening = None
         if decision.opens and not isinstance(verdict, Refused):
             opening = self._lane.plan_opening(verdict, decision.people, self._limits, now)
@@ -295,6 +315,8 @@ class Loop:
         return action.lasts_ms
 
     def _close_cells(self, now: Now) -> None:
+        if self._tally is None:
+            return
         closed = self._tally.close(now)
         if closed:
             self._world.store.close_cells(closed)
@@ -305,15 +327,10 @@ class Loop:
         that fails while somebody passes must not be reported at the moment of that passage.
         """
         if now.monotonic_s < self._probe_due_s:
+            self._glance(now)
             return
         self._probe_due_s += PROBE_S * ((now.monotonic_s - self._probe_due_s) // PROBE_S + 1)
-        try:
-            self._lane.forget(self._limits, now)
-            self._world.memory.save(self._lane.to_save())
-            self._world.store.probe()
-            self._failures.clear("store")
-        except StoreLost as failure:
-            self._failures.note(failure, now.monotonic_s)
+        self._probe_store(now)
         try:
             self._settle_relay()
         except DoorLost as failure:
@@ -322,6 +339,37 @@ class Loop:
         self._trouble_probed = self._trouble
         self._camera_notice.update(_TROUBLE_SENTENCES[self._trouble] if self._trouble else None)
         self._failures.note_probe()
+
+    def _probe_store(self, now: Now) -> None:
+        try:
+            self._lane.forget(self._limits, now)
+            self._world.memory.save(self._lane.to_save())
+            self._world.store.probe()
+            self._note_renewal(now)
+            self._failures.clear("store")
+        except StoreLost as failure:
+            self._failures.note(failure, now.monotonic_s)
+
+    def _glance(self, now: Now) -> None:
+        """Let health report within seconds what no passage touches: camera, trust, inputs."""
+        if now.monotonic_s >= self._glance_due_s:
+            self._glance_due_s += GLANCE_S * (
+                (now.monotonic_s - self._glance_due_s) // GLANCE_S + 1
+            )
+            store_probed = self._tally is None  # nothing was counted, so no passage shows
+            if store_probed:
+                self._probe_store(now)
+            self._failures.note_glance(
+                inputs_lost=not self._watch.readable, store_probed=store_probed
+            )
+
+    def _note_renewal(self, now: Now) -> None:
+        """A damaged store was renewed: log how much is missing, and count into the new one."""
+        loss = self._world.store.take_loss()
+        if loss is not None:
+            log.error("%s", loss.sentence(self._trust_state.rules.counts.k))
+        if self._tally is None or self._world.store.installation != self._installation:
+            self._open_tally(now)
 
     def _sensor_fault(self) -> str | None:
         sensors, limit = self._settings.sensors, self._trust_state.rules.inside_max

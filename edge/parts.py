@@ -6,7 +6,7 @@ at rest.
 
 from typing import Literal
 
-Part = Literal["camera", "door", "store", "verifier"]
+Part = Literal["camera", "door", "store", "trust", "verifier"]
 """What of a unit's world can fail."""
 
 Trouble = Literal["dark", "covered", "dirty", "unfocused"]
@@ -36,6 +36,12 @@ class StoreLost(WorldFailure):
     """The disk is full, read-only or gone: nothing can be counted, so nothing may open."""
 
     part = "store"
+
+
+class TrustLost(WorldFailure):
+    """No trust documents can be read: nobody can be judged."""
+
+    part = "trust"
 
 
 class VerifierWrong(WorldFailure):

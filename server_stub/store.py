@@ -49,6 +49,7 @@ units = sa.Table(
     sa.Column("first_s", sa.BigInteger, nullable=False),  # when its first message came
     sa.Column("online", sa.Boolean),
     sa.Column("session", sa.BigInteger),
+    sa.Column("connection", sa.BigInteger),  # within the session
     sa.Column("installation", sa.String(16)),
     sa.Column("state_s", sa.BigInteger),  # since when `online` has this value, by our own clock
     sa.Column("health", sa.JSON),
@@ -243,7 +244,7 @@ def add_units(
 
     A unit with an empty list of states only sent some message. `counts`: each unit's last counts,
     of which this stores the unknown fields; `add_cells` stores the cells.
-    An MQTT will names its session; the will of an older session does not change the present one.
+    An MQTT will names its session and connection; the will of an older one changes nothing.
     """
     keys = states.keys() | healths.keys() | counts.keys()
     before_by_key = {
@@ -273,7 +274,8 @@ def add_units(
 
 def _apply(row: dict[str, Any], state: report.StateReport, now_s: int) -> None:
     is_same = row["installation"] == state.installation
-    is_older = is_same and row["session"] is not None and state.session < row["session"]
+    stored = row["session"] or 0, row["connection"] or 0
+    is_older = is_same and (state.session, state.connection) < stored
     is_foreign_will = not state.online and not is_same and row["installation"] is not None
     if is_older or is_foreign_will:
         return
@@ -281,6 +283,7 @@ def _apply(row: dict[str, Any], state: report.StateReport, now_s: int) -> None:
     values = {
         "online": state.online,
         "session": state.session,
+        "connection": state.connection,
         "installation": state.installation,
     }
     if any(

@@ -5,6 +5,7 @@ a card's thief can copy, he can also change: what stops him is that a unit's car
 opens another door, and that the centre sees one name twice (edge/wire/threats.md).
 """
 
+import logging
 from pathlib import Path
 
 from edge import files
@@ -12,6 +13,8 @@ from edge.wire.unit import ConfigError
 
 SERIAL = Path("/proc/device-tree/serial-number")
 """16 hexadecimal digits and a NUL on a Raspberry Pi (device tree, `serial-number`)."""
+
+log = logging.getLogger("menshen")
 
 FILE = "board"
 
@@ -28,7 +31,7 @@ def serial(path: Path = SERIAL) -> str | None:
 def bind(state: Path, named: str | None, here: str | None) -> bool:
     """Hold the card to this board; whether it was bound now, by its first start.
 
-    `named`: what unit.toml says; `here`: this board's number. Raises ConfigError when the card
+    `named`: the board in unit.toml; `here`: this board's number. Raises ConfigError when the card
     belongs to another, or cannot be bound.
     """
     file = state / FILE
@@ -43,8 +46,9 @@ def bind(state: Path, named: str | None, here: str | None) -> bool:
             f"{file} does not hold a board's number; say that this is its board: "
             "menshen-edge rebind"
         ) from None
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be used ({error}); make {state} writable") from None
+    except OSError as error:  # a disk that is lost must not keep the unit from starting
+        log.warning("%s cannot be used (%s): this card is not bound to this board", file, error)
+        return False
     if bound is not None and bound != here:
         raise ConfigError(
             f"this card belongs to the board {bound}, and this is {here or 'a machine without one'}"

@@ -1,7 +1,7 @@
-"""The system's clock where its owner says that chrony with NTS keeps it, and what Linux says of it.
+"""The system's clock, for units whose owner keeps it by chrony with NTS, and its state in Linux.
 
 Before chrony has heard from its servers the system's date is whatever was saved or built in, so
-the kernel is asked: adjtimex(2) says whether the clock is synchronised and how far it may be off.
+adjtimex(2) reports whether the clock is synchronised and by how much it may be wrong.
 """
 
 import ctypes

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edge.clock.time_interval import RTC_READ_S, RtcReading
 
-TIME_S_MAX = 2**40  # no chip counts so far; a file that says so is none
+TIME_S_MAX = 2**40  # no chip counts so far: such a file is damaged
 
 READS = 5
 """A read that takes longer than RTC_READ_S is repeated up to so often in all,"""
@@ -32,7 +32,10 @@ class SysfsRtc:
                 return None
             try:
                 shown_s = int(self._path.read_bytes()[:32])
-            except (OSError, ValueError):  # EINVAL: the chip says that its oscillator has stopped
+            except (
+                OSError,
+                ValueError,
+            ):  # EINVAL: the chip reports that its oscillator has stopped
                 return None
             after_s = _now_s()
             if not 0 <= shown_s <= TIME_S_MAX:

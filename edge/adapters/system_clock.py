@@ -27,10 +27,9 @@ WORTH_S = 60  # what must have passed for a write out of turn: a program that di
 
 
 def monotonic_s() -> float:
-    """Seconds of the bare quartz. CLOCK_MONOTONIC and CLOCK_BOOTTIME are bent by whoever
-    disciplines the system's clock, on Raspberry Pi OS an NTP client that believes anyone. RAW is
-    not; it stops while a machine sleeps, which a Pi cannot do.
-    """
+    """Seconds of the bare quartz. CLOCK_MONOTONIC and CLOCK_BOOTTIME are adjusted by the program
+    that disciplines the system's clock, on Raspberry Pi OS an NTP client that trusts any server.
+    RAW is not; it stops while a machine sleeps, which a Pi cannot do."""
     return time.clock_gettime(time.CLOCK_MONOTONIC_RAW)
 
 
@@ -73,7 +72,7 @@ class SystemClock:
             self._ask_system()
             now_s = monotonic_s()
             if self._reckoning.rtc == "broken" and self._stored.relation is not None:
-                self._save(now_s)  # else the next start would believe that RTC again
+                self._save(now_s)  # else the next start would trust that RTC again
         if now_s >= self._save_due_s:
             self._save(now_s)
         return self.glance()
@@ -88,7 +87,7 @@ class SystemClock:
         return self._reckoning.at(monotonic_s())
 
     def note_sync(self, sync: Sync) -> None:
-        """Take a signed answer, and write it down at once if it says much that is new."""
+        """Take a signed answer, and store it at once if it changes the time by much."""
         notice = self._reckoning.take_sync(sync, self._rtc.read())
         self._tell(notice)
         self._remember()

@@ -19,7 +19,7 @@ def notify(message: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         try:
             sender.sendto(message.encode(), address)
-        except OSError:  # a supervisor that went away is told by its own silence
+        except OSError:  # the supervisor is gone, and nobody waits for this
             return
 
 

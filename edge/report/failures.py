@@ -23,7 +23,8 @@ class Failures:
         self._since_s: dict[Part, float] = {}
         self._unlogged: dict[Part, str] = {}
         self._logged: dict[Part, str] = {}
-        self._failed_at_probe: frozenset[Part] = frozenset()
+        self._at_probe: frozenset[Part] = frozenset()  # of PROBED_PARTS
+        self._at_glance: frozenset[Part] = frozenset()
 
     def __contains__(self, part: Part) -> bool:
         return part in self._sentences
@@ -33,8 +34,8 @@ class Failures:
 
     @property
     def failed_at_probe(self) -> frozenset[Part]:
-        """The parts that did not work at the last probe; health reports these."""
-        return self._failed_at_probe
+        """The parts that did not work at the last probe or glance; health reports these."""
+        return self._at_probe | self._at_glance
 
     def note(self, failure: WorldFailure, at_s: float) -> None:
         """Note that `failure.part` does not work, at `at_s` monotonic seconds."""
@@ -55,12 +56,20 @@ class Failures:
         """A probe has ended: write the log lines that waited for it; update what health reports."""
         for part in PROBED_PARTS:
             self._log(part)
-        self._failed_at_probe = frozenset(self._sentences)
+        self._at_probe = frozenset(self._sentences) & set(PROBED_PARTS)
+        self.note_glance(inputs_lost=False, store_probed=False)
 
-    def lost_for_s(self, part: Part, at_s: float) -> float:
-        """For how many seconds `part` has not worked; 0 when it does."""
-        since_s = self._since_s.get(part)
-        return 0.0 if since_s is None else at_s - since_s
+    def note_glance(self, *, inputs_lost: bool, store_probed: bool) -> None:
+        """Between two probes: update what health reports of the parts that no passage touches.
+
+        `inputs_lost`: the door's inputs cannot be read, for which nobody need pass.
+        `store_probed`: the store was probed just now.
+        """
+        if store_probed:
+            self._log("store")
+            self._at_probe = self._at_probe - {"store"} | frozenset(self._sentences) & {"store"}
+        door: frozenset[Part] = frozenset({"door"}) if inputs_lost else frozenset()
+        self._at_glance = door | frozenset(self._sentences) - set(PROBED_PARTS)
 
     def _log(self, part: Part) -> None:
         """Log the newest failure of `part`, if it is not logged yet, or that it works again."""

@@ -46,7 +46,7 @@ def message(
         uptime_h=int((now.monotonic_s - started_s) // 3600),
         trust_version=trust_state.version,
         trust_age_d=age_s(trust_state.signed_s, trust_state.accepted_s, now) // 86400,
-        trust=_STEPS[trust_state.step(now)],
+        trust="expired" if "trust" in failed_parts else _STEPS[trust_state.step(now)],
         clock=now.interval.source,
         rtc=now.rtc,
         camera="lost" if "camera" in failed_parts else trouble or "ok",

@@ -1,9 +1,31 @@
 """The interfaces of the count store and of the connection to the broker. No call blocks."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from edge.report.tally import ClosedCell, OpenCell
 from edge.wire import report
+
+
+class StoreLoss(NamedTuple):
+    """A damaged store was renewed."""
+
+    reason: str  # a clause that says what was found
+    missing: int | None  # decisions that are lost at least; None: nobody knows. Never sent
+
+    def sentence(self, k: int) -> str:
+        """What an operator may read of it: fewer than `k` decisions, or a power of ten."""
+        if self.missing is None:
+            extent = "nobody knows how many decisions are missing"
+        elif self.missing == 0:
+            extent = "no decision is missing"
+        elif self.missing < k:
+            extent = f"fewer than {k} decisions are missing"
+        else:
+            extent = f"fewer than {10 ** len(str(max(self.missing, k)))} decisions are missing"
+        return (
+            f"the counts were damaged ({self.reason}): the file was set aside, and a new "
+            f"installation has begun; {extent}"
+        )
 
 
 class CountStore(Protocol):
@@ -12,8 +34,16 @@ class CountStore(Protocol):
     Each method raises StoreLost.
     """
 
-    installation: str
-    session: int  # one more at each start
+    @property
+    def installation(self) -> str:
+        """Made with a new store; it changes when a damaged one is renewed."""
+
+    @property
+    def session(self) -> int:
+        """One more at every start."""
+
+    def take_loss(self) -> StoreLoss | None:
+        """What was lost since the last call; None: nothing."""
 
     def cells(self) -> dict[report.Category, OpenCell]:
         """The open cells."""

@@ -8,6 +8,7 @@ not depend on a passage. The exception is a change of the alarms, which is sent 
 import logging
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -15,7 +16,7 @@ from edge.clock.ports import Clock
 from edge.clock.time_interval import Now
 from edge.clock.time_request import TimeRequester
 from edge.judge.verdict import TrustState
-from edge.parts import Part, Trouble
+from edge.parts import Part, StoreLost, Trouble
 from edge.report import health
 from edge.report.ports import CountStore, Uplink
 from edge.wire import report
@@ -69,10 +70,14 @@ class Reporter:
             identity.site, identity.unit, store.session, identity.time_key, rng
         )
         self._started_s = self._counts_due_s = self._health_due_s = now.monotonic_s
-        self._alarms_sent: tuple[report.Alarm, ...] = ()
+        # What is sent at once when it changes; the rest waits for the next regular message.
+        self._changeable_sent: tuple[tuple[report.Alarm, ...], frozenset[Part]] = (), frozenset()
 
     def tick(self, status: UnitStatus, now: Now) -> None:
-        """Take the received messages, and send what is due at `now`. Raises StoreLost."""
+        """Take the received messages, and send what is due at `now`.
+
+        Raises StoreLost, after everything else was sent.
+        """
         for leaf, payload in self._uplink.take_received():
             match leaf:
                 case "ack":
@@ -87,23 +92,36 @@ class Reporter:
             self._uplink.send("ask", request)
         if not connected:
             return
+        failure: StoreLost | None = None
         if now.monotonic_s >= self._counts_due_s:
             self._counts_due_s = _next(self._counts_due_s, self._identity.report_s, now)
-            cells = self._store.unacknowledged(report.CELLS_MAX)
-            counts = report.CountsReport(installation=self._store.installation, cells=cells)
-            self._uplink.send("counts", report.encode(counts))
+            try:
+                self._send_counts()
+            except StoreLost as lost:  # the operator must hear of it by the health below
+                failure = lost
         is_due = now.monotonic_s >= self._health_due_s
         if is_due:
             jitter_s = self._rng.uniform(-HEALTH_JITTER_S, HEALTH_JITTER_S)
             self._health_due_s = _next(self._health_due_s, HEALTH_S, now) + jitter_s
-        if is_due or status.alarms != self._alarms_sent:
-            self._alarms_sent = status.alarms
+        changeable = status.alarms, status.failed_parts
+        if is_due or changeable != self._changeable_sent:
+            self._changeable_sent = changeable
             self._uplink.send("health", report.encode(self._health(status, now)))
+        if failure is not None:
+            raise failure
+
+    def _send_counts(self) -> None:
+        cells = self._store.unacknowledged(report.CELLS_MAX)
+        counts = report.CountsReport(installation=self._store.installation, cells=cells)
+        self._uplink.send("counts", report.encode(counts))
 
     def _health(self, status: UnitStatus, now: Now) -> report.HealthReport:
+        oldest: report.Cell | None = None
+        with suppress(StoreLost):
+            oldest = next(iter(self._store.unacknowledged(1)), None)
         return health.message(
             status.failed_parts,
-            next(iter(self._store.unacknowledged(1)), None),
+            oldest,
             self._store.session,
             status.trust_state,
             self._started_s,

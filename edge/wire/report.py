@@ -1,7 +1,7 @@
 """MQTT topics and payloads, one definition for both ends.
 
     menshen/1/<site>/<unit>/state    retained; birth and last will, tied by `session`
-    menshen/1/<site>/<unit>/health   every minute, and when an alarm begins or ends
+    menshen/1/<site>/<unit>/health   every minute, and when an alarm or a loss begins or ends
     menshen/1/<site>/<unit>/counts   every `report_s`: the oldest unacknowledged cells, or none
     menshen/1/<site>/<unit>/ack      down: the collector's signed watermark
     menshen/1/<site>/<unit>/ask      a nonce: what time is it? (edge/wire/time.md)
@@ -190,10 +190,15 @@ class _Report(_Message, frozen=True, kw_only=True):
 
 
 class StateReport(_Report, frozen=True, kw_only=True):
-    """Birth (`online` true) and will (false) of one session of a unit's program."""
+    """Birth (`online` true) and will (false) of one connection of a unit.
+
+    `session` numbers the unit's program, `connection` its connections to the broker in that
+    session. Both rise, so a will that arrives after the birth of a newer connection is ignored.
+    """
 
     online: bool
     session: Number
+    connection: Bounded = 0  # 0: a unit from before this field
     installation: Installation
 
 

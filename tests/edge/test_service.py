@@ -36,12 +36,13 @@ def test_the_kernel_may_take_the_decoder_and_systemd_leaves_the_unit_alone(
 
 
 def test_a_loop_that_stalls_is_started_again(service: configparser.SectionProxy) -> None:
-    """`edge/__main__.py` feeds it after each turn of the loop, and nowhere else."""
+    """`edge/__main__.py` feeds it after each turn of the loop, if all threads are well."""
     assert service["Type"] == "notify"
     assert service["WatchdogSec"] == "10"
     assert service["Restart"] == "always"
     program = (FILE.parent / "__main__.py").read_text("utf-8")
-    assert re.findall(r"^ +loop\.tick\(\)\n +systemd\.notify\(\"WATCHDOG=1\"\)", program, re.M)
+    fed = r"^ +loop\.tick\(\)\n +threads\.check\(\)\n +systemd\.notify\(\"WATCHDOG=1\"\)"
+    assert re.findall(fed, program, re.M)
     assert program.count("WATCHDOG=1") == 1
 
 

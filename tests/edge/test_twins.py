@@ -13,7 +13,7 @@ import base64
 import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -176,7 +176,8 @@ def file_named_for_a_person(street: Street, subject: bytes) -> None:
 
 
 def row_in_the_store(street: Street, subject: bytes) -> None:
-    street.store._db.execute("UPDATE unit SET probed = probed + ?", (subject[-1],))
+    row = street.store._row
+    street.store._row = replace(row, probed=row.probed + subject[-1])
 
 
 def count_of_a_person_in_health(street: Street, subject: bytes) -> None:

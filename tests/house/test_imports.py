@@ -24,6 +24,7 @@ FLOORS = {
             "edge.parts",
             "edge.files",
             "edge.backoff",
+            "edge.threads",
             "edge.words",
             "edge.extras",
         ),  # edge/__init__.py: one constant

@@ -154,8 +154,12 @@ def test_cells_that_are_missing_before_a_report_are_told(engine: sa.Engine) -> N
     assert (INSTALLATION, 17) in numbers(engine)
 
 
-def state(online: bool, session: int, installation: str = INSTALLATION) -> report.StateReport:
-    return report.StateReport(online=online, session=session, installation=installation)
+def state(
+    online: bool, session: int, installation: str = INSTALLATION, connection: int = 0
+) -> report.StateReport:
+    return report.StateReport(
+        online=online, session=session, connection=connection, installation=installation
+    )
 
 
 @pytest.mark.parametrize(
@@ -168,8 +172,26 @@ def state(online: bool, session: int, installation: str = INSTALLATION) -> repor
         ([state(False, 1), state(False, 1)], False, 0),
         ([state(True, 9), state(True, 1, "b" * 16)], True, 1),
         ([state(True, 1, "b" * 16), state(False, 9)], True, 0),
+        ([state(True, 7, connection=2), state(False, 7, connection=1)], True, 0),
+        ([state(True, 7, connection=2), state(False, 7, connection=2)], False, 1),
+        ([state(True, 7, connection=2), state(False, 7)], True, 0),
+        ([state(True, 7, connection=9), state(True, 8, connection=1)], True, 1),
+        ([state(True, 7), state(True, 7, connection=1), state(False, 7)], True, 1),
     ],
-    ids=["birth", "will", "late-will", "late-birth", "retained-again", "replaced", "old-unit"],
+    ids=[
+        "birth",
+        "will",
+        "late-will",
+        "late-birth",
+        "retained-again",
+        "replaced",
+        "old-unit",
+        "late-will-of-a-connection",
+        "will-of-this-connection",
+        "will-without-a-number",
+        "next-session",
+        "upgraded-unit",
+    ],
 )
 @pytest.mark.parametrize("together", [True, False], ids=["one-batch", "batches"])
 def test_which_state_counts(

@@ -26,6 +26,7 @@ from edge.sight.change_gate import small_of
 from edge.sight.frame import Frame, Sighting
 from edge.sight.frame_pacing import FrameArrivals, FramePacing
 from edge.sight.ports import FrameSource
+from edge.threads import Progress, Threads
 
 KEEP_S = 0.5
 """For so long what was read and not yet taken is not replaced by a frame in which nothing was."""
@@ -36,6 +37,9 @@ HANGS_S = 10.0
 """So long a camera may take to say that it has nothing new; a folder's, a large picture."""
 CLOSE_S = 5.0  # for a camera that does not come back from its driver
 LOST_POLL_S = 0.1
+TURN_S_MAX = 60.0
+"""A turn may start a decoder and wait for a camera; a driver that hangs for so long never ends, and
+only another process has a camera again."""
 
 
 @runtime_checkable
@@ -58,6 +62,7 @@ class CameraScanner:
         deadline_s: float = DEADLINE_S,
         report_s: float = REPORT_S,
         program: Sequence[str] = PROGRAM,
+        threads: Threads | None = None,
     ) -> None:
         """`decoder`: as in unit.toml. `program`: what is started in place of `edge.sight`."""
         self._camera = camera
@@ -75,8 +80,7 @@ class CameraScanner:
         self._asks_since_s = float("inf")  # the camera, without an answer so far
 
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="eyes", daemon=True)
-        self._thread.start()
+        self._thread = (threads or Threads()).start("scanner", self._run)
 
     @property
     def decoded(self) -> int:
@@ -84,7 +88,7 @@ class CameraScanner:
         return self._supervisor.decoded
 
     def latest(self) -> Sighting | None:
-        """The newest sighting not yet taken. Raises CameraLost; what it says of the decoder too."""
+        """The newest sighting not yet taken. Raises CameraLost, also for a lost decoder."""
         with self._slot:
             if self._broken is not None:
                 raise self._broken
@@ -111,16 +115,18 @@ class CameraScanner:
         self._supervisor.close()
         self._camera.close()
 
-    def _run(self) -> None:
+    def _run(self, progress: Progress) -> None:
         try:
             while not self._closed.is_set():
-                self._take_turn()
+                with progress.allow(TURN_S_MAX):
+                    self._take_turn()
         except Exception as error:  # our own bug: the loop raises it, and the unit starts again
             if self._closed.is_set():
                 return
             with self._slot:
                 self._broken = error
                 self._slot.notify_all()
+            raise
 
     def _take_turn(self) -> None:
         self._supervisor.tend()

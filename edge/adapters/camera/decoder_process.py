@@ -1,4 +1,4 @@
-"""The decoder in a process of its own: it may raise, hang, crash or leak, and is started again.
+"""The decoder in its own process: it may raise, hang, crash or leak, and is restarted.
 
 It gets one frame at a time, in memory that it can only read, and has a deadline for each. What it
 writes to its standard error is passed on only as far as it cannot hold anything read from a code.
@@ -121,7 +121,7 @@ class Decoder:
         return answer
 
     def kill(self) -> None:
-        """End the process, from any thread; whoever waits for it finds it lost."""
+        """End the process, from any thread; a call that waits for it raises DecoderLost."""
         process = self._process
         if process is not None:
             process.kill()
@@ -215,7 +215,7 @@ class Decoder:
         self._complaints()
         errors = self._errors.decode(errors="replace")
         self.stop()
-        if not self._shown:  # nothing that it says can have been read from a frame
+        if not self._shown:  # its messages cannot contain anything from a frame
             last = errors.strip().rpartition("\n")[2]
             missing = _MISSING.fullmatch(last)
             if missing:

@@ -15,6 +15,7 @@ from edge.adapters.camera.imager_framing import SILENT_S, Framing
 from edge.backoff import Backoff
 from edge.parts import CameraLost
 from edge.sight.frame import Sighting, Symbol
+from edge.threads import Progress, Threads
 from edge.wire.unit import CameraConfig
 
 log = logging.getLogger("menshen")
@@ -36,20 +37,19 @@ RETRY_S_MAX = 5.0
 class Imager:
     """A thread reads the port and opens it again when it was gone; `latest` never waits."""
 
-    def __init__(self, camera: CameraConfig) -> None:
-        """Returns at once: whether the port is there, `latest` tells."""
+    def __init__(self, camera: CameraConfig, threads: Threads | None = None) -> None:
+        """Returns at once; `latest` raises CameraLost if the port is missing."""
         self._port, self._baud = camera.source, camera.baud
         self._lock = threading.Lock()
         self._news = threading.Event()
         self._closed = threading.Event()
         self._shown: dict[bytes, float] = {}  # text: when it was read last
-        self._read_s: float | None = None  # of what nobody has been told yet
+        self._read_s: float | None = None  # of texts that were not taken yet
         self._looked_s = float("-inf")
         self._lost: str | None = None
         self._broken: Exception | None = None
         self._named = False
-        self._thread = threading.Thread(target=self._run, name="imager", daemon=True)
-        self._thread.start()
+        self._thread = (threads or Threads()).start("imager", self._run)
 
     def latest(self) -> Sighting | None:
         """The texts that are shown, the longest shown first; raises CameraLost while the port is
@@ -78,29 +78,32 @@ class Imager:
         self._closed.set()
         self._thread.join(timeout=2)
 
-    def _run(self) -> None:
+    def _run(self, progress: Progress) -> None:
         try:
-            self._keep_listening()
+            self._keep_listening(progress)
         except Exception as error:  # our own bug: the loop raises it, and the unit starts again
             with self._lock:
                 self._broken = error
                 self._news.set()
+            raise
 
-    def _keep_listening(self) -> None:
+    def _keep_listening(self, progress: Progress) -> None:
         backoff = Backoff(RETRY_S, RETRY_S_MAX)
         while not self._closed.is_set():
+            progress.tick()
             try:
                 with serial_port.open_port(self._port, self._baud, SILENT_S) as port:
                     self._opened()
                     backoff.reset()
-                    self._listen(port)
+                    self._listen(port, progress)
             except serial_port.FAILURES as error:
                 self._gone(error)
                 self._closed.wait(backoff.take_wait_s())
 
-    def _listen(self, port: serial_port.Port) -> None:
+    def _listen(self, port: serial_port.Port, progress: Progress) -> None:
         framing = Framing()
         while not self._closed.is_set():
+            progress.tick()
             data = port.read(max(1, port.in_waiting))
             texts = framing.feed(data) if data else framing.silence()
             if texts:

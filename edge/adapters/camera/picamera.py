@@ -2,7 +2,7 @@
 
 A short shutter first, then gain: libcamera's own exposure control, with its stages replaced in the
 camera's tuning (as picamera2's `examples/tuning_file.py` does). No denoising and no sharpening:
-both eat modules. No flicker avoidance: it wants exposures of whole 10 ms. The picture is the Y
+both eat modules. No flicker avoidance: it needs exposures of whole 10 ms. The picture is the Y
 plane of a YUV420 stream, read where the driver put it, without a copy and without conversion.
 
 A lens that can focus (Camera Module 3: 4.74 mm at F1.8) blurs a point at distance d by
@@ -23,7 +23,7 @@ from edge.sight.frame import Exposure, Frame, Luma
 from edge.wire.unit import CameraConfig
 
 BUFFERS = 6
-"""One with whoever looks, one waiting for him, one on its way, and three for the sensor to fill."""
+"""One in use, one queued, one in transfer, three for the sensor."""
 
 OLD_S = 5.0
 """A timestamp further back than this is of another clock."""
@@ -94,7 +94,7 @@ class PiCamera:
         device, self._device = self._device, None
         if device is None:
             return
-        with suppress(Exception):  # whatever it says, it is not ours any more
+        with suppress(Exception):  # whatever it raises, the device is released
             self._job = None
             device.cancel_all_and_flush()
             device.close()
@@ -102,7 +102,7 @@ class PiCamera:
         gc.collect()  # its objects point at each other, and hold on to the buffers
 
     def _lent(self, request: Any) -> LentFrame:
-        """The two Y planes of a request, which is held until they are given back."""
+        """The two Y planes of a request; it is kept until they are released."""
         held = ExitStack()
         held.callback(request.release)
         try:
@@ -166,7 +166,7 @@ class PiCamera:
         return {k: value for k, value in settings.items() if k in self._device.camera_controls}
 
     def _tuning(self) -> Any:
-        """This camera's tuning with our stages of exposure; None where it has none of its own."""
+        """This camera's tuning with our stages of exposure; None if it has no tuning file."""
         device = self._picamera2.Picamera2
         model = device.global_camera_info()[0]["Model"]
         try:

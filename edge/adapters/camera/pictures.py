@@ -99,7 +99,7 @@ class PictureFolder:
             return None
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Nothing to close."""
 
     def _names(self) -> list[str]:
         try:

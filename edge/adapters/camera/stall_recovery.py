@@ -1,8 +1,8 @@
-"""The newest frame of a camera. A thread takes them, and brings a camera back that has stalled.
+"""The newest frame of a camera. A thread takes the frames, and restarts a camera that has stalled.
 
-Whoever comes late finds the newest; the older ones are counted. A driver's call may hang, as in
-libcamera when a cable was moved: it hangs here, in the thread, while `latest` goes on saying that
-the camera is lost, until the program is started again (`edge/__main__.py`).
+`latest` gives the newest frame; older ones are dropped and counted. A driver's call may hang, as in
+libcamera when a cable was moved: it hangs here, in the thread, while `latest` raises CameraLost.
+After DRIVER_S_MAX the watch over the threads ends the program, and systemd restarts it.
 """
 
 import threading
@@ -14,14 +14,17 @@ import numpy as np
 
 from edge.parts import CameraLost
 from edge.sight.frame import Frame, Luma
+from edge.threads import Progress, Threads
 
 TAKE_S = 0.5
 """How long a driver waits for one frame."""
 STALLED_S = 1.5
 """No frame for so long, and the camera is started again; no frame for as long after that, and it is
-opened again. libcamera itself says after 1 s that its frontend has timed out."""
+opened again. libcamera itself reports after 1 s that its frontend has timed out."""
 LOST_S = 3.0
-"""No frame for so long, and the camera is lost for whoever asks."""
+"""After so long without a frame the camera counts as lost."""
+DRIVER_S_MAX = 60.0
+"""A call of the driver that takes so long hangs, and only another process has a camera again."""
 REOPEN_S = 2.0
 """Between two tries to open a camera that is gone."""
 
@@ -57,6 +60,7 @@ class StallRecovery:
         driver: CameraDriver,
         monotonic_s: Callable[[], float] = time.monotonic,
         threaded: bool = True,
+        threads: Threads | None = None,
     ) -> None:
         """Open `driver`, and begin. Raises CameraLost. Without a thread `turn` is the caller's."""
         self._driver = driver
@@ -71,9 +75,7 @@ class StallRecovery:
         driver.open()
         self._open, self._restarted = True, False
         self._seen_s = self._waits_from_s = monotonic_s()
-        self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
-        if threaded:
-            self._thread.start()
+        self._thread = (threads or Threads()).start("camera", self._run) if threaded else None
 
     def latest(self) -> Frame | None:
         """The newest frame not yet taken; the memory of the one before goes back.
@@ -103,7 +105,7 @@ class StallRecovery:
     def close(self) -> None:
         """Stop the thread, which gives the device back; one that hangs is left to its end."""
         self._ended.set()
-        if self._thread.ident is None:
+        if self._thread is None:
             self._give_back()
         else:
             self._thread.join(timeout=2)
@@ -159,14 +161,17 @@ class StallRecovery:
         self._driver.close()
         self._open = False
 
-    def _run(self) -> None:
+    def _run(self, progress: Progress) -> None:
         rest_s = 0.0
         try:
             while not self._ended.wait(rest_s):
-                rest_s = self.turn()
-        except Exception as error:  # our own bug: whoever asks raises it, and the unit starts again
+                with progress.allow(DRIVER_S_MAX):
+                    rest_s = self.turn()
+        except Exception as error:  # our own bug: `latest` raises it, and the unit restarts
             self._broken = error
-        self._give_back()
+            raise
+        finally:
+            self._give_back()
 
 
 def thinned(luma: Luma, width: int) -> Luma:

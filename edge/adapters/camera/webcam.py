@@ -20,7 +20,7 @@ from edge.parts import CameraLost
 from edge.sight.frame import Exposure, Frame, Luma
 from edge.wire.unit import CameraConfig
 
-logging.getLogger("linuxpy").setLevel(logging.WARNING)  # it tells of every buffer
+logging.getLogger("linuxpy").setLevel(logging.WARNING)  # it logs every buffer
 
 BUFFERS = 3
 
@@ -103,7 +103,7 @@ class Webcam:
         device, self._device = self._device, None
         capture, self._capture = self._capture, None
         if capture is not None:
-            with suppress(Exception):  # whatever it says, it is not ours any more
+            with suppress(Exception):  # whatever it raises, the device is released
                 capture.close()
         if device is not None:
             with suppress(Exception):  # as above
@@ -189,7 +189,7 @@ class ExposureControl:
             self._exposure *= min(max(factor, 0.25), 4.0)
             most = self._longest * (self._gain_max if self._gain is not None else 1.0)
             self._exposure = min(max(self._exposure, self._shutter.minimum), most)
-            with suppress(OSError, AttributeError):  # a camera that is gone is told by `take`
+            with suppress(OSError, AttributeError):  # `take` reports a camera that is gone
                 self._set()
         return exposure
 
@@ -212,7 +212,7 @@ def _ready(device: Any, seconds: float) -> bool:
 
 
 def _seen_s(timestamp_s: float) -> float:
-    """V4L2 stamps a frame from CLOCK_MONOTONIC; a driver that does not is not believed."""
+    """V4L2 stamps a frame from CLOCK_MONOTONIC; a driver that does not is not trusted."""
     now_s = time.monotonic()
     return timestamp_s if now_s - 1 <= timestamp_s <= now_s else now_s
 

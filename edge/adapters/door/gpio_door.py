@@ -25,6 +25,7 @@ from edge.adapters.door import kept_outputs
 from edge.doorway.door_signals import DoorAction, LightStep
 from edge.doorway.input_levels import InputLevels
 from edge.parts import DoorLost
+from edge.threads import TICK_S, Progress, Threads
 from edge.wire.door_inputs import INPUTS, Input
 from edge.wire.unit import UNLOCK_MS_MAX, DoorPins
 
@@ -32,7 +33,7 @@ log = logging.getLogger("menshen")
 
 REST_S = 0.25
 """How long the relay is off between two pulses, as `firmware/guard.py` has it: the one-shot behind
-the pin wants a low before each edge."""
+the pin needs a low level before each edge."""
 
 BOUNCE_S = 0.02
 """A level must hold this long to count: contacts bounce for a few milliseconds, and a turnstile
@@ -42,16 +43,17 @@ _REST = LightStep(0, False, False, False)
 
 
 class GpioDoor:
-    """Drives the pins of `pins`. Raises DoorLost, with every pin given back, when it cannot."""
+    """Drives the pins of `pins`. Raises DoorLost, with every pin released, when it cannot."""
 
     def __init__(
         self,
         pins: DoorPins,
         pin_factory: Any = None,
         sys: Path = kept_outputs.SYS,
+        threads: Threads | None = None,
     ) -> None:
         """`pin_factory`: gpiozero's; None takes the one that GPIOZERO_PIN_FACTORY names, or lgpio.
-        `sys`: where the kernel says whether it keeps outputs.
+        `sys`: where the kernel shows whether it keeps outputs.
         """
         self._opened: list[Any] = []
         self._inputs: list[Any] = []
@@ -80,8 +82,7 @@ class GpioDoor:
         self._relay_low = True  # as far as we could set it
         self._lost: str | None = None
         self._closed = False
-        self._player = threading.Thread(target=self._play, name="door", daemon=True)
-        self._player.start()
+        self._player = (threads or Threads()).start("door", self._play)
 
     def apply(self, action: DoorAction) -> None:
         """Start `action` in place of the one that runs; a pulse that runs is left to its end."""
@@ -93,7 +94,8 @@ class GpioDoor:
             self._changed.notify()
 
     def settle(self) -> bool:
-        """Whether the relay has been off for REST_S: the one-shot wants a low before each edge.
+        """Whether the relay has been off for REST_S: the one-shot needs a low level before each
+        edge.
 
         Raises DoorLost while a pin cannot be set, so the loop learns it before it counts.
         """
@@ -118,7 +120,7 @@ class GpioDoor:
         return self._turns_in.take(), self._turns_out.take()
 
     def read_inputs(self) -> InputLevels:
-        """What the door says now. Raises DoorLost."""
+        """The inputs now. Raises DoorLost."""
         now_s = time.monotonic()
         try:
             return InputLevels({name: level.take(now_s) for name, level in self._levels.items()})
@@ -167,8 +169,15 @@ class GpioDoor:
             raise DoorLost(_pin_lost(error)) from None
         self._lost = None
 
-    def _play(self) -> None:
+    def _play(self, progress: Progress) -> None:
+        try:
+            self._play_on(progress)
+        finally:  # whatever went wrong: no pulse outlives the thread that ends it
+            _quietly(self._relay.off)
+
+    def _play_on(self, progress: Progress) -> None:
         while True:
+            progress.tick()
             with self._changed:
                 now_s = time.monotonic()
                 unlocked = now_s < self._unlocked_until_s
@@ -192,7 +201,7 @@ class GpioDoor:
                     self._action = None
                 if self._closed:
                     return
-                self._changed.wait(None if next_s == _NEVER_S else max(0.0, next_s - now_s))
+                self._changed.wait(min(TICK_S, max(0.0, next_s - now_s)))
 
     def _output(self, use: str, pin: int) -> Any:
         """An active-high output that is low from its first moment (initial_value=False)."""
@@ -293,16 +302,16 @@ class TurnCounter:
 
 
 class InputPin:
-    """What one contact says, debounced, from gpiozero's thread and by looking, until it is asked.
+    """One contact's level, debounced: from gpiozero's edges and by reading the pin.
 
-    The kernel tells edges that held for BOUNCE_S. Looking finds what no edge told of: a level that
-    two looks find, at least BOUNCE_S apart and no other between them.
+    The kernel reports edges that held for BOUNCE_S. Reading finds what no edge reported: a level
+    that two looks find, at least BOUNCE_S apart and no other between them.
     """
 
     def __init__(self, device: Any, yes_is_high: bool) -> None:
         """`device`: a gpiozero input pulled up, active while low.
 
-        `yes_is_high`: a loop that is closed to ground at rest, so that a cut cable says yes
+        `yes_is_high`: a loop that is closed to ground at rest, so that a cut cable reads as yes
         (hardware/pins.toml, `active`).
         """
         self._lock = threading.Lock()
@@ -316,7 +325,7 @@ class InputPin:
         device.when_deactivated = lambda: self._edge(yes_is_high)
 
     def take(self, now_s: float) -> bool:
-        """Whether it says yes, or has said it since the last call.
+        """Whether it is yes now, or was since the last call.
 
         `now_s`: monotonic seconds. Raises what the device raises.
         """
@@ -419,7 +428,7 @@ def _no_chip(dev: Path, error: BaseException) -> str:
     if not any(os.access(chip, os.R_OK | os.W_OK) for chip in chips):
         return (
             f"this user may not use {chips[0]}; "
-            "make it a member of the group gpio (sudo usermod -aG gpio NAME) and log in anew"
+            "make it a member of the group gpio (sudo usermod -aG gpio NAME) and log in again"
         )
     return (
         f"the pins of this machine cannot be used ({_first_line(error)}); "

@@ -2,7 +2,7 @@
 mid-pulse would stay on until the one-shot ends it.
 
 Raspberry Pi's kernels keep them unless told otherwise, mainline's do not (raspberrypi/linux, pull
-requests 6117 and 6150). Each driver says it in a parameter of its own, and `strict_gpiod` sets only
+requests 6117 and 6150). Each driver has its own parameter for it, and `strict_gpiod` sets only
 that of the board's (bcm2712-rpi.dtsi names pinctrl_rp1, the older boards' pinctrl_bcm2835), while
 one kernel has both: so the driver of the very chip is asked.
 """
@@ -10,7 +10,7 @@ one kernel has both: so the driver of the very chip is asked.
 from pathlib import Path
 
 SYS = Path("/sys")
-CURE = "add the line dtparam=strict_gpiod to /boot/firmware/config.txt and start the unit anew"
+CURE = "add the line dtparam=strict_gpiod to /boot/firmware/config.txt and restart the unit"
 
 
 def are_kept(chip: int, sys: Path = SYS) -> bool | None:

@@ -2,7 +2,7 @@
 
 One thread speaks with the controller; every call returns at once with what that thread knows. What
 the controller does ends by itself: a pulse and a light carry their time, and the relay falls 1.5 s
-after the last thing we said.
+after our last message.
 """
 
 import logging
@@ -20,6 +20,7 @@ from edge.adapters.door.osdp_panel import LOCAL, OUTPUTS, Command, Panel
 from edge.doorway.door_signals import DoorAction
 from edge.doorway.input_levels import InputLevels
 from edge.parts import DoorLost
+from edge.threads import Progress, Threads
 from edge.wire.door_inputs import INPUTS, LATCHED_PLACE, REPORT_LEN, Input
 from edge.wire.unit import UNLOCK_MS_MAX, ControllerDoor
 
@@ -33,13 +34,13 @@ REFUSED_S = 2.0
 (firmware/guard.py, PULSE_EVERY_MS)."""
 
 TOLD_S = 0.5
-"""A pulse that has ended is told unasked; after this long the controller is asked for it."""
+"""The controller reports the end of a pulse by itself; after this long it is queried."""
 
 TURN_S = 0.02  # between two turns of libosdp when nothing comes
 FAREWELL_S = 0.5
 
 _TURNS = 2
-"""libosdp's turns from having something to say to having said it."""
+"""libosdp's turns from taking a command to having sent it."""
 
 _TURN_INPUTS: tuple[Input, Input] = ("turn", "turn_out")
 """In the order of `take_turns`."""
@@ -58,10 +59,16 @@ CLOSED = "this door is closed"
 class OsdpDoor:
     """Drives the controller at `door.port`. Raises DoorLost when the port cannot be opened.
 
-    Whether the controller answers, and has this key, each call tells.
+    Each call raises DoorLost while the controller does not answer or has another key.
     """
 
-    def __init__(self, door: ControllerDoor, key: bytes, pin_factory: Any = None) -> None:
+    def __init__(
+        self,
+        door: ControllerDoor,
+        key: bytes,
+        pin_factory: Any = None,
+        threads: Threads | None = None,
+    ) -> None:
         """`key`: 16 bytes, the pair's own; `pin_factory`: gpiozero's, for the illuminator."""
         self._wired = door.wired
         self._lock = threading.Lock()
@@ -81,7 +88,7 @@ class OsdpDoor:
         self._session = 0
         self._queries: list[int] = []
         self._pulse: Command | None = None  # what was sent for `_asked`
-        self._judged = False  # the next report of the outputs says what came of it
+        self._judged = False  # the next report of the outputs shows whether it opened
         self._lamp = (
             None if door.illuminator is None else IlluminatorPin(door.illuminator, pin_factory)
         )
@@ -94,8 +101,7 @@ class OsdpDoor:
         self._settled = threading.Event()
         self._wakes: int | None
         self._woken, self._wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._thread = threading.Thread(target=self._run, name="door", daemon=True)
-        self._thread.start()
+        self._thread = (threads or Threads()).start("door", self._run)
         self._settled.wait(START_S)
 
     def apply(self, action: DoorAction) -> None:
@@ -112,7 +118,7 @@ class OsdpDoor:
         self._wake()
 
     def settle(self) -> bool:
-        """Whether the relay has been off for REST_S, as the controller tells.
+        """Whether the relay has been off for REST_S, as the controller reports.
 
         Raises DoorLost while it does not answer, is latched, or has just refused a pulse.
         """
@@ -135,7 +141,7 @@ class OsdpDoor:
             return turns_in, turns_out
 
     def read_inputs(self) -> InputLevels:
-        """What the controller told last. Raises DoorLost."""
+        """The inputs in the controller's last report. Raises DoorLost."""
         with self._lock:
             self._check()
             report, seen = self._levels or bytes(REPORT_LEN), self._seen
@@ -145,7 +151,7 @@ class OsdpDoor:
             for name, row in INPUTS.items()
             if name in self._wired and not row.turns
         }
-        if "tamper" in levels:  # OSDP has a report of its own for it as well
+        if "tamper" in levels:  # OSDP also reports it separately
             levels["tamper"] = levels["tamper"] or self._tampered
         return InputLevels(levels, latched=bool(report[LATCHED_PLACE]))
 
@@ -186,15 +192,17 @@ class OsdpDoor:
 
     # What follows runs in the thread.
 
-    def _run(self) -> None:
+    def _run(self, progress: Progress) -> None:
         try:
             while not self._closed:
+                progress.tick()
                 self._turn()
                 self._wait()
             self._farewell()
         except Exception as error:  # our own bug: the loop raises it, and the unit starts again
             with self._lock:
                 self._broken = error
+            raise
         finally:
             self._panel.close()
             self._settled.set()
@@ -248,7 +256,7 @@ class OsdpDoor:
             self._rests_from_s = float("inf")
 
     def _overdue(self) -> None:
-        """Ask for the end of a pulse that was not told."""
+        """Query the end of a pulse that was not reported."""
         now_s = time.monotonic()
         with self._lock:
             if self._on_until_s is not None and now_s > self._on_until_s + TOLD_S:
@@ -256,7 +264,7 @@ class OsdpDoor:
                 self._queries.append(OUTPUTS)
 
     def _next(self) -> Command | None:
-        """What is said next: the relay before the questions, those before lights and sounds."""
+        """The next command: the relay before queries, queries before lights and sounds."""
         now_s = time.monotonic()
         with self._lock:
             if self._asked is not None and self._pulse is None:

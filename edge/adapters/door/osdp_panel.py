@@ -5,14 +5,14 @@ It belongs to one thread, which calls `turn` again and again; nothing here waits
 
 - After a failure it is silent for 300 s (its issue 197), and after a cut cable it tries the same
   command again for nine seconds, a pulse too. So each command has `LINK_S` to be answered; after
-  that nothing leaves the port any more until libosdp has given up, and then it begins anew.
+  that nothing more leaves the port until libosdp has given up; then it starts again.
 - Whether the controller still answers it does not say. So a light command that changes nothing goes
   there four times a second: its answer carries a MAC, a cut cable's silence does not.
 - The commands that wait outlive a lost link: so one is handed over at a time, and none waits.
-- Within a session it takes an answer whose security block says that it has no MAC: anybody on the
+- Within a session it accepts an answer whose security block declares no MAC: anybody on the
   cable could tell inputs and pulses that are not so. So the line lets none of those through.
 - Its challenges come from C's `rand()`, which nobody has seeded: after each start the same, and an
-  old session's answers would be believed. So we seed it.
+  old session's answers would be accepted. So we seed it.
 - A new panel costs memory for ever, and so does each event: so there is one panel for the life of
   a door, and an event's table is emptied (64 bytes remain of it).
 """
@@ -44,7 +44,7 @@ REFUSED_S = 5.0
 
 REOPEN_S = 0.5
 
-Command = dict[str, Any]  # as libosdp wants them
+Command = dict[str, Any]  # in libosdp's form
 
 OUTPUTS: int = osdp.StatusReportType.Output
 INPUTS: int = osdp.StatusReportType.Input
@@ -138,8 +138,8 @@ class Panel:
         take_status: Callable[[int, bytes], None],
         done: Callable[[Command], None],
     ) -> None:
-        """`told` is called with OUTPUTS, INPUTS or LOCAL and the controller's report of them;
-        `done` with each command that was answered, before the report that is its answer.
+        """`take_status` is called with OUTPUTS, INPUTS or LOCAL and the controller's report of
+        them; `done` with each command that was answered, before the report that is its answer.
 
         Raises one of serialport.FAILURES when there is no such port.
         """
@@ -253,7 +253,7 @@ class Panel:
         return REFUSED_S if self._refusals > 1 else GIVEN_UP_S
 
     def _is_known(self) -> bool:
-        """Whether it has ever said who it is."""
+        """Whether it has ever identified itself."""
         return any(self._ctx.get_pd_id(0).values())
 
     def _why(self) -> str:
@@ -301,8 +301,8 @@ class _PanelLine(osdp.Channel):  # type: ignore[misc]  # libosdp has no types
         self._port: serial_port.Port | None = None
         self._came = bytearray()
         self._heard = bytearray()  # what of it libosdp may have
-        self.gone: Exception | None = None  # what the port said last, when it is not there
-        self.cut = False  # what is written goes nowhere, and libosdp is told so
+        self.gone: Exception | None = None  # the port's last error, while it is missing
+        self.cut = False  # writes go nowhere, and libosdp gets an error
         self.secured = False  # in a session: what has no MAC is not heard
         self.heard = 0  # bytes
         self.written_s = float("-inf")
@@ -378,7 +378,7 @@ _SOM = 0x53
 _LENGTHS = range(8, 257)  # what libosdp takes
 _HAS_BLOCK = 0x08
 _WITH_MAC = (0x16, 0x18)  # SCS_16, SCS_18: an answer in a session, without and with data
-_NAK = 0x41  # says that there is no session any more, so it can have no MAC
+_NAK = 0x41  # means that there is no session any more, so it cannot have a MAC
 
 
 def _first_frame(came: bytearray) -> bytes:

@@ -90,7 +90,7 @@ def _encode(slot: _Slot) -> bytes:
 
 
 def _checksum(data: bytes) -> bytes:
-    """It finds torn writes; whoever can write the card can make another."""
+    """It finds torn writes; it is no protection against a person who can write the card."""
     return hashlib.sha256(data).hexdigest()[:16].encode()
 
 

@@ -62,7 +62,7 @@ class RamFile:
             )
 
     def load(self) -> bytes | None:
-        """What was saved last in this boot; None when there is nothing to be believed."""
+        """What was saved last in this boot; None when there is nothing that can be trusted."""
         try:
             file = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:

@@ -83,7 +83,7 @@ class Client(Updater):
     """python-tuf's client, with our own time and without its search through all delegations.
 
     Both need what python-tuf keeps to itself. It asks the system for the time, which a door does
-    not believe: `_trusted_set.reference_time` is our clock's `earliest` instead. And it looks for
+    not trust: `_trusted_set.reference_time` is our clock's `earliest` instead. And it looks for
     a document at every delegation in turn, four thousand times four thousand with as many
     issuers: here the role of a path is known by its name. tests/edge/adapters/trust/test_tuf.py
     notices if either has no effect any more.

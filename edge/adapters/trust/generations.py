@@ -71,7 +71,7 @@ def copy(generation: Path | None, to: Path) -> None:
         (to / name).mkdir(parents=True, exist_ok=True)
     for path in sorted(generation.rglob("*")) if generation else ():
         if path.is_symlink() or not path.is_file():
-            continue  # python-tuf's link to its newest root: made anew at each start
+            continue  # python-tuf's link to its newest root: made again at each start
         new = to / path.relative_to(generation or path)
         new.parent.mkdir(parents=True, exist_ok=True)
         try:

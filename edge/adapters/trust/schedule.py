@@ -14,7 +14,7 @@ class SourceSchedule:
     """One source, and what became of what it last had."""
 
     def __init__(self, source: DocumentSource, spoken: bool = False) -> None:
-        """`spoken`: somebody stands beside it who wants to know that it is old."""
+        """`spoken`: the log also reports old documents, for the person who brought them."""
         self.source, self.spoken = source, spoken
         self.seen: object = None
         self._done: object = None  # the mark that was dealt with
@@ -36,7 +36,7 @@ class SourceSchedule:
         self._done, self._again_s, self._logged = self.seen, float("inf"), ""
 
     def note_failure(self, now_s: float, sentence: str) -> None:
-        """To be tried again; the same sentence is said once."""
+        """Try again later; the same sentence is logged once."""
         self._done, self._again_s = self.seen, now_s + RETRY_S
         if sentence and sentence != self._logged:
             log.warning("%s", sentence)

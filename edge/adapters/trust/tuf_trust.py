@@ -1,6 +1,6 @@
-"""What this unit believes: newer trust documents from three ways in, kept as generations.
+"""What this unit trusts: newer trust documents from three sources, kept as generations.
 
-`sources.py` has the ways in, `schedule.py` says when each is tried, `client.py` verifies through
+`sources.py` has the sources, `schedule.py` decides when each is tried, `client.py` verifies through
 python-tuf; `accept` understands; then the whole is kept as a generation. A failure is one sentence
 in the log and leaves the last good generation in use. Source: edge/wire/trust.md.
 """
@@ -22,10 +22,14 @@ from edge.adapters.trust.schedule import LOOK_S, SourceSchedule
 from edge.adapters.trust.sources import DocumentSource, TrustFolder, TrustInbox
 from edge.clock.time_interval import Now
 from edge.judge.trust_documents import Bundle
+from edge.threads import Progress, Threads
 from edge.wire import repository
 from edge.wire.trust import TrustError
 
 log = logging.getLogger("menshen")
+
+REFRESH_S_MAX = 600.0
+"""For one source: a slow stick, and the signatures of thousands of issuers on a slow processor."""
 
 T = TypeVar("T")
 """What a bundle is when it is understood."""
@@ -42,10 +46,11 @@ class TufTrust(Generic[T]):
         accept: Callable[[Bundle], T],
         now: Callable[[], Now],
         stick: Path | None = None,
+        threads: Threads | None = None,
     ) -> None:
         """`card`: the folder of the first repository, with the root that is trusted, `root.json`;
         `accept` understands a bundle or raises TrustError; `now` is called by this object's own
-        thread: only `earliest` of it says what has expired.
+        thread: only its `earliest` decides what has expired.
         """
         self.inbox = TrustInbox()
         self._site, self._accept, self._now = site, accept, now
@@ -61,11 +66,12 @@ class TufTrust(Generic[T]):
                 SourceSchedule(TrustFolder(stick, f"the stick {stick}"), spoken=True)
             )
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="trust", daemon=True)
+        self._threads = threads or Threads()
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Look at the ways in from now on."""
-        self._thread.start()
+        self._thread = self._threads.start("trust", self._watch)
 
     def latest(self) -> T | None:
         """What `accept` made of the newest bundle, once."""
@@ -76,7 +82,7 @@ class TufTrust(Generic[T]):
     def close(self) -> None:
         """Look no more. A refresh that is under way is left to itself: it is taken or it is not."""
         self._stop.set()
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join(timeout=1)
 
     def refresh(self, source: DocumentSource) -> bool:
@@ -132,19 +138,36 @@ class TufTrust(Generic[T]):
                 bundle = reader.bundle(self._site, self._now().powered_s)
                 self._take(bundle, passing, reader.needed)
         except OSError as error:
-            raise TrustError(
-                f"what {card.name} says cannot be kept: {client.why(error)}; make room for "
-                "this unit's state, and make it writable"
-            ) from None
+            log.warning(
+                "the documents of %s cannot be kept: %s; make room for this unit's state, and make "
+                "it writable",
+                card.name,
+                client.why(error),
+            )
+            return self._read_unkept(card)
         except Exception as error:
             raise TrustError(f"{card.name} cannot be trusted: {client.why(error)}") from None
         return bundle
 
-    def _watch(self) -> None:
+    def _read_unkept(self, card: TrustFolder) -> Bundle:
+        """The card's documents where the disk takes no generation: they are verified and used."""
+        try:
+            with tempfile.TemporaryDirectory() as passing:
+                generations.copy(None, Path(passing))
+                reader = Client(Path(passing), self._root, card, 0)
+                bundle = reader.bundle(self._site, self._now().powered_s)
+            self._new.append(self._accept(bundle))
+        except Exception as error:
+            raise TrustError(f"{card.name} cannot be trusted: {client.why(error)}") from None
+        return bundle
+
+    def _watch(self, progress: Progress) -> None:
         while not self._stop.wait(LOOK_S):
+            progress.tick()
             for watched in self._watched:
-                if watched.take_due(time.monotonic()):
-                    self._try(watched)
+                with progress.allow(REFRESH_S_MAX):  # a slow stick, thousands of issuers
+                    if watched.take_due(time.monotonic()):
+                        self._try(watched)
 
     def _try(self, watched: "SourceSchedule") -> None:
         source, mark = watched.source, watched.seen
@@ -153,7 +176,7 @@ class TufTrust(Generic[T]):
         except TrustError as error:
             is_logged = watched.spoken or not isinstance(error, OlderDocuments)
             watched.note_failure(
-                time.monotonic(), f"{error}; what this unit believes stays as it is" * is_logged
+                time.monotonic(), f"{error}; the documents in use stay as they are" * is_logged
             )
             if source is self.inbox and isinstance(error, IncompleteDocuments):
                 self.inbox.request_again(time.monotonic())
@@ -162,7 +185,9 @@ class TufTrust(Generic[T]):
         if source is self.inbox:
             self.inbox.clear(mark)
         if taken:
-            log.info("%s: took version %d of what to believe", source.name, self._bundle.version)
+            log.info(
+                "%s: took version %d of the trust documents", source.name, self._bundle.version
+            )
         elif watched.spoken:
             log.info("%s has nothing newer than this unit", source.name)
 

@@ -58,10 +58,12 @@ def test_a_replaced_board_is_said_by_hand(tmp_path: Path) -> None:
         board.rebind(tmp_path, HERE, THERE)
 
 
-def test_a_folder_that_takes_nothing_is_told(tmp_path: Path) -> None:
+def test_a_disk_that_is_lost_keeps_no_unit_from_starting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "state").write_text("a file")
-    with pytest.raises(ConfigError, match="cannot be used"):
-        board.bind(tmp_path / "state", None, HERE)
+    assert not board.bind(tmp_path / "state", None, HERE)
+    assert "this card is not bound to this board" in caplog.text
 
 
 def test_a_torn_file_is_told_and_put_right_by_hand(tmp_path: Path) -> None:

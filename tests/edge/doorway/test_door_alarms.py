@@ -426,3 +426,21 @@ def test_the_reminder_waits_until_a_persons_signal_is_over(tmp_path: Path) -> No
     later = [at_s for at_s, signal in street.actions if signal is Signal.SHUT_ME]
     after = [at_s for at_s in later if at_s > pulse[0]]
     assert after[0] >= pulse[0] + UNLOCK_MS / 1000
+
+
+def test_a_lost_camera_hides_no_alarm(tmp_path: Path) -> None:
+    """The camera hangs outside: pulling it must not keep an opened housing unreported."""
+    street = Street(8, tmp_path, exits=0)
+    street.next_visit_s = float("inf")
+    street.troubles.camera_losses = 0
+    street.rng.random = lambda: 0.5  # type: ignore[method-assign]  # and it does not come back
+    street.run(30)
+    street.camera_lost = True
+    lost_s = street.monotonic_s
+    street.run(20)
+    street.said = but(street.said, tamper=True, help_button=True)
+    opened_s = street.monotonic_s
+    street.run(60)
+    reports = [(m.at_s, report.decode_health(m.payload)) for m in health(street)]
+    assert min(at_s for at_s, r in reports if r.camera == "lost") - lost_s <= 5
+    assert min(at_s for at_s, r in reports if {"tamper", "help"} <= set(r.alarms)) - opened_s <= 5

@@ -287,4 +287,4 @@ def test_no_field_could_hold_a_person() -> None:
     }
     assert set(report.content(counts())) == {"installation", "cells"}
     birth = report.StateReport(online=True, session=7, installation=INSTALLATION)
-    assert set(report.content(birth)) == {"online", "session", "installation"}
+    assert set(report.content(birth)) == {"online", "session", "connection", "installation"}

@@ -95,7 +95,11 @@ class Online:
         self.trust = a_unit(estate, state)
         self.trust.start()
         self.uplink = MqttUplink(
-            configuration, broker, "0" * 16, 1, lambda: interval(time.time()), self.trust.inbox.put
+            configuration,
+            broker,
+            lambda: ("0" * 16, 1),
+            lambda: interval(time.time()),
+            self.trust.inbox.put,
         )
         self.seen: Bundle | None = None
 
