@@ -243,8 +243,6 @@ def test_an_installer_tries_it(wall: Wall) -> None:
         ("echo 0102 > controller.key", "has not the 32 hexadecimal digits"),
         (f"echo {pair_key.DEFAULT.hex()} > controller.key", "default key, which everybody knows"),
         ("chmod 644 controller.key", "can be read by others than its owner; chmod 600"),
-        ("rm ../port", "there is no serial port"),
-        ("rm ../port; touch ../port", "cannot be used as a serial port"),
     ],
 )
 def test_what_cannot_be_run_is_said_in_one_sentence(tmp_path: Path, spoil: str, told: str) -> None:
@@ -259,6 +257,28 @@ def test_what_cannot_be_run_is_said_in_one_sentence(tmp_path: Path, spoil: str, 
     said = [line for line in ran.stderr.splitlines() if "this card belongs" not in line]
     assert len(said) == 1, ran.stderr
     assert told in said[0]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        ("rm ../port", "there is no serial port"),
+        ("rm ../port; touch ../port", "cannot be used as a serial port"),
+    ],
+)
+def test_a_port_that_is_missing_at_the_start_is_tried_again(
+    tmp_path: Path, spoil: str, told: str
+) -> None:
+    """The unit starts all the same, and its log has the reason."""
+    cable = Cable(tmp_path / "port")
+    card = made_card(tmp_path / "card", cable.path)
+    subprocess.run(["sh", "-c", spoil], cwd=card.parent, check=True)
+    command = [sys.executable, "-m", "edge", "run", str(card), "--seconds", "3"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    cable.unplug()
+    assert ran.returncode == 0, ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert ran.stderr.count(told) == 1, ran.stderr
 
 
 def test_without_libosdp_it_says_what_to_install(tmp_path: Path) -> None:

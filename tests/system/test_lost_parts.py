@@ -24,8 +24,8 @@ SOON_S = 30.0
 """The unit's own bounds are seconds; a busy machine is given ten times as long."""
 
 
-class ReportingUnit:
-    """A unit's process, and the health that it reports."""
+class HealthWatch:
+    """A unit's process, watched by the health that it reports."""
 
     def __init__(self, campus: Campus, name: str = "north", prefix: tuple[str, ...] = ()) -> None:
         self.door: CampusDoor = campus.doors[name]
@@ -91,7 +91,7 @@ def test_a_part_that_is_lost_at_the_start_is_reported_and_comes_back(
 ) -> None:
     lose, bad, good = LOST[part]
     restore = lose(campus.doors["north"])
-    unit = ReportingUnit(campus)
+    unit = HealthWatch(campus)
     health = unit.wait_for(**{part: bad})
     others = {name for name in LOST if name != part}
     assert all(getattr(health, name) == LOST[name][2] for name in others)
@@ -102,7 +102,7 @@ def test_a_part_that_is_lost_at_the_start_is_reported_and_comes_back(
 
 
 def test_a_camera_that_is_lost_in_mid_run_ends_nothing(campus: Campus) -> None:
-    unit = ReportingUnit(campus)
+    unit = HealthWatch(campus)
     session = unit.wait_for(camera="ok").session
     restore = remove_frames(unit.door)
     unit.wait_for(camera="lost")
@@ -116,7 +116,7 @@ def test_a_camera_that_is_lost_in_mid_run_ends_nothing(campus: Campus) -> None:
 
 @pytest.mark.hardware  # it waits for two probes, a minute each
 def test_a_disk_that_is_lost_in_mid_run_is_reported_and_comes_back(campus: Campus) -> None:
-    unit = ReportingUnit(campus)
+    unit = HealthWatch(campus)
     unit.wait_for(store="ok")
     pid = unit.process.pid
     limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
@@ -140,7 +140,7 @@ def test_a_door_that_is_lost_at_the_start_is_reported(campus: Campus) -> None:
     rest = tail.partition("\n[camera]")[2]
     lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in controlled.items())
     path.write_text(f"{head}[door]\n{lines}\n\n[camera]{rest}")
-    unit = ReportingUnit(campus)
+    unit = HealthWatch(campus)
     health = unit.wait_for(door="lost")
     assert (health.camera, health.store) == ("ok", "ok")
     unit.process.send_signal(signal.SIGTERM)

@@ -19,7 +19,7 @@ INSTALLATION = "0123456789abcdef"
 NONCE = "00112233445566778899aabbccddeeff"
 CELL = {"number": 41, "category": "green", "from_s": 900, "until_s": 1800, "count": 12}
 PRESENT: dict[str, dict[str, Any]] = {
-    "state": {"online": True, "session": 7, "installation": INSTALLATION},
+    "state": {"online": True, "session": 7, "connection": 3, "installation": INSTALLATION},
     "health": {
         "session": 7,
         "version": "0.1.0",

@@ -505,6 +505,7 @@ def test_a_store_of_the_time_before_keys_is_brought_up_to_date(
         connection.execute("ALTER TABLE status_bits DROP COLUMN party")
         for table in ("cells", "units"):
             connection.execute(f"ALTER TABLE {table} DROP COLUMN unknown")
+        connection.execute("ALTER TABLE units DROP COLUMN connection")
         for name in ("holder_key", "turn_colour", "turn_s", "party_sub"):
             connection.execute(f"ALTER TABLE records DROP COLUMN {name}")
         connection.execute("UPDATE alembic_version SET version_num = '0003'")

@@ -75,7 +75,8 @@ def shown(page: Page) -> str:
     zxing-cpp misses about one perfect picture in four hundred of this size: the next one counts.
     """
     for _ in range(8):
-        found = zxingcpp.read_barcodes(Image.open(io.BytesIO(page.screenshot())))
+        picture = Image.open(io.BytesIO(page.screenshot()))
+        found = zxingcpp.read_barcodes(picture, formats=zxingcpp.BarcodeFormat.QRCode)
         if found:
             break
         page.wait_for_timeout(1000)

@@ -779,7 +779,7 @@ def test_the_thread_looks_by_itself_and_says_each_thing_once(
     warnings = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
     assert len(warnings) == 1, warnings  # the card is older by now, and nobody stands beside it
     assert "older" in warnings[0]
-    assert "stays as it is" in warnings[0]
+    assert "stay as they are" in warnings[0]
     assert "Traceback" not in caplog.text
 
 
