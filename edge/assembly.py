@@ -105,7 +105,7 @@ def open_world(unit: UnitConfig) -> Iterator[tuple[Ports, TrustState]]:
                 clock.interval,
                 trust.inbox.put,
             )
-            trust.inbox.again = connection.trust_again
+            trust.inbox.again = connection.request_trust_documents
             stack.callback(uplink.close)
         trust_state = trust.latest()
         assert trust_state is not None  # noqa: S101 -- else TufTrust had raised TrustError

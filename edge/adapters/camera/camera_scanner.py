@@ -39,7 +39,7 @@ LOST_POLL_S = 0.1
 
 
 @runtime_checkable
-class Waits(Protocol):
+class Waitable(Protocol):
     """A camera that can be waited for; the others are asked again and again."""
 
     def wait(self, seconds: float) -> None:
@@ -151,7 +151,7 @@ class CameraScanner:
 
     def _pause(self) -> None:
         """Until a frame may be there."""
-        if isinstance(self._camera, Waits):
+        if isinstance(self._camera, Waitable):
             with self._asking():
                 self._camera.wait(LOST_POLL_S)
         else:

@@ -30,7 +30,7 @@ class LentFrame(NamedTuple):
     """A frame whose memory may be the driver's."""
 
     frame: Frame
-    back: Callable[[], None]  # gives that memory back; never raises
+    give_back: Callable[[], None]  # gives that memory back; never raises
 
 
 class CameraDriver(Protocol):
@@ -58,7 +58,7 @@ class StallRecovery:
         monotonic_s: Callable[[], float] = time.monotonic,
         threaded: bool = True,
     ) -> None:
-        """Open `driver`, and begin. Raises CameraLost. Without a thread `turn` is the caller's."""
+        """Open `driver`, and begin. Raises CameraLost. Without a thread the caller takes turns."""
         self._driver = driver
         self._monotonic_s = monotonic_s
         self._lock = threading.Condition()
@@ -87,7 +87,7 @@ class StallRecovery:
             if lent is not None:
                 before, self._lent = self._lent, lent
                 if before is not None:
-                    before.back()
+                    before.give_back()
                 return lent.frame
         if self._monotonic_s() - self._seen_s > LOST_S:
             raise CameraLost(
@@ -108,7 +108,7 @@ class StallRecovery:
         else:
             self._thread.join(timeout=2)
 
-    def turn(self) -> float:
+    def take_turn(self) -> float:
         """One turn of the thread, at most one frame or one remedy; how long to rest after it."""
         try:
             if not self._open:
@@ -131,7 +131,7 @@ class StallRecovery:
         with self._lock:
             if self._waiting is not None:
                 self.dropped += 1
-                self._waiting.back()
+                self._waiting.give_back()
             self._waiting = lent
             self._lock.notify_all()
         self._seen_s = self._waits_from_s = self._monotonic_s()
@@ -151,7 +151,7 @@ class StallRecovery:
         with self._lock:
             for lent in (self._waiting, self._lent):
                 if lent is not None:
-                    lent.back()
+                    lent.give_back()
             self._waiting = self._lent = None
 
     def _give_back(self) -> None:
@@ -163,7 +163,7 @@ class StallRecovery:
         rest_s = 0.0
         try:
             while not self._ended.wait(rest_s):
-                rest_s = self.turn()
+                rest_s = self.take_turn()
         except Exception as error:  # our own bug: whoever asks raises it, and the unit starts again
             self._broken = error
         self._give_back()
