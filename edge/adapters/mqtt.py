@@ -106,7 +106,7 @@ class MqttUplink:
         """What came down since the last call."""
         return [self._received.popleft() for _ in range(len(self._received))]
 
-    def trust_again(self) -> None:
+    def request_trust_documents(self) -> None:
         """Ask for all retained trust documents once more; any thread may."""
         self._subscribe_again = True
 

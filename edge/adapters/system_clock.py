@@ -22,7 +22,9 @@ log = logging.getLogger("menshen")
 
 SAVE_EVERY_S = 300.0
 LOOK_EVERY_S = 10.0  # at the RTC, and at the system's clock where it counts
-WORTH_S = 60  # what must have passed for a write out of turn: a program that dies at each start
+SAVE_APART_S = (
+    60  # what must have passed for a write out of turn: a program that dies at each start
+)
 # must not wear out its card
 
 
@@ -94,14 +96,14 @@ class SystemClock:
         now_s = monotonic_s()
         stored = self._reckoning.to_store(now_s)
         related = stored.relation is not None and self._stored.relation is None
-        if notice or related or stored.floor_s - self._stored.floor_s > SAVE_EVERY_S + WORTH_S:
+        if notice or related or stored.floor_s - self._stored.floor_s > SAVE_EVERY_S + SAVE_APART_S:
             self._save(now_s)
 
     def close(self) -> None:
         """Write down what is known, unless that was done just now."""
         now_s = monotonic_s()
         stored = self._reckoning.to_store(now_s)
-        if stored.powered_s - self._stored.powered_s > WORTH_S:
+        if stored.powered_s - self._stored.powered_s > SAVE_APART_S:
             self._save(now_s)
 
     def _ask_system(self) -> None:
