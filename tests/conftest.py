@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from hypothesis import settings
+from pyzbar import pyzbar  # noqa: F401 -- finding its library starts processes: not within a test
 
 from edge.adapters.storage.clock_slots import Slots
 from edge.clock.time_interval import Relation, StoredClock
