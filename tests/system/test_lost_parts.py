@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,19 @@ class HealthWatch:
 
 
 @pytest.fixture
+def watched(campus: Campus) -> Iterator[Callable[[], HealthWatch]]:
+    """Starts a unit; it ends with the test, however that ends."""
+    with ExitStack() as stack:
+
+        def start() -> HealthWatch:
+            unit = HealthWatch(campus)
+            stack.callback(unit.close)
+            return unit
+
+        yield start
+
+
+@pytest.fixture
 def campus(tmp_path: Path) -> Iterator[Campus]:
     with Campus(tmp_path, ["north"]) as campus:
         campus.broker().wait_for("ready")
@@ -87,22 +101,21 @@ LOST: dict[str, tuple[Callable[[CampusDoor], Callable[[], None]], str, str]] = {
 
 @pytest.mark.parametrize("part", LOST)
 def test_a_part_that_is_lost_at_the_start_is_reported_and_comes_back(
-    part: str, campus: Campus
+    part: str, campus: Campus, watched: Callable[[], HealthWatch]
 ) -> None:
     lose, bad, good = LOST[part]
     restore = lose(campus.doors["north"])
-    unit = HealthWatch(campus)
+    unit = watched()
     health = unit.wait_for(**{part: bad})
     others = {name for name in LOST if name != part}
     assert all(getattr(health, name) == LOST[name][2] for name in others)
     restore()
     unit.door.show(symbol("https://example.org/a-poster"))  # a camera works when it gives a frame
     unit.wait_for(**{part: good})
-    unit.close()
 
 
-def test_a_camera_that_is_lost_in_mid_run_ends_nothing(campus: Campus) -> None:
-    unit = HealthWatch(campus)
+def test_a_camera_that_is_lost_in_mid_run_ends_nothing(watched: Callable[[], HealthWatch]) -> None:
+    unit = watched()
     session = unit.wait_for(camera="ok").session
     restore = remove_frames(unit.door)
     unit.wait_for(camera="lost")
@@ -111,12 +124,13 @@ def test_a_camera_that_is_lost_in_mid_run_ends_nothing(campus: Campus) -> None:
     restore()
     unit.door.show(symbol("https://example.org/a-poster"))
     assert unit.wait_for(camera="ok").session == session, "it is the same program"
-    unit.close()
 
 
 @pytest.mark.hardware  # it waits for two probes, a minute each
-def test_a_disk_that_is_lost_in_mid_run_is_reported_and_comes_back(campus: Campus) -> None:
-    unit = HealthWatch(campus)
+def test_a_disk_that_is_lost_in_mid_run_is_reported_and_comes_back(
+    watched: Callable[[], HealthWatch],
+) -> None:
+    unit = watched()
     unit.wait_for(store="ok")
     pid = unit.process.pid
     limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
@@ -124,10 +138,11 @@ def test_a_disk_that_is_lost_in_mid_run_is_reported_and_comes_back(campus: Campu
     unit.wait_for(150, store="full")
     resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
     unit.wait_for(150, store="ok")
-    unit.close()
 
 
-def test_a_door_that_is_lost_at_the_start_is_reported(campus: Campus) -> None:
+def test_a_door_that_is_lost_at_the_start_is_reported(
+    campus: Campus, watched: Callable[[], HealthWatch]
+) -> None:
     """A controller whose port is not there."""
     door = campus.doors["north"]
     path = door.card / "unit.toml"
@@ -140,9 +155,8 @@ def test_a_door_that_is_lost_at_the_start_is_reported(campus: Campus) -> None:
     rest = tail.partition("\n[camera]")[2]
     lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in controlled.items())
     path.write_text(f"{head}[door]\n{lines}\n\n[camera]{rest}")
-    unit = HealthWatch(campus)
+    unit = watched()
     health = unit.wait_for(door="lost")
     assert (health.camera, health.store) == ("ok", "ok")
     unit.process.send_signal(signal.SIGTERM)
     assert unit.process.wait(20) == 0
-    unit.close()
