@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge import files
-from edge.adapters.storage import counts_file, wal_check, witness
-from edge.adapters.storage.counts_file import (
+from edge.adapters.storage import counts_tables, wal_check, witness
+from edge.adapters.storage.counts_tables import (
     FILE,
     SALVAGE_LEN_MAX,
     StoreContent,
@@ -96,7 +96,7 @@ class DiskCountStore:
     def cells(self) -> dict[Category, OpenCell]:
         """The open cells."""
         with self._reporting():
-            return {cell.category: cell for cell in counts_file.read_open(self._db)}
+            return {cell.category: cell for cell in counts_tables.read_open(self._db)}
 
     def begin(self, cells: list[OpenCell]) -> None:
         """Open the cells that are not there yet."""
@@ -104,7 +104,7 @@ class DiskCountStore:
         with self._change(self._row):
             for cell in cells:
                 if cell.category not in present:
-                    counts_file.put_open(self._db, cell)
+                    counts_tables.put_open(self._db, cell)
 
     def probe(self) -> None:
         """One small durable change. A damage that was found meanwhile is mended now."""
@@ -119,7 +119,7 @@ class DiskCountStore:
     def count(self, cell: OpenCell) -> None:
         """One decision more, durable when this returns."""
         with self._change(replace(self._row, decided=self._row.decided + 1)):
-            counts_file.put_open(self._db, cell)
+            counts_tables.put_open(self._db, cell)
 
     def close_cells(self, closed: list[ClosedCell]) -> None:
         """Number the cells and open the next ones, all or none."""
@@ -127,11 +127,11 @@ class DiskCountStore:
         with self._change(replace(self._row, next_number=first + len(closed))):
             for number, each in enumerate(closed, first):
                 cell = each.cell
-                counts_file.put_closed(
+                counts_tables.put_closed(
                     self._db,
                     StoredCell(number, cell.category, cell.from_s, each.until_s, cell.count),
                 )
-                counts_file.put_open(self._db, each.next)
+                counts_tables.put_open(self._db, each.next)
         self._write_witness()
 
     def unacknowledged(self, most: int) -> list[report.Cell]:
@@ -185,23 +185,23 @@ class DiskCountStore:
         oldest = next(iter(self.unacknowledged(1)), None)
         return number < (oldest.number if oldest else self._row.next_number)
 
-    def _open(self) -> tuple[counts_file.Connection, UnitRow]:
+    def _open(self) -> tuple[counts_tables.Connection, UnitRow]:
         """Open the file and begin a session; a damaged one is renewed first."""
         try:
             try:
                 db, row = self._open_healthy()
-            except (counts_file.Error, StoreDamaged, UnicodeDecodeError) as error:
-                if not counts_file.is_damage(error):
+            except (counts_tables.Error, StoreDamaged, UnicodeDecodeError) as error:
+                if not counts_tables.is_damage(error):
                     raise
                 self._renew(_clause(error))
                 db, row = self._open_healthy()
-        except (OSError, counts_file.Error, StoreDamaged, UnicodeDecodeError) as error:
+        except (OSError, counts_tables.Error, StoreDamaged, UnicodeDecodeError) as error:
             raise StoreLost(self._sentence(error)) from None
         self._drop_old_asides()
         return db, row
 
-    def _open_healthy(self) -> tuple[counts_file.Connection, UnitRow]:
-        """Raises StoreDamaged, counts_file.Error, UnicodeDecodeError, OSError, StoreLost."""
+    def _open_healthy(self) -> tuple[counts_tables.Connection, UnitRow]:
+        """Raises StoreDamaged, counts_tables.Error, UnicodeDecodeError, OSError, StoreLost."""
         before = witness.read(self._folder)
         is_new = not self._path.exists() or self._path.stat().st_size == 0
         if is_new and before is not None:
@@ -209,35 +209,35 @@ class DiskCountStore:
         lost = wal_check.check(self._path.with_name(f"{FILE}-wal")).lost
         if lost:
             raise StoreDamaged(f"its log has lost {lost} changes")
-        db = counts_file.connect(self._path)
+        db = counts_tables.connect(self._path)
         try:
             self._check_version(db)
             row = self._read(db, before)
             row = replace(row, session=row.session + 1)
-            with counts_file.transaction(db):
-                counts_file.put_unit(db, row)
+            with counts_tables.transaction(db):
+                counts_tables.put_unit(db, row)
         except BaseException:
             db.close()
             raise
         return db, row
 
-    def _check_version(self, db: counts_file.Connection) -> None:
-        version = counts_file.version(db)
+    def _check_version(self, db: counts_tables.Connection) -> None:
+        version = counts_tables.version(db)
         if version == 0:
             installation = self._rng.randbytes(8).hex()
             row = UnitRow(self._unit_name, installation, 0, 1, 0, 0, 0)
-            counts_file.make(db, StoreContent(row, (), ()))
+            counts_tables.make(db, StoreContent(row, (), ()))
         elif version == 1:
-            counts_file.add_checksums(db)
-        elif version != counts_file.VERSION:
+            counts_tables.add_checksums(db)
+        elif version != counts_tables.VERSION:
             raise StoreLost(
                 f"{self._path} was written by another version of Menshen ({version}); "
                 "install that version, or move the file away to begin a new installation"
             )
 
-    def _read(self, db: counts_file.Connection, before: Witness | None) -> UnitRow:
+    def _read(self, db: counts_tables.Connection, before: Witness | None) -> UnitRow:
         """The unit's row of a healthy file that is ours and has all that its witness has."""
-        row = counts_file.read(db).unit
+        row = counts_tables.read(db).unit
         assert row is not None  # noqa: S101 -- or it had raised StoreDamaged
         if row.unit != self._unit_name:  # a copied card would be counted twice, under two names
             raise StoreLost(
@@ -263,15 +263,15 @@ class DiskCountStore:
                 "replace this unit's card"
             )
         saved = StoreContent(None, (), ())
-        with suppress(counts_file.Error, UnicodeDecodeError):
-            saved = counts_file.salvage(self._path)
+        with suppress(counts_tables.Error, UnicodeDecodeError):
+            saved = counts_tables.salvage(self._path)
         if saved.unit is not None and saved.unit.unit != self._unit_name:
             saved = StoreContent(None, (), ())
         content = _renewed(saved, before, self._unit_name, self._rng.randbytes(8).hex())
         new = self._path.with_name(_NEW)
         for leftover in self._folder.glob(f"{_NEW}*"):
             leftover.unlink()
-        counts_file.make_file(new, content)
+        counts_tables.make_file(new, content)
         self._set_aside(powered_s)
         assert content.unit is not None  # noqa: S101 -- _renewed made it
         self._put_witness(content.unit, 0, [*renewed_s, powered_s])
@@ -309,7 +309,7 @@ class DiskCountStore:
         self._db.close()
         try:
             self._renew(reason)
-        except (OSError, counts_file.Error) as error:
+        except (OSError, counts_tables.Error) as error:
             raise StoreLost(self._sentence(error)) from None
         finally:
             self._db, self._row = self._open()
@@ -337,9 +337,9 @@ class DiskCountStore:
     @contextmanager
     def _change(self, row: UnitRow) -> Iterator[None]:
         """A transaction that also makes `row` the unit's; durable when it ends."""
-        with self._reporting(), counts_file.transaction(self._db):
+        with self._reporting(), counts_tables.transaction(self._db):
             yield
-            counts_file.put_unit(self._db, row)
+            counts_tables.put_unit(self._db, row)
         self._row = row
 
     @contextmanager
@@ -347,8 +347,8 @@ class DiskCountStore:
         """Errors of the file come out as StoreLost."""
         try:
             yield
-        except (counts_file.Error, StoreDamaged, UnicodeDecodeError) as error:
-            if counts_file.is_damage(error):
+        except (counts_tables.Error, StoreDamaged, UnicodeDecodeError) as error:
+            if counts_tables.is_damage(error):
                 self._damage = _clause(error)
             raise StoreLost(self._sentence(error)) from None
 
@@ -356,7 +356,7 @@ class DiskCountStore:
         reason = _clause(error)
         if isinstance(error, OSError):
             return f"the state folder {self._folder} cannot be used ({reason}); free some space"
-        if counts_file.is_damage(error):
+        if counts_tables.is_damage(error):
             return f"{self._path} is damaged ({reason}); it is renewed at the next probe"
         if "full" in reason or "disk I/O" in reason:
             return f"the disk of {self._path} is full or failing ({reason}); free some space"

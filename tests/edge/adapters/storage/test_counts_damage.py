@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.adapters.storage import counts, counts_file, witness
+from edge.adapters.storage import counts, counts_tables, witness
 from edge.adapters.storage.counts import ASIDE, ASIDE_S_MAX, DiskCountStore
-from edge.adapters.storage.counts_file import FILE
+from edge.adapters.storage.counts_tables import FILE
 from edge.parts import StoreLost
 from edge.report.tally import ClosedCell, OpenCell
 from edge.wire import report
@@ -344,5 +344,5 @@ def test_a_file_of_version_1_gets_its_checksums(tmp_path: Path) -> None:
     store = reopened(tmp_path / "a")
     assert store.take_loss() is None
     assert waiting(store) == expected
-    assert counts_file.version(store._db) == counts_file.VERSION
+    assert counts_tables.version(store._db) == counts_tables.VERSION
     store.close()
