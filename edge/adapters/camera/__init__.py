@@ -1,1 +1,1 @@
-"""Cameras and barcode imagers, and the decoder's process."""
+"""Cameras, barcode imagers and the decoder's process."""

@@ -74,9 +74,9 @@ def test_pictures_of_each_kind_are_luma(suffix: str, tmp_path: Path) -> None:
     [
         (b"", "not a picture"),
         (b"DC1:" * 2_500_000, "not a picture"),
-        (b"P5 10 10 255\n" + b"x" * 9, "torn|cannot be read"),
+        (b"P5 10 10 255\n" + b"x" * 9, "damaged|cannot be read"),
         (b"P5 9000 9000 255\n", "50 million pixels"),
-        (b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "torn|not a picture|cannot be read"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "damaged|not a picture|cannot be read"),
     ],
 )
 def test_a_foreign_or_torn_picture_is_one_sentence(
@@ -131,7 +131,7 @@ def test_a_torn_picture_in_the_folder_is_passed_over(
     (tmp_path / "000000001.pgm").write_bytes(b"torn")
     with caplog.at_level(logging.WARNING):
         assert folder.latest() is None
-    assert "passed over" in caplog.text
+    assert "skipped" in caplog.text
     put_frame(tmp_path, 2, np.full((4, 4), 7, np.uint8))
     assert folder.latest() is not None
 

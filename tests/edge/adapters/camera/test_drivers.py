@@ -827,7 +827,7 @@ def test_a_torn_frame_is_passed_over(usb: Any, name: str, data: bytes) -> None:
 
 
 def test_a_jpeg_of_another_kind_is_one_sentence() -> None:
-    with pytest.raises(PictureError, match="torn"):
+    with pytest.raises(PictureError, match="damaged"):
         from_jpeg(b"P5 10 10 255\n" + b"x" * 100)
 
 
