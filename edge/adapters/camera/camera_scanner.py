@@ -1,9 +1,9 @@
-"""A camera's frames, read: what has changed goes to the decoder's process, its finds to the loop.
+"""Reads codes from a camera: changed frames go to the decoder's process, its results to the loop.
 
-A thread takes the newest frame, asks whether it is to be decoded (`edge/sight/frame_pacing.py`),
-and has it read (`decoder_supervisor.py`). The camera drops the frames that come in the meantime.
+A thread takes the newest frame, decides whether to decode it (`edge/sight/frame_pacing.py`), and
+sends it to the decoder (`decoder_supervisor.py`). The camera drops the frames that come meanwhile.
 While nothing moves, the last reading is reported again with each frame, because the code is still
-there. Nothing in this process decodes: no picture can crash the unit.
+there. This process decodes nothing, so no picture can crash the unit.
 """
 
 import threading
@@ -29,13 +29,13 @@ from edge.sight.ports import FrameSource
 from edge.threads import Progress, Threads
 
 KEEP_S = 0.5
-"""For so long what was read and not yet taken is not replaced by a frame in which nothing was."""
+"""How long a sighting with symbols waits for the loop before one without symbols replaces it."""
 
-VIEWED_MIN = 64  # pixels: smaller pictures say nothing of a camera
+VIEWED_MIN = 64  # pixels a side: a smaller picture says nothing about the camera's health
 
 HANGS_S = 10.0
-"""So long a camera may take to say that it has nothing new; a folder's, a large picture."""
-CLOSE_S = 5.0  # for a camera that does not come back from its driver
+"""How long a call of the camera may take. Reading a large picture from a folder takes seconds."""
+CLOSE_S = 5.0  # how long `close` waits for a thread that hangs in the camera's driver
 LOST_POLL_S = 0.1
 TURN_S_MAX = 60.0
 """A turn may start a decoder and wait for a camera; a driver that hangs for so long never ends, and
@@ -43,8 +43,8 @@ only another process has a camera again."""
 
 
 @runtime_checkable
-class Waits(Protocol):
-    """A camera that can be waited for; the others are asked again and again."""
+class Waitable(Protocol):
+    """A camera that can be waited for; the others are polled."""
 
     def wait(self, seconds: float) -> None:
         """Return after `seconds`, or at once when there is a new frame."""
@@ -64,20 +64,20 @@ class CameraScanner:
         program: Sequence[str] = PROGRAM,
         threads: Threads | None = None,
     ) -> None:
-        """`decoder`: as in unit.toml. `program`: what is started in place of `edge.sight`."""
+        """`decoder`: as in unit.toml. `program`: the command to start instead of `edge.sight`."""
         self._camera = camera
         self._supervisor = DecoderSupervisor(decoder, budget_s, deadline_s, report_s, program)
         self._pacing = FramePacing()
         self._arrivals = FrameArrivals()
         self._view = ViewHealth()
-        self._last: Sighting | None = None  # None: nothing is known of this scene
-        self.dropped = 0  # sightings that nobody took
+        self._last: Sighting | None = None  # the last reading; None: this scene was not read
+        self.dropped = 0  # sightings that the loop did not take
 
-        self._slot = threading.Condition()  # guards what follows
-        self._sighting: Sighting | None = None
+        self._lock = threading.Condition()  # guards the next three
+        self._sighting: Sighting | None = None  # the newest one, not yet taken
         self._camera_lost: str | None = None
-        self._broken: Exception | None = None
-        self._asks_since_s = float("inf")  # the camera, without an answer so far
+        self._bug: Exception | None = None
+        self._call_begun_s = float("inf")  # the camera's call that runs now; inf: none
 
         self._closed = threading.Event()
         self._thread = (threads or Threads()).start("scanner", self._run)
@@ -88,13 +88,16 @@ class CameraScanner:
         return self._supervisor.decoded
 
     def latest(self) -> Sighting | None:
-        """The newest sighting not yet taken. Raises CameraLost, also for a lost decoder."""
-        with self._slot:
-            if self._broken is not None:
-                raise self._broken
+        """The newest sighting not yet taken; None: nothing new.
+
+        Raises CameraLost, also when the decoder is lost.
+        """
+        with self._lock:
+            if self._bug is not None:
+                raise self._bug
             sighting, self._sighting = self._sighting, None
             lost = self._camera_lost or self._supervisor.lost
-        if time.monotonic() - self._asks_since_s > HANGS_S:
+        if time.monotonic() - self._call_begun_s > HANGS_S:
             raise CameraLost("the camera's driver hangs; check its cable")
         if sighting is None and lost is not None:
             raise CameraLost(lost)
@@ -102,15 +105,15 @@ class CameraScanner:
 
     def wait(self, seconds: float) -> None:
         """Return after `seconds`, or at once when there is a new sighting."""
-        with self._slot:
-            self._slot.wait_for(lambda: self._sighting is not None, seconds)
+        with self._lock:
+            self._lock.wait_for(lambda: self._sighting is not None, seconds)
 
     def close(self) -> None:
-        """Thread, decoder, camera; safe to call twice."""
+        """End the thread, the decoder and the camera; safe to call twice."""
         self._closed.set()
-        until_s = time.monotonic() + CLOSE_S
-        while self._thread.is_alive() and time.monotonic() < until_s:
-            self._supervisor.kill()  # it need not wait for an answer
+        deadline_s = time.monotonic() + CLOSE_S
+        while self._thread.is_alive() and time.monotonic() < deadline_s:
+            self._supervisor.kill()  # so that the thread does not wait for an answer
             self._thread.join(0.1)
         self._supervisor.close()
         self._camera.close()
@@ -120,21 +123,21 @@ class CameraScanner:
             while not self._closed.is_set():
                 with progress.allow(TURN_S_MAX):
                     self._take_turn()
-        except Exception as error:  # our own bug: the loop raises it, and the unit starts again
+        except Exception as error:  # our own bug: `latest` raises it, and the unit restarts
             if self._closed.is_set():
                 return
-            with self._slot:
-                self._broken = error
-                self._slot.notify_all()
+            with self._lock:
+                self._bug = error
+                self._lock.notify_all()
             raise
 
     def _take_turn(self) -> None:
         self._supervisor.tend()
         try:
-            with self._asking():
+            with self._timed_call():
                 frame = self._camera.latest()
         except CameraLost as lost:
-            with self._slot:
+            with self._lock:
                 self._camera_lost = str(lost)
             self._last = None
             self._closed.wait(LOST_POLL_S)
@@ -142,28 +145,29 @@ class CameraScanner:
         if frame is None:
             self._pause()
             return
-        with self._slot:
+        with self._lock:
             self._camera_lost = None
         self._arrivals.note(frame.seen_s, time.monotonic())
-        self._see(frame)
+        self._process(frame)
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
-        self._asks_since_s = time.monotonic()
+    def _timed_call(self) -> Iterator[None]:
+        """Note when a call of the camera begins, so that `latest` notices one that hangs."""
+        self._call_begun_s = time.monotonic()
         try:
             yield
         finally:
-            self._asks_since_s = float("inf")
+            self._call_begun_s = float("inf")
 
     def _pause(self) -> None:
-        """Until a frame may be there."""
-        if isinstance(self._camera, Waits):
-            with self._asking():
+        """Wait until the next frame may have come."""
+        if isinstance(self._camera, Waitable):
+            with self._timed_call():
                 self._camera.wait(LOST_POLL_S)
         else:
             self._closed.wait(self._arrivals.pause_s(time.monotonic()))
 
-    def _see(self, frame: Frame) -> None:
+    def _process(self, frame: Frame) -> None:
         small = small_of(frame.luma) if frame.small is None else frame.small
         if min(small.shape) >= VIEWED_MIN:
             self._view.take_frame(small, frame.exposure, frame.seen_s)
@@ -176,26 +180,26 @@ class CameraScanner:
             self._last = None
             return
         self._pacing.note_decoding()
-        read = self._supervisor.read(frame, small)
-        if isinstance(read, int):
+        result = self._supervisor.read(frame, small)
+        if isinstance(result, int):  # the decoder died
             self._last = None
-            self._pacing.note_spoilt(read, frame.seen_s)
+            self._pacing.note_spoilt(result, frame.seen_s)
             return
-        self._last = read
-        self._pacing.note_read(bool(read.unread), frame.seen_s)
-        self._put(read)
+        self._last = result
+        self._pacing.note_read(bool(result.unread), frame.seen_s)
+        self._put(result)
 
     def _put(self, sighting: Sighting) -> None:
-        """Put it where the loop takes it."""
+        """Offer `sighting` to the loop, in place of one that it has not taken."""
         sighting = replace(sighting, dim=self._view.dim, trouble=self._view.trouble)
-        with self._slot:
+        with self._lock:
             waiting = self._sighting
             if waiting is not None:
                 self.dropped += 1
-                lately = sighting.seen_s - waiting.seen_s < KEEP_S
-                if waiting.symbols and not sighting.symbols and lately:
+                recent = sighting.seen_s - waiting.seen_s < KEEP_S
+                if waiting.symbols and not sighting.symbols and recent:
                     return
-                if not sighting.steps:  # what was decoded is new to the next taker
+                if not sighting.steps:  # the loop has not had the decoder's steps yet
                     sighting = replace(sighting, steps=waiting.steps)
             self._sighting = sighting
-            self._slot.notify_all()
+            self._lock.notify_all()

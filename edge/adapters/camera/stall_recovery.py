@@ -1,7 +1,7 @@
-"""The newest frame of a camera. A thread takes the frames, and restarts a camera that has stalled.
+"""The newest frame of a camera. A thread takes the frames and restarts a camera that has stalled.
 
-`latest` gives the newest frame; older ones are dropped and counted. A driver's call may hang, as in
-libcamera when a cable was moved: it hangs here, in the thread, while `latest` raises CameraLost.
+`latest` returns the newest frame; older ones are dropped and counted. A driver's call may hang, as
+libcamera's do when a cable was moved. Then only the thread hangs, and `latest` raises CameraLost.
 After DRIVER_S_MAX the watch over the threads ends the program, and systemd restarts it.
 """
 
@@ -19,41 +19,41 @@ from edge.threads import Progress, Threads
 TAKE_S = 0.5
 """How long a driver waits for one frame."""
 STALLED_S = 1.5
-"""No frame for so long, and the camera is started again; no frame for as long after that, and it is
-opened again. libcamera itself reports after 1 s that its frontend has timed out."""
+"""After this long without a frame the camera is restarted, and after as long again it is reopened.
+libcamera itself reports after 1 s that its frontend has timed out."""
 LOST_S = 3.0
-"""After so long without a frame the camera counts as lost."""
+"""After this long without a frame `latest` raises CameraLost."""
 DRIVER_S_MAX = 60.0
-"""A call of the driver that takes so long hangs, and only another process has a camera again."""
+"""A call of the driver that takes this long hangs; only a new process can use the camera again."""
 REOPEN_S = 2.0
-"""Between two tries to open a camera that is gone."""
+"""The wait between two attempts to open a camera that is gone."""
 
 
 class LentFrame(NamedTuple):
-    """A frame whose memory may be the driver's."""
+    """A frame whose memory may belong to the driver."""
 
     frame: Frame
-    back: Callable[[], None]  # gives that memory back; never raises
+    give_back: Callable[[], None]  # returns that memory to the driver; never raises
 
 
 class CameraDriver(Protocol):
-    """A camera by its library. Only one thread calls it at a time; its calls may take a while."""
+    """A camera's library. Only one thread calls it at a time; its calls may take a while."""
 
     def open(self) -> None:
-        """Open and start. Raises CameraLost, and then nothing is open."""
+        """Open and start. Raises CameraLost, and nothing is open after that."""
 
     def restart(self) -> None:
-        """Stop and start what is open. Raises CameraLost."""
+        """Stop and start the open camera. Raises CameraLost."""
 
     def take(self) -> LentFrame | None:
-        """The next frame; None: none came within TAKE_S. Raises CameraLost: it is gone."""
+        """The next frame; None: none came within TAKE_S. Raises CameraLost if it is gone."""
 
     def close(self) -> None:
         """Give the device back. Never raises."""
 
 
 class StallRecovery:
-    """The port Camera. Memory of a frame is the driver's until the next one is taken."""
+    """The port `FrameSource`. A frame's memory is valid until the next frame is taken."""
 
     def __init__(
         self,
@@ -62,38 +62,41 @@ class StallRecovery:
         threaded: bool = True,
         threads: Threads | None = None,
     ) -> None:
-        """Open `driver`, and begin. Raises CameraLost. Without a thread `turn` is the caller's."""
+        """Open `driver` and start the thread. Raises CameraLost.
+
+        `threaded`: if False, the caller calls `take_turn` instead of a thread.
+        """
         self._driver = driver
         self._monotonic_s = monotonic_s
         self._lock = threading.Condition()
         self._waiting: LentFrame | None = None
         self._lent: LentFrame | None = None
-        self._ended = threading.Event()
-        self._why = ""
-        self._broken: Exception | None = None
+        self._closed = threading.Event()
+        self._reason = ""
+        self._bug: Exception | None = None
         self.dropped = 0
         driver.open()
         self._open, self._restarted = True, False
-        self._seen_s = self._waits_from_s = monotonic_s()
+        self._frame_s = self._waiting_since_s = monotonic_s()
         self._thread = (threads or Threads()).start("camera", self._run) if threaded else None
 
     def latest(self) -> Frame | None:
-        """The newest frame not yet taken; the memory of the one before goes back.
+        """The newest frame not yet taken; None: nothing new. Frees the memory of the one before.
 
-        Raises CameraLost when none has come for LOST_S.
+        Raises CameraLost when no frame has come for LOST_S.
         """
-        if self._broken is not None:
-            raise self._broken
+        if self._bug is not None:
+            raise self._bug
         with self._lock:
             lent, self._waiting = self._waiting, None
             if lent is not None:
-                before, self._lent = self._lent, lent
-                if before is not None:
-                    before.back()
+                previous, self._lent = self._lent, lent
+                if previous is not None:
+                    previous.give_back()
                 return lent.frame
-        if self._monotonic_s() - self._seen_s > LOST_S:
+        if self._monotonic_s() - self._frame_s > LOST_S:
             raise CameraLost(
-                self._why or "the camera has stopped giving frames; check its cable or plug"
+                self._reason or "the camera has stopped giving frames; check its cable or plug"
             )
         return None
 
@@ -103,79 +106,80 @@ class StallRecovery:
             self._lock.wait_for(lambda: self._waiting is not None, seconds)
 
     def close(self) -> None:
-        """Stop the thread, which gives the device back; one that hangs is left to its end."""
-        self._ended.set()
+        """Stop the thread, which closes the device. A thread that hangs is abandoned after 2 s."""
+        self._closed.set()
         if self._thread is None:
-            self._give_back()
+            self._close_driver()
         else:
             self._thread.join(timeout=2)
 
-    def turn(self) -> float:
-        """One turn of the thread, at most one frame or one remedy; how long to rest after it."""
+    def take_turn(self) -> float:
+        """Take one frame, or restart or reopen the camera. Returns the seconds to rest after it."""
         try:
             if not self._open:
                 self._driver.open()
                 self._open, self._restarted = True, False
-                self._waits_from_s = self._monotonic_s()
+                self._waiting_since_s = self._monotonic_s()
             lent = self._driver.take()
             if lent is not None:
                 self._put(lent)
-            elif self._monotonic_s() - self._waits_from_s >= STALLED_S:
-                self._bring_back()
+            elif self._monotonic_s() - self._waiting_since_s >= STALLED_S:
+                self._recover()
         except CameraLost as lost:
-            self._why = str(lost)
+            self._reason = str(lost)
             if not self._open:
                 return REOPEN_S
-            self._give_back()
+            self._close_driver()
         return 0.0
 
     def _put(self, lent: LentFrame) -> None:
         with self._lock:
             if self._waiting is not None:
                 self.dropped += 1
-                self._waiting.back()
+                self._waiting.give_back()
             self._waiting = lent
             self._lock.notify_all()
-        self._seen_s = self._waits_from_s = self._monotonic_s()
-        self._restarted, self._why = False, ""
+        self._frame_s = self._waiting_since_s = self._monotonic_s()
+        self._restarted, self._reason = False, ""
 
-    def _bring_back(self) -> None:
-        self._take_back()
+    def _recover(self) -> None:
+        """Restart the camera, or close it if that was tried; the next turn opens it again."""
+        self._give_back_frames()
         if self._restarted:
-            self._give_back()
+            self._close_driver()
             return
         self._driver.restart()
         self._restarted = True
-        self._waits_from_s = self._monotonic_s()
+        self._waiting_since_s = self._monotonic_s()
 
-    def _take_back(self) -> None:
-        """Every frame's memory goes back before the driver is stopped."""
+    def _give_back_frames(self) -> None:
+        """Return every frame's memory, as the driver needs before it stops."""
         with self._lock:
             for lent in (self._waiting, self._lent):
                 if lent is not None:
-                    lent.back()
+                    lent.give_back()
             self._waiting = self._lent = None
 
-    def _give_back(self) -> None:
-        self._take_back()
+    def _close_driver(self) -> None:
+        self._give_back_frames()
         self._driver.close()
         self._open = False
 
     def _run(self, progress: Progress) -> None:
         rest_s = 0.0
         try:
-            while not self._ended.wait(rest_s):
+            while not self._closed.wait(rest_s):
                 with progress.allow(DRIVER_S_MAX):
-                    rest_s = self.turn()
+                    rest_s = self.take_turn()
         except Exception as error:  # our own bug: `latest` raises it, and the unit restarts
-            self._broken = error
+            self._bug = error
             raise
         finally:
-            self._give_back()
+            self._close_driver()
 
 
 def thinned(luma: Luma, width: int) -> Luma:
-    """`luma` at about `width` pixels a row: the mean of four points of what becomes one pixel."""
+    """`luma` at about `width` pixels a row: each pixel is the mean of four points of its block."""
     step = luma.shape[1] // width
     if step < 2:
         return luma

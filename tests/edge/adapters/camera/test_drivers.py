@@ -23,7 +23,7 @@ from linuxpy.video import device as v4l2
 from PIL import Image
 
 from edge.adapters.camera import stall_recovery
-from edge.adapters.camera.camera_scanner import Waits
+from edge.adapters.camera.camera_scanner import Waitable
 from edge.adapters.camera.picamera import BUFFERS, PiCamera
 from edge.adapters.camera.pictures import PictureError, from_jpeg
 from edge.adapters.camera.stall_recovery import LentFrame, StallRecovery, thinned
@@ -102,13 +102,13 @@ def test_the_newest_frame_wins_and_the_memory_of_the_others_goes_back() -> None:
     driver, camera, _ = scripted()
     driver.script += [1, 2, 3]
     for _ in range(3):
-        camera.turn()
+        camera.take_turn()
     assert level(camera) == 3
     assert (camera.dropped, driver.out) == (2, 1)
     assert level(camera) is None
     assert driver.out == 1, "it is still being looked at"
     driver.script += [4]
-    camera.turn()
+    camera.take_turn()
     assert driver.out == 2
     assert level(camera) == 4
     assert driver.out == 1
@@ -119,11 +119,11 @@ def test_the_newest_frame_wins_and_the_memory_of_the_others_goes_back() -> None:
 def test_a_stalled_camera_is_started_again_then_opened_again() -> None:
     driver, camera, clock = scripted()
     driver.script += [1]
-    camera.turn()
+    camera.take_turn()
     assert level(camera) == 1
     said = []
     while clock.now_s < 1008:
-        camera.turn()
+        camera.take_turn()
         try:
             camera.latest()
         except CameraLost as lost:
@@ -136,7 +136,7 @@ def test_a_stalled_camera_is_started_again_then_opened_again() -> None:
     ]
     assert said[0] == (3.5, "the camera has stopped giving frames; check its cable or plug")
     driver.script += [2]
-    camera.turn()
+    camera.take_turn()
     assert level(camera) == 2, "and when frames come it works again"
     assert len(driver.script) == 0
 
@@ -145,7 +145,7 @@ def test_a_frame_after_a_restart_is_soon_enough_to_go_unnoticed() -> None:
     driver, camera, _ = scripted()
     driver.script += [1, None, None, None, 2]
     for _ in range(5):
-        camera.turn()
+        camera.take_turn()
         camera.latest()
     assert [done.split()[0] for done in driver.done] == ["open", "restart"]
 
@@ -154,11 +154,11 @@ def test_a_camera_that_is_gone_is_opened_again_until_it_is_there() -> None:
     driver, camera, clock = scripted()
     driver.script += [1, CameraLost("the plug was pulled")]
     driver.opens += [CameraLost("no camera answers")] * 3
-    rests = [camera.turn()]
+    rests = [camera.take_turn()]
     assert level(camera) == 1
-    rests.append(camera.turn())
+    rests.append(camera.take_turn())
     for _ in range(3):
-        rests.append(camera.turn())
+        rests.append(camera.take_turn())
         clock.now_s += rests[-1]
     assert rests == [
         0.0,
@@ -170,10 +170,10 @@ def test_a_camera_that_is_gone_is_opened_again_until_it_is_there() -> None:
     with pytest.raises(CameraLost, match=r"no camera answers"):
         camera.latest()
     driver.script += [7]
-    camera.turn()
+    camera.take_turn()
     assert level(camera) == 7
     driver.script += [None]
-    camera.turn()
+    camera.take_turn()
     clock.now_s += stall_recovery.LOST_S
     with pytest.raises(CameraLost, match="has stopped giving frames"):
         camera.latest()
@@ -244,13 +244,13 @@ def test_the_thread_takes_frames_and_ends() -> None:
 def test_who_waits_is_woken_by_the_frame() -> None:
     driver, camera, _ = scripted()
     driver.script += [1]
-    threading.Timer(0.05, camera.turn).start()
+    threading.Timer(0.05, camera.take_turn).start()
     began_s = time.monotonic()
     camera.wait(10)
     assert level(camera) == 1
     camera.wait(0.02)
     assert 0.06 < time.monotonic() - began_s < 5
-    assert isinstance(camera, Waits), "the decoder's thread waits for it and does not ask"
+    assert isinstance(camera, Waitable), "the decoder's thread waits for it and does not ask"
 
 
 def test_a_thinned_picture_is_the_mean_of_four_points() -> None:
@@ -447,7 +447,7 @@ def by(pi: type[Picamera2], **settings: Any) -> StallRecovery:
 
 def test_the_luma_is_the_drivers_memory_without_padding_or_chroma(pi: type[Picamera2]) -> None:
     camera = by(pi, width=640, height=480)
-    camera.turn()
+    camera.take_turn()
     frame = camera.latest()
     assert frame is not None
     assert frame.small is not None
@@ -457,7 +457,7 @@ def test_the_luma_is_the_drivers_memory_without_padding_or_chroma(pi: type[Picam
     assert np.shares_memory(frame.luma, held)
     assert not frame.luma.flags.owndata
     assert pi.opened.held == 1
-    camera.turn()
+    camera.take_turn()
     assert camera.latest() is not None
     assert pi.opened.held == 1, "the one before went back"
     camera.close()
@@ -514,7 +514,7 @@ def test_a_camera_without_a_tuning_of_its_own_starts_too(
     monkeypatch.setattr(Picamera2, "has_tuning", False)
     camera = by(pi)
     assert pi.opened.tuning is None
-    camera.turn()
+    camera.take_turn()
     assert camera.latest() is not None
 
 
@@ -522,7 +522,7 @@ def test_a_frame_is_dated_by_the_sensor(pi: type[Picamera2]) -> None:
     camera = by(pi)
     seen_s = time.monotonic() - 0.04
     pi.metadata |= {"SensorTimestamp": int(seen_s * 1e9), "LensPosition": 4.5}
-    camera.turn()
+    camera.take_turn()
     frame = camera.latest()
     assert frame is not None
     assert frame.seen_s == pytest.approx(seen_s, abs=1e-6)
@@ -536,7 +536,7 @@ def test_a_date_of_another_clock_is_not_taken(pi: type[Picamera2], off_s: float)
     camera = by(pi)
     pi.metadata = {"SensorTimestamp": int((time.monotonic() + off_s) * 1e9)}
     before_s = time.monotonic()
-    camera.turn()
+    camera.take_turn()
     frame = camera.latest()
     assert frame is not None
     assert before_s <= frame.seen_s <= time.monotonic()
@@ -546,7 +546,7 @@ def test_a_date_of_another_clock_is_not_taken(pi: type[Picamera2], off_s: float)
 def test_whoever_looks_slowly_never_stops_the_sensor(pi: type[Picamera2]) -> None:
     camera = by(pi)
     for turn in range(200):
-        camera.turn()
+        camera.take_turn()
         assert pi.opened.held <= 3
         if turn % 9 == 0:
             assert camera.latest() is not None
@@ -557,16 +557,16 @@ def test_whoever_looks_slowly_never_stops_the_sensor(pi: type[Picamera2]) -> Non
 def test_a_stalled_pi_camera_is_brought_back(pi: type[Picamera2]) -> None:
     camera = by(pi)
     for _ in range(3):
-        camera.turn()
+        camera.take_turn()
         camera.latest()
     pi.stalled = True
     while pi.clock.now_s < 1006:
-        camera.turn()
+        camera.take_turn()
     assert pi.told[:4] == ["start", "stop", "start", "close"]
     with pytest.raises(CameraLost, match="stopped giving frames"):
         camera.latest()
     pi.stalled = False
-    camera.turn()
+    camera.take_turn()
     frame = camera.latest()
     assert frame is not None
 
@@ -577,7 +577,7 @@ def test_a_late_frame_is_still_taken(pi: type[Picamera2]) -> None:
     for _ in range(50):
         pi.late = 2
         while camera.latest() is None:
-            camera.turn()
+            camera.take_turn()
     assert pi.told == ["start"]
     assert pi.opened.held == 1
     assert len(pi.opened.free) == BUFFERS - 1
@@ -585,13 +585,13 @@ def test_a_late_frame_is_still_taken(pi: type[Picamera2]) -> None:
 
 def test_a_pi_camera_that_fails_is_opened_again(pi: type[Picamera2]) -> None:
     camera = by(pi)
-    camera.turn()
+    camera.take_turn()
     assert camera.latest() is not None
     pi.fails = "the camera frontend has timed out"
-    camera.turn()
+    camera.take_turn()
     assert pi.told == ["start", "close"]
     pi.fails = None
-    camera.turn()
+    camera.take_turn()
     frame = camera.latest()
     assert frame is not None
     assert pi.told == ["start", "close", "start"]
@@ -756,7 +756,7 @@ def test_luma_is_sliced_out_of_what_a_usb_camera_sends(
     usb.offers, usb.line, usb.frame = {name: 30.0}, line, data
     camera = StallRecovery(Webcam(CameraConfig(**SIZE)), threaded=False)
     usb.comes()
-    camera.turn()
+    camera.take_turn()
     frame = camera.latest()
     assert frame is not None
     assert (frame.luma == LUMA).all()
@@ -792,7 +792,7 @@ def test_of_motion_jpeg_the_luma_is_decoded(usb: Any) -> None:
     for data in (usb.frame, without_huffman_tables(usb.frame)):
         usb.frame = data
         usb.comes()
-        camera.turn()
+        camera.take_turn()
         frame = camera.latest()
         assert frame is not None
         assert np.abs(frame.luma - full).mean() < 2
@@ -822,7 +822,7 @@ def test_a_torn_frame_is_passed_over(usb: Any, name: str, data: bytes) -> None:
     usb.offers, usb.frame = {name: 30.0}, data
     camera = StallRecovery(Webcam(CameraConfig(**SIZE)), threaded=False)
     usb.comes()
-    camera.turn()
+    camera.take_turn()
     assert camera.latest() is None
 
 
@@ -852,9 +852,9 @@ def test_only_the_newest_of_the_frames_that_wait_is_taken(usb: Any) -> None:
     usb.frame = packed(0)
     camera = StallRecovery(Webcam(CameraConfig(**SIZE)), threaded=False)
     usb.comes(3)
-    camera.turn()
+    camera.take_turn()
     assert camera.latest() is not None
-    camera.turn()
+    camera.take_turn()
     assert camera.latest() is None
 
 
@@ -865,7 +865,7 @@ def test_a_usb_camera_is_dated_by_its_driver_when_that_has_our_clock(usb: Any) -
     for stamped_s, dated in ((now_s - 0.05, True), (now_s + 1000, False), (0.0, False)):
         usb.timestamp_s = stamped_s
         usb.comes()
-        camera.turn()
+        camera.take_turn()
         frame = camera.latest()
         assert frame is not None
         assert (frame.seen_s == stamped_s) is dated
@@ -877,17 +877,17 @@ def test_unplugged_and_plugged_in_again(usb: Any) -> None:
     usb.frame = packed(0)
     camera = StallRecovery(Webcam(CameraConfig(**SIZE)), clock, threaded=False)
     usb.comes()
-    camera.turn()
+    camera.take_turn()
     assert camera.latest() is not None
     usb.plugged = False
     usb.comes()  # an unplugged device is readable, and says so
-    rests = [camera.turn() for _ in range(4)]
+    rests = [camera.take_turn() for _ in range(4)]
     assert rests == [0.0, stall_recovery.REOPEN_S, stall_recovery.REOPEN_S, stall_recovery.REOPEN_S]
     clock.now_s += 3 * stall_recovery.REOPEN_S
     with pytest.raises(CameraLost, match=r"no camera answers at /dev/video3 .*check its plug"):
         camera.latest()
     usb.plugged = True
-    camera.turn()
+    camera.take_turn()
     assert camera.latest() is not None
     assert usb.told.count("open") == 2
 
@@ -898,10 +898,10 @@ def test_a_usb_camera_that_stalls_is_started_again(usb: Any) -> None:
     camera = StallRecovery(Webcam(CameraConfig(**SIZE)), clock, threaded=False)
     for _ in range(3):
         clock.now_s += 0.8
-        camera.turn()
+        camera.take_turn()
     assert usb.told == ["open", "YUYV", "capture", "stop", "capture"]
     usb.comes()
-    camera.turn()
+    camera.take_turn()
     assert camera.latest() is not None
 
 
@@ -948,13 +948,13 @@ def test_a_usb_camera_is_steered_where_it_lets_us(usb: Any) -> None:
     usb.frame = bytes(len(packed(0)))
     camera = StallRecovery(Webcam(CameraConfig(**SIZE)), threaded=False)
     usb.comes()
-    camera.turn()
+    camera.take_turn()
     frame = camera.latest()
     assert frame is not None
     assert frame.exposure is not None
     assert (mode.value, frame.exposure.shutter_us, frame.exposure.gain) == (1, 4100, 1.0)
     usb.comes()
-    camera.turn()
+    camera.take_turn()
     frame = camera.latest()
     assert frame is not None
     assert frame.exposure is not None
@@ -972,7 +972,7 @@ def test_a_usb_camera_that_exposes_itself_keeps_its_pace(usb: Any) -> None:
     camera = StallRecovery(Webcam(CameraConfig(**SIZE)), threaded=False)
     assert pace.value == 0
     usb.comes()
-    camera.turn()
+    camera.take_turn()
     frame = camera.latest()
     assert frame is not None
     assert frame.exposure is None
