@@ -1,7 +1,7 @@
-"""The decoder in its own process: it may raise, hang, crash or leak, and is restarted.
+"""The decoder in a separate process, which may raise, hang, crash or leak and is then restarted.
 
-It gets one frame at a time, in memory that it can only read, and has a deadline for each. What it
-writes to its standard error is passed on only as far as it cannot hold anything read from a code.
+It gets one frame at a time, in memory that it can only read, and has a deadline for each frame. Its
+error output is passed on only where it cannot contain anything that was read from a code.
 """
 
 import os
@@ -25,9 +25,10 @@ from edge.sight.frame import Luma
 PROGRAM = (sys.executable, "-P", "-B", "-m", "edge.sight")  # no module from the current folder
 
 START_S = 30.0
-"""Loading the libraries takes half a second here, and several from an SD card that is busy."""
+"""How long a start may take. Loading the libraries takes half a second on a development machine,
+and several seconds from a busy SD card."""
 
-STEADY_READS = 200  # after so many frames its memory is what it needs
+STEADY_READS = 200  # after so many frames its memory has reached its usual size
 MEASURE_EVERY = 16  # frames
 
 _PAGE_LEN = os.sysconf("SC_PAGESIZE")
@@ -39,80 +40,83 @@ _ROOT = str(Path(edge.__file__).parents[1])
 
 
 class DecoderLost(Exception):
-    """The process died, hung or did not start; the message holds nothing that it has read."""
+    """The process died, hung or did not start. The message contains nothing read from a code."""
 
 
 class Decoder:
-    """One process after the other: `start` before the first frame and after each DecoderLost."""
+    """The decoder's process. Call `start` before the first frame and after each DecoderLost."""
 
     def __init__(self, decoder: str, deadline_s: float, program: Sequence[str] = PROGRAM) -> None:
-        """`deadline_s`: what a frame may take, or the process is lost."""
+        """`deadline_s`: seconds for one frame; after that the process is killed.
+
+        `decoder`: as in unit.toml. `program`: the command to start instead of `edge.sight`.
+        """
         self._decoder = decoder
         self._deadline_s = deadline_s
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._memory: decoder_messages.FrameMemory | None = None
-        self._handed = False  # this process has the memory
-        self._shown = False  # this process has seen a frame
-        self._errors = b""  # the beginning of its standard error
-        self._reads = 0  # by this process
-        self._steady_len = self._len = 0  # bytes of it in RAM
-        self._errors_len = 0  # all of it, since the last answer
-        self.complaints_len = 0  # bytes that it wrote there and went on
+        self._has_memory = False  # this process has the frame's memory
+        self._has_frame = False  # this process was sent a frame
+        self._errors = b""  # the beginning of its error output
+        self._reads = 0  # frames that this process has read
+        self._steady_len = self._len = 0  # its bytes in RAM: at STEADY_READS, and now
+        self._errors_len = 0  # bytes of error output since the last answer
+        self.complaints_len = 0  # bytes of error output of frames that it did answer
 
     @property
     def running(self) -> bool:
-        """Whether it may be asked."""
+        """Whether `read` may be called."""
         return self._socket is not None
 
     @property
     def grown_len(self) -> int:
-        """Bytes in RAM over what this process held when it had found its size."""
+        """Bytes in RAM that this process has gained since STEADY_READS; 0 before that."""
         return self._len - self._steady_len if self._steady_len else 0
 
     def start(self, budget_s: float) -> None:
-        """Start it, in the place of the one before, and wait until it is ready.
+        """Start a process in place of the one before, and wait until it is ready.
 
-        `budget_s`: for one frame, all in all; 0: no rescue is begun. Raises DecoderLost.
+        `budget_s`: seconds for one frame, rescues included; 0: no rescues. Raises DecoderLost.
         """
         self.stop()
         self._reads = self._steady_len = self._len = 0
-        self._handed = self._shown = False
+        self._has_memory = self._has_frame = False
         self._errors, self._errors_len = b"", 0
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            self._process = self._made(its, budget_s)
+            self._process = self._spawn(its, budget_s)
         except OSError as error:
             ours.close()
-            raise DecoderLost(f"its process cannot be made: {error.strerror}") from None
+            raise DecoderLost(f"its process cannot be started: {error.strerror}") from None
         finally:
             its.close()
         self._socket = ours
-        if not isinstance(self._answer(START_S), decoder_messages.DecoderReady):
-            raise self._lost("answered before it was asked")
+        if not isinstance(self._receive_answer(START_S), decoder_messages.DecoderReady):
+            raise self._end_as_lost("answered before it got a request")
 
     def read(
         self, luma: Luma, seen_s: float
     ) -> decoder_messages.ReadResult | decoder_messages.ReadFailed:
-        """What `luma` shows. Raises DecoderLost: the process is gone."""
-        assert self._socket is not None  # noqa: S101 -- whoever asks has started it
+        """What `luma` shows. Raises DecoderLost; the process has ended then."""
+        assert self._socket is not None  # noqa: S101 -- the caller has started it
         if self._memory is None or self._memory.length < luma.size:
             if self._memory is not None:
                 self._memory.close()
-            self._memory, self._handed = decoder_messages.FrameMemory(luma.size), False
+            self._memory, self._has_memory = decoder_messages.FrameMemory(luma.size), False
         self._memory.put(luma)
         height, width = luma.shape
-        look = decoder_messages.ReadRequest(width, height, seen_s)
-        memory = None if self._handed else self._memory
-        self._shown = self._handed = True
+        request = decoder_messages.ReadRequest(width, height, seen_s)
+        memory = None if self._has_memory else self._memory
+        self._has_frame = self._has_memory = True
         try:
-            decoder_messages.send_request(self._socket, look, memory)
+            decoder_messages.send_request(self._socket, request, memory)
         except OSError:
-            raise self._lost("ended") from None
-        answer = self._answer(self._deadline_s)
+            raise self._end_as_lost("ended") from None
+        answer = self._receive_answer(self._deadline_s)
         if isinstance(answer, decoder_messages.DecoderReady):
-            raise self._lost("answered out of turn")
+            raise self._end_as_lost("answered out of turn")
         self._reads += 1
         self.complaints_len += self._errors_len
         self._errors_len = 0
@@ -121,16 +125,16 @@ class Decoder:
         return answer
 
     def kill(self) -> None:
-        """End the process, from any thread; a call that waits for it raises DecoderLost."""
+        """End the process. Any thread may call it; a `read` that waits raises DecoderLost."""
         process = self._process
         if process is not None:
             process.kill()
 
     def stop(self) -> None:
-        """End the process and clear up after it; it holds nothing that is worth a goodbye."""
+        """Kill the process and free what belongs to it. It has no state to save."""
         process, self._process = self._process, None
         if process is not None:
-            process.kill()  # one that was stopped dies too
+            process.kill()  # SIGKILL also ends a process that SIGSTOP has stopped
             process.wait()
             if process.stderr is not None:
                 process.stderr.close()
@@ -145,7 +149,7 @@ class Decoder:
             self._memory.close()
             self._memory = None
 
-    def _made(self, its: socket.socket, budget_s: float) -> subprocess.Popen[bytes]:
+    def _spawn(self, its: socket.socket, budget_s: float) -> subprocess.Popen[bytes]:
         path = os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH"))))
         process = subprocess.Popen(
             [*self._program, *map(str, (its.fileno(), os.getpid(), self._decoder, budget_s))],
@@ -155,35 +159,35 @@ class Decoder:
             pass_fds=(its.fileno(),),
             env=os.environ | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
         )
-        assert process.stderr is not None  # noqa: S101 -- it was asked for
+        assert process.stderr is not None  # noqa: S101 -- stderr=PIPE above
         os.set_blocking(process.stderr.fileno(), False)
         return process
 
-    def _answer(self, within_s: float) -> decoder_messages.Answer:
-        """Its next message; meanwhile its complaints are taken, or it would wait for that."""
+    def _receive_answer(self, timeout_s: float) -> decoder_messages.Answer:
+        """Its next message. Drains its error output, so that a full pipe does not block it."""
         assert self._socket is not None and self._process is not None  # noqa: S101
         assert self._process.stderr is not None  # noqa: S101
         events = select.poll()
         events.register(self._socket, select.POLLIN)
         events.register(self._process.stderr, select.POLLIN)
-        until_s = time.monotonic() + within_s
-        while (left_s := until_s - time.monotonic()) > 0:
-            ready = {fd for fd, _ in events.poll(left_s * 1000)}
-            if self._process.stderr.fileno() in ready and not self._complaints():
+        deadline_s = time.monotonic() + timeout_s
+        while (wait_s := deadline_s - time.monotonic()) > 0:
+            ready = {fd for fd, _ in events.poll(wait_s * 1000)}
+            if self._process.stderr.fileno() in ready and not self._drain_errors():
                 events.unregister(self._process.stderr)
             if self._socket.fileno() not in ready:
                 continue
             try:
                 answer = decoder_messages.receive_answer(self._socket)
             except (OSError, msgspec.MsgspecError, RecursionError):
-                raise self._lost("answered nonsense") from None
+                raise self._end_as_lost("answered nonsense") from None
             if answer is None:
-                raise self._lost("ended")
+                raise self._end_as_lost("ended")
             return answer
-        raise self._lost(f"gave no answer in {within_s:g} s")
+        raise self._end_as_lost(f"gave no answer in {timeout_s:g} s")
 
-    def _complaints(self) -> bool:
-        """Take what is in its standard error; False: that is closed."""
+    def _drain_errors(self) -> bool:
+        """Take what is in its error output. Returns False if that is closed."""
         assert self._process is not None and self._process.stderr is not None  # noqa: S101
         try:
             complaints = os.read(self._process.stderr.fileno(), 65_536)
@@ -200,8 +204,8 @@ class Decoder:
         if not self._steady_len and self._reads >= STEADY_READS:
             self._steady_len = self._len
 
-    def _lost(self, how: str) -> DecoderLost:
-        """Why the process is no more, which it is not after this."""
+    def _end_as_lost(self, how: str) -> DecoderLost:
+        """End the process. Returns the exception to raise; `how` says what it did."""
         process = self._process
         assert process is not None  # noqa: S101
         if how == "ended":
@@ -212,15 +216,15 @@ class Decoder:
                 how = "hung up"
         process.kill()
         process.wait()
-        self._complaints()
+        self._drain_errors()
         errors = self._errors.decode(errors="replace")
         self.stop()
-        if not self._shown:  # its messages cannot contain anything from a frame
+        if not self._has_frame:  # its error output cannot hold anything read from a frame
             last = errors.strip().rpartition("\n")[2]
             missing = _MISSING.fullmatch(last)
             if missing:
-                lacks = ModuleNotFoundError(last, name=missing[1])
-                last = extras.sentence(lacks, "unit") or last
+                import_error = ModuleNotFoundError(last, name=missing[1])
+                last = extras.sentence(import_error, "unit") or last
             return DecoderLost(f"it {how}: {last[:300]}" if last else f"it {how}")
         fatal, line = _FATAL.search(errors), _LINE.search(errors)
         where = f", in {line[1]} line {line[2]}" if line and fatal else ""

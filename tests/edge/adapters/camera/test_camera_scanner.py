@@ -260,7 +260,7 @@ def test_a_decoder_that_dies_of_everything_is_a_failure_for_the_loop() -> None:
 @pytest.mark.parametrize(
     ("program", "why"),
     [
-        (("/no/such/python",), "process cannot be made: No such file"),
+        (("/no/such/python",), "process cannot be started: No such file"),
         ((sys.executable, "-c", "raise ImportError('apt install libzbar0')"), "install libzbar0"),
         ((sys.executable, "-c", "import no_such_library"), r'pip install "menshen\[unit\]"'),
         ((sys.executable, "-c", "import os; os.abort()"), "SIGABRT"),
@@ -475,7 +475,7 @@ def test_a_frame_is_in_sealed_memory_without_a_name() -> None:
             os.ftruncate(memory.fd, 1)
         lens.shows(picture("DC1:SCRIBBLES", "scribble"))
         until(lambda: eyes._supervisor._failed == 1)
-        assert "ValueError in" in eyes._supervisor._why
+        assert "ValueError in" in eyes._supervisor._reason
         limits = Path(f"/proc/{child(eyes)}/limits").read_text()
         assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
         assert re.search(r"^Max file size +0 +0 ", limits, re.MULTILINE)
