@@ -110,7 +110,7 @@ def test_scanner() -> None:
 
 def test_imager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     threads = Threads()
-    monkeypatch.setattr(Imager, "_gone", raises)  # there is no such port
+    monkeypatch.setattr(Imager, "_note_gone", raises)  # there is no such port
     config = CameraConfig(kind="imager", source=str(tmp_path / "none"))
     imager = Imager(config, threads)
     assert failure(threads) == "the thread imager failed: ZeroDivisionError: our own bug"

@@ -56,17 +56,17 @@ SENT = {  # as it leaves the imager, by make and setting
 def begun() -> Framing:
     """One that has heard silence, so what comes next is a beginning."""
     framing = Framing()
-    assert framing.silence() == []
+    assert framing.end_text() == []
     return framing
 
 
 @pytest.mark.parametrize("sent", SENT.values(), ids=SENT)
 def test_each_make_s_framing_gives_the_code_and_nothing_else(sent: bytes) -> None:
     framing = begun()
-    assert framing.feed(sent) + framing.silence() == [CODE]
+    assert framing.feed(sent) + framing.end_text() == [CODE]
     piecewise = begun()
     texts = [text for byte in sent for text in piecewise.feed(bytes([byte]))]
-    assert texts + piecewise.silence() == [CODE]
+    assert texts + piecewise.end_text() == [CODE]
 
 
 @pytest.mark.parametrize("sent", SENT.values(), ids=SENT)
@@ -74,7 +74,7 @@ def test_two_scans_in_one_read_are_two(sent: bytes) -> None:
     ended = sent if sent[-1] < 32 else sent + b"\r"
     framing = begun()
     texts = framing.feed(ended + ended.replace(CODE, OTHER))
-    assert texts + framing.silence() == [CODE, OTHER]
+    assert texts + framing.end_text() == [CODE, OTHER]
 
 
 def test_nothing_that_could_belong_to_a_code_is_taken_away() -> None:
@@ -93,7 +93,7 @@ def test_nothing_that_could_belong_to_a_code_is_taken_away() -> None:
 @given(st.text(alphabet=BASE45.decode(), min_size=1, max_size=200))
 def test_any_base45_comes_through_as_it_was(text: str) -> None:
     framing = begun()
-    assert framing.feed(text.encode() + b"\r\n") + framing.silence() == [text.encode()]
+    assert framing.feed(text.encode() + b"\r\n") + framing.end_text() == [text.encode()]
 
 
 @given(st.binary(max_size=400), st.lists(st.integers(1, 60), max_size=12))
@@ -103,9 +103,9 @@ def test_rubbish_in_any_pieces_never_holds_up_what_follows(rubbish: bytes, cuts:
         texts += framing.feed(rubbish[at : at + cut])
         at += cut
     texts += framing.feed(rubbish[at:])
-    texts += framing.silence()
+    texts += framing.end_text()
     whole = begun()
-    assert texts == whole.feed(rubbish) + whole.silence(), "the pieces made a difference"
+    assert texts == whole.feed(rubbish) + whole.end_text(), "the pieces made a difference"
     assert all(text and min(text) >= 32 and 127 not in text for text in texts)
     assert framing.feed(CODE + b"\r") == [CODE]
 
@@ -116,9 +116,9 @@ def test_half_a_text_at_start_up_is_none() -> None:
     assert framing.feed(CODE + b"\r") == [CODE]
     framing = Framing()
     assert framing.feed(CODE[9:]) == []
-    assert framing.silence() == []
+    assert framing.end_text() == []
     assert framing.feed(CODE) == []
-    assert framing.silence() == [CODE]
+    assert framing.end_text() == [CODE]
 
 
 def test_a_text_that_another_one_breaks_off_is_none() -> None:
@@ -132,10 +132,10 @@ def test_what_is_too_long_is_dropped_to_its_end() -> None:
     assert framing.feed(b"]Q1" + longest + b"\r") == [longest]
     for _ in range(50):
         assert framing.feed(b"DC1:" + b"A" * 1000) == []
-    assert framing._begun is None, "it is kept"
+    assert framing._text is None, "it is kept"
     assert framing.feed(CODE + b"\r" + OTHER + b"\r") == [OTHER]
     framing.feed(b"A" * 5000)
-    assert framing.silence() == []
+    assert framing.end_text() == []
     assert framing.feed(CODE + b"\r") == [CODE]
 
 
