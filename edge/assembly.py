@@ -108,7 +108,7 @@ def open_world(unit: UnitConfig, threads: Threads) -> Iterator[tuple[Ports, Trus
                 trust.put,
                 threads,
             )
-            trust.again = connection.trust_again
+            trust.again = connection.request_trust_documents
             stack.callback(uplink.close)
         scanner = ReopeningScanner(lambda: open_scanner(unit, threads=threads), threads)
         stack.callback(scanner.close)
