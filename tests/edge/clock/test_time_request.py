@@ -306,7 +306,7 @@ def test_the_pages_numbers_are_the_programs() -> None:
     assert f"Every {system_clock.LOOK_EVERY_S:.0f} s it is held" in said
     assert f"no earlier than {time_interval.SETTLED_S:.0f} s after power-on" in said
     assert f"Written every {system_clock.SAVE_EVERY_S:.0f} s" in said
-    assert (system_clock.SAVE_EVERY_S + system_clock.WORTH_S) / 60 == 6
+    assert (system_clock.SAVE_EVERY_S + system_clock.SAVE_APART_S) / 60 == 6
     assert f"± {time_interval.SYSTEM_ERROR_S:.0f} s or the kernel's" in said
     assert f"Each has {clock_slots.SLOT_LEN} bytes" in said
     assert f"{report.ASK_LEN} bytes, filled" in said
