@@ -1,7 +1,7 @@
-"""TLS to the broker: our authority alone, our own certificate, and dates checked by our own time.
+"""TLS to the broker: it trusts our authority only, and checks dates by the unit's own time.
 
-OpenSSL does not check dates here, because it would take the time from the system's clock. They are
-checked here against the unit's own time, as soon as an authenticated sync has set it
+OpenSSL does not check the dates of certificates, because it would use the system's clock. They are
+checked here against the unit's own time, as soon as an authenticated sync gives it
 (edge/wire/time.md).
 """
 
@@ -46,22 +46,26 @@ class CertificateDates:
     def fault(self, now: Interval) -> str:
         """Why it is certainly out of date at `now`; empty: it may be valid.
 
-        Only an authenticated time counts: a unit whose RTC or floor ran ahead must reach the
+        Only an authenticated time counts: a unit whose RTC or floor is ahead must still reach the
         broker, or no sync could ever correct it.
         """
         if now.source not in ("sync", "system"):
             return ""
         if self.until_s < now.earliest_s:
-            return "shows a certificate that has expired; have a new one made for it"
+            return "shows a certificate that has expired; issue a new one for it"
         if self.from_s > now.latest_s:
-            return "shows a certificate that is not valid yet; is the clock right where it was made"
+            return (
+                "shows a certificate that is not valid yet; check the clock of the computer that "
+                "issued it"
+            )
         return ""
 
 
 def dates_of(connection: ssl.SSLSocket, context: ssl.SSLContext) -> CertificateDates:
-    """The dates of the broker's certificate, within the best authority of its issuer's name.
+    """When the broker's certificate and its authority are both valid.
 
-    Raises ssl.SSLError when no authority of ours signed it directly.
+    If several of our authorities have the issuer's name, the one that allows the latest end counts.
+    Raises ssl.SSLError if there is none.
     """
     certificate = connection.getpeercert() or {}
     signers = [
@@ -70,22 +74,22 @@ def dates_of(connection: ssl.SSLSocket, context: ssl.SSLContext) -> CertificateD
     chains = [[_seconds(certificate), _seconds(signer)] for signer in signers]
     overlaps = [(max(a[0], b[0]), min(a[1], b[1])) for a, b in chains]
     if not overlaps:
-        raise ssl.SSLError("the broker's certificate is not signed by our authority itself")
+        raise ssl.SSLError("the broker's certificate is not signed directly by our authority")
     return CertificateDates(*max(overlaps, key=lambda dates: dates[1]))
 
 
 class BrokerRefused(ssl.SSLError):
-    """We end a connection ourselves, before anything was sent on it."""
+    """This unit ends the connection itself, before anything was sent on it."""
 
 
 def reason(error: Exception) -> str:
-    """Why connecting has failed with `error`, as what the broker does: a clause."""
+    """Why connecting failed with `error`: a clause whose subject is the broker."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"shows a certificate that this unit does not trust ({error.verify_message})"
     if isinstance(error, TimeoutError):
         return "does not answer in time"
     if isinstance(error, ssl.SSLError):
-        return f"does not speak our TLS ({error.reason or error})"
+        return f"and this unit cannot agree on TLS ({error.reason or error})"
     return f"does not answer ({error})"
 
 

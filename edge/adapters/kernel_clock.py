@@ -1,7 +1,7 @@
-"""The system's clock, for units whose owner keeps it by chrony with NTS, and its state in Linux.
+"""The system's clock and its error, for units whose owner keeps it with chrony and NTS.
 
-Before chrony has heard from its servers the system's date is whatever was saved or built in, so
-adjtimex(2) reports whether the clock is synchronised and by how much it may be wrong.
+Until chrony has reached its servers, the system's date is only a saved or built-in one. So the
+kernel is asked: adjtimex(2) reports whether the clock is synchronised and how far it may be off.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ _STRUCT_LEN = 512  # struct timex has 208 bytes or fewer
 
 
 class _Timex(ctypes.Structure):
-    """The beginning of struct timex; `modes` 0 only reads."""
+    """The beginning of struct timex. With `modes` 0 the call only reads."""
 
     _fields_ = (
         ("modes", ctypes.c_uint),
@@ -26,7 +26,7 @@ class _Timex(ctypes.Structure):
 
 
 def read() -> Sync | None:
-    """The system's time now; None while the kernel does not call it synchronised."""
+    """The system's time now; None: the kernel does not report it as synchronised."""
     timex = _Timex()
     state = ctypes.CDLL(None).adjtimex(ctypes.byref(timex))
     if state in (-1, _UNSYNCHRONISED):

@@ -1,11 +1,11 @@
-"""The uplink: paho-mqtt over TLS with the unit's own certificate, one connection after the other.
+"""The uplink: paho-mqtt over TLS with the unit's own certificate. It reconnects by itself.
 
-Our own thread drives paho (`Client.loop`), because the one that paho starts ends quietly at the
-first packet that it cannot parse. Whatever the broker sends, the connection is closed and opened
-again; whatever our own callbacks raise ends the program.
+Our own thread drives paho (`Client.loop`), because paho's thread ends without notice at the first
+packet that it cannot parse. A bad packet from the broker only closes the connection, which is then
+opened again. An exception in our own callbacks ends the program.
 
-What cannot be sent is dropped here: cells stay in the store until the collector has acknowledged
-them, so they are simply sent again.
+A message that cannot be sent is dropped here: cells stay in the store until the collector
+acknowledges them, so they are sent again.
 """
 
 import logging
@@ -34,18 +34,19 @@ RECEIVED_MAX = 64
 QUEUED_MAX = 16
 RECONNECT_S_MAX = 60.0
 CONNECT_S = 5.0
-"""For TCP, then for TLS, then for the broker's answer to CONNECT, each."""
+"""The timeout of each step: TCP, TLS, and the broker's answer to CONNECT."""
 OPEN_S_MAX = 60.0
-"""For all of a connection's begin: a name server that does not answer takes the longest."""
+"""The timeout for opening a connection. A name server that does not answer takes the longest."""
 LOOP_S = 0.2
-"""The longest that a message waits in our queue for paho."""
-GOODBYE_S = 1.0
+"""The longest time that a message waits in our queue for paho."""
+GOODBYE_S = 1.0  # how long `close` waits for the broker to acknowledge that the unit is offline
+_COUNTS_WAIT = "counts wait here"  # on the unit, until it is connected
 _TRUST = f"{repository.TOPIC}/#"
 DOWN: tuple[report.DownLeaf, ...] = get_args(report.DownLeaf)
 
 
 class CallbackFailed(Exception):
-    """One of our callbacks raised: a bug of ours, and nothing that the broker may cause."""
+    """One of our callbacks raised: our own bug, which no broker can cause."""
 
 
 class MqttUplink:
@@ -60,10 +61,9 @@ class MqttUplink:
         trust: Callable[[str, bytes], None],
         threads: Threads | None = None,
     ) -> None:
-        """`identity` is the store's installation and session; when it changes, the unit connects
-        again under the new one. `time` is what this unit knows of the time. Any thread may call
-        both. `trust` is given
-        each trust document's file as it comes, by the uplink's thread.
+        """`identity` returns the store's installation and session; the unit reconnects when it
+        changes. `time` returns the unit's time. Both are called by several threads. The uplink's
+        thread calls `trust` with the file name and content of each trust document that comes.
         """
         self._time = time
         self._trust = trust
@@ -77,11 +77,11 @@ class MqttUplink:
         self._waiting: deque[tuple[report.Leaf, bytes]] = deque(maxlen=QUEUED_MAX)
         self._subscribe_again = False
         self._connected = False
-        self._connection = 0  # the number of the one that is open, or was last
+        self._connection = 0  # the number of the present connection, or of the last one
         self._dates: broker_tls.CertificateDates | None = None  # of the broker's certificate
-        self._fault = ""  # why we must end this connection
+        self._fault = ""  # why this unit ends the connection itself
         self._failures = 0  # connections in a row that the broker did not accept
-        self._sentence = ""  # the last one logged
+        self._logged = ""  # the last sentence
 
         self._context = broker_tls.make_context(broker)
         self._client = paho.Client(
@@ -98,42 +98,42 @@ class MqttUplink:
         self._thread = (threads or Threads()).start("uplink", self._run)
 
     def send(self, leaf: report.Leaf, payload: bytes) -> None:
-        """QoS 1 (`ask`: 0), or nothing while there is no connection. Any thread may."""
+        """Send with QoS 1 (`ask`: 0). Without a connection it is dropped. Any thread may call."""
         if self._connected:
             self._waiting.append((leaf, payload))
 
     def take_received(self) -> list[tuple[report.DownLeaf, bytes]]:
-        """What came down since the last call."""
+        """The messages from the centre since the last call, as (leaf, payload), oldest first."""
         return [self._received.popleft() for _ in range(len(self._received))]
 
     def request_trust_documents(self) -> None:
-        """Ask for all retained trust documents once more; any thread may."""
+        """Ask the broker for all retained trust documents again; any thread may call it."""
         self._subscribe_again = True
 
     def connected(self) -> bool:
-        """Whether the broker has us now: not where its certificate is certainly out of date."""
+        """Whether the unit is connected. Ends a connection whose certificate is out of date."""
         dates = self._dates
         if self._connected and dates is not None:
             fault = dates.fault(self._time())
             if fault:
-                self._fault = f"the broker {self._address} {fault}"
+                self._fault = self._broker_sentence(fault)
                 self._connected = False
         return self._connected
 
     def close(self) -> None:
-        """Say that this unit goes offline, and go."""
+        """Report that this unit goes offline, and disconnect."""
         self._closed.set()
         self._thread.join(timeout=2 * GOODBYE_S + CONNECT_S)
 
     def _run(self, progress: Progress) -> None:
-        """One connection after the other, until `close`."""
+        """Connect and reconnect until `close`."""
         while not self._closed.is_set():
             if self._open(progress):
                 self._serve(progress)
             self._wait(progress)
 
     def _open(self, progress: Progress) -> bool:
-        """Connect; False: it failed, and the log has the reason."""
+        """Connect. Returns False if that failed; the reason is logged."""
         self._connection += 1
         self._fault, self._dates = "", None
         self._connected_as = self._identity()
@@ -144,14 +144,14 @@ class MqttUplink:
                 self._client.reconnect()
         except (OSError, ValueError) as error:
             self._log_change(
-                f"{self._fault or self._because(broker_tls.reason(error))}; counts wait here"
+                f"{self._fault or self._broker_sentence(broker_tls.reason(error))}; {_COUNTS_WAIT}"
             )
-            self._hang_up()
+            self._close_socket()
             return False
         return True
 
     def _serve(self, progress: Progress) -> None:
-        """Drive the connection until it ends, and log why it did."""
+        """Drive the connection until it ends, and log the reason."""
         opened_s = clock.monotonic()
         connection = self._client.socket()
         is_reborn = False
@@ -162,8 +162,8 @@ class MqttUplink:
                 code = self._client.loop(LOOP_S)
             except CallbackFailed:
                 raise
-            except Exception as error:  # paho's parser raises whatever a bad packet makes it
-                reason = f"sends what is not MQTT ({type(error).__name__})"
+            except Exception as error:  # a bad packet makes paho's parser raise anything
+                reason = f"sends data that is not MQTT ({type(error).__name__})"
                 break
             if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 break
@@ -177,61 +177,64 @@ class MqttUplink:
                     reason = "gets a new connection, because the store was renewed"
                     break
             if self._connected and not is_reborn and open_s > 2 * self._keepalive_s:
-                # The broker may have learnt only now that the connection before is dead, and its
-                # will has replaced our birth.
+                # The broker may have noticed only now that the connection before is dead. Its will
+                # ("offline") has then replaced the "online" of this connection.
                 is_reborn = True
                 self._publish_state(online=True)
         if self._closed.is_set():
             self._say_goodbye()
         else:
-            self._log_change(f"{self._fault or self._ended(connection, reason)}; counts wait here")
+            self._log_change(
+                f"{self._fault or self._end_sentence(connection, reason)}; {_COUNTS_WAIT}"
+            )
         self._connected = False
-        self._hang_up()
+        self._close_socket()
 
-    def _because(self, clause: str) -> str:
+    def _broker_sentence(self, clause: str) -> str:
         return f"the broker {self._address} {clause}"
 
-    def _ended(self, connection: object, reason: str) -> str:
-        """Why the broker's side ended the connection, as a sentence."""
+    def _end_sentence(self, connection: object, reason: str) -> str:
+        """Why the connection has ended. `reason`: a clause about the broker, if it is known."""
         alert = connection.alert if isinstance(connection, broker_tls.BrokerSocket) else ""
         if reason:
-            return f"the broker {self._address} {reason}"
+            return self._broker_sentence(reason)
         if self._connected:
-            return f"the broker {self._address} is gone"
+            return f"the connection to the broker {self._address} is lost"
         if alert:
-            return (
-                f"the broker {self._address} refuses this unit's certificate ({alert}); "
-                "copy that again from the card"
+            return self._broker_sentence(
+                f"refuses this unit's certificate ({alert}); "
+                "copy the certificate again from the unit's card"
             )
-        return f"the broker {self._address} ended the connection before it answered"
+        return self._broker_sentence("ended the connection before it answered")
 
     def _wait(self, progress: Progress) -> None:
-        """Wait for a random time within twice the last one's bound: when a broker starts again,
-        its hundred thousand units must not come at once.
+        """Wait a random time before the next attempt, with a bound that doubles each time.
+
+        When a broker restarts, its hundred thousand units must not connect all at once.
         """
         self._failures = min(self._failures + 1, 6)
         delay_s = random.uniform(0.5, min(RECONNECT_S_MAX, 2.0**self._failures))  # noqa: S311
-        until_s = clock.monotonic() + delay_s
-        while (left_s := until_s - clock.monotonic()) > 0:
+        deadline_s = clock.monotonic() + delay_s
+        while (wait_s := deadline_s - clock.monotonic()) > 0:
             progress.tick()
-            if self._closed.wait(min(left_s, TICK_S / 2)):
+            if self._closed.wait(min(wait_s, TICK_S / 2)):
                 return
 
     def _say_goodbye(self) -> None:
-        """Publish that this unit is offline, and wait a moment for the broker to have it."""
+        """Publish that this unit is offline, and wait up to GOODBYE_S for the acknowledgement."""
         if not self._connected:
             return
         message = self._publish_state(online=False)
-        until_s = clock.monotonic() + GOODBYE_S
-        with suppress(Exception):  # whatever the broker does now, the will has the same effect
-            while not message.is_published() and clock.monotonic() < until_s:
+        deadline_s = clock.monotonic() + GOODBYE_S
+        with suppress(Exception):  # if this fails, the broker publishes the will: the same message
+            while not message.is_published() and clock.monotonic() < deadline_s:
                 if self._client.loop(LOOP_S) != MQTTErrorCode.MQTT_ERR_SUCCESS:
                     return
             self._client.disconnect()
             self._client.loop(0.0)
 
-    def _hang_up(self) -> None:
-        """Close the socket, if there is one; paho opens another."""
+    def _close_socket(self) -> None:
+        """Close the socket if there is one; paho opens another."""
         connection = self._client.socket()
         if connection is not None:
             with suppress(OSError):
@@ -264,29 +267,29 @@ class MqttUplink:
         return report.topic(self._site, self._unit, leaf)
 
     def _log_change(self, sentence: str) -> None:
-        """Each change once: a broker that is down for a week is one line."""
-        if sentence != self._sentence:
-            self._sentence = sentence
+        """Log `sentence` unless the last one was the same: a broker down for a week is one line."""
+        if sentence != self._logged:
+            self._logged = sentence
             log.warning("%s", sentence)
 
     def _on_socket_open(self, _client: paho.Client, _data: Any, connection: Any) -> None:
-        """TLS is up and nothing was sent: the moment to check the certificate's dates."""
+        """Check the certificate's dates: TLS is set up, and nothing was sent yet."""
         self._dates = broker_tls.dates_of(connection, self._context)
         fault = self._dates.fault(self._time())
         if fault:
-            self._fault = f"the broker {self._address} {fault}"
-            raise broker_tls.BrokerRefused(self._fault)  # for paho: this connection has failed
+            self._fault = self._broker_sentence(fault)
+            raise broker_tls.BrokerRefused(self._fault)  # paho then counts this attempt as failed
 
     def _on_connect(
         self, client: paho.Client, _data: Any, _flags: Any, code: ReasonCode, _p: Properties | None
     ) -> None:
         if code.is_failure:
-            self._fault = f"the broker {self._address} refuses this unit ({code})"
+            self._fault = self._broker_sentence(f"refuses this unit ({code})")
             return
-        # Retained documents come again with each subscription: none need wait for a unit that is
-        # away for weeks, so the broker is not asked to keep them (QoS 0).
-        here = (self._topic("ack"), 1), (self._topic("answer"), 0)
-        client.subscribe([*here, (_TRUST, 0)])
+        # QoS 0 for trust documents: each subscription brings the retained ones again, so the broker
+        # need not queue them for a unit that is offline for weeks.
+        own_topics = (self._topic("ack"), 1), (self._topic("answer"), 0)
+        client.subscribe([*own_topics, (_TRUST, 0)])
         self._publish_state(online=True)
         self._connected = True
         self._failures = 0
@@ -304,7 +307,7 @@ class MqttUplink:
 
 
 def _guarded(callback: Callable[..., None], passes: type[Exception] | tuple[()] = ()) -> Any:
-    """`callback`, but for what `passes` its exceptions come out as CallbackFailed."""
+    """`callback` with its exceptions turned into CallbackFailed, except those in `passes`."""
 
     def call(*arguments: Any) -> None:
         try:

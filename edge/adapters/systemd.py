@@ -1,4 +1,4 @@
-"""systemd: sd_notify(3), ready and the watchdog's sign of life; and whether a service runs."""
+"""systemd: report ready and keep-alive to it by sd_notify(3); ask it whether a service runs."""
 
 import os
 import socket
@@ -6,11 +6,11 @@ import subprocess
 
 SERVICE = "menshen-edge.service"
 
-_ANSWERS_S = 5.0
+_TIMEOUT_S = 5.0
 
 
 def notify(message: str) -> None:
-    """Send `message`, as `READY=1` or `WATCHDOG=1`; without systemd this does nothing."""
+    """Send `message`, such as `READY=1` or `WATCHDOG=1`. Without systemd this does nothing."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -19,18 +19,18 @@ def notify(message: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         try:
             sender.sendto(message.encode(), address)
-        except OSError:  # the supervisor is gone, and nobody waits for this
+        except OSError:  # systemd is gone, so there is nothing to notify
             return
 
 
 def running(service: str = SERVICE) -> bool:
-    """Whether systemd runs `service`, or will in a moment; without systemd nothing does."""
+    """Whether systemd runs or starts `service`. Without systemd: False."""
     try:
         answer = subprocess.run(
             ["systemctl", "is-active", service],
             capture_output=True,
             text=True,
-            timeout=_ANSWERS_S,
+            timeout=_TIMEOUT_S,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):

@@ -25,7 +25,7 @@ from edge.sight.frame import Exposure, Frame, Luma
 from edge.wire.unit import CameraConfig
 
 BUFFERS = 6
-"""One in use, one waiting, one in transfer, and three for the sensor to fill."""
+"""One in use, one queued, one in transfer, and three for the sensor to fill."""
 
 OLD_S = 5.0
 """A timestamp that is older than this comes from another clock."""

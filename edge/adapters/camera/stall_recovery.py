@@ -24,7 +24,7 @@ libcamera itself reports after 1 s that its frontend has timed out."""
 LOST_S = 3.0
 """After this long without a frame `latest` raises CameraLost."""
 DRIVER_S_MAX = 60.0
-"""A call of the driver that takes longer hangs, and only another process has a camera again."""
+"""A call of the driver that takes this long hangs; only a new process can use the camera again."""
 REOPEN_S = 2.0
 """The wait between two attempts to open a camera that is gone."""
 

@@ -97,7 +97,7 @@ def test_a_broker_that_is_down_is_told_once_and_found_again(
         wait(line.connected)
         broker.kill()
         wait(lambda: not line.connected())
-        assert "is gone; counts wait here" in caplog.text
+        assert "is lost; counts wait here" in caplog.text
         campus.broker().wait_for("ready")
         wait(line.connected, 30)
     line.close()
@@ -151,7 +151,7 @@ def test_a_rogue_broker_cannot_keep_a_unit_from_the_honest_one(
         wait(line.connected, 90)
     threads.check()
     assert rogue.connections > 3, "nothing ended a connection, so nothing was shown"
-    assert "sends what is not MQTT (UnicodeDecodeError); counts wait here" in caplog.text
+    assert "sends data that is not MQTT (UnicodeDecodeError); counts wait here" in caplog.text
     line.close()
 
 
