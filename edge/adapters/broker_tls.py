@@ -6,6 +6,7 @@ checked here against the unit's own time, as soon as an authenticated sync gives
 """
 
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,17 @@ class BrokerSocket(ssl.SSLSocket):
         except ssl.SSLError as error:
             if "ALERT" in (error.reason or ""):
                 self.alert = error.reason
+            raise
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """As `ssl.SSLSocket.send`. A broker that has refused us may have closed before we write;
+        its alert is then read here, for paho closes the socket without another read.
+        """
+        try:
+            return super().send(data, flags)
+        except ConnectionError:
+            with suppress(OSError):
+                self.recv()
             raise
 
 

@@ -114,8 +114,8 @@ def test_a_broker_that_refuses_the_certificate_is_told(
             (card / name).write_bytes((other / name).read_bytes())
         with caplog.at_level(logging.WARNING, "menshen"):
             line = uplink(campus)
-            wait(lambda: "counts wait here" in caplog.text)
-            assert "refuses this unit's certificate" in caplog.text
+            # On a busy machine a reset may overtake the alert; a later try has it.
+            wait(lambda: "refuses this unit's certificate" in caplog.text, 60)
             assert not line.connected()
         line.close()
 
