@@ -1,4 +1,4 @@
-"""A column for the number of a unit's connection, by which a late will is told from its own."""
+"""A column for the number of a unit's connection, by which a late will is ignored."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -210,7 +210,7 @@ def test_after_a_broker_froze_its_state_says_online(campus: Campus) -> None:
 
 
 def test_an_error_in_our_own_callback_is_reported_by_the_threads(campus: Campus) -> None:
-    """paho logs it at most, and its own thread would end; here the program is told to end."""
+    """paho would log it at most, and its thread would end; here the program ends."""
 
     def broken(file: str, data: bytes) -> None:
         raise KeyError(file)
