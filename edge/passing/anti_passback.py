@@ -3,7 +3,7 @@
 Used codes are kept in memory only, as keyed hashes that cannot be reversed, and no longer than
 needed. They are saved as `SavedPasses` in a file in RAM (`adapters/storage/ram.py`), so that they
 survive a restart of the program. A power cut erases them: for a while after it, codes that were
-issued before the start are `Unsure`. Why: ARCHITECTURE.md, *Twice, and who passes*.
+issued before the start are `Unsure`. Why: ARCHITECTURE.md, *Anti-passback and turns*.
 """
 
 from dataclasses import dataclass, replace

@@ -301,9 +301,11 @@ def test_the_pages_numbers_are_the_programs() -> None:
     assert f"off by {time_interval.DRIFT_PPM * 3600 / 1e6:.2f} s more" in said
     assert f"widens by {2 * time_interval.DRIFT_PPM * 86400 / 1e6:.0f} s a day" in said
     assert f"`rtc_ppm` is {unit.ClockConfig().rtc_ppm:.0f} by default" in said
-    assert f"more than {time_interval.RTC_JUMP_S + time_interval.RTC_READ_S:.1f} s beside" in said
+    assert (
+        f"more than {time_interval.RTC_JUMP_S + time_interval.RTC_READ_S:.1f} s on top of" in said
+    )
     assert f"{time_interval.RTC_READ_S} s of reading" in said
-    assert f"Every {system_clock.LOOK_EVERY_S:.0f} s it is held" in said
+    assert f"Every {system_clock.LOOK_EVERY_S:.0f} s it is compared" in said
     assert f"no earlier than {time_interval.SETTLED_S:.0f} s after power-on" in said
     assert f"Written every {system_clock.SAVE_EVERY_S:.0f} s" in said
     assert (system_clock.SAVE_EVERY_S + system_clock.SAVE_APART_S) / 60 == 6
@@ -311,7 +313,7 @@ def test_the_pages_numbers_are_the_programs() -> None:
     assert f"Each has {clock_slots.SLOT_LEN} bytes" in said
     assert f"{report.ASK_LEN} bytes, filled" in said
     assert f"again after {AGAIN_S:.0f} s" in said
-    assert f"within {ANSWER_S_MAX:.0f} s of the question" in said
+    assert f"within {ANSWER_S_MAX:.0f} s of the request" in said
     assert f"about hourly (± {JITTER:.0%}".replace("%", " %") in said
     assert f"`{report.ANSWER_KIND}`" in said
     for word in (*get_args(report.ClockSource), *get_args(report.RtcState)):
