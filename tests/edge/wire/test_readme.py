@@ -45,9 +45,10 @@ def test_the_bounds_of_what_is_read() -> None:
         10
     )
     assert f"at most {decode.TOML_LEN_MAX >> 10} KiB" in section(11)
-    assert f"at most {decode.MESSAGE_LEN_MAX >> 10} KiB" in section(12)
-    assert f"at most {decode.DEPTH_MAX} levels" in section(12)
-    assert f"an envelope has at most {envelope.ENVELOPE_LEN_MAX >> 20} MiB" in section(12)
+    messages = " ".join(section(12).split())
+    assert f"at most {decode.MESSAGE_LEN_MAX >> 10} KiB" in messages
+    assert f"at most {decode.DEPTH_MAX} levels" in messages
+    assert f"an envelope has at most {envelope.ENVELOPE_LEN_MAX >> 20} MiB" in messages
 
 
 def test_the_worked_example() -> None:
